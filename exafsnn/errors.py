@@ -1,0 +1,52 @@
+"""The errors that exafsnn raises on purpose: each says what, where, why, and what to do.
+
+Anything else that escapes is a defect of ours.
+"""
+
+from __future__ import annotations
+
+
+class ExafsnnError(Exception):
+    """Base class of all errors raised on purpose.
+
+    Parameters
+    ----------
+    reason
+        What went wrong, and why.
+    where
+        File, line, energy or setting that it concerns.
+    remedy
+        What to do about it.
+    """
+
+    def __init__(self, reason: str, *, where: str = "", remedy: str = "") -> None:
+        self.reason = reason
+        self.where = where
+        self.remedy = remedy
+        message = f"{where}: {reason}" if where else reason
+        super().__init__(f"{message}. {remedy}" if remedy else message)
+
+    @property
+    def sentence(self) -> str:
+        """Reason and remedy without the place, for a table that names the file already."""
+        return f"{self.reason}. {self.remedy}" if self.remedy else self.reason
+
+
+class ScanError(ExafsnnError):
+    """A scan cannot be read or used; the other scans of the run go on."""
+
+
+class SettingsError(ExafsnnError):
+    """A setting is unknown or has an impossible value."""
+
+
+class SimulationError(ExafsnnError):
+    """Molecular dynamics or FEFF failed, or gave a state that is not what its label says."""
+
+
+class LibraryError(ExafsnnError):
+    """A site library is missing, damaged, or made with other settings."""
+
+
+class ModelError(ExafsnnError):
+    """A model file is missing, damaged, or unfit for the spectrum at hand."""

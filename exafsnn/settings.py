@@ -1,0 +1,75 @@
+"""One frozen settings class per stage; unknown keys are refused, and every value is written into models and results.
+
+Names follow larch where larch has one (``rbkg``, ``kmin``, ``kweight``, ``pre1`` …).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from exafsnn.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of all settings: read from a mapping, written to one."""
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
+        """Make the settings from a mapping (a TOML table, JSON).
+
+        Raises
+        ------
+        SettingsError
+            If a key is unknown.
+        """
+        known = {item.name for item in fields(cls)}
+        unknown = sorted(set(mapping) - known)
+        if unknown:
+            raise SettingsError(
+                f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}",
+                where=cls.__name__,
+                remedy=f"Known keys are {', '.join(sorted(known))}",
+            )
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """All values, as a plain dictionary that JSON can hold."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class BackgroundSettings(Settings):
+    """Pre-edge, normalisation and AUTOBK background removal (larch's parameter names and units)."""
+
+    e0: float | None = None
+    """E₀ [eV]; None: the maximum of dμ/dE."""
+    rbkg: float = 1.0
+    """Frequencies of χ below this R [Å] belong to the background."""
+    pre1: float = -150.0
+    """Pre-edge line from here [eV below E₀] …"""
+    pre2: float = -30.0
+    """… to here."""
+    norm1: float = 100.0
+    """Normalisation polynomial from here [eV above E₀] …"""
+    norm2: float | None = None
+    """… to here; None: the end of the scan."""
+    nnorm: int = 2
+    """Degree of the normalisation polynomial."""
+    kmin: float = 0.0
+    """k range of the background spline [Å⁻¹]: from here …"""
+    kmax: float | None = None
+    """… to here; None: the end of the scan."""
+    kstep: float = 0.05
+    """Spacing of the k grid [Å⁻¹]."""
+    kweight: int = 2
+    """k weight of the background's Fourier transform."""
+    dk: float = 0.1
+    """Width of the window's slopes [Å⁻¹]."""
+    window: str = "hanning"
+    nfft: int = 2048
+    clamp_lo: int = 0
+    clamp_hi: int = 1
+    nclamp: int = 3
