@@ -270,7 +270,8 @@ def _read_effective(path: Path) -> Array:
     """Columns k, 2δ_c, |F|, φ, reduction, λ, Re p of one ``feffNNNN.dat``, phases made continuous."""
     text = _read(path.parent, path.name).decode("latin-1").splitlines()
     start = next(i for i, line in enumerate(text) if "real[2*phc]" in line) + 1
-    table = np.array([[float(cell) for cell in line.split()[:7]] for line in text[start:] if line.strip()])
+    rows = [line for line in text[start:] if line.strip()]
+    table = np.array(" ".join(rows).split(), dtype=float).reshape(len(rows), 7)
     table[:, 1] = np.unwrap(table[:, 1])
     table[:, 3] = np.unwrap(table[:, 3])
     return table

@@ -1,10 +1,10 @@
-"""Multiple-scattering paths of a cluster, and an unbiased small sample of them.
+"""Scattering paths through three different atoms, and an unbiased small sample of them.
 
-A disordered cluster has thousands of double- and triple-scattering paths, each of them weak. FEFF's filters drop the
-weak ones, although in a crystal they add up: in iron at 7 Å the usual filters lose 13–17 % of χ(k). Here each path is
-kept with a probability that follows its estimated importance, and counts 1/probability ("Russian roulette": Kahn &
-Harris, Natl. Bur. Stand. Appl. Math. Ser. 12, 27 (1951)), so that the expected sum is the sum of all paths, at the cost
-of the filtered one. ``simulate.sites`` calls this for every site.
+A disordered cluster has thousands of triple-scattering paths, each of them weak. FEFF's filters drop the weak ones,
+although in a crystal they add up: in iron at 7 Å the usual filters lose 13–17 % of χ(k). Paths through one or two atoms
+are summed without a filter (``physics.scattering``); of those through three atoms, each is kept with a probability that
+follows its estimated importance, and counts 1/probability ("Russian roulette": Kahn & Harris, Natl. Bur. Stand. Appl.
+Math. Ser. 12, 27 (1951)), so that the expected sum is the sum of all. ``simulate.sites`` calls this for every site.
 """
 
 from __future__ import annotations
@@ -59,19 +59,19 @@ def single_paths(r: Array, number: int = 1) -> list[ScatteringPath]:
     return [ScatteringPath(np.array([[0.0, 0.0, distance]]), (number,)) for distance in r]
 
 
-def sample_multiple_paths(
+def sample_three_atom_paths(
     positions: Array, numbers: Index, strength: ScatteringStrength, reach: float, wanted: int, rng: np.random.Generator
 ) -> list[ScatteringPath]:
-    """A weighted random sample of all double- and triple-scattering paths.
+    """A weighted random sample of the triple-scattering paths through three different atoms.
 
-    The mean over ``rng`` of the weighted sum of the sample is the sum of all paths.
+    The mean over ``rng`` of the weighted sum of the sample is the sum of all such paths.
 
     Parameters
     ----------
     positions
         (n, 3) atoms relative to the absorber, which is the first row [Å].
     numbers
-        (n,) unique potential of each atom.
+        (n,) unique potential of each atom; 0 for the absorber.
     strength
         Scattering amplitudes that the importance is estimated with.
     reach
@@ -79,51 +79,36 @@ def sample_multiple_paths(
     wanted
         Mean number of paths kept.
     """
-    doubles = _double_paths(positions, reach)
-    triples = _triple_paths(positions, reach)
-    importance = np.concatenate([_importance(positions, numbers, strength, rows) for rows in (doubles, triples)])
-    probability = _keep_probability(importance, wanted)
-    kept = np.flatnonzero(rng.random(len(probability)) < probability)
-    rows = [doubles[i] if i < len(doubles) else triples[i - len(doubles)] for i in kept]
+    rows = three_atom_paths(positions, reach)
+    probability = _keep_probability(_importance(positions, numbers, strength, rows), wanted)
+    kept = np.flatnonzero(rng.random(len(rows)) < probability)
     return [
-        ScatteringPath(positions[row], tuple(int(n) for n in numbers[row]), _turns(row) / probability[i])
-        for row, i in zip(rows, kept, strict=True)
+        ScatteringPath(positions[row], tuple(int(n) for n in numbers[row]), 2.0 / probability[i])
+        for row, i in zip(rows[kept], kept, strict=True)
     ]
 
 
-def _turns(row: Index) -> float:
-    """2 if the path run backwards is another path, else 1."""
-    return 1.0 if row[0] == row[-1] else 2.0
+def three_atom_paths(positions: Array, reach: float) -> Index:
+    """(paths, 3) absorber → i → j → k → absorber with i < k and j not the absorber.
 
-
-def _double_paths(positions: Array, reach: float) -> Index:
-    """(paths, 2) absorber → i → j → absorber with i < j: the reversed ones count by degeneracy."""
-    r = np.linalg.norm(positions, axis=1)
-    between = np.linalg.norm(positions[:, None] - positions[None], axis=2)
-    total = r[:, None] + between + r[None]
-    i, j = np.nonzero(np.triu(total <= 2 * reach, k=1))
-    pairs: Index = np.stack([i, j], axis=1)
-    return pairs[pairs[:, 0] > 0]
-
-
-def _triple_paths(positions: Array, reach: float) -> Index:
-    """(paths, 3) absorber → i → j → k → absorber with i ≤ k; j may be the absorber, k may be i."""
+    The reversed paths are not listed: each counts twice.
+    """
     r = np.linalg.norm(positions, axis=1)
     between = np.linalg.norm(positions[:, None] - positions[None], axis=2)
     out = (r[:, None] + between).T  # [j, i]: absorber → i → j
     np.fill_diagonal(out, np.inf)
     out[:, 0] = np.inf
-    found = []
-    for j, lengths in enumerate(out):
+    found = [np.empty((0, 3), dtype=np.intp)]
+    for j, lengths in enumerate(out[1:], start=1):
         near = np.flatnonzero(lengths <= 2 * reach)
         total = lengths[near][:, None] + lengths[near][None]
-        a, c = np.nonzero(np.triu(total <= 2 * reach))
+        a, c = np.nonzero(np.triu(total <= 2 * reach, k=1))
         found.append(np.stack([near[a], np.full(len(a), j), near[c]], axis=1))
     return np.concatenate(found).astype(np.intp)
 
 
 def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, rows: Index) -> Array:
-    """Plane-wave estimate of each path's amplitude, both directions: Π |f(β)| / Π leg, and the p-wave factor."""
+    """Plane-wave estimate of each path's amplitude: Π |f(β)| / Π leg, the p-wave factor and the mean free path."""
     corners = np.zeros((len(rows), rows.shape[1] + 2, 3))
     corners[:, 1:-1] = positions[rows]
     legs = np.diff(corners, axis=1)  # [path, leg, xyz]
@@ -133,8 +118,7 @@ def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, 
     amplitude = strength.at(numbers[rows], cosine).prod(axis=1) / length.prod(axis=1)
     ends = np.abs(np.einsum("px,px->p", direction[:, 0], direction[:, -1]))
     damping = np.exp(-length.sum(axis=1) / 8.0)  # a mean free path of 8 Å
-    turns = np.where(rows[:, 0] == rows[:, -1], 1.0, 2.0)
-    result: Array = turns * amplitude * np.maximum(ends, 0.3) * damping
+    result: Array = amplitude * np.maximum(ends, 0.3) * damping
     return result
 
 

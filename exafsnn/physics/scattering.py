@@ -26,7 +26,7 @@ from exafsnn.records import Array
 
 _LEGS = np.concatenate([np.arange(1.7, 3.7, 0.2), np.arange(3.7, 7.3, 0.35)])
 _ANGLES = np.radians(np.concatenate([np.arange(0.0, 40.0, 4.0), np.arange(40.0, 181.0, 7.0)]))
-_SINGLE = np.arange(1.5, 9.01, 0.1)
+SINGLE_DISTANCES = np.arange(1.5, 9.01, 0.1)
 _MARGIN = 0.7
 _BATCH = 800
 
@@ -45,7 +45,7 @@ class ScatteringTable:
     mean_free_path: Tensor
     """(m,) λ(k) [Å]."""
     single: Tensor
-    """(potentials, legs, m) Q of 0→i→0 on the distances ``_SINGLE``."""
+    """(potentials, legs, m) Q of 0→i→0 on the distances ``SINGLE_DISTANCES``."""
     pairs: dict[tuple[str, int, int], Tensor]
     """(legs, legs, angles, m) Q of the two-atom families by (kind, potential of i, potential of j)."""
     reach: float
@@ -66,7 +66,7 @@ def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> Scatteri
     """
     scatterers = range(1, len(potentials.symbols))
     with PathSummer(potentials) as summer:
-        lines = [[ScatteringPath(np.array([[0.0, 0.0, r]]), (n,)) for r in _SINGLE] for n in scatterers]
+        lines = [[ScatteringPath(np.array([[0.0, 0.0, r]]), (n,)) for r in SINGLE_DISTANCES] for n in scatterers]
         singles = [_amplitudes(summer, paths, k) for paths in lines]
         free_path = summer.effective(lines[0][:1], k).mean_free_path
         pairs = {
@@ -155,7 +155,7 @@ def chi_of_cluster(table: ScatteringTable, positions: Tensor, numbers: Tensor) -
 
 def sum_single(table: ScatteringTable, r: Tensor, numbers: Tensor) -> Tensor:
     """(m,) χ(k) of single scattering from atoms at distances ``r`` (n,) [Å]."""
-    position = ((r - float(_SINGLE[0])) / 0.1).clamp(0, len(_SINGLE) - 1.001)
+    position = ((r - float(SINGLE_DISTANCES[0])) / 0.1).clamp(0, len(SINGLE_DISTANCES) - 1.001)
     low = position.floor().long()
     weight = (position - low)[:, None]
     q = (1 - weight) * table.single[numbers - 1, low] + weight * table.single[numbers - 1, low + 1]

@@ -1,0 +1,301 @@
+"""The site library on disk: one HDF5 file of states, their sites' χ(k) and true RDFs, with provenance.
+
+``build`` simulates a plan. Each state is written to a part file of its own by an atomic rename, so an interruption
+costs only the states under way; the parts are merged in the end. ``learn.dataset`` reads the result with ``load``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+
+from exafsnn.errors import LibraryError, SimulationError
+from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
+from exafsnn.physics.paths import strength_from_phases
+from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
+from exafsnn.records import Array
+from exafsnn.simulate.dynamics import Trajectory, run_atoms, run_state
+from exafsnn.simulate.executor import run_all
+from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
+from exafsnn.simulate.potentials import IRON_LATTICE
+from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, StateSample, Theory, neighbours, sample_state
+from exafsnn.simulate.structures import crystal, nanoparticle, with_vacancies
+
+FORMAT = "exafsnn-site-library-1"
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class LibraryState:
+    """One state as stored."""
+
+    index: int
+    label: dict[str, Any]
+    """Family, phase, potential, a, c, temperature, treatment, seeds, and what the checks of the dynamics found."""
+    sample: StateSample
+
+
+@dataclass(frozen=True)
+class SiteLibrary:
+    """A library in memory."""
+
+    plan: LibrarySettings
+    k: Array
+    """(m,) [Å⁻¹]."""
+    rdf_edges: Array
+    """(b + 1,) edges of the fine distance histogram [Å]."""
+    states: tuple[LibraryState, ...]
+    theories: dict[str, SingleScattering]
+    """By ``phase/treatment``."""
+    checksum: str
+
+
+@dataclass(frozen=True)
+class SingleScattering:
+    """Effective amplitude Q(k, r) of single scattering of one material and treatment (``physics.scattering``)."""
+
+    r: Array
+    """(d,) [Å]."""
+    amplitude: np.ndarray
+    """(d, m) complex Q [Å]."""
+    mean_free_path: Array
+    """(m,) λ(k) [Å]."""
+
+
+def build(
+    config_path: str | Path, output: str | Path, workers: int | None = None, progress: Progress | None = None
+) -> Path:
+    """Simulate the plan of ``config_path`` into the library ``output``; go on where an earlier call stopped.
+
+    Raises
+    ------
+    SettingsError
+        If the plan cannot be read.
+    LibraryError
+        If the parts at hand belong to another plan.
+    SimulationError
+        If FEFF or LAMMPS is missing, or every state failed.
+    """
+    plan, output = read_plan(config_path), Path(output)
+    workers = workers or os.cpu_count() or 1
+    parts = _open_parts(plan, output)
+    states = planned_states(plan)
+    wanted = sorted({_theory_name(item) for item in states})
+    tell = progress or (lambda done, total, message: None)
+    missing = [(str(parts), name) for name in wanted if not (parts / _theory_file(name)).exists()]
+    for count, ((_, name), _) in enumerate(run_all(_build_theory, missing, workers), start=1):
+        tell(count, len(missing), f"scattering table {name}")
+    todo = [(str(parts), item.index) for item in states if not (parts / _state_file(item.index)).exists()]
+    done = len(states) - len(todo)
+    for count, (_, message) in enumerate(run_all(_build_state, todo, workers), start=done + 1):
+        tell(count, len(states), message)
+    _merge(plan, parts, output, wanted)
+    shutil.rmtree(parts)
+    return output
+
+
+def _open_parts(plan: LibrarySettings, output: Path) -> Path:
+    """The folder of part files, which belongs to one plan."""
+    parts = output.with_name(output.name + ".parts")
+    parts.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(asdict(plan), sort_keys=True)
+    marker = parts / "plan.json"
+    if marker.exists() and marker.read_text(encoding="utf-8") != text:
+        raise LibraryError(
+            "the unfinished library is of another plan", where=str(parts), remedy="Remove that folder, or change -o"
+        )
+    with _atomic(marker) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return parts
+
+
+@contextmanager
+def _atomic(path: Path) -> Iterator[Path]:
+    """A temporary path that replaces ``path`` once it is written and on disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _theory_name(item: PlannedState) -> str:
+    """``phase/treatment``; the melt is treated with the potentials of bcc."""
+    phase = "bcc" if item.state.phase == "liquid" else item.state.phase
+    return f"{phase}/{item.treatment.name}"
+
+
+def _theory_file(name: str) -> str:
+    return f"theory-{name.replace('/', '-')}.npz"
+
+
+def _state_file(index: int) -> str:
+    return f"state-{index:05d}.npz"
+
+
+@lru_cache(maxsize=1)
+def _plan_of(parts: str) -> LibrarySettings:
+    return plan_from_mapping(json.loads((Path(parts) / "plan.json").read_text(encoding="utf-8")))
+
+
+def _build_theory(task: tuple[str, str]) -> None:
+    """Worker: compute potentials and table of one theory, and write its part file."""
+    torch.set_num_threads(1)
+    parts, name = task
+    plan = _plan_of(parts)
+    phase, treatment_name = name.split("/")
+    treatment = next(item for item in plan.treatments if item.name == treatment_name)
+    potentials = crystal_potentials(plan.element, plan.edge, phase, treatment)
+    table = make_table(potentials, LIBRARY_K, plan.sites.reach)
+    arrays = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
+    arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
+    with _atomic(Path(parts) / _theory_file(name)) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, single=table.single.numpy(), mean_free_path=table.mean_free_path.numpy(), **arrays)
+
+
+def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreatment) -> Potentials:
+    """FEFF potentials of a perfect crystal of iron's lattice constant at room temperature."""
+    a = IRON_LATTICE[phase] * 1.004
+    atoms = crystal(phase, a, element=element)
+    still = Trajectory(atoms.positions[None], np.asarray(atoms.cell.lengths()), True, phase, (element,) * len(atoms))
+    cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0)])
+    numbers = [0] + [1] * (len(cluster) - 1)
+    return make_potentials(cluster, [element, element], treatment, edge=edge, feff_numbers=numbers)
+
+
+@lru_cache(maxsize=None)
+def _load_theory(parts: str, name: str) -> Theory:
+    plan = _plan_of(parts)
+    treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
+    with np.load(Path(parts) / _theory_file(name)) as stored:
+        files = {key.removeprefix("file-"): stored[key].tobytes() for key in stored if key.startswith("file-")}
+        pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
+        single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
+    potentials = Potentials(treatment, (plan.element, plan.element), files)
+    k = torch.from_numpy(LIBRARY_K.astype(np.float32))
+    table = ScatteringTable(k, free_path, single, pairs, plan.sites.reach)
+    return Theory(potentials, table, strength_from_phases(*partial_waves(potentials)))
+
+
+def _build_state(task: tuple[str, int]) -> str:
+    """Worker: simulate one state and write its part file, or why it was discarded."""
+    torch.set_num_threads(1)
+    parts, index = task
+    plan = _plan_of(parts)
+    item = planned_states(plan)[index]
+    label = _label(item)
+    arrays: dict[str, Any] = {}
+    try:
+        trajectory = simulate_planned(item, plan)
+        label |= _facts(trajectory)
+        sample = sample_state(
+            trajectory, _load_theory(parts, _theory_name(item)), plan.sites, np.random.default_rng([item.seed, 1])
+        )
+        arrays = asdict(sample)
+        message = f"state {index}: {item.family.name}"
+    except SimulationError as error:
+        label["discarded"] = str(error)
+        message = f"state {index}: {item.family.name} discarded, {error.reason}"
+    with _atomic(Path(parts) / _state_file(index)) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, label=np.array(json.dumps(label, sort_keys=True)), **arrays)
+    return message
+
+
+def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
+    """Molecular dynamics of one planned state: a crystal or melt that is checked, or a defective one that is not."""
+    if item.family.atoms[1] > 0:
+        particle = nanoparticle(item.state.phase, item.state.a, item.atoms, element=plan.element)
+        return run_atoms(particle, item.state, plan.dynamics)
+    if item.family.vacancies[1] > 0:
+        whole = crystal(item.state.phase, item.state.a, element=plan.element)
+        holed = with_vacancies(whole, item.vacancies, np.random.default_rng([item.seed, 2]))
+        return run_atoms(holed, item.state, plan.dynamics)
+    return run_state(item.state, plan.dynamics)
+
+
+def _label(item: PlannedState) -> dict[str, Any]:
+    label = {"family": item.family.name, "treatment": item.treatment.name, "theory": _theory_name(item)}
+    label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed}
+    return label | asdict(item.state)
+
+
+def _facts(trajectory: Trajectory) -> dict[str, Any]:
+    facts = {key: trajectory.provenance[key] for key in ("displacement", "fractions", "md_temperature", "length_scale")}
+    return facts | {"cell": trajectory.cell.tolist(), "frames": len(trajectory.frames)}
+
+
+def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    with np.load(path) as stored:
+        label = json.loads(str(stored["label"]))
+        return label, {key: stored[key] for key in stored if key != "label"}
+
+
+def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]) -> None:
+    """Write all parts into one file, which appears whole or not at all."""
+    found = [(int(path.stem.split("-")[1]), *_read_part(path)) for path in sorted(parts.glob("state-*.npz"))]
+    if not any(arrays for _, _, arrays in found):
+        reason = found[0][1]["discarded"] if found else "the plan is empty"
+        raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
+    with _atomic(output) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = FORMAT
+        file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
+        file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, RDF_EDGES, SINGLE_DISTANCES
+        for name in theories:
+            with np.load(parts / _theory_file(name)) as stored:
+                group = file.create_group(f"theories/{name}")
+                group["single"], group["mean_free_path"] = stored["single"][0], stored["mean_free_path"]
+        for index, label, arrays in found:
+            group = file.create_group(f"{'states' if arrays else 'discarded'}/{index:05d}")
+            group.attrs["label"] = json.dumps(label, sort_keys=True)
+            for key, values in arrays.items():
+                group.create_dataset(key, data=values.astype(np.float32), compression="gzip", shuffle=True)
+
+
+def load(path: str | Path) -> SiteLibrary:
+    """Read a whole library.
+
+    Raises
+    ------
+    LibraryError
+        If the file is missing, damaged or no site library.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                raise LibraryError("not a site library of this version", where=str(path))
+            return _load_file(file)
+    except (OSError, KeyError) as error:
+        raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy="Make it again") from error
+
+
+def _load_file(file: h5py.File) -> SiteLibrary:
+    states = []
+    digest = hashlib.sha256()
+    for name, group in file["states"].items():
+        arrays = {key: group[key][()].astype(float) for key in sorted(group)}
+        digest.update(group.attrs["label"].encode())
+        for values in arrays.values():
+            digest.update(values.tobytes())
+        states.append(LibraryState(int(name), json.loads(group.attrs["label"]), StateSample(**arrays)))
+    theories = {
+        f"{phase}/{treatment}": SingleScattering(file["single_r"][()], group["single"][()], group["mean_free_path"][()])
+        for phase, treatments in file["theories"].items()
+        for treatment, group in treatments.items()
+    }
+    plan = plan_from_mapping(json.loads(file.attrs["plan"]))
+    return SiteLibrary(plan, file["k"][()], file["rdf_edges"][()], tuple(states), theories, digest.hexdigest())

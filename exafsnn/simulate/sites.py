@@ -1,0 +1,155 @@
+"""Atoms → clusters around absorbers → χ(k) of each site, each with its true distances.
+
+``library.py`` calls ``sample_state`` for every trajectory. Clusters are whole spheres, periodic images included.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from exafsnn.physics.feff import PathSummer, Potentials
+from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths
+from exafsnn.physics.scattering import ScatteringTable, chi_of_cluster
+from exafsnn.records import Array
+from exafsnn.settings import Settings
+from exafsnn.simulate.dynamics import Trajectory
+
+RDF_EDGES = np.round(np.arange(1.5, 8.5001, 0.01), 6)
+"""Edges [Å] of the fine histogram of distances that a state is stored with."""
+
+LIBRARY_K = np.round(np.arange(1.5, 16.5001, 0.05), 6)
+"""Wavenumbers [Å⁻¹] of the library: wide enough for k 3 to 16 after an energy shift of 10 eV."""
+
+
+@dataclass(frozen=True)
+class SiteSettings(Settings):
+    """How many sites of a state are computed, and with how many paths."""
+
+    sites: int = 48
+    """Sites that are stored, each with its own χ(k)."""
+    control_sites: int = 160
+    """Further sites whose two-atom paths enter the state's mean."""
+    three_atom_paths: int = 50
+    """Mean number of paths through three atoms that FEFF computes per site, sampled without bias."""
+    reach: float = 7.0
+    """Largest half length of a multiple-scattering path [Å]."""
+
+
+@dataclass(frozen=True)
+class Theory:
+    """One material in one FEFF treatment: all that turns a cluster into χ(k)."""
+
+    potentials: Potentials
+    table: ScatteringTable
+    strength: ScatteringStrength
+
+
+@dataclass(frozen=True)
+class StateSample:
+    """What the library keeps of one state."""
+
+    distances: Array
+    """(sites, neighbours) sorted distances [Å] to 8.5 Å, NaN-padded."""
+    single: Array
+    """(sites, m) χ(k) of single scattering, on ``LIBRARY_K``."""
+    pair: Array
+    """(sites, m) χ(k) of multiple scattering from two atoms."""
+    triple: Array
+    """(sites, m) χ(k) of scattering from three atoms; unbiased, sampled."""
+    rdf: Array
+    """(b,) atoms per absorber in the bins ``RDF_EDGES``, mean over all atoms of all frames."""
+    mean_pair: Array
+    """(m,) mean of the two-atom part over the stored and the control sites."""
+
+
+def sample_state(trajectory: Trajectory, theory: Theory, settings: SiteSettings, rng: np.random.Generator) -> StateSample:
+    """Compute sites of a trajectory, and the means of its state.
+
+    The state's mean spectrum is best taken as χ_single[rdf] + mean_pair + ⟨triple⟩: single scattering of all atoms is
+    known exactly, so that only the small rest carries sampling noise (a control variate).
+    """
+    chosen = _choose(trajectory, settings.sites + settings.control_sites, rng)
+    clusters = [neighbours(trajectory, frame, atom, RDF_EDGES[-1]) for frame, atom in chosen]
+    parts = [_single_and_pair(theory.table, cluster) for cluster in clusters]
+    stored = clusters[: settings.sites]
+    with PathSummer(theory.potentials) as summer:
+        triple = [_triple(summer, theory.strength, cluster, settings, rng) for cluster in stored]
+    return StateSample(
+        distances=_padded([np.linalg.norm(cluster, axis=1) for cluster in stored]),
+        single=np.array([single for single, _ in parts[: settings.sites]]),
+        pair=np.array([pair for _, pair in parts[: settings.sites]]),
+        triple=np.array(triple),
+        rdf=rdf_of(trajectory),
+        mean_pair=np.mean([pair for _, pair in parts], axis=0),
+    )
+
+
+def _choose(trajectory: Trajectory, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+    """Pairs (frame, atom), all different as long as there are enough."""
+    frames, atoms = trajectory.frames.shape[:2]
+    every = rng.permutation(frames * atoms)
+    return [divmod(int(i), atoms) for i in np.resize(every, count)]
+
+
+def _images(trajectory: Trajectory, frame: int, reach: float) -> Array:
+    """(n', 3) the frame's atoms, and their periodic images within ``reach`` of the box [Å]; the originals first."""
+    positions = trajectory.frames[frame]
+    if not trajectory.periodic:
+        return positions
+    positions = positions % trajectory.cell
+    copies = np.ceil(reach / trajectory.cell).astype(int)
+    shifts = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in copies], indexing="ij"), axis=-1).reshape(-1, 3)
+    shifts = shifts[np.any(shifts != 0, axis=1)]
+    images = (positions[None] + (shifts * trajectory.cell)[:, None]).reshape(-1, 3)
+    near = np.all((images > -reach) & (images < trajectory.cell + reach), axis=1)
+    return np.concatenate([positions, images[near]])
+
+
+def neighbours(trajectory: Trajectory, frame: int, atom: int, reach: float) -> Array:
+    """(n, 3) positions of all atoms within ``reach`` of an atom, relative to it, nearest first [Å]."""
+    images = _images(trajectory, frame, reach)
+    relative = images - images[atom]
+    r = np.linalg.norm(relative, axis=1)
+    near = np.flatnonzero((r <= reach) & (np.arange(len(r)) != atom))
+    return relative[near[np.argsort(r[near])]]
+
+
+def rdf_of(trajectory: Trajectory) -> Array:
+    """(b,) mean number of neighbours per atom in the bins ``RDF_EDGES``, over all atoms of all frames."""
+    counts = np.zeros(len(RDF_EDGES) - 1)
+    frames, atoms = trajectory.frames.shape[:2]
+    for frame in range(frames):
+        images = _images(trajectory, frame, RDF_EDGES[-1])
+        pairs = cKDTree(images[:atoms]).sparse_distance_matrix(cKDTree(images), RDF_EDGES[-1], output_type="ndarray")
+        counts += np.histogram(pairs["v"], RDF_EDGES)[0]
+    return counts / (frames * atoms)
+
+
+def _single_and_pair(table: ScatteringTable, cluster: Array) -> tuple[Array, Array]:
+    """(m,) single scattering of the whole cluster, and multiple scattering of its two-atom paths."""
+    positions = torch.from_numpy(cluster.astype(np.float32))
+    single, pair = chi_of_cluster(table, positions, torch.ones(len(cluster), dtype=torch.long))
+    return single.numpy().astype(float), pair.numpy().astype(float)
+
+
+def _triple(
+    summer: PathSummer, strength: ScatteringStrength, cluster: Array, settings: SiteSettings, rng: np.random.Generator
+) -> Array:
+    """(m,) χ(k) of the three-atom paths of one cluster, by FEFF."""
+    near = cluster[np.linalg.norm(cluster, axis=1) <= settings.reach]
+    positions = np.vstack([np.zeros(3), near])
+    numbers = np.array([0, *[1] * len(near)], dtype=np.intp)
+    paths = sample_three_atom_paths(positions, numbers, strength, settings.reach, settings.three_atom_paths, rng)
+    return summer.chi(paths, LIBRARY_K)
+
+
+def _padded(rows: list[Array]) -> Array:
+    """Rows of different length as one array, NaN-padded."""
+    table = np.full((len(rows), max(len(row) for row in rows)), np.nan)
+    for i, row in enumerate(rows):
+        table[i, : len(row)] = row
+    return table
