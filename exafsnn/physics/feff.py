@@ -143,7 +143,7 @@ def make_potentials(
             _run("feff8l_rdinp", folder)
         else:
             _run("feff6l", folder)
-            _switch_control(folder, "CONTROL 1 0 0 0", "CONTROL 0 0 1 1")
+            _switch_control(folder, "CONTROL 1 0 0 0", "CONTROL 0 0 1 0")
         files = {item: _read(folder, item) for item in _REUSED[treatment.program]}
     return Potentials(treatment=treatment, symbols=tuple(symbols), files=files)
 
@@ -225,11 +225,26 @@ class PathSummer:
         """
         if not paths:
             return np.zeros_like(k)
-        self._sum(paths)
-        table = np.loadtxt(self._folder / "chi.dat")
-        values: Array = np.interp(k, table[:, 0], table[:, 1])
+        values = self._chi_8(paths, k) if self._potentials.treatment.program == "8.5L" else self._chi_6(paths, k)
         if not np.isfinite(values).all():
             raise SimulationError("FEFF gave a χ(k) that is not finite")
+        return values
+
+    def _chi_8(self, paths: Sequence[ScatteringPath], k: Array) -> Array:
+        """Let FEFF8.5L sum the paths."""
+        self._sum(paths)
+        _read(self._folder, "chi.dat")
+        table = np.loadtxt(self._folder / "chi.dat")
+        values: Array = np.interp(k, table[:, 0], table[:, 1])
+        return values
+
+    def _chi_6(self, paths: Sequence[ScatteringPath], k: Array) -> Array:
+        """Sum the paths that FEFF6L computes: the module that should do it is not called in this build."""
+        effective = self.effective(paths, k)
+        half = effective.r[:, None]  # [path, 1]
+        weight = np.array([path.degeneracy for path in paths])[:, None]
+        wave = np.sin(2 * k * half + effective.phase) * np.exp(-2 * half / effective.mean_free_path)
+        values: Array = (weight * effective.magnitude * wave / (k * half**2)).sum(axis=0)
         return values
 
     def effective(self, paths: Sequence[ScatteringPath], k: Array) -> EffectiveScattering:
@@ -239,7 +254,7 @@ class PathSummer:
         magnitude = np.array([np.interp(k, t[:, 0], t[:, 2] * t[:, 4]) for t in tables])
         phase = np.array([np.interp(k, t[:, 0], t[:, 1] + t[:, 3]) for t in tables])
         mean_free_path = np.interp(k, tables[0][:, 0], tables[0][:, 5])
-        r = np.array([np.linalg.norm(path.positions[0]) for path in paths])
+        r = np.array([_half_length(path) for path in paths])
         return EffectiveScattering(k=k, r=r, magnitude=magnitude, phase=phase, mean_free_path=mean_free_path)
 
     def _sum(self, paths: Sequence[ScatteringPath]) -> None:
@@ -249,7 +264,12 @@ class PathSummer:
         (self._folder / "paths.dat").write_text(_paths_text(paths, self._potentials.symbols))
         for program in _PATH_STEPS[self._potentials.treatment.program]:
             _run(program, self._folder)
-        _read(self._folder, "chi.dat")
+
+
+def _half_length(path: ScatteringPath) -> float:
+    """Half the length of a path [Å]."""
+    corners = np.vstack([np.zeros(3), path.positions, np.zeros(3)])
+    return float(0.5 * np.linalg.norm(np.diff(corners, axis=0), axis=1).sum())
 
 
 def _paths_text(paths: Sequence[ScatteringPath], symbols: tuple[str, ...]) -> str:

@@ -1,0 +1,197 @@
+"""ChiK + model → Prediction: the energy zero is found, the RDF and its spread follow, and the data judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.errors import ModelError
+from exafsnn.infer.reference import Reference
+from exafsnn.learn.features import FeatureMap, Known
+from exafsnn.learn.model_file import ModelParts, read_model
+from exafsnn.physics.fourier import shift_energy
+from exafsnn.records import Array, ChiK, PartialRDF, Prediction
+
+_PASSES = 3
+_SAMPLES = 200
+_SHORTEST = 9.0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Raw answer of the ensemble to one spectrum."""
+
+    density: Array
+    """(members, b) n(r) [Å⁻¹]."""
+    log_spread: Array
+    """(members, b)."""
+    delta_e0: float
+    """[eV]"""
+    delta_e0_std: float
+    amplitude: float
+    amplitude_std: float
+    coordination: float
+    """N of the range ``first``, mean of the members."""
+    k_max: float
+
+
+class Model:
+    """A trained model, ready to predict. Make one with ``load_model``."""
+
+    def __init__(self, parts: ModelParts) -> None:
+        self._parts = parts
+        self._features = FeatureMap(parts.features)
+        self.name = parts.name
+        self.absorber = str(parts.info["absorber"])
+        self.edge = str(parts.info["edge"])
+        self.pair = f"{self.absorber}-{parts.info['neighbour']}"
+        self.ranges = {name: (float(low), float(high)) for name, (low, high) in parts.info["ranges"].items()}
+        self.r = parts.pairs.bins()
+
+    @property
+    def info(self) -> Mapping[str, object]:
+        """Everything that the model file says of itself."""
+        return self._parts.info
+
+    @property
+    def identity(self) -> str:
+        """Name and first digits of the checksum."""
+        return f"{self.name} ({self._parts.checksum[:12]})"
+
+    def predict(self, chi: ChiK, reference: Reference | None = None) -> Prediction:
+        """The RDF behind χ(k).
+
+        Parameters
+        ----------
+        chi
+            Fine structure of the model's own edge, to k ≥ 9 Å⁻¹.
+        reference
+            Energy zero and amplitude from a standard; without it both are the model's own guess, with wider errors.
+
+        Raises
+        ------
+        ModelError
+            If χ(k) is of another edge, or too short.
+        """
+        found = self.estimate(chi, reference)
+        rdf = self._rdf(found, reference)
+        chi_model = self._chi_model(chi, rdf, found)
+        low, high = self._parts.features.kmin, found.k_max
+        use = (chi.k >= low) & (chi.k <= high)
+        measured, implied = (chi.k**2 * chi.chi)[use], (chi.k**2 * chi_model)[use]
+        misfit = float(((measured - implied) ** 2).sum() / max((measured**2).sum(), 1e-30))
+        noise = float(np.sqrt((((chi.chi - chi_model)[use] / max(chi.noise, 1e-9)) ** 2).mean()))
+        limit = float(self._parts.info["misfit_limit"])  # type: ignore[arg-type]
+        warnings = self._warnings(chi, reference, misfit, limit)
+        shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
+        return Prediction(
+            chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
+            amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit,
+            misfit_noise=noise, in_domain=misfit <= limit, domain_score=misfit / limit, model=self.identity,
+            k_window=(low, high), warnings=warnings,
+            history=(*chi.history, f"predicted by {self.identity}" + (f" with reference {reference.source}" if reference else "")),
+        )  # fmt: skip
+
+    def estimate(self, chi: ChiK, reference: Reference | None = None) -> Estimate:
+        """The ensemble's answer; the energy axis is moved to the zero that it finds, and it is asked again."""
+        self._check(chi)
+        pairs = self._parts.pairs
+        k_max = min(chi.k_max_usable, self._parts.features.kmax)
+        amplitude = reference.amplitude if reference else pairs.amplitude
+        amplitude_std = reference.amplitude_std if reference else pairs.amplitude_std
+        zero = reference.delta_e0 if reference else 0.0
+        e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
+        for _ in range(1 if reference else _PASSES):
+            known = Known(*(torch.tensor([value]).float() for value in (k_max, chi.noise / amplitude, amplitude_std, e0_std)))
+            features = self._features(self._on_axis(chi, zero) / amplitude, known)
+            with torch.no_grad():
+                outputs = [member(features) for member in self._parts.members]
+            steps = np.array([float(output.e0[0]) for output in outputs])
+            previous, zero = zero, zero + float(steps.mean())
+        logs = np.array([float(output.log_amplitude[0]) for output in outputs])
+        density = np.array([output.density[0].double().numpy() for output in outputs])
+        low, high = self.ranges["first"]
+        step = self.r[1] - self.r[0]
+        inside = (self.r > low) & (self.r < high)
+        return Estimate(
+            density=density,
+            log_spread=np.array([output.log_spread[0].double().numpy() for output in outputs]),
+            delta_e0=previous + float(steps.mean()),
+            delta_e0_std=float(np.hypot(steps.std(), reference.delta_e0_std if reference else 1.0)),
+            amplitude=amplitude * float(np.exp(logs.mean())),
+            amplitude_std=amplitude * amplitude_std,
+            coordination=float(density.mean(axis=0)[inside].sum() * step),
+            k_max=k_max,
+        )
+
+    def _check(self, chi: ChiK) -> None:
+        if (chi.absorber, chi.edge) != (self.absorber, self.edge):
+            raise ModelError(
+                f"the model {self.name} is for the {self.absorber} {self.edge} edge, the scan is {chi.absorber} {chi.edge}",
+                where=chi.source, remedy="Give a model of that edge with --model",
+            )  # fmt: skip
+        if chi.k_max_usable < _SHORTEST:
+            raise ModelError(
+                f"the data end at k = {chi.k_max_usable:.1f} Å⁻¹, the model needs {_SHORTEST:.0f}",
+                where=chi.source, remedy="Measure further above the edge",
+            )  # fmt: skip
+
+    def _on_axis(self, chi: ChiK, zero: float) -> Tensor:
+        """(1, m) χ on the features' grid, with the energy zero moved by ``zero`` [eV]."""
+        k, values = torch.from_numpy(chi.k).float(), torch.from_numpy(chi.chi).float()[None]
+        return shift_energy(values, self._features.k, k, torch.tensor([-zero]), K2_PER_EV)
+
+    def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
+        """Mean of the members, with samples that carry spread, members' disagreement and amplitude."""
+        mean = found.density.mean(axis=0)
+        rng = np.random.default_rng(0)
+        factor = self._parts.errors["reference" if reference else "blind"].double().numpy()  # (rank + 1, b)
+        spread = np.exp(found.log_spread.mean(axis=0))
+        modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
+        modes = modes + rng.standard_normal((_SAMPLES, len(mean))) * factor[-1]
+        members = found.density[rng.integers(len(found.density), size=_SAMPLES)] - mean
+        relative = found.amplitude_std / found.amplitude
+        scale = np.exp(relative * rng.standard_normal((_SAMPLES, 1)))
+        samples = np.maximum((mean + members + modes * spread) * scale, 0.0)
+        return PartialRDF(
+            r=self.r, pairs=(self.pair,), density=mean[None], spread=samples.std(axis=0)[None],
+            samples=samples[:, None], smoothing=self._parts.pairs.smoothing,
+        )  # fmt: skip
+
+    def _chi_model(self, chi: ChiK, rdf: PartialRDF, found: Estimate) -> Array:
+        """(m,) χ(k) that the RDF implies, on the scan's own axis; 0 below the model's range."""
+        with torch.no_grad():
+            own = self._parts.forward(torch.from_numpy(rdf.density).float())
+        k = torch.from_numpy(chi.k).float()
+        moved = shift_energy(own, k, self._features.k, torch.tensor([found.delta_e0]), K2_PER_EV)
+        result: Array = found.amplitude * moved[0].double().numpy()
+        return np.where((chi.k >= float(self._features.k[0])) & (chi.k <= float(self._features.k[-1])), result, 0.0)
+
+    def _warnings(self, chi: ChiK, reference: Reference | None, misfit: float, limit: float) -> tuple[str, ...]:
+        found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
+        if reference is None:
+            prior = self._parts.pairs
+            found.append(
+                f"no reference: amplitude assumed near {prior.amplitude} ± {prior.amplitude_std:.0%}, which widens the error of N"
+            )
+        if misfit > limit:
+            found.append(f"not explained by the model: R-factor {misfit:.2f} above {limit:.2f}; do not trust the RDF")
+        return tuple(found)
+
+
+def load_model(name: str) -> Model:
+    """A shipped model by name (``"fe-k"``), or one's own by its path.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
+    return Model(read_model(name))
+
+

@@ -1,0 +1,116 @@
+"""A measured standard of known structure → energy zero and amplitude of its beamline.
+
+χ(k) cannot tell S₀² from N, nor E₀ from R. A foil measured like the sample can: the amplitude is the one at which the
+model counts as many atoms around the standard as there are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from exafsnn.errors import SettingsError
+from exafsnn.records import ChiK
+
+if TYPE_CHECKING:
+    from exafsnn.infer.predict import Model
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a standard tells about every scan of its beamline."""
+
+    delta_e0: float
+    """Theory's energy zero minus the E₀ of the background removal [eV]."""
+    delta_e0_std: float
+    amplitude: float
+    """S₀²."""
+    amplitude_std: float
+    source: str
+    structure: str
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A simple crystal, as ``--structure`` names it."""
+
+    kind: str
+    constants: tuple[float, ...]
+    """Lattice constants [Å]."""
+
+    def shells(self, reach: float) -> list[tuple[float, int]]:
+        """(distance [Å], number of neighbours) of the shells around an atom, to ``reach``."""
+        found: dict[float, int] = {}
+        for distance in self._distances(reach):
+            found[round(distance, 4)] = found.get(round(distance, 4), 0) + 1
+        return sorted(found.items())
+
+    def _distances(self, reach: float) -> list[float]:
+        a = self.constants[0]
+        c = self.constants[1] if len(self.constants) > 1 else a
+        basis = _BASES[self.kind]
+        vectors = ((a, 0, 0), (-a / 2, a * math.sqrt(3) / 2, 0), (0, 0, c)) if self.kind == "hcp" else (
+            (a, 0, 0), (0, a, 0), (0, 0, a))  # fmt: skip
+        span = range(-(int(reach / min(a, c)) + 2), int(reach / min(a, c)) + 3)
+        points = (
+            tuple(sum((n[i] + site[i]) * vectors[i][x] for i in range(3)) for x in range(3))
+            for n in ((i, j, k) for i in span for j in span for k in span)
+            for site in basis
+        )
+        return [r for r in (math.hypot(*point) for point in points) if 0.1 < r <= reach]
+
+
+_BASES = {
+    "bcc": ((0, 0, 0), (0.5, 0.5, 0.5)),
+    "fcc": ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)),
+    "hcp": ((0, 0, 0), (1 / 3, 2 / 3, 0.5)),
+}
+
+
+def parse_structure(text: str) -> Structure:
+    """``bcc:2.8665``, ``fcc:3.6149``, ``hcp:2.507,4.070`` → Structure.
+
+    Raises
+    ------
+    SettingsError
+        If it is none of those.
+    """
+    kind, _, numbers = text.partition(":")
+    try:
+        constants = tuple(float(cell) for cell in numbers.split(","))
+    except ValueError:
+        constants = ()
+    wanted = 2 if kind == "hcp" else 1
+    if kind not in _BASES or len(constants) != wanted or not all(1.0 < value < 20.0 for value in constants):
+        raise SettingsError(
+            f"structure {text!r} is not understood", where="--structure", remedy="Use bcc:a, fcc:a or hcp:a,c with a, c in Å"
+        )
+    return Structure(kind, constants)
+
+
+def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
+    """Energy zero and amplitude from a standard.
+
+    Parameters
+    ----------
+    model
+        The model that the samples will be predicted with: its own bias cancels.
+    chi
+        The standard's χ(k).
+    structure
+        Its structure, e.g. ``"bcc:2.8665"``.
+    """
+    r_min, r_max = model.ranges["first"]
+    shells = parse_structure(structure).shells(r_max + 1.0)
+    true = sum(count for distance, count in shells if r_min <= distance <= r_max)
+    if true == 0:
+        raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
+    blind = model.estimate(chi)
+    amplitude, e0 = blind.amplitude, blind.delta_e0
+    for _ in range(4):
+        guess = Reference(e0, 0.7, amplitude, 0.02, chi.source, structure)
+        found = model.estimate(chi, guess)
+        amplitude *= found.coordination / true
+        e0 = found.delta_e0
+    return Reference(e0, 0.7, amplitude, 0.02, chi.source, structure)

@@ -1,0 +1,320 @@
+"""Site library → training pairs: averaged, mixed and disturbed as measured spectra are.
+
+``StateBank`` holds each state's mean χ(k) and mean RDF. ``PairMaker`` draws training pairs from it without end. States
+are split by trajectory: no frame of a training trajectory is ever in a test.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.learn.dataset_settings import PairSettings
+from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
+from exafsnn.physics.fourier import interpolate_cubic, shift_energy
+from exafsnn.records import Array
+from exafsnn.simulate.library import LibraryState, SingleScattering, SiteLibrary
+
+DEFECTIVE = ("vacancies", "particles")
+"""Words in the names of the families whose coordination is that of no bulk phase."""
+
+
+@dataclass(frozen=True)
+class StateBank:
+    """Mean spectra and RDFs of states, on one energy zero."""
+
+    k: Array
+    """(m,) [Å⁻¹]."""
+    chi: Array
+    """(s, m) mean χ(k) of each state, S₀² = 1."""
+    fine_rdf: Array
+    """(s, f) n(r) [Å⁻¹] on a grid of 0.01 Å, smoothed."""
+    fine_r: Array
+    """(f,) [Å]."""
+    families: tuple[str, ...]
+    phases: tuple[str, ...]
+    treatments: tuple[str, ...]
+    lattice: Array
+    """(s,) lattice constant a of the box [Å]."""
+    index: tuple[int, ...]
+    """Index of each state in its library."""
+
+    def subset(self, rows: Array) -> StateBank:
+        """The bank of some of the states."""
+        pick = [int(row) for row in rows]
+
+        def some(names: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(names[i] for i in pick)
+
+        return StateBank(
+            self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), some(self.phases),
+            some(self.treatments), self.lattice[pick], tuple(self.index[i] for i in pick),
+        )  # fmt: skip
+
+
+def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, float]) -> StateBank:
+    """The mean spectrum of every state, with the control variate, moved to the common energy zero.
+
+    Parameters
+    ----------
+    zeros
+        Energy zero [eV] of each treatment minus that of the common theory (``energy_zeros``).
+    """
+    r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
+    kernels = {name: single_kernel(theory, library.k, r) for name, theory in library.theories.items()}
+    chi = np.array([_state_chi(state, kernels) for state in library.states])
+    labels = [state.label for state in library.states]
+    zero = torch.tensor([zeros[label["treatment"]] for label in labels])
+    k = torch.from_numpy(library.k).float()
+    moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
+    rdf = np.array([state.sample.rdf for state in library.states])
+    return StateBank(
+        library.k, moved.double().numpy(), _smooth(rdf, r, settings.smoothing), r,
+        tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
+        tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
+        tuple(state.index for state in library.states),
+    )  # fmt: skip
+
+
+def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
+    """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
+    amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
+        [np.interp(r, theory.r, part) for part in theory.amplitude.imag.T]
+    )
+    damping = np.exp(-2 * r[None] / theory.mean_free_path[:, None])
+    wave: Array = (amplitude * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
+    return wave
+
+
+def _state_chi(state: LibraryState, kernels: dict[str, Array]) -> Array:
+    """χ_single[all atoms' RDF] + mean two-atom part + mean three-atom part."""
+    sample = state.sample
+    chi: Array = kernels[state.label["theory"]] @ sample.rdf + sample.mean_pair + sample.triple.mean(axis=0)
+    return chi
+
+
+def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
+    """Counts per bin → n(r) [Å⁻¹], smoothed with a Gaussian."""
+    step = r[1] - r[0]
+    kernel = np.exp(-0.5 * ((r[:, None] - r[None]) / sigma) ** 2)
+    kernel /= kernel.sum(axis=1, keepdims=True).max()
+    smooth: Array = rdf @ kernel / step
+    return smooth
+
+
+def energy_zeros(library: SiteLibrary, common: str) -> dict[str, float]:
+    """Energy zero of each treatment minus that of ``common`` [eV]: the shift that aligns their phases.
+
+    Compares the single-scattering phase 2kR + φ(k) at R = 2.5 Å over k = 3–13 Å⁻¹; a constant phase is left free.
+    """
+    by_treatment: dict[str, list[SingleScattering]] = {}
+    for name, theory in library.theories.items():
+        by_treatment.setdefault(name.split("/")[1], []).append(theory)
+    if common not in by_treatment:
+        common = sorted(by_treatment)[0]
+    standard = _total_phase(by_treatment[common][0], library.k)
+    return {name: _phase_shift(library.k, _total_phase(found[0], library.k), standard) for name, found in by_treatment.items()}
+
+
+def _total_phase(theory: SingleScattering, k: Array) -> Array:
+    row = int(np.argmin(np.abs(theory.r - 2.5)))
+    phase: Array = np.unwrap(np.angle(theory.amplitude[row])) + 2 * k * theory.r[row]
+    return phase
+
+
+def _phase_shift(k: Array, phase: Array, standard: Array) -> float:
+    use = (k > 3.0) & (k < 13.0)
+
+    def spread(zero: float) -> float:
+        own_k = np.sqrt(np.maximum(k**2 - zero * K2_PER_EV, 1e-6))
+        return float(np.std((np.interp(own_k, k, phase) - standard)[use]))
+
+    return float(minimize_scalar(spread, bounds=(-15.0, 15.0), method="bounded").x)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A batch of training or test pairs."""
+
+    chi: Tensor
+    """(n, m) χ on the features' k grid, divided by the assumed amplitude, shifted by the assumed energy zero."""
+    known: Known
+    density: Tensor
+    """(n, b) true n(r) [Å⁻¹]."""
+    e0: Tensor
+    """(n,) true energy zero minus the assumed one [eV]."""
+    log_amplitude: Tensor
+    """(n,) ln(true amplitude / assumed amplitude)."""
+    states: Tensor
+    """(n,) row in the bank of the state with the largest weight."""
+
+
+class PairMaker:
+    """Draws disturbed spectra with their true RDFs, as many as wanted."""
+
+    def __init__(self, bank: StateBank, settings: PairSettings, features: FeatureSettings, seed: int) -> None:
+        self.settings = settings
+        self._generator = torch.Generator().manual_seed(seed)
+        self._k = torch.from_numpy(FeatureSettings.k_grid(features)).float()
+        self._bank_k = torch.from_numpy(bank.k).float()
+        self._chi = torch.from_numpy(bank.chi).float()
+        self._rdf = torch.from_numpy(bank.fine_rdf).float()
+        self._fine_r = torch.from_numpy(bank.fine_r).float()
+        self._bins = torch.from_numpy(settings.bins()).float()
+        defective = [any(word in family for word in DEFECTIVE) for family in bank.families]
+        self._groups = [
+            {t: self._rows([i for i in range(len(defective)) if defective[i] is bad and bank.treatments[i] == t])
+             for t in sorted(set(bank.treatments))}
+            for bad in (False, True)
+        ]  # fmt: skip
+        self._treatments = sorted(set(bank.treatments))
+        self._lottery = _phase_weights(bank)
+
+    @staticmethod
+    def _rows(rows: list[int]) -> Tensor:
+        return torch.tensor(rows, dtype=torch.long)
+
+    def _uniform(self, n: int, low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=self._generator)
+
+    def _normal(self, *shape: int) -> Tensor:
+        return torch.randn(*shape, generator=self._generator)
+
+    def draw(self, n: int, *, reference: float = 0.5) -> Pairs:
+        """``n`` pairs, a fraction ``reference`` of them as if a reference scan were known."""
+        s = self.settings
+        known_reference = self._uniform(n, 0, 1) < reference
+        rows, weights = self._mixtures(n, known_reference)
+        chi = torch.einsum("ns,nsk->nk", weights, self._chi[rows])
+        rdf = torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
+        chi, density = self._deform(chi, rdf)
+        chi = self._theory_error(chi)
+        amplitude_std, e0_std = self._prior_widths(n, known_reference)
+        error = self._normal(n) * e0_std
+        e0 = torch.where(known_reference, error.clamp(-6, 6), self._uniform(n, -s.e0_range, s.e0_range))
+        log_amplitude = (self._normal(n) * amplitude_std).clamp(-0.4, 0.4)
+        observed = shift_energy(chi, self._k, self._bank_k, e0, K2_PER_EV) * log_amplitude.exp()[:, None]
+        noise = 10 ** self._uniform(n, math.log10(s.noise[0]), math.log10(s.noise[1]))
+        observed = observed + self._residue(n) + self._noise(n) * noise[:, None]
+        kmax = self._uniform(n, *s.kmax)
+        known = Known(kmax, noise, amplitude_std, e0_std)
+        return Pairs(observed, known, density, e0, log_amplitude, rows[:, 0])
+
+    def _prior_widths(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
+        s = self.settings
+        with_reference = self._uniform(n, *s.reference_std), self._uniform(n, *s.reference_e0_std)
+        without = torch.full((n,), s.amplitude_std), torch.full((n,), s.e0_range / math.sqrt(3))
+        pairs = zip(with_reference, without, strict=True)
+        amplitude_std, e0_std = (torch.where(known_reference, a, b) for a, b in pairs)
+        return amplitude_std, e0_std
+
+    def _mixtures(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 2) rows of the bank and their weights, the larger first; both of one FEFF treatment."""
+        s = self.settings
+        share = torch.where(known_reference, s.defective[1], s.defective[0])
+        bad = self._uniform(n, 0, 1) < share
+        treatment = torch.randint(len(self._treatments), (n,), generator=self._generator)
+        rows = torch.empty(n, 2, dtype=torch.long)
+        for number, name in enumerate(self._treatments):
+            for column in (0, 1):
+                for is_bad in (False, True):
+                    use = ((treatment == number) & (bad == is_bad)).nonzero()[:, 0]
+                    group = self._groups[int(is_bad)][name]
+                    if len(group) == 0:
+                        group = self._groups[0][name] if len(self._groups[0][name]) else self._groups[1][name]
+                    if len(use):
+                        pick = torch.multinomial(self._lottery[group], len(use), True, generator=self._generator)
+                        rows[use, column] = group[pick]
+        second = self._uniform(n, 0, 0.5) * (self._uniform(n, 0, 1) < s.mixed)
+        return rows, torch.stack([1 - second, second], dim=1)
+
+    def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
+        """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike."""
+        s, n = self.settings, len(chi)
+        stretch = 1 + self._uniform(n, -s.stretch, s.stretch)
+        sigma2 = self._uniform(n, 0, s.extra_sigma2) * (self._uniform(n, 0, 1) < 0.5)
+        k = self._bank_k
+        position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
+        chi = interpolate_cubic(chi, position) * torch.exp(-2 * sigma2[:, None] * k**2)
+        rdf = _broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
+        where = ((self._bins / stretch[:, None] - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0]))
+        density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
+        return chi, density.clamp_min(0)
+
+    def _smooth_curve(self, n: int) -> Tensor:
+        """(n, m) random smooth functions of k of unit variance: a few cosines over the range."""
+        k = (self._bank_k - 3.0) / 13.0
+        order = torch.arange(4)
+        basis = torch.cos(math.pi * order[:, None] * k)  # [order, k]
+        size = torch.tensor([0.6, 1.0, 0.7, 0.4])
+        return (self._normal(n, 4) * size) @ basis / float(torch.sqrt((size**2 * torch.tensor([1.0, 0.5, 0.5, 0.5])).sum()))
+
+    def _theory_error(self, chi: Tensor) -> Tensor:
+        """A smooth random change of amplitude and phase with k: what one FEFF treatment differs from another by.
+
+        A phase shift by δ(k) of an oscillation of local frequency 2R acts like a shift of k by δ/2R; R = 2.5 Å here.
+        """
+        s, n = self.settings, len(chi)
+        amplitude = 1 + s.theory_amplitude * self._smooth_curve(n)
+        phase = s.theory_phase * self._smooth_curve(n)
+        return amplitude * (chi * torch.cos(phase) + _quadrature(chi) * torch.sin(phase))
+
+    def _residue(self, n: int) -> Tensor:
+        """(n, m) what AUTOBK leaves of the background: slow oscillations that fade with k."""
+        total = torch.zeros(n, len(self._k))
+        for _ in range(3):
+            r, phase = self._uniform(n, 0.0, 1.1)[:, None], self._uniform(n, 0, 2 * math.pi)[:, None]
+            size = self.settings.residue * self._normal(n)[:, None] / math.sqrt(3)
+            total += size * (3.0 / self._k) ** 2 * torch.cos(2 * self._k * r + phase)
+        return total
+
+    def _noise(self, n: int) -> Tensor:
+        """(n, m) noise of unit size at k = 10, white or growing with k."""
+        growth = self._uniform(n, -0.3, 1.0)[:, None]
+        return self._normal(n, len(self._k)) * (self._k.clamp_min(1.0) / 10) ** growth
+
+
+def _phase_weights(bank: StateBank) -> Tensor:
+    """Lottery weights that give each phase its share, however many states the library has of it."""
+    share = {"bcc": 0.38, "fcc": 0.38, "hcp": 0.14, "liquid": 0.10}
+    counts = {phase: bank.phases.count(phase) for phase in set(bank.phases)}
+    return torch.tensor([share.get(phase, 0.25) / counts[phase] for phase in bank.phases])
+
+
+def _broaden(rdf: Tensor, sigma2: Tensor, step: float) -> Tensor:
+    """Each row convolved with a Gaussian of its own variance ``sigma2`` [Å²]."""
+    frequency = torch.fft.rfftfreq(rdf.shape[1] + 64, step)
+    damping = torch.exp(-2 * (math.pi * frequency) ** 2 * sigma2[:, None])
+    padded = torch.nn.functional.pad(rdf, (0, 64))
+    return torch.fft.irfft(torch.fft.rfft(padded) * damping, n=padded.shape[1])[:, : rdf.shape[1]]
+
+
+def _quadrature(chi: Tensor) -> Tensor:
+    """The function 90° ahead of χ(k): its Hilbert transform."""
+    n = chi.shape[1]
+    spectrum = torch.fft.fft(torch.nn.functional.pad(chi, (0, n)))
+    sign = torch.zeros(2 * n)
+    sign[1:n] = 2.0
+    return torch.fft.ifft(spectrum * sign).imag[:, :n]
+
+
+def split_by_trajectory(bank: StateBank, held_out: float, seed: int) -> tuple[StateBank, StateBank]:
+    """Training and held-out bank; every family and treatment is in both as far as there are enough states."""
+    rng = np.random.default_rng(seed)
+    test: list[int] = []
+    for key in sorted(set(zip(bank.families, strict=True))):
+        rows = [i for i, family in enumerate(bank.families) if (family,) == key]
+        test += [int(i) for i in rng.permutation(rows)[: max(1, round(held_out * len(rows)))]]
+    train = [i for i in range(len(bank.families)) if i not in set(test)]
+    return bank.subset(np.array(train)), bank.subset(np.array(sorted(test)))
+
+
+def features_of(pairs: Pairs, feature_map: FeatureMap) -> Tensor:
+    """(n, width) network input of a batch."""
+    return feature_map(pairs.chi, pairs.known)

@@ -1,0 +1,55 @@
+"""How training pairs are made: settings that the network, its model file and predictions must agree on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exafsnn.records import Array
+from exafsnn.settings import Settings
+
+
+@dataclass(frozen=True)
+class PairSettings(Settings):
+    """How simulated spectra are disturbed before the network sees them."""
+
+    r_min: float = 1.6
+    """First bin edge of the RDF [Å]."""
+    r_max: float = 6.7
+    r_step: float = 0.03
+    smoothing: float = 0.03
+    """Gaussian smoothing of the RDF [Å]."""
+    mixed: float = 0.4
+    """Fraction of spectra that are mixtures of states."""
+    stretch: float = 0.004
+    """Largest relative change of all distances."""
+    extra_sigma2: float = 0.002
+    """Largest extra mean square relative displacement [Å²]."""
+    theory_amplitude: float = 0.05
+    """Standard deviation of a smooth random change of the amplitude with k."""
+    theory_phase: float = 0.04
+    """Standard deviation of a smooth random change of the phase with k [rad]."""
+    e0_range: float = 10.0
+    """The energy zero is off by up to so much [eV] when nothing is known about it."""
+    amplitude: float = 0.78
+    """S₀² that is assumed without a reference …"""
+    amplitude_std: float = 0.12
+    """… and its relative standard deviation."""
+    reference_std: tuple[float, float] = (0.01, 0.04)
+    """Relative standard deviation of the amplitude with a reference: its range."""
+    reference_e0_std: tuple[float, float] = (0.3, 1.5)
+    """Standard deviation of the energy zero with a reference [eV]: its range."""
+    noise: tuple[float, float] = (1e-4, 6e-3)
+    """Range of ε_k, drawn uniformly in its logarithm."""
+    residue: float = 0.02
+    """Standard deviation at k = 3 of the background left at low R."""
+    kmax: tuple[float, float] = (9.0, 16.0)
+    """Range of the largest usable k [Å⁻¹]."""
+    defective: tuple[float, float] = (0.08, 0.35)
+    """Fraction of defective states, without and with a reference."""
+
+    def bins(self) -> Array:
+        """(b,) centres of the RDF's bins [Å]."""
+        count = round((self.r_max - self.r_min) / self.r_step)
+        return np.round(self.r_min + self.r_step * (np.arange(count) + 0.5), 6)

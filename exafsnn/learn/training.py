@@ -1,0 +1,237 @@
+"""Dataset + network → an ensemble of trained members.
+
+``train`` is the whole command ``exafsnn train``; ``train_member`` is one network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exafsnn.learn.calibration import error_modes, misfit_limit
+from exafsnn.learn.dataset import (
+    PairMaker,
+    Pairs,
+    StateBank,
+    energy_zeros,
+    features_of,
+    make_bank,
+    single_kernel,
+    split_by_trajectory,
+)
+from exafsnn.learn.dataset_settings import PairSettings
+from exafsnn.learn.features import FeatureMap, FeatureSettings
+from exafsnn.learn.model_file import save_model
+from exafsnn.learn.network import Member, NetworkSettings, Output
+from exafsnn.physics.forward import ForwardModel
+from exafsnn.settings import BackgroundSettings, Settings
+from exafsnn.simulate.library import SiteLibrary, load
+
+COMMON_THEORY = "scf-hl"
+"""The FEFF treatment whose energy zero all others are moved to."""
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class OptimiserSettings(Settings):
+    """How long and how fast each member learns."""
+
+    members: int = 5
+    steps: int = 3500
+    batch: int = 256
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 1e-4
+    reference: float = 0.5
+    """Fraction of spectra that come with a reference."""
+    cumulative: float = 1.0
+    """Weight of the running coordination number in the loss."""
+    seed: int = 7
+
+
+def train_member(
+    bank: StateBank,
+    pairs: PairSettings,
+    features: FeatureSettings,
+    network: NetworkSettings,
+    optimiser: OptimiserSettings,
+    number: int,
+    progress: Progress | None = None,
+) -> Member:
+    """Train one member on its own stream of random pairs."""
+    torch.manual_seed(optimiser.seed * 1000 + number)
+    maker = PairMaker(bank, pairs, features, optimiser.seed * 1000 + number)
+    feature_map = FeatureMap(features)
+    member = Member(feature_map.width, len(pairs.bins()), network)
+    member.fit_scale(features_of(maker.draw(4096, reference=optimiser.reference), feature_map))
+    adam = torch.optim.AdamW(member.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, optimiser.learning_rate, optimiser.steps, pct_start=0.1)
+    for step in range(optimiser.steps):
+        batch = maker.draw(optimiser.batch, reference=optimiser.reference)
+        loss = member_loss(member(features_of(batch, feature_map)), batch, pairs.r_step, optimiser.cumulative)
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+        adam.step()
+        schedule.step()
+        if progress and step % 50 == 49:
+            progress(step + 1, optimiser.steps, f"network {number + 1}, loss {loss.item():.3f}")
+    return member.eval()
+
+
+def member_loss(output: Output, pairs: Pairs, r_step: float, cumulative: float) -> Tensor:
+    """Absolute error of n(r) and of its running integral, squared errors of the scalars, likelihood of the spread."""
+    error = output.density - pairs.density
+    scale = pairs.density.sum(dim=1, keepdim=True).mean()
+    shape = error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()
+    running = (error.cumsum(dim=1) * r_step).square().mean()
+    scalars = ((output.e0 - pairs.e0) / 2.0).square().mean()
+    scalars = scalars + ((output.log_amplitude - pairs.log_amplitude) / 0.05).square().mean()
+    log_spread = output.log_spread.clamp(-6.0, 5.0)
+    likelihood = (log_spread + error.detach().abs() * torch.exp(-log_spread)).mean()  # Laplace
+    return 5.0 * shape + cumulative * running + 0.1 * scalars + 0.1 * likelihood
+
+
+def train_forward(
+    bank: StateBank, pairs: PairSettings, features: FeatureSettings, kernel: Tensor, steps: int, seed: int
+) -> ForwardModel:
+    """Train the rest of the forward model on undisturbed spectra.
+
+    Parameters
+    ----------
+    kernel
+        (m, b) as in ``ForwardModel``.
+    """
+    torch.manual_seed(seed)
+    clean = replace(
+        pairs, theory_amplitude=0.0, theory_phase=0.0, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8), residue=0.0
+    )
+    maker = PairMaker(bank, clean, features, seed)
+    k = torch.from_numpy(features.k_grid()).float()
+    model = ForwardModel(k, kernel)
+    first = maker.draw(4096, reference=0.0)
+    model.fit_basis(first.density, first.chi - model.single(first.density))
+    adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
+    for _ in range(steps):
+        batch = maker.draw(256, reference=0.0)
+        loss = ((model(batch.density) - batch.chi) * k**2).square().mean()
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        adam.step()
+        schedule.step()
+    return model.eval()
+
+
+def forward_kernel(library: SiteLibrary, bank: StateBank, pairs: PairSettings, features: FeatureSettings) -> Tensor:
+    """(m, b) single scattering per atom per Å and bin, of the common theory, with the smoothing of the RDF undone."""
+    k, r = features.k_grid(), pairs.bins()
+    names = [name for name in library.theories if name.endswith(f"/{COMMON_THEORY}")] or sorted(library.theories)
+    kernels = [single_kernel(library.theories[name], library.k, r) for name in names]
+    on_grid = np.array([np.interp(k, library.k, column) for column in np.mean(kernels, axis=0).T]).T
+    sharpen = np.exp(2 * k**2 * pairs.smoothing**2)
+    return torch.from_numpy(on_grid * sharpen[:, None] * pairs.r_step).float()
+
+
+@dataclass(frozen=True)
+class TrainingSettings(Settings):
+    """Everything that decides a model, besides its library."""
+
+    pairs: PairSettings = field(default_factory=PairSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    held_out: float = 0.12
+    """Fraction of the states that no network sees."""
+    forward_steps: int = 1500
+    ranges: tuple[tuple[str, float, float], ...] = (("first", 1.9, 3.3),)
+    """Names and limits [Å] of the ranges that predictions report."""
+
+
+def training_from_mapping(table: dict[str, Any]) -> TrainingSettings:
+    """The settings that a parsed TOML table describes.
+
+    Raises
+    ------
+    SettingsError
+        If a key is unknown.
+    """
+    parts = dict(table)
+    classes = {"pairs": PairSettings, "features": FeatureSettings, "network": NetworkSettings, "optimiser": OptimiserSettings}
+    for name, kind in classes.items():
+        parts[name] = kind.from_mapping(parts.get(name, {}))
+    if "ranges" in parts:
+        parts["ranges"] = tuple((name, *limits) for name, limits in parts["ranges"].items())
+    return TrainingSettings.from_mapping(parts)
+
+
+def train(
+    libraries: Sequence[str | Path],
+    output: str | Path,
+    settings: TrainingSettings | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Train a model on site libraries and write it, with its errors on held-out states.
+
+    Parameters
+    ----------
+    libraries
+        Paths of site libraries of one element and edge.
+    output
+        Path of the model: ``NAME.safetensors``; a JSON file appears beside it.
+
+    Raises
+    ------
+    LibraryError
+        If a library cannot be read.
+    """
+    settings = settings or TrainingSettings()
+    library = load(libraries[0])
+    bank = make_bank(library, settings.pairs, energy_zeros(library, COMMON_THEORY))
+    learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
+    members = [
+        train_member(learn, settings.pairs, settings.features, settings.network, settings.optimiser, number, progress)
+        for number in range(settings.optimiser.members)
+    ]
+    kernel = forward_kernel(library, bank, settings.pairs, settings.features)
+    forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, settings.optimiser.seed)
+    feature_map = FeatureMap(settings.features)
+    maker = PairMaker(held_out, settings.pairs, settings.features, settings.optimiser.seed + 1)
+    tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in (("blind", 0.0), ("reference", 1.0))}
+    for number, member in enumerate(members):
+        tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
+    tensors |= {f"forward.{key}": value for key, value in forward.state_dict().items()}
+    info = _info(library, settings, held_out) | {"misfit_limit": misfit_limit(members, forward, maker, feature_map)}
+    path = Path(output).with_suffix(".safetensors")
+    save_model(path, info, tensors)
+    return path
+
+
+def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank) -> dict[str, Any]:
+    return {
+        "absorber": library.plan.element,
+        "edge": library.plan.edge,
+        "neighbour": library.plan.element,
+        "ranges": {name: limits for name, *limits in settings.ranges},
+        "members": settings.optimiser.members,
+        "pairs": settings.pairs.to_mapping(),
+        "features": settings.features.to_mapping(),
+        "network": settings.network.to_mapping(),
+        "optimiser": settings.optimiser.to_mapping(),
+        "held_out_states": list(held_out.index),
+        "library": {
+            "checksum": library.checksum,
+            "states": len(library.states),
+            "sites": sum(len(state.sample.single) for state in library.states),
+            "plan": asdict(library.plan),
+        },
+        "versions": {"exafsnn": version("exafsnn"), "torch": torch.__version__},
+        "background": BackgroundSettings().to_mapping(),
+    }

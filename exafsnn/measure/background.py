@@ -1,0 +1,198 @@
+"""Spectrum → χ(k) with larch's AUTOBK, every parameter explicit: a model holds only for the preprocessing it learned.
+
+``quality.py`` is asked first; larch gets copies, because it changes what it is given.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.errors import ScanError, SettingsError
+from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
+from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs
+from exafsnn.records import Array, ChiK, Finding, Spectrum
+from exafsnn.settings import BackgroundSettings
+
+MAX_DISAGREEMENT = 15.0
+"""Distance [eV] between larch's E₀ and the steepest rise near the edge beyond which larch was misled by a spike."""
+
+FIXED = {"nvict": 0, "npre": 1, "step": None}
+"""larch's ``pre_edge`` parameters that no setting changes: a straight line below the edge, the step from the fit."""
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """What larch returned."""
+
+    k: Array
+    chi: Array
+    background: Array
+    edge_step: float
+
+
+def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = None) -> ChiK:
+    """Remove pre-edge and smooth background of a scan: χ(k) = (μ − μ₀)/Δμ₀.
+
+    Parameters
+    ----------
+    spectrum
+        The scan; it is left as it is.
+    settings
+        Parameters of the removal; None: those of the shipped models.
+
+    Returns
+    -------
+    ChiK
+        On a uniform k grid from 0; its ``settings`` hold every value used, its ``spectrum`` the part of the scan used.
+
+    Raises
+    ------
+    ScanError
+        If the scan is unfit, with the reason and what to do.
+    SettingsError
+        If a setting is impossible for this scan.
+    """
+    settings = settings or BackgroundSettings()
+    findings = check(spectrum)
+    _reject(spectrum, findings)
+    used = _up_to(spectrum, end_of_exafs(spectrum))
+    e0, doubts = _edge_energy(used, settings.e0)
+    values = _resolved(settings, used, e0)
+    removal = _autobk(used, values)
+    noise = noise_of(removal.k, removal.chi)
+    return ChiK(
+        removal.k,
+        removal.chi,
+        spectrum.absorber,
+        spectrum.edge,
+        noise=noise,
+        e0=e0,
+        edge_step=removal.edge_step,
+        k_max_usable=min(usable_end(removal.k, removal.chi, noise), values["kmax"]),
+        source=spectrum.source,
+        record=spectrum.record,
+        temperature=spectrum.temperature,
+        settings=values,
+        history=_history(spectrum, used, values, removal),
+        findings=(*spectrum.findings, *findings, *doubts),
+        spectrum=used,
+        background=removal.background,
+    )
+
+
+def _reject(spectrum: Spectrum, findings: tuple[Finding, ...]) -> None:
+    """Raise the first fatal finding."""
+    where = f"{spectrum.source}::{spectrum.record}" if spectrum.record else spectrum.source
+    for finding in findings:
+        if finding.severity == "fatal":
+            raise ScanError(finding.message, where=where, remedy=finding.remedy)
+
+
+def _up_to(spectrum: Spectrum, end: float) -> Spectrum:
+    """Cut the scan at an energy [eV], into arrays of its own."""
+    inside = spectrum.energy <= end
+    return replace(
+        spectrum,
+        energy=np.array(spectrum.energy[inside], dtype=np.float64),
+        mu=np.array(spectrum.mu[inside], dtype=np.float64),
+    )
+
+
+def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[Finding, ...]]:
+    """E₀ [eV]: as given, else larch's maximum of dμ/dE, unless that is not at the edge."""
+    near = edge_position(spectrum)
+    if given is not None:
+        _require(abs(given - near) <= MAX_EDGE_OFFSET, f"e0 = {given:g} eV is not at the edge ({near:.1f} eV)")
+        return given, ()
+    found = float(_larch().find_e0(spectrum.energy.copy(), mu=spectrum.mu.copy()))
+    if abs(found - near) <= MAX_DISAGREEMENT:
+        return found, ()
+    message = f"the steepest point is at {found:.1f} eV, off the edge; E₀ = {near:.1f} eV was taken"
+    return near, (Finding("e0-off-edge", "warning", message, found, "Look for a spike there, or give --e0"),)
+
+
+def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> dict[str, Any]:
+    """Every value that the removal uses, as numbers: nothing is left to larch's defaults."""
+    from larch import __version__
+
+    last = float(spectrum.energy[-1]) - e0
+    k_end = float(np.sqrt(K2_PER_EV * max(last, 0.0)))
+    values = {
+        **settings.to_mapping(),
+        **FIXED,
+        "e0": e0,
+        "norm2": last if settings.norm2 is None else min(settings.norm2, last),
+        "pre1": max(settings.pre1, float(spectrum.energy[0]) - e0),
+        "kmax": k_end if settings.kmax is None else min(settings.kmax, k_end),
+        "noise_r": NOISE_R,
+        "noise_kweight": NOISE_KWEIGHT,
+        "larch": __version__,
+    }
+    for lower, upper in (("kmin", "kmax"), ("pre1", "pre2"), ("norm1", "norm2")):
+        low, high = values[lower], values[upper]
+        _require(low < high, f"{lower} = {low:g} is not below {upper} = {high:g}")
+    _require(values["pre2"] < 0, f"pre2 = {values['pre2']:g} is not below the edge")
+    _require(values["rbkg"] > 0 and values["kstep"] > 0, "rbkg and kstep are not both positive")
+    return values
+
+
+def _require(fine: bool, fault: str) -> None:
+    if not fine:
+        raise SettingsError(fault, where="BackgroundSettings", remedy="Change that setting, or leave it out")
+
+
+def _larch() -> ModuleType:
+    """Import larch's XAFS functions, which takes seconds and warns of things that are not ours."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from larch import xafs
+    module: ModuleType = xafs
+    return module
+
+
+def _autobk(spectrum: Spectrum, values: dict[str, Any]) -> _Removal:
+    """Run larch's ``pre_edge`` and ``autobk`` on a fresh group."""
+    from larch import Group
+
+    larch, energy, mu = _larch(), spectrum.energy.copy(), spectrum.mu.copy()
+    group = Group(energy=energy, mu=mu)
+    line = {key: values[key] for key in ("e0", "pre1", "pre2", "norm1", "norm2", "nnorm", *FIXED)}
+    larch.pre_edge(energy, mu=mu, group=group, make_flat=False, iscalc=False, **line)
+    same = ("rbkg", "kmin", "kmax", "kstep", "kweight", "dk", "nfft", "clamp_lo", "clamp_hi", "nclamp")
+    larch.autobk(
+        energy,
+        mu=mu,
+        group=group,
+        ek0=values["e0"],
+        edge_step=group.edge_step,
+        win=values["window"],
+        nknots=None,
+        k_std=None,
+        chi_std=None,
+        calc_uncertainties=False,
+        **{key: values[key] for key in same},
+    )
+    if getattr(group, "chi", None) is None or not np.isfinite(group.chi).all():
+        raise ScanError("AUTOBK found no background", where=spectrum.source, remedy="Try another --rbkg or --kmax")
+    return _Removal(np.asarray(group.k), np.asarray(group.chi), np.asarray(group.bkg), float(group.edge_step))
+
+
+def _history(spectrum: Spectrum, used: Spectrum, values: dict[str, Any], removal: _Removal) -> tuple[str, ...]:
+    """Tell what was done, in words."""
+    left_out = spectrum.energy[len(used.energy) :]
+    return (
+        f"read {len(spectrum.energy)} points from {spectrum.source}",
+        *(finding.message for finding in spectrum.findings),
+        *(f"{len(left_out)} points from {start:.1f} eV on were left out" for start in left_out[:1]),
+        f"E₀ = {values['e0']:.2f} eV",
+        f"pre-edge line from {values['pre1']:.0f} to {values['pre2']:.0f} eV, polynomial of degree "
+        f"{values['nnorm']} from {values['norm1']:.0f} to {values['norm2']:.0f} eV: edge step {removal.edge_step:.4g}",
+        f"background by AUTOBK of larch {values['larch']}: rbkg {values['rbkg']:g} Å, k {values['kmin']:g} to "
+        f"{values['kmax']:.2f} Å⁻¹, k weight {values['kweight']}",
+    )

@@ -1,0 +1,183 @@
+"""Recogniser of text tables: header lines, then rows of numbers (XDI, XDAC, plain columns, CSV).
+
+Strict: after the first row every line is a row of as many numbers, a comment, or an error with its line number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from exafsnn.errors import ScanError
+from exafsnn.measure.headers import column_names, header_fields
+from exafsnn.measure.sources import MAX_LINE, text_lines
+from exafsnn.measure.table import Table
+from exafsnn.records import Finding
+
+COMMENT = ("#", "%", ";", "*", "!", "//")
+MAX_HEADER_ROWS = 20
+"""Rows of numbers that may stand in a header (weights, scan regions) before the data begin."""
+
+Splitter = Callable[[str], list[str]]
+
+
+def _semicolons(line: str) -> list[str]:
+    return [cell.strip() for cell in line.rstrip("; \t").split(";")]
+
+
+def _commas(line: str) -> list[str]:
+    return [cell.strip() for cell in line.rstrip(", \t").split(",")]
+
+
+def _decimal_commas(split: Splitter) -> Splitter:
+    def cells(line: str) -> list[str]:
+        return ["?" if "." in cell or cell.strip(",") != cell else cell.replace(",", ".") for cell in split(line)]
+
+    return cells
+
+
+SPLITTERS: dict[str, Splitter] = {
+    "semicolons": _semicolons,
+    "semicolons, decimal commas": _decimal_commas(_semicolons),
+    "spaces": str.split,
+    "spaces, decimal commas": _decimal_commas(str.split),
+    "commas": _commas,
+}
+
+
+@dataclass
+class _Block:
+    """Rows of numbers that follow each other, while they are read."""
+
+    style: str
+    rows: list[list[float]] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def width(self) -> int:
+        return len(self.rows[0])
+
+
+def recognise(text: str, source: str) -> list[Table]:
+    """Read a text table.
+
+    Parameters
+    ----------
+    text
+        Content of the file.
+    source
+        Its name, for messages.
+
+    Returns
+    -------
+    list of Table
+        One table.
+
+    Raises
+    ------
+    ScanError
+        If there are no rows of numbers, or a row cannot be read.
+    """
+    lines = text_lines(text)
+    block, findings = _data_block(lines, source)
+    header = [_bare(line) for line in lines[: block.lines[0] - 1]]
+    metadata = header_fields(header)
+    names, units = column_names(header, metadata, block.width)
+    if "decimal" in block.style:
+        findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
+    layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
+    data = np.array(block.rows, dtype=np.float64)
+    return [Table(source, layout, names, units, data, tuple(block.lines), metadata=metadata, findings=tuple(findings))]
+
+
+def _bare(line: str) -> str:
+    """Header line without its comment mark."""
+    return line.strip().lstrip("#%;*!/ \t")
+
+
+def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
+    """Lines that are neither blank nor comments, with their numbers."""
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE:
+            raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
+        if line.strip() and not line.strip().startswith(COMMENT):
+            yield number, line.strip()
+
+
+def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
+    """Rows of numbers that make up the scan; short runs of numbers inside the header are passed over, aloud."""
+    block: _Block | None = None
+    findings: list[Finding] = []
+    previous = (0, "")
+    for number, line in _content(lines, source):
+        if block is None:
+            block = _first_row(number, line, previous, source)
+        elif (values := _numbers(SPLITTERS[block.style](line), block.width)) is not None:
+            block.rows.append(values)
+            block.lines.append(number)
+        else:
+            findings.append(_header_numbers(block, number, line, source))
+            block = None
+        previous = (number, line)
+    if block is None:
+        raise ScanError("no rows of numbers were found", where=source, remedy="Give a scan as columns of numbers")
+    return block, findings
+
+
+def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:
+    """Begin a block at the first row of numbers, unless the line before it is a broken row."""
+    for style, split in SPLITTERS.items():
+        values = _numbers(split(line))
+        if values is not None and len(values) > 1:
+            if _is_broken_row(split(previous[1]), len(values)):
+                raise _unreadable(previous[0], previous[1], len(values), source)
+            return _Block(style, [values], [number])
+    return None
+
+
+def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
+    """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
+    if len(block.rows) > MAX_HEADER_ROWS or _is_broken_row(SPLITTERS[block.style](line), block.width):
+        raise _unreadable(number, line, block.width, source)
+    place = f"line {block.lines[0]}" if len(block.rows) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
+    return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")
+
+
+def _is_broken_row(cells: list[str], width: int) -> bool:
+    """Tell whether a line that is no row looks like a row with a fault: half of it numbers, and no word in front."""
+    if not cells or cells[0].isalpha():
+        return False
+    numeric = sum(_number(cell) is not None for cell in cells)
+    return numeric > 0 and (numeric == len(cells) > 1 or (2 * numeric >= len(cells) and len(cells) == width))
+
+
+def _unreadable(number: int, line: str, width: int, source: str) -> ScanError:
+    return ScanError(
+        f"{line[:60]!r} is not a row of {width} numbers",
+        where=f"{source}, line {number}",
+        remedy="Repair or delete that line (a second scan belongs into a file of its own); no row is dropped silently",
+    )
+
+
+def _numbers(cells: list[str], width: int | None = None) -> list[float] | None:
+    """Cells as numbers; None if one is no number or their count is not ``width``."""
+    if width is not None and len(cells) != width:
+        return None
+    values = [_number(cell) for cell in cells]
+    return None if None in values else values  # type: ignore[return-value]
+
+
+def _number(cell: str) -> float | None:
+    """Value of a cell, Fortran's ``1.0D+03`` included; None if it is no number."""
+    if "_" in cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        pass
+    try:
+        return float(cell.replace("D", "E").replace("d", "e")) if cell[:1] in "+-.0123456789" else None
+    except ValueError:
+        return None

@@ -1,0 +1,125 @@
+"""Names that users give → the text of a file; whatever is no scan is refused here, quickly.
+
+``readers.py`` calls it before any recogniser sees a byte.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from io import BytesIO
+from pathlib import Path
+
+from exafsnn.errors import ScanError
+
+MAX_BYTES = 64 * 2**20
+"""Largest file (and largest unpacked file) that is read."""
+
+MAX_LINE = 65536
+"""Longest line [characters] of a scan."""
+
+GZIP = b"\x1f\x8b"
+
+FOREIGN = {
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"GIF8": "a GIF image",
+    b"II*\x00": "a TIFF image",
+    b"MM\x00*": "a TIFF image",
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive or office document",
+    b"\xd0\xcf\x11\xe0": "an office document",
+    b"\x89HDF": "an HDF5 file",
+    b"\x7fELF": "a program",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+}
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+NO_SCAN = "Give a scan as text (XDI or columns) or an Athena project"
+
+
+def split_source(source: str | Path) -> tuple[str, str]:
+    """Split ``project.prj::name`` into file and record; the record is empty where none is named."""
+    name = str(source)
+    if "::" not in name or Path(name).exists():
+        return name, ""
+    file, _, record = name.partition("::")
+    return file, record
+
+
+def read_text(name: str) -> str:
+    """Text of a file, whatever its encoding.
+
+    Raises
+    ------
+    ScanError
+        If it is missing, unreadable, empty, too large, or no text.
+    """
+    content = _unpacked(_content(name), name)
+    if not content.strip(b"\0 \t\r\n"):
+        raise ScanError("the file is empty", where=name, remedy=NO_SCAN)
+    for magic, kind in FOREIGN.items():
+        if content.startswith(magic):
+            raise ScanError(f"the file is {kind}, no scan", where=name, remedy=NO_SCAN)
+    return _checked(_decoded(content, name), name)
+
+
+def text_lines(text: str) -> list[str]:
+    """Lines of a text, whatever its line endings."""
+    return re.split(r"\r\n|\r|\n", text)
+
+
+def _content(name: str) -> bytes:
+    path = Path(name)
+    if path.is_dir():
+        raise ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
+    if not path.is_file():
+        raise ScanError("there is no such file", where=name, remedy="Check the path")
+    if path.stat().st_size > MAX_BYTES:
+        raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=NO_SCAN)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ScanError(f"the file cannot be read ({error.strerror})", where=name, remedy="Check it") from error
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """Content of a gzip file (Athena projects are), never more than ``MAX_BYTES``."""
+    if not content.startswith(GZIP):
+        return content
+    try:
+        unpacked = gzip.GzipFile(fileobj=BytesIO(content)).read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ScanError(f"the gzip data are damaged ({error})", where=name, remedy="Copy the file again") from error
+    if len(unpacked) > MAX_BYTES:
+        raise ScanError(f"it unpacks to more than {MAX_BYTES // 2**20} MiB", where=name, remedy=NO_SCAN)
+    return unpacked
+
+
+def _decoded(content: bytes, name: str) -> str:
+    encoding = next((encoding for bom, encoding in BOMS if content.startswith(bom)), None)
+    if encoding is None and b"\0" in content:
+        raise ScanError("the file is binary, no scan", where=name, remedy=NO_SCAN)
+    for candidate in [encoding] if encoding else ["utf-8", "latin-1"]:
+        try:
+            return content.decode(candidate)
+        except UnicodeDecodeError:
+            continue
+    raise ScanError(f"the text is no valid {encoding}", where=name, remedy="Save it as UTF-8")
+
+
+def _checked(text: str, name: str) -> str:
+    start = text.lstrip()[:200].lower()
+    if start.startswith(("<!doctype", "<html", "<?xml", "<svg")):
+        raise ScanError("the file is a web page or XML, no scan", where=name, remedy="Download the data themselves")
+    if sum(not (char.isprintable() or char.isspace()) for char in text[:4096]) > 0.02 * len(text[:4096]):
+        raise ScanError("the file is binary, no scan", where=name, remedy=NO_SCAN)
+    return text

@@ -1,0 +1,62 @@
+"""PartialRDF → χ(k), differentiable: what an RDF implies, to be held against the measurement.
+
+χ(k) = S₀² [ Σ_b K(k, r_b) n(r_b) + rest(k) ]. K is FEFF's exact single scattering. The rest, multiple scattering and
+the atoms beyond the last bin, follows from the RDF through a small network trained on the site library.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ForwardModel(nn.Module):
+    """Single scattering exactly, the rest learned; S₀² = 1.
+
+    Parameters
+    ----------
+    k
+        (m,) wavenumbers [Å⁻¹].
+    kernel
+        (m, b) χ(k) of one atom per Å in each bin, times the bin's width; the smoothing of the RDF undone.
+    components
+        Number of components of the rest.
+    hidden
+        Width of the rest's network.
+    """
+
+    def __init__(self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128) -> None:
+        super().__init__()
+        bins = kernel.shape[1]
+        self.register_buffer("k", k)
+        self.register_buffer("kernel", kernel)
+        self.register_buffer("mean", torch.zeros(bins))
+        self.register_buffer("scale", torch.ones(bins))
+        self.register_buffer("rest_mean", torch.zeros(len(k)))
+        self.register_buffer("rest_basis", torch.zeros(components, len(k)))
+        self.layers = nn.Sequential(
+            nn.Linear(bins, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, components)
+        )
+
+    def single(self, density: Tensor) -> Tensor:
+        """(n, m) χ(k) of single scattering from n(r) (n, b) [Å⁻¹]."""
+        return density @ self.kernel.T
+
+    def rest(self, density: Tensor) -> Tensor:
+        """(n, m) χ(k) of all but single scattering from the bins."""
+        return self.rest_mean + self.layers((density - self.mean) / self.scale) @ self.rest_basis
+
+    def forward(self, density: Tensor) -> Tensor:
+        """(n, m) χ(k) of the RDFs ``density`` (n, b) [Å⁻¹], S₀² = 1."""
+        return self.single(density) + self.rest(density)
+
+    def fit_basis(self, density: Tensor, rest: Tensor) -> None:
+        """Take scales and the principal components of the rest, weighted with k², from examples."""
+        self.mean.copy_(density.mean(dim=0))
+        self.scale.copy_(density.std(dim=0).mean().expand_as(self.scale) + 0.3 * density.std(dim=0))
+        self.rest_mean.copy_(rest.mean(dim=0))
+        weight = self.k**2
+        _, values, directions = torch.linalg.svd((rest - self.rest_mean) * weight, full_matrices=False)
+        count = self.rest_basis.shape[0]
+        size = values[:count, None] / len(rest) ** 0.5
+        self.rest_basis.copy_(directions[:count] * size / weight)

@@ -1,0 +1,158 @@
+"""What many tests share: the folder of measured scans, and synthetic records whose truth is known."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.constants import HBAR2_OVER_2M
+from exafsnn.errors import ModelError, ScanError
+from exafsnn.records import ChiK, Finding, PartialRDF, Prediction, Shell, Spectrum
+
+ROOT = Path(__file__).parents[1]
+BCC = ((8, 2.485, 0.0050), (6, 2.870, 0.0062), (12, 4.058, 0.0085), (24, 4.760, 0.0095), (8, 4.972, 0.0085))
+"""Shells of iron at room temperature: number, distance [Å], σ² [Å²]."""
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of measured scans: ``EXAFSNN_DATA_DIR``, else beside the repository."""
+    folder = Path(os.environ.get("EXAFSNN_DATA_DIR", ROOT.parent / "shared" / "spectra"))
+    if not folder.is_dir():
+        pytest.skip(f"no measured scans: the folder {folder} is absent; name it in EXAFSNN_DATA_DIR")
+    return folder
+
+
+@pytest.fixture
+def make_prediction() -> Callable[..., Prediction]:
+    """Make predictions of iron that no model made."""
+    return synthetic_prediction
+
+
+@pytest.fixture
+def make_chi() -> Callable[..., ChiK]:
+    """Make χ(k) of iron that no beamline measured."""
+    return synthetic_chi
+
+
+@pytest.fixture
+def beamline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replace readers and model by fakes that know the files ``good.dat``, ``bad.dat``, … by name."""
+    monkeypatch.setattr("exafsnn.measure.readers.expand", fake_expand)
+    monkeypatch.setattr("exafsnn.measure.readers.read_one", fake_read)
+    monkeypatch.setattr("exafsnn.infer.predict.load_model", FakeModel)
+    monkeypatch.setattr("exafsnn.infer.reference.calibrate", lambda model, chi, structure: structure)
+
+
+def fake_expand(source: str) -> list[str]:
+    if source == "absent.dat":
+        raise ScanError("there is no such file", where=source, remedy="Check the path")
+    return [f"{source}::one", f"{source}::two"] if source == "many.prj" else [source]
+
+
+def fake_read(source: str, *, columns: str | None = None, e0: float | None = None) -> ChiK:
+    file, _, record = source.partition("::")
+    if file == "bad.dat":
+        raise ScanError("no edge", where="bad.dat, line 7", remedy="Measure one")
+    if file == "broken.dat":
+        raise ZeroDivisionError
+    fatal = Finding("inverted", "fatal", "The sign is inverted", remedy="Swap I0 and It")
+    chi = synthetic_chi(file, record, findings=(fatal,) if file == "fatal.dat" else ())
+    return replace(chi, absorber="Cu") if file == "copper.dat" else chi
+
+
+class FakeModel:
+    """The model ``fe-k``, which always finds iron."""
+
+    def __init__(self, name: str) -> None:
+        if name != "fe-k":
+            raise ModelError("no such model", where=name, remedy="Shipped models: fe-k")
+        self.name, self.identity, self.absorber, self.edge = name, "fe-k (0123)", "Fe", "K"
+        self.ranges = {"first": (1.9, 3.3)}
+
+    def predict(self, chi: ChiK, reference: object = None) -> Prediction:
+        changes = {"amplitude": 0.7} if reference else {"warnings": ("no reference",)}
+        if chi.source == "nan.dat":
+            changes["misfit"] = float("nan")
+        return synthetic_prediction(chi=chi, **changes)
+
+
+def synthetic_prediction(file: str = "fe.300", record: str = "", **changes: object) -> Prediction:
+    """Prediction of bcc iron with a plausible spread."""
+    chi = changes.pop("chi", None) or synthetic_chi(file, record)
+    assert isinstance(chi, ChiK)
+    r = np.arange(1.5, 6.3, 0.03) + 0.015
+    density = sum(n * _gaussian(r, distance, sigma2 + 0.0009) for n, distance, sigma2 in BCC)
+    samples = _samples(r, density)
+    rdf = PartialRDF(r, ("Fe-Fe",), density[None], samples.std(axis=0), samples, smoothing=0.03)
+    values = {
+        "shells": {
+            "first": Shell("Fe-Fe", 1.9, 3.3, 13.96, 0.31, 13.35, 14.57, 2.6512, 0.0048, 0.0412, 0.0031, 2e-4, 1e-4),
+            "second": Shell("Fe-Fe", 3.3, 4.5, 12.2, 0.9, 10.4, 14.0, 4.061, 0.011, 0.0093, 0.0021, 1e-4, 2e-4),
+        },
+        "delta_e0": 3.2,
+        "delta_e0_std": 0.6,
+        "amplitude": 0.84,
+        "amplitude_std": 0.05,
+        "chi_model": 0.98 * _chi_of_shells(chi.k, 0.003),
+        "misfit": 0.0214,
+        "misfit_noise": 1.7,
+        "in_domain": True,
+        "domain_score": 0.4,
+        "model": "fe-k 0123456789ab",
+        "k_window": (3.0, 14.0),
+    }
+    return Prediction(chi, rdf, **(values | changes))  # type: ignore[arg-type]
+
+
+def synthetic_chi(file: str = "fe.300", record: str = "", findings: tuple[Finding, ...] = ()) -> ChiK:
+    """χ(k) of bcc iron with noise, and the scan behind it."""
+    k = 0.05 * np.arange(330)
+    noise = 4e-4 * np.random.default_rng(1).standard_normal(k.size)
+    chi = _chi_of_shells(k, 0.0) + noise * (1 + (k / 10) ** 2)
+    energy = 7112.0 + np.concatenate([np.arange(-150, -20, 5.0), np.arange(-20, 30, 0.5), HBAR2_OVER_2M * k[60:] ** 2])
+    background = _background(energy)
+    wavenumber = np.sqrt(np.clip(energy - 7112.0, 0, None) / HBAR2_OVER_2M)
+    mu = background + 0.9 * np.interp(wavenumber, k, chi) * (energy > 7112.0)
+    spectrum = Spectrum(energy, mu, "Fe", "K", file, record, temperature=300.0)
+    return ChiK(
+        k, chi, "Fe", "K", 4e-4, 7112.0, 0.9, 16.0, file, record, 300.0,
+        findings=findings, spectrum=spectrum, background=background,
+    )  # fmt: skip
+
+
+def _chi_of_shells(k: np.ndarray, more_disorder: float) -> np.ndarray:
+    """Single scattering with a crude amplitude and phase."""
+    q = np.maximum(k, 0.5)
+    amplitude = 0.5 * np.exp(-(((q - 6.5) / 5.0) ** 2)) * np.exp(-0.25 / q)
+    waves = sum(
+        n / (q * r**2) * np.exp(-2 * r / 8.0 - 2 * (s2 + more_disorder / 10) * q**2) * np.sin(2 * q * r - 0.9 * q + 2)
+        for n, r, s2 in BCC
+    )
+    return np.asarray(amplitude * waves * (1 - np.exp(-(q**2))))
+
+
+def _background(energy: np.ndarray) -> np.ndarray:
+    """μ₀(E) of an iron foil."""
+    x = energy - 7112.0
+    white_line = 0.25 * np.exp(-(((x - 18.0) / 9.0) ** 2))
+    return np.asarray(
+        0.6 - 2e-4 * x + (0.9 - 3e-4 * np.clip(x, 0, None)) * (np.arctan(x / 2) / np.pi + 0.5) + white_line
+    )
+
+
+def _gaussian(r: np.ndarray, centre: float, variance: float) -> np.ndarray:
+    return np.asarray(np.exp(-((r - centre) ** 2) / (2 * variance)) / np.sqrt(2 * np.pi * variance))
+
+
+def _samples(r: np.ndarray, density: np.ndarray) -> np.ndarray:
+    """(24, 1, b) RDFs around ``density``, with correlated deviations."""
+    random = np.random.default_rng(2)
+    smooth = np.exp(-((r[:, None] - r[None]) ** 2) / (2 * 0.12**2))
+    deviations = random.standard_normal((24, r.size)) @ np.linalg.cholesky(smooth + 1e-6 * np.eye(r.size)).T
+    return np.asarray(np.clip(density * (1 + 0.06 * deviations) + 0.25 * np.abs(deviations), 0, None))[:, None]

@@ -1,0 +1,156 @@
+"""Real scans: every one of the shared folder is read and gives χ(k); repeats agree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import ScanError
+from exafsnn.measure.edges import tabulated
+from exafsnn.measure.readers import read, read_one
+from exafsnn.records import ChiK, Spectrum
+
+SCANS = {
+    "fe/fe.060": ("Fe", "K", 19.0),
+    "fe/fe.061": ("Fe", "K", 19.0),
+    "fe/fe.062": ("Fe", "K", 19.0),
+    "fe/fe.300": ("Fe", "K", 19.0),
+    "fe/fe.301": ("Fe", "K", 19.0),
+    "fe/Fe_metal_rt_02.xdi": ("Fe", "K", 15.0),
+    "cu/cu_metal_10K.xdi": ("Cu", "K", 18.0),
+    "cu/cu050k.dat": ("Cu", "K", 18.0),
+    "cu/cu150k.dat": ("Cu", "K", 12.5),
+    "cu/cu_metal_rt.xdi": ("Cu", "K", 15.0),
+    "metals/Ni_metal_rt_01.xdi": ("Ni", "K", 16.0),
+    "metals/co_metal_rt.xdi": ("Co", "K", 14.0),
+    "metals/pt_metal_rt.xdi": ("Pt", "L3", 16.0),
+    "metals/Au_Foil_L3_rt_2016Foils.xdi": ("Au", "L3", 12.5),
+    "metals/W_metal_rt_01.xdi": ("W", "L3", 16.0),
+    "metals/V_foil.xdi": ("V", "K", 11.0),
+    "znse/zn_znse_rt.xdi": ("Zn", "K", 13.0),
+    "znse/Se_ZnSe_rt_01.xdi": ("Se", "K", 13.0),
+    "oxides/FeO_rt_01.xdi": ("Fe", "K", 11.0),
+    "oxides/Fe2O3_rt_01.xdi": ("Fe", "K", 14.0),
+    "oxides/fes2_rt01_mar02.xmu": ("Fe", "K", 14.0),
+    "oxides/SrO_10K_01.xdi": ("Sr", "K", 13.0),
+    "oxides/SrO_rt_01.xdi": ("Sr", "K", 13.0),
+    "nanoparticles/xafs_TEC10E50E_20231031_H.nor": ("Pt", "L3", 16.0),
+    "nanoparticles/xafs_TEC10E50E_20231031_H.chik": ("Pt", "L3", 16.0),
+    "disordered/Ge.prj": ("Ge", "K", 14.0),
+}
+"""Absorber, edge, and the k [Å⁻¹] to which the scan is usable at least."""
+
+OFF_AXIS = {"oxides/SrO_10K_01.xdi": 40.0}
+"""Monochromator that far off [eV], and no usable reference in the file."""
+
+
+def chi_of(measured):
+    return measured.to_chi() if isinstance(measured, Spectrum) else measured
+
+
+@pytest.mark.parametrize("name", SCANS)
+def test_every_scan(name, data_dir):
+    absorber, edge, k_usable = SCANS[name]
+    for chi in map(chi_of, read(data_dir / name)):
+        assert (chi.absorber, chi.edge) == (absorber, edge)
+        assert abs(chi.e0 - tabulated(absorber, edge)) < OFF_AXIS.get(name, 15.0)
+        assert chi.k_max_usable >= k_usable
+        assert 1e-5 < chi.noise < 2e-3
+        assert np.abs(chi.k**2 * chi.chi)[chi.k > 3].max() < 8
+
+
+def test_the_table_is_complete(data_dir):
+    there = {
+        str(path.relative_to(data_dir))
+        for path in data_dir.rglob("*.*")
+        if path.is_file() and path.suffix not in (".md", "")
+    }
+    assert there == set(SCANS)
+
+
+def test_temperatures(data_dir):
+    assert read_one(data_dir / "cu/cu_metal_10K.xdi").temperature == 10.0
+    assert read_one(data_dir / "oxides/SrO_10K_01.xdi").temperature == 10.0
+    assert read_one(data_dir / "fe/Fe_metal_rt_02.xdi").temperature == 295.0
+    assert read_one(data_dir / "fe/fe.300").temperature is None
+
+
+def test_repeats_agree_and_cold_iron_rings_longer(data_dir):
+    cold, again, warm = (chi_of(read_one(data_dir / "fe" / name)) for name in ("fe.060", "fe.061", "fe.300"))
+    inside = (cold.k > 3) & (cold.k < 15)
+    rms = [np.sqrt(np.mean((chi.k**2 * chi.chi)[inside] ** 2)) for chi in (cold, again, warm)]
+    change = np.sqrt(np.mean((cold.k**2 * (cold.chi - again.chi))[inside] ** 2))
+    assert change < 0.01 * rms[0]
+    assert rms[0] > 1.3 * rms[2]
+
+
+def test_crystal_and_glass_in_one_project(data_dir):
+    assert [s.record for s in read(data_dir / "disordered/Ge.prj")] == ["Ge_x19a.txt", "aGe Dale 20ID", "aGe Joe 33BM"]
+
+
+def test_chi_from_elsewhere_agrees_with_ours(data_dir):
+    folder = data_dir / "nanoparticles"
+    theirs = read_one(folder / "xafs_TEC10E50E_20231031_H.chik")
+    ours = chi_of(read_one(folder / "xafs_TEC10E50E_20231031_H.nor"))
+    assert isinstance(theirs, ChiK)
+    assert theirs.e0 == 11563.425
+    inside = (theirs.k > 4) & (theirs.k < 14)
+    mine = np.interp(theirs.k + 0.0, ours.k, ours.chi)
+    assert np.corrcoef((theirs.k**2 * theirs.chi)[inside], (theirs.k**2 * mine)[inside])[0, 1] > 0.8
+
+
+def test_the_same_scan_as_beamline_and_as_archive(data_dir, beamlines):
+    raw, archived = chi_of(read_one(beamlines / "APS13ID_2008.dat")), chi_of(read_one(data_dir / "znse/zn_znse_rt.xdi"))
+    assert raw.e0 == pytest.approx(archived.e0, abs=0.5)
+
+
+@pytest.fixture
+def beamlines(data_dir) -> Path:
+    folder = data_dir.parent / "beamline_files"
+    if not folder.is_dir():
+        pytest.skip(f"no beamline files: the folder {folder} is absent")
+    return folder
+
+
+READ = {"APS10BM_2019": "Mn", "APS13ID_2008": "Zn", "APS20BM_2001": "Fe", "NSLS_XDAC_2011": "Fe", "SSRL1_2006": "Ag"}
+
+REFUSED = {
+    "APS12BM_2019": "line 143: the counter in column 5",
+    "CLSHXMA": "unknown layout: 11 columns",
+    "ESRF_BM08_LISA_2021": "sign is inverted",
+    "PF9A_2022": "unknown layout: 5 columns",
+    "SLS_PHOENIX_2023": "unknown layout: 55 columns",
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_beamline_files(name, beamlines):
+    spectrum = read_one(beamlines / f"{name}.dat")
+    assert (spectrum.absorber, spectrum.edge) == (READ[name], "K")
+    assert chi_of(spectrum).k_max_usable > 11
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_beamline_files_that_need_help(name, beamlines):
+    with pytest.raises(ScanError) as error:
+        read(beamlines / f"{name}.dat")
+    assert REFUSED[name] in str(error.value)
+    assert error.value.remedy
+
+
+def test_a_refused_file_is_read_with_columns(beamlines):
+    spectrum = read_one(beamlines / "CLSHXMA.dat", columns="energy=3,i0=5,it=6")
+    assert spectrum.absorber == "As"
+
+
+def test_broken_xdi_files_never_crash(data_dir):
+    folder = data_dir.parent / "bad_inputs" / "xdi"
+    if not folder.is_dir():
+        pytest.skip(f"no broken files: the folder {folder} is absent")
+    for path in sorted(folder.glob("*.xdi")):
+        with pytest.raises(ScanError) as error:
+            chi_of(read_one(path))
+        assert str(path) in str(error.value)
+        assert error.value.remedy

@@ -1,0 +1,426 @@
+"""Every layout gives the same spectrum; what cannot be read says where, why, and what to do."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import ScanError, SettingsError
+from exafsnn.measure.readers import expand, read, read_one
+from exafsnn.measure.roles import parse_columns, role_of
+from exafsnn.records import ChiK, Spectrum
+
+XDI = """# XDI/1.0 made by a test
+# Column.1: energy eV
+# Column.2: i0
+# Column.3: itrans
+# Element.symbol: Fe
+# Element.edge: K
+# Sample.temperature: 300 K
+# ///
+# any comment
+#-----
+# energy i0 itrans"""
+
+HEADER = "\n".join(XDI.splitlines()[1:7])
+"""XDI-like fields without the line of the version, as in the demonstration scans."""
+
+XDAC = """XDAC V1.2 Datafile V1
+"fe.300" created on 10/4/02 at 9:37:52 AM on X-11A
+E0= 7112.00
+SRB= -200 -20 20 22k
+Offsets= 9925.80 9914.40
+
+--------------------------
+        Energy            I0            It"""
+
+
+@pytest.fixture
+def scan(make_scan):
+    return make_scan("Fe")
+
+
+@pytest.fixture
+def counts(scan):
+    """I0 and It of the scan."""
+    i0 = 1e5 + 10 * (scan.energy - 7112.0)
+    return i0, i0 * np.exp(-scan.mu)
+
+
+def names(spectrum):
+    return [finding.name for finding in spectrum.findings]
+
+
+def lines_of(name):
+    return Path(name).read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("header", "between"),
+    [
+        (XDI, "  "),
+        (HEADER, "  "),
+        (XDAC, "   "),
+        ("# energy i0 i1", "\t"),
+        ("# Energy (eV), I0, I1", ", "),
+        ("energy;i0;itrans", ";"),
+        ('"Energy"\t"I0"\t"It"', "\t"),
+        ("; P1 = {Energy} --> 13BMA\n; D1 = {I0} --> a\n; D2 = {I1} --> b\n;-----\n;  P1 D1 D2", "  "),
+        ("#Mono Energy *        I0                   I1", "   "),
+        ("Weights:\n 1.0 1.0 1.0\nData:\nAchieved Energy\nI0\nI1\n", "  "),
+    ],
+)
+def test_transmission_in_any_layout(header, between, write, scan, counts):
+    spectrum = read_one(write(scan.energy, *counts, header=header, between=between))
+    assert isinstance(spectrum, Spectrum)
+    assert (spectrum.absorber, spectrum.edge) == ("Fe", "K")
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+
+
+def test_header_fields_are_kept(write, scan, counts):
+    spectrum = read_one(write(scan.energy, *counts, header=HEADER))
+    assert spectrum.temperature == 300.0
+    assert spectrum.metadata["Element.symbol"] == "Fe"
+    assert any("ln(I0/It), columns 2 (i0), 3 (itrans)" in finding.message for finding in spectrum.findings)
+
+
+@pytest.mark.parametrize(
+    ("text", "kelvin"),
+    [
+        ("300 K", 300),
+        ("77.4K", 77.4),
+        ("Room Temperature", 295),
+        ("RT", 295),
+        ("25 C", 298.15),
+        ("300", None),
+        ("hot", None),
+    ],
+)
+def test_temperature(text, kelvin, write, scan, counts):
+    header = HEADER.replace("300 K", text)
+    assert read_one(write(scan.energy, *counts, header=header)).temperature == kelvin
+
+
+@pytest.mark.parametrize("label", ["mu", "xmu", "mutrans", "mufluor", "norm"])
+def test_ready_mu(label, write, scan):
+    spectrum = read_one(write(scan.energy, scan.mu, header=f"# energy {label}"))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+    assert spectrum.absorber == "Fe"
+    assert "edge-from-energy" in names(spectrum)
+
+
+def test_fluorescence_detectors_are_summed(write, scan):
+    i0 = np.full_like(scan.energy, 2e4)
+    shares = [scan.mu * i0 * share for share in (0.2, 0.3, 0.5)]
+    spectrum = read_one(write(scan.energy, i0, *shares, header="# energy i0 if1 if2 if3"))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, rtol=1e-5)
+
+
+def test_the_signal_with_the_clearer_edge_is_taken(write, scan):
+    noise = 0.02 * np.random.default_rng(0).standard_normal(len(scan.energy))
+    i0 = np.full_like(scan.energy, 2e4)
+    weak = i0 * np.exp(-0.3 * scan.mu - noise)
+    spectrum = read_one(write(scan.energy, i0, weak, scan.mu * i0, header="# energy i0 itrans ifluor"))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, rtol=1e-5)
+
+
+def test_columns_override_the_names(write, scan, counts):
+    name = write(scan.energy, scan.mu, counts[0], counts[0] * scan.mu, header="# energy mu i0 other")
+    assert "If/I0" in read_one(name, columns="energy=1,i0=3,if=4").findings[0].message
+    summed = read_one(name, columns="energy=1, i0=3, if=4;4")
+    np.testing.assert_allclose(summed.mu, 2 * scan.mu, rtol=1e-5)
+
+
+def test_two_nameless_columns_are_energy_and_mu(write, scan):
+    spectrum = read_one(write(scan.energy, scan.mu))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+
+
+def test_kev(write, scan):
+    for header in ("# energy (keV) mu", "# energy mu", ""):
+        spectrum = read_one(write(scan.energy / 1000, scan.mu, header=header))
+        np.testing.assert_allclose(spectrum.energy, scan.energy, atol=0.2)
+        assert "kev-axis" in names(spectrum)
+
+
+def test_kev_that_the_header_calls_ev_is_doubtful(write, scan, counts):
+    spectrum = read_one(write(scan.energy / 1000, *counts, header=HEADER))
+    assert [f.severity for f in spectrum.findings if f.name == "kev-axis"] == ["warning"]
+
+
+def test_descending_energies_are_reversed(write, scan):
+    spectrum = read_one(write(scan.energy[::-1], scan.mu[::-1], header="# energy mu"))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+    assert "reversed" in names(spectrum)
+
+
+def test_repeated_points_are_averaged(write, scan):
+    energy = np.insert(scan.energy, 50, scan.energy[50])
+    mu = np.insert(scan.mu, 50, scan.mu[50] + 0.02)
+    spectrum = read_one(write(energy, mu, header="# energy mu"))
+    assert spectrum.mu[50] == pytest.approx(scan.mu[50] + 0.01, abs=1e-6)
+    assert [f.severity for f in spectrum.findings if f.name == "repeated-points"] == ["warning"]
+
+
+def test_small_backlash_is_sorted_and_a_second_scan_is_not(write, scan):
+    order = np.arange(len(scan.energy))
+    order[[100, 101]] = [101, 100]
+    shaken = read_one(write(scan.energy[order], scan.mu[order], header="# energy mu"))
+    assert (np.diff(shaken.energy) > 0).all()
+    assert "sorted" in names(shaken)
+    with pytest.raises(ScanError, match=r"line \d+: the axis goes back from 8087.* to 6912.*files of their own"):
+        read_one(write(np.tile(scan.energy, 2), np.tile(scan.mu, 2), header="# energy mu"))
+
+
+def test_a_reference_aligns_its_scan(write, make_scan):
+    scan = make_scan("Fe")
+    i0 = np.full_like(scan.energy, 1e6)
+    it = i0 * np.exp(-scan.mu)
+    spectrum = read_one(write(scan.energy - 6.5, i0, it, it * np.exp(-scan.mu), header="# energy i0 it iref"))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=0.3)
+    assert "energy-aligned" in names(spectrum)
+
+
+def test_a_reference_of_another_element_is_left_alone(write, make_scan):
+    scan, nickel = make_scan("Fe"), make_scan("Ni")
+    i0 = np.full_like(scan.energy, 1e6)
+    it = i0 * np.exp(-scan.mu)
+    other = it * np.exp(-np.interp(scan.energy, nickel.energy, nickel.mu))
+    spectrum = read_one(write(scan.energy, i0, it, other, header="# energy i0 it iref"))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-2)
+
+
+def test_decimal_commas(write, scan):
+    name = write(scan.energy, scan.mu, header="energy mu")
+    Path(name).write_text(Path(name).read_text().replace(".", ","))
+    spectrum = read_one(name)
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+    assert "decimal-comma" in names(spectrum)
+
+
+def test_fortran_numbers(write, scan):
+    name = write(scan.energy, scan.mu, header="# energy mu")
+    rows = [f"{e / 1e4:.7f}D+04 {m:.6e}".replace("0.", ".") for e, m in zip(scan.energy, scan.mu, strict=True)]
+    Path(name).write_text("# energy mu\n" + "\n".join(rows))
+    np.testing.assert_allclose(read_one(name).energy, scan.energy, atol=1e-2)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_encodings_and_line_endings(encoding, ending, tmp_path, scan):
+    rows = [f"{e:.6f} {m:.8f}" for e, m in zip(scan.energy, scan.mu, strict=True)]
+    text = ending.join(["# Probe: dünn, 20 °C", "# energy mu", *rows])
+    (tmp_path / "scan.dat").write_bytes(text.encode(encoding))
+    np.testing.assert_allclose(read_one(tmp_path / "scan.dat").mu, scan.mu, atol=1e-6)
+
+
+def test_chi_files(write, truth):
+    k = np.arange(0, 14.01, 0.04)
+    name = write(k, truth(k), header="# Element.symbol: Fe\n# Element.edge: K\n# k chi")
+    chi = read_one(name)
+    assert isinstance(chi, ChiK)
+    np.testing.assert_allclose(np.diff(chi.k), 0.05)
+    np.testing.assert_allclose(chi.chi[20:], truth(chi.k)[20:], atol=2e-3)
+    assert np.isnan(chi.e0)
+    with pytest.raises(ScanError, match="does not name element and edge"):
+        read_one(write(k, truth(k), header="# k chi"))
+    assert read_one(write(k, truth(k), header="# k chi"), e0=7112.0).absorber == "Fe"
+    short = k[k < 7]
+    with pytest.raises(ScanError, match=r"ends at k = 7\.0 Å⁻¹; k = 8\.5 Å⁻¹ is the least"):
+        read_one(write(short, truth(short), header="# k chi"), e0=7112.0)
+
+
+def athena_project(path, scan, *labels, extra=""):
+    x, y = (",".join(f"'{value:.6f}'" for value in values) for values in (scan.energy - 3.0, scan.mu))
+    groups = [
+        f"$old_group = 'abc{index}';\n@args = ('label','{label}','bkg_z','Fe','fft_edge','K','bkg_eshift','3.0',"
+        f"'titles',['it\\'s a, title','two'],'is_xmu',1);\n@x = ({x});\n@y = ({y});\n{extra}[record]   # create\n"
+        for index, label in enumerate(labels)
+    ]
+    path.write_bytes(gzip.compress(("# Athena project file -- version 0.9\n" + "\n".join(groups) + "\n1;\n").encode()))
+    return str(path)
+
+
+def test_athena_project(tmp_path, scan):
+    name = athena_project(tmp_path / "two.prj", scan, "cold", "hot one")
+    both = read(name)
+    assert [spectrum.record for spectrum in both] == ["cold", "hot one"]
+    np.testing.assert_allclose(both[1].energy, scan.energy, atol=1e-5)
+    assert read_one(f"{name}::hot one").record == "hot one"
+    assert expand(name) == [f"{name}::cold", f"{name}::hot one"]
+    with pytest.raises(ScanError, match="2 records: 'cold', 'hot one'"):
+        read_one(name)
+    with pytest.raises(ScanError, match=r"no record 'warm'.*'cold', 'hot one'"):
+        read(f"{name}::warm")
+
+
+def test_athena_groups_of_one_name_stay_apart(tmp_path, scan):
+    assert [s.record for s in read(athena_project(tmp_path / "p.prj", scan, "a", "a"))] == ["a (1)", "a (2)"]
+
+
+def test_athena_values_are_never_evaluated(tmp_path, scan):
+    name = athena_project(tmp_path / "evil.prj", scan, "a", extra="@x = (__import__('os').system('echo'));\n")
+    with pytest.raises(ScanError, match="is not understood"):
+        read(name)
+
+
+def test_a_damaged_project_is_refused(tmp_path, scan):
+    name = athena_project(tmp_path / "cut.prj", scan, "a")
+    Path(name).write_bytes(Path(name).read_bytes()[:500])
+    with pytest.raises(ScanError, match="gzip data are damaged"):
+        read(name)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("7000.0 n/a 2.0", "'7000.0 n/a 2.0' is not a row of 3 numbers"),
+        ("7000.0 2.0", "'7000.0 2.0' is not a row of 3 numbers"),
+        ("7000.0 1.0 2.0 3.0", "is not a row of 3 numbers"),
+        ("7000.0 May 2.0", "is not a row of 3 numbers"),
+        ("7000.0 1.4.9 2.0", "is not a row of 3 numbers"),
+        ("beam lost", "'beam lost' is not a row of 3 numbers"),
+        ("7000.0 nan 2.0", "column 2 holds nan, not a finite number"),
+        ("7000.0 inf 2.0", "column 2 holds inf, not a finite number"),
+        ("7000.0 0.0 2.0", "reads 0"),
+        ("7000.0 10 -1", "reads -1"),
+    ],
+)
+def test_a_bad_row_is_an_error_with_its_line(row, fault, write, scan, counts):
+    name = write(scan.energy, *counts, header="# energy i0 it")
+    lines = lines_of(name)
+    before = next(number for number, line in enumerate(lines[1:], 1) if float(line.split()[0]) > 7000)
+    Path(name).write_text("\n".join([*lines[:before], row, *lines[before:]]))
+    if row == "beam lost":
+        Path(name).write_text("\n".join([*lines[:40], row, *lines[40:]]))
+        before = 40
+    with pytest.raises(ScanError) as error:
+        read(name)
+    assert fault in str(error.value)
+    assert f"{name}, line {before + 1}" in str(error.value)
+    assert error.value.remedy
+
+
+def test_a_broken_first_or_last_row_is_no_header(write, scan, counts):
+    name = write(scan.energy, *counts, header="# energy i0 it")
+    lines = lines_of(name)
+    Path(name).write_text("\n".join([lines[0], "6900 n/a 3.0", *lines[1:]]))
+    with pytest.raises(ScanError, match=r"line 2: '6900 n/a 3.0' is not a row"):
+        read(name)
+    Path(name).write_text("\n".join([*lines, "8200.0 1"]))
+    with pytest.raises(ScanError, match=f"line {len(lines) + 1}:"):
+        read(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"", "is empty"),
+        (b"  \n\n", "is empty"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), "PNG image"),
+        (b"%PDF-1.4 ...", "PDF"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "web page"),
+        (bytes(range(256)) * 20, "binary"),
+        (b"\x01\x02\x03\x04\x05\x06" * 50, "binary"),
+        (b"dear diary,\nnothing was measured today\n", "no rows of numbers"),
+        (b"1 " * 100_000, "characters"),
+        (b"# a b c\n" + b"1 2 3\n" * 20, "unknown layout: 3 columns (1 a, 2 b, 3 c). Say which columns"),
+        (b"1 2 3\n" * 20, "unknown layout"),
+        (b"# energy mu\n7000 1\n7001 1\n", "2 points only"),
+    ],
+)
+def test_what_is_no_scan(content, fault, tmp_path):
+    path = tmp_path / "thing.dat"
+    path.write_bytes(content)
+    with pytest.raises(ScanError) as error:
+        read(path)
+    assert fault in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_missing_files_folders_and_giants(tmp_path):
+    with pytest.raises(ScanError, match="no such file"):
+        read(tmp_path / "nothing.xdi")
+    with pytest.raises(ScanError, match="folder"):
+        read(tmp_path)
+    with (tmp_path / "large.dat").open("wb") as file:
+        file.truncate(65 * 2**20)
+    with pytest.raises(ScanError, match="65 MiB"):
+        read(tmp_path / "large.dat")
+    (tmp_path / "bomb.prj").write_bytes(gzip.compress(bytes(65 * 2**20), 1))
+    with pytest.raises(ScanError, match="unpacks to more than 64 MiB"):
+        read(tmp_path / "bomb.prj")
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "energy", "energy=0,mu=2", "energy=1,nu=2", "energy=1,i0=2", "energy=1,energy=2,mu=3"]
+)
+def test_bad_column_specifications(spec, write, scan):
+    with pytest.raises(SettingsError, match="--columns energy=1,i0=2,it=3"):
+        read(write(scan.energy, scan.mu), columns=spec)
+
+
+def test_column_specifications():
+    assert parse_columns("energy=1,i0=2,if=4;5;6") == {"energy": (0,), "i0": (1,), "if": (3, 4, 5)}
+
+
+def test_a_column_that_is_not_there(write, scan):
+    with pytest.raises(ScanError, match="no column 9 among 2 columns"):
+        read(write(scan.energy, scan.mu), columns="energy=1,mu=9")
+
+
+def test_an_unnamed_edge_that_no_table_knows(write, scan):
+    with pytest.raises(ScanError, match=r"steepest at 718\d.* no known edge lies there.*Element.symbol"):
+        read(write(scan.energy + 72, scan.mu, header="# energy mu"))
+
+
+def test_an_upside_down_scan_without_a_header(write, scan):
+    with pytest.raises(ScanError, match=r"sign is inverted\. Swap I0 and It"):
+        read(write(scan.energy, 3 - scan.mu, header="# energy mu"))
+
+
+def test_the_header_may_name_half(write, scan):
+    named = read_one(write(scan.energy, scan.mu, header="# Element.edge: K\n# Element.symbol: Xx\n# energy mu"))
+    assert named.absorber == "Fe"
+
+
+@pytest.mark.parametrize("axis", [(-5.0, 1e4), (7000.0, 1e9), (7000.0, 7000.1), (0.0, 1e-3)])
+def test_axes_that_are_no_energies(axis, write, scan):
+    with pytest.raises(ScanError, match="no EXAFS scan"):
+        read(write(np.linspace(*axis, len(scan.mu)), scan.mu, header="# energy mu"), columns="energy=1,mu=2")
+
+
+def test_what_is_not_finite_is_an_error_even_beside_a_good_signal(write, scan, counts):
+    mu = scan.mu.copy()
+    mu[7] = np.nan
+    with pytest.raises(ScanError, match="line 9: column 4 holds nan"):
+        read(write(scan.energy, *counts, mu, header="# energy i0 it mu"))
+
+
+def test_a_dead_counter_beside_a_good_signal_is_passed_over(write, scan, counts):
+    dead = counts[1].copy()
+    dead[7] = 0.0
+    spectrum = read_one(write(scan.energy, counts[0], dead, scan.mu * counts[0], header="# energy i0 it if"))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, rtol=1e-5)
+    assert "signal-passed-over" in names(spectrum)
+
+
+def test_angles_are_refused(write, scan):
+    with pytest.raises(ScanError, match="unknown layout"):
+        read(write(np.linspace(17, 14, len(scan.mu)), scan.mu, header="# angle mu"))
+    with pytest.raises(ScanError, match="may be angles or keV"):
+        read(write(np.linspace(17, 14, len(scan.mu)), scan.mu))
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [("Energy", "energy"), ("eBraggEnergy", "energy"), ("Ring energy", None), ("I0", "i0"), ("Io", "i0"), ("I1", "it"),
+     ("itrans", "it"), ("Ifch3", "if"), ("Ifslow1", None), ("mu_ref", "muref"), ("mu(E)", "mu"), ("chi(k)", "chi"),
+     ("chik2", None), ("4_i0", "i0"), ("Edge", None)],
+)  # fmt: skip
+def test_roles_of_names(name, role):
+    assert role_of(name) == role
