@@ -1,0 +1,81 @@
+"""The root of the command line: gathers the commands, and turns what went wrong into an exit code.
+
+0: all done. 1: a defect of ours, with a log. 2: wrong usage. 3: some scans rejected. 4: none done. 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from exafsnn import __version__
+from exafsnn.errors import ExafsnnError, ModelError, SettingsError
+
+from .doctor import doctor
+from .models import models
+from .predict import predict
+from .preprocess import preprocess
+from .screen import DEFECT, INTERRUPTED, NONE_DONE, USAGE, DefectsError
+from .simulate import simulate
+from .train import train
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="exafsnn")
+def root() -> None:
+    """Radial distribution functions from EXAFS scans, with error bars.
+
+    The main job: exafsnn predict SCANS…
+    """
+
+
+for command in (predict, preprocess, simulate, train, models, doctor):
+    root.add_command(command)
+
+
+def main() -> None:
+    """Entry point of the program ``exafsnn``."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code; commands return theirs, or nothing for 0."""
+    try:
+        return root.main(list(arguments), prog_name="exafsnn", standalone_mode=False) or 0
+    except click.Abort:
+        return _fail("interrupted", INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except (SettingsError, ModelError) as error:
+        return _fail(f"Error: {error}", USAGE)
+    except (ExafsnnError, OSError) as error:
+        return _fail(f"Error: {error}", NONE_DONE)
+    except Exception as error:
+        text = str(error) if isinstance(error, DefectsError) else traceback.format_exc()
+        return _fail(f"This is a defect of exafsnn, please report it with the log {_write_log(text)}", DEFECT)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(message, err=True)
+    return code
+
+
+def _write_log(text: str) -> Path:
+    """Write a log into the working directory, or where that is forbidden into the temporary one."""
+    name = f"exafsnn-{datetime.now():%Y%m%d-%H%M%S}.log"
+    content = f"exafsnn {__version__}\npython {sys.version}\narguments {sys.argv[1:]}\n\n{text}"
+    for folder in (Path.cwd(), Path(tempfile.gettempdir())):
+        try:
+            (folder / name).write_text(content, encoding="utf-8", errors="backslashreplace")
+        except OSError:
+            continue
+        return folder / name
+    click.echo(content, err=True)
+    return Path("above")

@@ -1,0 +1,33 @@
+"""``exafsnn preprocess``: scans → χ(k)."""
+
+from __future__ import annotations
+
+import click
+
+from . import screen
+from .scan_options import background_settings, scan_options
+
+_COLUMNS = {
+    "scan": screen.scan_of,
+    "status": screen.text("status"),
+    "edge": screen.text("edge"),
+    "E₀ (eV)": screen.number("e0", 1),
+    "edge step": screen.number("edge_step", 3),
+    "noise of χ": screen.number("noise", 5),
+    "k max (1/Å)": screen.number("k_max_usable", 1),
+}
+
+
+@click.command()
+@scan_options
+def preprocess(
+    scans: tuple[str, ...], columns: str | None, output: str, full: bool, as_json: bool, **background: float | None
+) -> int:
+    """Measure χ(k) of SCANS, and say what is wrong with them."""
+    from exafsnn.pipeline import measure_scans
+    from exafsnn.results import ResultsFolder
+
+    settings = background_settings(**background)
+    outcomes = measure_scans(screen.with_bar(scans, "scans"), columns=columns, settings=settings)
+    asked = {"columns": columns, "background": settings.to_mapping()}
+    return screen.show_scans(outcomes, ResultsFolder(output, "preprocess", asked, full=full), _COLUMNS, as_json)

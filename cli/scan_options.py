@@ -1,0 +1,37 @@
+"""The options of every command that reads scans: a person may overrule anything that was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from exafsnn.settings import BackgroundSettings
+
+_POSITIVE = click.FloatRange(min=0, min_open=True)
+_OPTIONS = (
+    click.argument("scans", nargs=-1, required=True, metavar="SCANS…"),
+    click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
+    click.option("--e0", metavar="X", type=_POSITIVE, help="Edge energy E₀ in eV."),
+    click.option("--rbkg", metavar="X", type=_POSITIVE, help="Frequencies below this R in Å are background."),
+    click.option("--kmin", metavar="X", type=click.FloatRange(min=0), help="Start of the k range in 1/Å."),
+    click.option("--kmax", metavar="X", type=_POSITIVE, help="End of the k range in 1/Å."),
+    click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
+    click.option("-o", "output", type=click.Path(file_okay=False), default="exafsnn-results", metavar="DIR",
+                 help="Folder of the results (exafsnn-results)."),
+    click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
+)  # fmt: skip
+
+
+def scan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def background_settings(**overruled: float | None) -> BackgroundSettings:
+    """Make the settings of the background removal: the defaults, but for what a person gave."""
+    return BackgroundSettings.from_mapping({key: value for key, value in overruled.items() if value is not None})

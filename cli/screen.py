@@ -1,0 +1,137 @@
+"""What the commands show and return: progress, the table for people, JSON, warnings, the exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from exafsnn.pipeline import Outcome
+    from exafsnn.results import ResultsFolder
+    from exafsnn.tables import Row
+
+DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+class DefectsError(Exception):
+    """Tracebacks of scans that failed by a fault of ours; the others are done."""
+
+
+def show_scans(
+    outcomes: Iterable[Outcome],
+    folder: ResultsFolder,
+    columns: Mapping[str, Callable[[Row], str]],
+    as_json: bool,
+) -> int:
+    """Write the outcomes into the folder, show them, and return the exit code.
+
+    Parameters
+    ----------
+    outcomes
+        As the pipeline yields them.
+    folder
+        Where the results go, not opened yet.
+    columns
+        The table for people: what makes the cell of a row of ``summary.csv``, by heading.
+    as_json
+        Print one JSON document instead of the table.
+
+    Raises
+    ------
+    DefectsError
+        If a scan failed by a fault of ours, when the others are done.
+    """
+    from exafsnn.tables import plain, summary_rows
+
+    rows: list[Row] = []
+    defects, done = [], []
+    with folder:
+        for outcome in outcomes:
+            folder.add(outcome)
+            rows.extend(summary_rows(outcome))
+            defects.append(outcome.defect)
+            done.append(outcome.status != "rejected")
+    if as_json:
+        document = {"results": str(folder.folder), "summary": rows}
+        click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
+    else:
+        print_table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
+    _print_warnings(rows)
+    click.echo(f"Results are in {folder.folder}", err=True)
+    if any(defects):
+        raise DefectsError("\n".join(dict.fromkeys(filter(None, defects))))
+    return 0 if all(done) else SOME_REJECTED if any(done) else NONE_DONE
+
+
+def with_bar(items: Iterable[str], unit: str) -> Iterator[str]:
+    """Pass items on, with a progress bar on stderr if that is a terminal."""
+    from tqdm import tqdm
+
+    yield from tqdm(items, unit=f" {unit}", disable=None, leave=False)
+
+
+def progress_bar() -> Callable[[int, int, str], None]:
+    """Make a function of (done, total, message) that draws a bar on stderr."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=0, disable=None)
+
+    def show(done: int, total: int, message: str) -> None:
+        bar.total, bar.n = total, done
+        bar.set_postfix_str(message)
+
+    return show
+
+
+def print_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    """Columns as wide as they need: words on the left, numbers on the right."""
+    from exafsnn.tables import printable
+
+    columns = [_aligned([printable(cell) for cell in column]) for column in zip(*[headings, *lines], strict=True)]
+    for line in zip(*columns, strict=True):
+        click.echo("  ".join(line).rstrip())
+
+
+def _aligned(column: Sequence[str]) -> list[str]:
+    """Cells of equal width; the first is the heading."""
+    width = max(map(len, column))
+    numeric = all(cell[:1] in "+-0123456789" for cell in column[1:])
+    return [cell.rjust(width) if numeric else cell.ljust(width) for cell in column]
+
+
+def _print_warnings(rows: Iterable[Row]) -> None:
+    """Say on stderr what was found: each sentence once, after the scans that it concerns."""
+    from exafsnn.tables import printable
+
+    scans: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["warnings"]:
+            scans.setdefault(f"{row['status']}: {row['warnings']}", {})[scan_of(row)] = None
+    for sentence, names in scans.items():
+        others = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        click.echo(printable(f"{', '.join(list(names)[:3])}{others}: {sentence}"), err=True)
+
+
+def scan_of(row: Row) -> str:
+    """Scan as its user would name it."""
+    return f"{row['file']}::{row['record']}" if row["record"] else str(row["file"])
+
+
+def number(name: str, digits: int) -> Callable[[Row], str]:
+    """Make the cell of a number: ``2.651 ± 0.005`` if its standard deviation is known, empty if nothing is."""
+
+    def cell(row: Row) -> str:
+        value, std = row.get(name), row.get(f"{name}_std")
+        if value is None or value != value:
+            return ""
+        return f"{value:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+
+    return cell
+
+
+def text(name: str) -> Callable[[Row], str]:
+    """Make the cell of a word."""
+    return lambda row: str(row.get(name, ""))

@@ -1,0 +1,28 @@
+"""``exafsnn train``: site library → model."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import click
+
+from .screen import progress_bar
+
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
+@click.command()
+@click.argument("libraries", nargs=-1, required=True, metavar="LIBRARY.h5…", type=_FILE)
+@click.option("-o", "output", required=True, metavar="MODEL", help="NAME.safetensors; NAME.json appears beside it.")
+@click.option("--settings", "overruled", metavar="FILE.toml", type=_FILE, help="Training settings to overrule.")
+def train(libraries: tuple[str, ...], output: str, overruled: str | None) -> None:
+    """Train a model on site libraries."""
+    from exafsnn.learn import training
+
+    try:
+        table = tomllib.loads(Path(overruled).read_text(encoding="utf-8")) if overruled else {}
+    except ValueError as error:
+        raise click.BadParameter(f"{overruled} is no TOML file: {error}", param_hint="--settings") from error
+    path = training.train(libraries, output, training.training_from_mapping(table), progress_bar())
+    click.echo(f"The model is {path}", err=True)

@@ -1,0 +1,73 @@
+"""From an EXAFS scan to the radial distribution function around the absorbing atom, with error bars.
+
+A scan is **measured** into χ(k); structures are **simulated** into training spectra; a network **learns** the inverse;
+it **infers** an RDF from a measured χ(k); the RDF is **analysed**. One folder per verb. The main job in three lines::
+
+    chi = exafsnn.read("foil.xdi").to_chi()
+    prediction = exafsnn.load_model("fe-k").predict(chi)
+    prediction.rdf.shell("Fe-Fe", 1.9, 3.3).coordination
+
+Many scans at once: ``exafsnn.predict_scans``, which is what the command ``exafsnn predict`` calls. The names below are
+imported when they are first used, so that ``import exafsnn`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from exafsnn.errors import ExafsnnError, ScanError
+    from exafsnn.infer.predict import load_model
+    from exafsnn.infer.reference import calibrate
+    from exafsnn.measure.readers import read_one as read
+    from exafsnn.pipeline import measure_scans, predict_scans
+    from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
+    from exafsnn.settings import BackgroundSettings
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "read": ("exafsnn.measure.readers", "read_one"),
+    "load_model": ("exafsnn.infer.predict", "load_model"),
+    "calibrate": ("exafsnn.infer.reference", "calibrate"),
+    "measure_scans": ("exafsnn.pipeline", "measure_scans"),
+    "predict_scans": ("exafsnn.pipeline", "predict_scans"),
+    "Spectrum": ("exafsnn.records", "Spectrum"),
+    "ChiK": ("exafsnn.records", "ChiK"),
+    "PartialRDF": ("exafsnn.records", "PartialRDF"),
+    "Shell": ("exafsnn.records", "Shell"),
+    "Prediction": ("exafsnn.records", "Prediction"),
+    "BackgroundSettings": ("exafsnn.settings", "BackgroundSettings"),
+    "ExafsnnError": ("exafsnn.errors", "ExafsnnError"),
+    "ScanError": ("exafsnn.errors", "ScanError"),
+}
+
+__all__ = [
+    "read",
+    "load_model",
+    "calibrate",
+    "measure_scans",
+    "predict_scans",
+    "Spectrum",
+    "ChiK",
+    "PartialRDF",
+    "Shell",
+    "Prediction",
+    "BackgroundSettings",
+    "ExafsnnError",
+    "ScanError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its room."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room, original = _PLACES[name]
+    return getattr(import_module(room), original)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,231 @@
+"""The whole way, for many scans: file → Spectrum → ChiK → Prediction, each scan's fate in one ``Outcome``.
+
+The command line and interactive users call this; it calls ``measure`` and ``infer``. A scan that cannot be used is an
+outcome like any other, with the reason, and never stops the rest.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exafsnn.errors import ExafsnnError, ScanError, SettingsError
+from exafsnn.records import ChiK, Finding, Prediction, Shell, Spectrum
+from exafsnn.settings import BackgroundSettings
+
+if TYPE_CHECKING:
+    from exafsnn.infer.predict import Model
+    from exafsnn.infer.reference import Reference
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one scan."""
+
+    file: str
+    """The file, as its user named it."""
+    record: str = ""
+    """The record within a multi-record file, else empty."""
+    chi: ChiK | None = None
+    prediction: Prediction | None = None
+    model: str = ""
+    """Name of the model that was used."""
+    reason: str = ""
+    """Why the scan was rejected; empty if it was not."""
+    defect: str = ""
+    """Traceback, where the fault is ours."""
+
+    @property
+    def status(self) -> str:
+        """``"ok"``, ``"warned"`` or ``"rejected"``."""
+        if self.reason:
+            return "rejected"
+        return "warned" if self.warnings else "ok"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """All that was found on the way, each once; of a rejected scan the reason alone."""
+        if self.reason:
+            return (self.reason,)
+        found = [item.sentence for item in self.chi.findings if item.severity == "warning"] if self.chi else []
+        said = self.prediction.warnings if self.prediction else ()
+        return tuple(dict.fromkeys([*found, *said]))
+
+
+def measure_scans(
+    sources: Iterable[str], *, columns: str | None = None, settings: BackgroundSettings | None = None
+) -> Iterator[Outcome]:
+    """Turn scans into χ(k), one outcome per scan in the order given; a file given twice is measured once.
+
+    Parameters
+    ----------
+    sources
+        Files, or ``file::record``; a multi-record file without a name stands for all its records.
+    columns
+        Where the columns are, e.g. ``"energy=1,i0=2,it=3"``; None: found in each file.
+    settings
+        Background removal; ``kmax`` also bounds the usable range of χ(k) files.
+
+    Raises
+    ------
+    SettingsError
+        If ``columns`` cannot be understood.
+    """
+    if columns is not None:
+        from exafsnn.measure.roles import parse_columns
+
+        parse_columns(columns)
+    return _measure_all(sources, columns, settings or BackgroundSettings())
+
+
+def predict_scans(
+    sources: Iterable[str],
+    *,
+    model: str | None = None,
+    references: Iterable[str] = (),
+    structure: str | None = None,
+    columns: str | None = None,
+    settings: BackgroundSettings | None = None,
+) -> Iterator[Outcome]:
+    """Predict the RDFs of many scans, one outcome per scan in the order given.
+
+    Models and references are loaded before this returns, the scans when their outcomes are asked for.
+
+    Parameters
+    ----------
+    sources, columns, settings
+        As in ``measure_scans``.
+    model
+        Name or path of the model; None: each scan's own by element and edge.
+    references
+        Scans of a standard of known ``structure``, at most one per edge: they fix energy shift and amplitude.
+    structure
+        ``"bcc:2.8665"``, …, or a CIF file.
+
+    Raises
+    ------
+    ExafsnnError
+        If the named model or a reference cannot be used.
+    """
+    from exafsnn.measure.readers import read_one
+
+    settings = settings or BackgroundSettings()
+    model_for = _models(model)
+    standards = (_chi_of(read_one(item, columns=columns, e0=settings.e0), settings) for item in references)
+    calibrations = _calibrate(standards, structure, model_for)
+    outcomes = measure_scans(sources, columns=columns, settings=settings)
+    return (_predict_outcome(outcome, model_for, calibrations) for outcome in outcomes)
+
+
+def _measure_all(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
+    """Measure the scans of all files; names that came before are rejected."""
+    seen: set[tuple[str, str]] = set()
+    for source in dict.fromkeys(sources):
+        for outcome in _measure_source(source, columns, settings):
+            key = (outcome.file, outcome.record)
+            twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
+            yield twice if key in seen else outcome
+            seen.add(key)
+
+
+def _measure_source(source: str, columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
+    """Measure every scan of one file."""
+    from exafsnn.measure import readers
+    from exafsnn.measure.sources import split_source
+
+    try:
+        names = readers.expand(source)
+    except Exception as error:
+        yield _rejected(Outcome(*split_source(source)), error)
+        return
+    for name in names:
+        outcome = Outcome(*split_source(name))
+        try:
+            yield replace(outcome, chi=_chi_of(readers.read_one(name, columns=columns, e0=settings.e0), settings))
+        except Exception as error:
+            yield _rejected(outcome, error)
+
+
+def _chi_of(scan: Spectrum | ChiK, settings: BackgroundSettings) -> ChiK:
+    """Bring any scan to χ(k), fit for use."""
+    _refuse_fatal(scan.source, scan.findings)
+    chi = scan if isinstance(scan, ChiK) else scan.to_chi(settings)
+    _refuse_fatal(scan.source, chi.findings)
+    usable = min(chi.k_max_usable, settings.kmax or np.inf)
+    return replace(chi, k_max_usable=usable)
+
+
+def _refuse_fatal(source: str, findings: Iterable[Finding]) -> None:
+    """Reject a scan in which something fatal was found."""
+    fatal = [finding.sentence for finding in findings if finding.severity == "fatal"]
+    if fatal:
+        raise ScanError("; ".join(fatal), where=source)
+
+
+def _models(name: str | None) -> Callable[[ChiK], Model]:
+    """Make the function that finds the model of a χ(k), by default the shipped one of its edge; each is loaded once."""
+    from exafsnn.infer.predict import load_model
+
+    load = cache(load_model)
+    if name is not None:
+        load(name)
+    return lambda chi: load(name or f"{chi.absorber}-{chi.edge}".lower())
+
+
+def _calibrate(
+    standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model]
+) -> dict[str, Reference]:
+    """Calibrate each model on the standard of its edge; the result is by name of the model."""
+    from exafsnn.infer.reference import calibrate
+
+    found: dict[str, Reference] = {}
+    for chi in standards:
+        model = model_for(chi)
+        if structure is None:
+            raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
+        if model.name in found:
+            raise SettingsError(f"two references of the {chi.absorber} {chi.edge} edge", remedy="Give one per edge")
+        found[model.name] = calibrate(model, chi, structure)
+    return found
+
+
+def _predict_outcome(
+    outcome: Outcome, model_for: Callable[[ChiK], Model], calibrations: dict[str, Reference]
+) -> Outcome:
+    """Carry one outcome on from χ(k) to the prediction."""
+    if outcome.chi is None:
+        return outcome
+    try:
+        model = model_for(outcome.chi)
+        prediction = model.predict(outcome.chi, reference=calibrations.get(model.name))
+        _refuse_infinite(prediction)
+        return replace(outcome, prediction=prediction, model=model.name)
+    except Exception as error:
+        return _rejected(outcome, error)
+
+
+def is_finite(shell: Shell) -> bool:
+    """Whether every number of a shell is one: a range without atoms has no distance."""
+    return all(np.isfinite(value) for value in vars(shell).values() if not isinstance(value, str))
+
+
+def _refuse_infinite(prediction: Prediction) -> None:
+    """Reject a prediction that is not made of numbers."""
+    numbers = [prediction.delta_e0, prediction.amplitude, prediction.misfit, *prediction.rdf.density.flat]
+    if not (np.isfinite(numbers).all() and is_finite(prediction.shells["first"])):
+        raise ScanError(
+            "the model's answer is not finite", where=prediction.chi.source, remedy="Look at the scan for spikes"
+        )
+
+
+def _rejected(outcome: Outcome, error: Exception) -> Outcome:
+    """Reject a scan for an error; even one of ours must not cost the others."""
+    if isinstance(error, ExafsnnError):
+        return replace(outcome, reason=str(error).removeprefix(outcome.file).lstrip(":, "))
+    reason = f"a defect of exafsnn, not of the scan: {type(error).__name__}: {error}"
+    return replace(outcome, reason=reason, defect="".join(traceback.format_exception(error)))

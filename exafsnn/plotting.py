@@ -1,0 +1,292 @@
+"""Records → matplotlib figures: one per scan, one overview of many. The only module that knows matplotlib.
+
+Figures are made with the object-oriented interface and the Agg canvas: no window, no global state. ``results`` calls
+this; interactive users get a ``Figure`` to show or to save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
+
+from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
+
+DPI = 150
+LEFT = 0.065
+"""Left margin of the panels, in widths of the figure."""
+INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
+BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
+PAIR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
+R_MAX = 6.5
+"""Largest R shown [Å]."""
+MANY = 30
+"""More RDFs than this are an image, not lines."""
+
+
+def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
+    """Show one scan: μ(E) with background, k²χ(k), |χ(R)| and, with a prediction, what it implies and the RDF.
+
+    A χ(k) file has no μ(E): then k²χ(k) takes its place too.
+    """
+    if prediction:
+        figure = _figure(10.0, 7.4)
+        grid = figure.add_gridspec(2, 2, left=LEFT, right=0.985, bottom=0.07, top=0.89, hspace=0.36, wspace=0.18)
+        at_mu, at_k, at_r, wide = grid[0, 0], grid[0, 1], grid[1, 0], grid[0, :]
+        _draw_rdf(_axes(figure, grid[1, 1]), prediction)
+    else:
+        figure = _figure(12.0, 3.8)
+        grid = figure.add_gridspec(1, 3, left=LEFT, right=0.99, bottom=0.145, top=0.79, wspace=0.24)
+        at_mu, at_k, at_r, wide = grid[0, 0], grid[0, 1], grid[0, 2], grid[0, :2]
+    _write_title(figure, chi, prediction)
+    if chi.spectrum is not None:
+        _draw_mu(_axes(figure, at_mu), chi, chi.spectrum)
+    _draw_chi_k(_axes(figure, wide if chi.spectrum is None else at_k), chi, prediction)
+    _draw_chi_r(_axes(figure, at_r), chi, prediction)
+    return figure
+
+
+def overview_figure(predictions: Sequence[Prediction]) -> Figure:
+    """Show the first partial RDF of many scans, in the order given: stacked lines, or an image if there are many."""
+    many = len(predictions) > MANY
+    figure = _figure(7.0, 5.0 if many else 2.4 + 0.34 * len(predictions))
+    margin = 0.5 / figure.get_figheight()
+    place = figure.add_gridspec(1, 1, left=0.1 if many else 0.05, right=0.8, bottom=margin, top=1 - margin / 2)[0]
+    axes = _axes(figure, place)
+    axes.set(xlabel="r (Å)", xlim=_rdf_limits(predictions[0].rdf))
+    (_draw_image if many else _draw_stack)(axes, predictions)
+    return figure
+
+
+def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: Array) -> Array:
+    """|χ(R)| [Å⁻³] of k²χ(k), not phase-corrected.
+
+    χ(R) = (δk/√π) Σ k² χ(k) W(k) exp(2ikR), with a Hann-sloped window W, 1 Å⁻¹ wide at each end.
+
+    Parameters
+    ----------
+    k, chi
+        (m,) uniform grid [Å⁻¹] and χ(k).
+    k_window
+        Middle of the two slopes [Å⁻¹].
+    r
+        (b,) distances [Å].
+    """
+    low, high = k_window
+    rise = np.clip(np.minimum(k - low, high - k) + 0.5, 0, 1)
+    weighted = k**2 * chi * np.sin(0.5 * np.pi * rise) ** 2
+    transform = np.exp(2j * np.outer(r, k)) @ weighted
+    return np.asarray(np.abs(transform) * (k[1] - k[0]) / np.sqrt(np.pi))
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Make an empty figure of so many inches."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _axes(figure: Figure, place: SubplotSpec) -> Axes:
+    """Make axes with two thin spines and quiet ticks."""
+    axes = figure.add_subplot(place)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.spines[["left", "bottom"]].set_linewidth(0.7)
+    axes.tick_params(colors=INK, labelsize=8.5, width=0.7, length=3.5, color=GREY)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_fontsize(9.5)
+        axis.label.set_color(INK)
+    return axes
+
+
+def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> None:
+    """Write name, edge and what was applied above the panels."""
+    facts = [f"{chi.absorber} {chi.edge}"]
+    if chi.temperature is not None:
+        facts.append(f"{chi.temperature:g} K")
+    if prediction:
+        facts.append(f"ΔE₀ = {prediction.delta_e0:.1f} ± {prediction.delta_e0_std:.1f} eV")
+        facts.append(f"S₀² = {prediction.amplitude:.2f} ± {prediction.amplitude_std:.2f}")
+    if prediction and not prediction.in_domain:
+        facts.append("outside what the model knows")
+    inch = 1 / figure.get_figheight()
+    figure.text(LEFT, 1 - 0.16 * inch, _label(chi), size=11.5, weight="bold", color=INK, va="top", parse_math=False)
+    figure.text(LEFT, 1 - 0.41 * inch, "    ".join(facts), size=9.5, color=GREY, va="top")
+
+
+def _label(chi: ChiK, longest: int = 80) -> str:
+    """Name of a scan in characters that the font has."""
+    text = chi.source.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {chi.record}" if chi.record else "")
+    text = "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace").decode("latin-1")
+    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+
+
+def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
+    """μ(E), its background and E₀."""
+    axes.axvline(chi.e0, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
+    axes.plot(spectrum.energy, spectrum.mu, color=INK, linewidth=1.0, label="μ(E)")
+    if chi.background is not None:
+        axes.plot(spectrum.energy, chi.background, color=ORANGE, linewidth=1.0, label="background")
+    low, high = spectrum.mu.min(), spectrum.mu.max()  # the spline may dive far below, right at E₀
+    margin = 0.08 * (high - low)
+    axes.set(xlabel="Energy (eV)", ylabel="μ(E)", ylim=(low - margin, high + margin))
+    axes.margins(x=0.01)
+    axes.annotate(
+        f"E₀ = {chi.e0:.1f} eV", (chi.e0, 0.02), xycoords=("data", "axes fraction"), xytext=(5, 0),
+        textcoords="offset points", size=8.5, color=GREY,
+    )  # fmt: skip
+    _legend(axes)
+
+
+def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
+    """k²χ(k), measured and implied, with the window that was used."""
+    window = _window(chi, prediction)
+    top = chi.k[-1] if prediction is None else min(chi.k[-1], window[1] + 2)
+    shown = (chi.k >= 1.0) & (chi.k <= top)
+    k = chi.k[shown]
+    axes.axhline(0, color=GREY, linewidth=0.5)
+    axes.axvspan(*window, color=PALE, linewidth=0, zorder=0, label="k range used")
+    axes.plot(k, k**2 * chi.chi[shown], color=INK, linewidth=1.0, label="measured")
+    if prediction:
+        axes.plot(k, k**2 * prediction.chi_model[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
+        axes.annotate(
+            f"R-factor {prediction.misfit:.3f}", (window[1], 0.03), xycoords=("data", "axes fraction"), size=8.5,
+            color=INK, xytext=(-5, 0), textcoords="offset points", ha="right",
+        )  # fmt: skip
+    axes.set(xlabel="k (Å$^{-1}$)", ylabel="k$^2$χ(k) (Å$^{-2}$)", xlim=(k[0], k[-1]))
+    used = (chi.k >= window[0]) & (chi.k <= window[1])
+    reach = 1.25 * np.abs(chi.k**2 * chi.chi)[used].max()
+    axes.set_ylim(-reach, reach)
+    _legend(axes)
+
+
+def _draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
+    """|χ(R)|, measured and implied."""
+    r = np.arange(0, R_MAX, 0.02)
+    window = _window(chi, prediction)
+    axes.plot(r, magnitude_of_chi_r(chi.k, chi.chi, window, r), color=INK, linewidth=1.0, label="measured")
+    if prediction:
+        implied = magnitude_of_chi_r(chi.k, prediction.chi_model, window, r)
+        axes.plot(r, implied, color=ORANGE, linewidth=1.0, label="implied by the RDF")
+    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å$^{-3}$)", xlim=(0, R_MAX))
+    axes.set_ylim(bottom=0)
+    _legend(axes)
+
+
+def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
+    """RDF with its 1σ and 95 % bands, and the shells."""
+    rdf = prediction.rdf
+    for number, (pair, density) in enumerate(zip(rdf.pairs, rdf.density, strict=True)):
+        colour = PAIR_COLOURS[number % len(PAIR_COLOURS)]
+        inner = np.clip(density - rdf.spread[number], 0, None), density + rdf.spread[number]
+        axes.plot(rdf.r, density, color=colour, linewidth=1.2, label=pair)
+        axes.fill_between(rdf.r, *inner, color=colour, alpha=0.35, linewidth=0, label=None if number else "± 1σ")
+        outer = _band_95(rdf, number)
+        axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å$^{-1}$)", xlim=_rdf_limits(rdf))
+    axes.set_ylim(0, 1.4 * (rdf.density + rdf.spread).max() or 1.0)
+    _draw_shells(axes, prediction)
+    _legend(axes)
+
+
+def _draw_shells(axes: Axes, prediction: Prediction) -> None:
+    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets."""
+    for shell in prediction.shells.values():
+        axes.axvspan(shell.r_min, shell.r_max, color=PALE, linewidth=0, zorder=0)
+        axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
+        text = (
+            f"N {_with_error(shell.coordination, shell.coordination_std)}\n"
+            f"R {_with_error(shell.distance, shell.distance_std)} Å\n"
+            f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²"
+        )
+        middle = (shell.r_min + shell.r_max) / 2
+        axes.annotate(
+            text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=INK,
+            linespacing=1.4,
+        )  # fmt: skip
+
+
+def _with_error(value: float, std: float) -> str:
+    """``2.6512(48)``: the standard deviation in units of the last digits."""
+    if not (np.isfinite(value) and np.isfinite(std) and std > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - int(np.floor(np.log10(std))))
+    return f"{value:.{digits}f}({round(std * 10**digits)})"
+
+
+def _draw_stack(axes: Axes, predictions: Sequence[Prediction]) -> None:
+    """RDFs above one another, coloured in order, with a scale bar."""
+    top = max(prediction.rdf.density[0].max() for prediction in predictions)
+    step = 0.35 * top
+    colours = ScalarMappable(Normalize(0, 1.25 * max(len(predictions) - 1, 1)), "viridis").to_rgba(
+        np.arange(len(predictions))
+    )
+    for number, prediction in enumerate(predictions):
+        r, density, base = prediction.rdf.r, prediction.rdf.density[0], number * step
+        axes.fill_between(r, base, base + density, color="white", alpha=0.7, linewidth=0, zorder=2 - number / 100)
+        axes.plot(r, base + density, color=colours[number], linewidth=1.1, zorder=2 - number / 100)
+        axes.annotate(
+            _label(prediction.chi, 24), (1.01, base), xycoords=("axes fraction", "data"), size=8,
+            color=colours[number], va="center", parse_math=False,
+        )  # fmt: skip
+    axes.set_ylim(-0.05 * step, (len(predictions) - 1) * step + 1.05 * top)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    _draw_scale_bar(axes, predictions[0].rdf, top)
+
+
+def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
+    """Say how high a peak is."""
+    length = float(f"{top / 2:.1g}")
+    x, y = _rdf_limits(rdf)[0] + 0.08, axes.get_ylim()[1] - length
+    axes.plot([x, x], [y, y + length], color=INK, linewidth=1.2, solid_capstyle="butt")
+    axes.annotate(
+        f"n(r) of {rdf.pairs[0]}: {length:g} Å$^{{-1}}$", (x, y + length / 2), xytext=(5, 0),
+        textcoords="offset points", size=8.5, color=INK, va="center",
+    )  # fmt: skip
+
+
+def _draw_image(axes: Axes, predictions: Sequence[Prediction]) -> None:
+    """RDFs as the rows of an image."""
+    r = predictions[0].rdf.r
+    rows = np.array([np.interp(r, item.rdf.r, item.rdf.density[0]) for item in predictions])
+    image = axes.pcolormesh(r, np.arange(1, len(rows) + 1), rows, cmap="Blues", shading="nearest", rasterized=True)
+    axes.set_ylabel("scan, in the order given")
+    bar = axes.inset_axes((1.04, 0.0, 0.035, 1.0))
+    colours = axes.figure.colorbar(image, cax=bar)
+    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å$^{{-1}}$)", size=9.5, color=INK)
+    colours.outline.set_visible(False)
+    bar.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
+
+
+def _band_95(rdf: PartialRDF, number: int) -> tuple[Array, Array]:
+    """Central 95 % of the samples, or ± 1.96 standard deviations."""
+    if rdf.samples is not None:
+        low, high = np.percentile(rdf.samples[:, number], [2.5, 97.5], axis=0)
+        return low, high
+    density, spread = rdf.density[number], 1.96 * rdf.spread[number]
+    return np.clip(density - spread, 0, None), density + spread
+
+
+def _window(chi: ChiK, prediction: Prediction | None) -> tuple[float, float]:
+    """Range of k to transform: that of the prediction, or all that is usable."""
+    return prediction.k_window if prediction else (min(3.0, chi.k_max_usable / 2), chi.k_max_usable)
+
+
+def _rdf_limits(rdf: PartialRDF) -> tuple[float, float]:
+    """Part of r worth showing [Å]."""
+    return max(float(rdf.r[0]), 1.5), float(rdf.r[-1])
+
+
+def _legend(axes: Axes) -> None:
+    """One quiet line above the panel, where it hides nothing."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, frameon=False, fontsize=8.5, handlelength=1.4,
+        handletextpad=0.5, columnspacing=1.3, labelcolor=INK, borderaxespad=0.2,
+    )  # fmt: skip

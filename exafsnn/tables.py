@@ -1,0 +1,119 @@
+"""Outcomes → rows of the tables, and rows → CSV cells. The columns are a contract with users' scripts.
+
+``results`` writes them to files, the command line prints them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, TextIO
+
+import numpy as np
+
+from exafsnn.pipeline import Outcome, is_finite
+from exafsnn.records import ChiK, PartialRDF
+
+Row = dict[str, Any]
+
+SCAN_COLUMNS = ("file", "record", "status", "edge", "warnings")
+SUMMARY_COLUMNS = (
+    *("file", "record", "status", "model", "edge", "pair", "range", "r_min", "r_max"),
+    *("coordination", "coordination_std", "coordination_low", "coordination_high", "distance", "distance_std"),
+    *("sigma2", "sigma2_std", "delta_e0", "amplitude", "misfit", "in_domain", "warnings"),
+)
+RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
+CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
+TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "predict": {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS},
+    "preprocess": {"summary.csv": SCAN_COLUMNS, "chi.csv": CHI_COLUMNS[:-1]},
+}
+
+
+def summary_rows(outcome: Outcome) -> Iterator[Row]:
+    """One row per range of a prediction, else one for the scan; NaN and absent keys mean that nothing is known."""
+    chi, prediction = outcome.chi, outcome.prediction
+    row: Row = {
+        "file": outcome.file,
+        "record": outcome.record,
+        "status": outcome.status,
+        "warnings": "; ".join(outcome.warnings),
+    }
+    if chi is not None:
+        row |= {"edge": _edge(chi), "e0": chi.e0, "edge_step": chi.edge_step, "noise": chi.noise}
+        row |= {"k_max_usable": chi.k_max_usable}
+    if prediction is None:
+        yield row
+        return
+    row |= {"model": outcome.model, "delta_e0": prediction.delta_e0, "amplitude": prediction.amplitude}
+    row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
+    for name, shell in prediction.shells.items():
+        if is_finite(shell):
+            yield row | {"range": name} | asdict(shell)
+
+
+def chi_rows(outcome: Outcome, chi: ChiK) -> Iterator[Row]:
+    """χ(k), and the model's where there is one."""
+    scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
+    model = outcome.prediction.chi_model if outcome.prediction else np.zeros_like(chi.chi)
+    for k, measured, implied in zip(chi.k, chi.chi, model, strict=True):
+        if np.isfinite(implied):
+            yield scan | {"k": k, "chi": measured, "chi_model": implied}
+
+
+def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
+    """Every partial RDF, bin by bin."""
+    for pair, density, spread in zip(rdf.pairs, rdf.density, rdf.spread, strict=True):
+        scan = {"file": outcome.file, "record": outcome.record, "pair": pair}
+        for r, mean, std in zip(rdf.r, density, spread, strict=True):
+            yield scan | {"r": r, "density": mean, "density_std": std}
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into one that strict JSON can hold; numbers that are none become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def printable(text: str) -> str:
+    """Text without control characters, in valid Unicode, for terminals and tables."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+class Table:
+    """A CSV file being written."""
+
+    def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:
+        self._columns = columns
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Append rows; keys that are no column are left out."""
+        self._writer.writerows([_cell(row.get(column)) for column in self._columns] for row in rows)
+
+
+def _cell(value: Any) -> str:
+    """Text of one cell: 7 digits, empty where nothing is known, never a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | float | np.number):
+        return f"{value:.7g}" if np.isfinite(value) else ""
+    text = str(value)
+    guard = "'" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else ""
+    return guard + printable(text)
+
+
+def _edge(chi: ChiK) -> str:
+    return f"{chi.absorber} {chi.edge}"

@@ -1,0 +1,31 @@
+"""``exafsnn preprocess``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from exafsnn_cli.main import run
+
+
+def test_preprocess(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beamline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["preprocess", "good.dat", "bad.dat"]) == 3
+    shown = capsys.readouterr()
+    good = next(line for line in shown.out.splitlines() if line.startswith("good.dat"))
+    assert good.split() == ["good.dat", "ok", "Fe", "K", "7112.0", "0.900", "0.00040", "16.0"]
+    assert "bad.dat: rejected: line 7: no edge" in shown.err
+    names = {path.name for path in Path("exafsnn-results").iterdir()}
+    assert names == {"summary.csv", "chi.csv", "settings.json", "scan-good.dat.png"}
+
+
+def test_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beamline: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["preprocess", "copper.dat", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["summary"]
+    assert (row["edge"], row["e0"], row["status"]) == ("Cu K", 7112.0, "ok")

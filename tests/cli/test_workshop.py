@@ -1,0 +1,80 @@
+"""The commands that make models, and those that look after the installation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exafsnn_cli import doctor
+from exafsnn_cli.main import run
+
+
+def test_simulate_hands_over_what_was_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def fake(config: str, output: str, workers: int | None, progress: Any) -> None:
+        asked.extend([config, output, workers])
+        progress(1, 2, "half")
+
+    monkeypatch.setattr("exafsnn.simulate.library.build", fake)
+    config = tmp_path / "plan.toml"
+    config.write_text("")
+    assert run(["simulate", str(config), "-o", "library.h5", "--workers", "2"]) == 0
+    assert asked == [str(config), "library.h5", 2]
+    assert "library.h5" in capsys.readouterr().err
+
+
+def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    def fake(libraries: tuple[str, ...], output: str, settings: Any, progress: Any) -> Path:
+        asked.extend([libraries, output, settings])
+        return Path(output)
+
+    monkeypatch.setattr("exafsnn.learn.training.train", fake)
+    monkeypatch.setattr("exafsnn.learn.training.training_from_mapping", lambda table: table)
+    library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
+    library.touch()
+    settings.write_text("[optimiser]\nmembers = 3\n")
+    assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 0
+    assert asked == [(str(library),), "model", {"optimiser": {"members": 3}}]
+    settings.write_text("no toml")
+    assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 2
+
+
+def test_train_needs_a_library() -> None:
+    assert run(["train", "absent.h5", "-o", "model"]) == 2
+
+
+@pytest.fixture
+def _one_model(monkeypatch: pytest.MonkeyPatch, beamline: None) -> None:
+    monkeypatch.setattr("exafsnn.learn.model_file.shipped_models", lambda: ["fe-k"])
+
+
+@pytest.mark.usefixtures("_one_model")
+def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split() == ["fe-k", "Fe", "K", "first", "1.9–3.3"]
+    assert run(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["ranges"] == {"first": [1.9, 3.3]}
+
+
+@pytest.mark.usefixtures("_one_model")
+def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor"]) == 0
+    shown = capsys.readouterr().out
+    assert "fe-k (0123)" in shown
+    assert "FEFF" in shown
+    monkeypatch.setattr("exafsnn.learn.model_file.shipped_models", list)
+    assert run(["doctor"]) == 4
+    assert "no model is installed" in capsys.readouterr().out
+
+
+def test_doctor_says_what_is_missing() -> None:
+    assert doctor._examine("x", lambda: doctor._package("no_such_package"), "to predict") == (
+        "x", "missing", "to predict", "No module named 'no_such_package'",
+    )  # fmt: skip

@@ -1,0 +1,211 @@
+"""The results folder: the contract of its files, all or nothing, nothing dangerous in them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exafsnn import results, tables
+from exafsnn.pipeline import Outcome
+from exafsnn.records import ChiK, Finding, Prediction
+from exafsnn.results import ResultsFolder
+
+MakePrediction = Callable[..., Prediction]
+CONTRACT = Path(__file__).parents[2] / "shared" / "tools" / "check_contract.py"
+REJECTED = Outcome("bad.dat", reason="no edge. Measure one")
+
+
+def predicted(prediction: Prediction) -> Outcome:
+    return Outcome(prediction.chi.source, prediction.chi.record, prediction.chi, prediction, "fe-k")
+
+
+def write(folder: Path, *outcomes: Outcome, command: str = "predict", **options: bool) -> Path:
+    with ResultsFolder(folder, command, {"columns": None}, **options) as target:  # type: ignore[arg-type]
+        for outcome in outcomes:
+            target.add(outcome)
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_prediction: MakePrediction) -> Path:
+    """Results of two good scans and a bad one."""
+    good = [predicted(make_prediction("fe.060")), predicted(make_prediction("a.prj", "foil"))]
+    return write(tmp_path / "new" / "results", *good, REJECTED)
+
+
+def test_summary_has_the_agreed_columns_and_numbers(folder: Path) -> None:
+    found = rows(folder / "summary.csv")
+    assert ",".join(found[0]) == (
+        "file,record,status,model,edge,pair,range,r_min,r_max,coordination,coordination_std,coordination_low,"
+        "coordination_high,distance,distance_std,sigma2,sigma2_std,delta_e0,amplitude,misfit,in_domain,warnings"
+    )
+    assert [(row["file"], row["record"], row["range"]) for row in found] == [
+        ("fe.060", "", "first"), ("fe.060", "", "second"), ("a.prj", "foil", "first"), ("a.prj", "foil", "second"),
+        ("bad.dat", "", ""),
+    ]  # fmt: skip
+    first = found[0]
+    assert (first["status"], first["model"], first["edge"], first["pair"]) == ("ok", "fe-k", "Fe K", "Fe-Fe")
+    assert (first["coordination"], first["distance"], first["in_domain"]) == ("13.96", "2.6512", "true")
+    assert found[-1]["status"] == "rejected"
+    assert found[-1]["warnings"] == "no edge. Measure one"
+    assert found[-1]["coordination"] == ""
+
+
+def test_long_tables_hold_every_bin(folder: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction("fe.060")
+    rdf = [row for row in rows(folder / "rdf.csv") if row["file"] == "fe.060"]
+    chi = [row for row in rows(folder / "chi.csv") if row["file"] == "fe.060"]
+    assert np.allclose([float(row["r"]) for row in rdf], prediction.rdf.r)
+    assert np.allclose([float(row["density"]) for row in rdf], prediction.rdf.density[0], rtol=1e-6)
+    assert np.allclose([float(row["chi_model"]) for row in chi], prediction.chi_model, rtol=1e-6)
+    assert ",".join(rdf[0]) == "file,record,pair,r,density,density_std"
+    assert ",".join(chi[0]) == "file,record,edge,k,chi,chi_model"
+
+
+def test_archive_holds_everything(folder: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction("fe.060")
+    assert prediction.rdf.samples is not None
+    with h5py.File(folder / "results.h5") as archive:
+        scan = archive["scans/000000"]
+        assert scan.attrs["file"] == "fe.060"
+        assert scan.attrs["misfit_noise"] == 1.7
+        assert scan["shells/first"].attrs["coordination"] == 13.96
+        assert np.allclose(scan["rdf/samples"], prediction.rdf.samples, rtol=1e-6)
+        covariance = scan["rdf/covariance"][:]
+        assert np.allclose(np.sqrt(np.diag(covariance)), prediction.rdf.spread[0] * (24 / 23) ** 0.5, rtol=1e-5)
+        assert np.array_equal(scan["spectrum/mu"], prediction.chi.spectrum.mu)  # type: ignore[union-attr]
+        assert "000002" not in archive["scans"]
+
+
+def test_settings_tell_what_made_the_result(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    scan = tmp_path / "fe.060"
+    scan.write_bytes(b"1 2 3")
+    write(tmp_path / "out", predicted(make_prediction(str(scan))), REJECTED)
+    facts = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert facts["models"] == ["fe-k 0123456789ab"]
+    assert facts["inputs"][0] == {"file": str(scan), "bytes": 5, "sha256": hashlib.sha256(b"1 2 3").hexdigest()}
+    assert facts["inputs"][1] == {"file": "bad.dat", "bytes": None, "sha256": None}
+    assert facts["figures"] == {"scan-fe.060.png": str(scan)}
+    assert facts["versions"]["torch"]
+
+
+@pytest.mark.skipif(not CONTRACT.exists(), reason=f"{CONTRACT} is absent")
+def test_contract_is_kept(folder: Path) -> None:
+    done = subprocess.run([sys.executable, str(CONTRACT), str(folder)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "as documented"
+
+
+def test_nothing_appears_if_the_run_fails(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    def fail() -> None:
+        with ResultsFolder(tmp_path / "out", "predict", {}) as target:
+            target.add(predicted(make_prediction()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not (tmp_path / "out").exists()
+    write(tmp_path / "out", REJECTED)
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
+
+
+def test_leftovers_of_ours_go_and_others_stay(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, predicted(make_prediction("old.dat")), predicted(make_prediction("older.dat")))
+    (tmp_path / "scan-mine.png").write_bytes(b"\x89PNG my own picture")
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert {path.name for path in tmp_path.glob("*.png")} == {"scan-mine.png", "scan-new.dat.png"}
+    assert not list(tmp_path.glob(".unfinished*"))
+    write(tmp_path, replace(predicted(make_prediction("new.dat")), prediction=None), command="preprocess")
+    assert not (tmp_path / "rdf.csv").exists()
+    assert not (tmp_path / "results.h5").exists()
+
+
+def test_preprocessing_has_only_scan_columns(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
+    chi = make_chi("fe.060", findings=(Finding("glitch", "warning", "A spike"), Finding("x", "note", "Fine")))
+    write(tmp_path, Outcome("fe.060", chi=chi), command="preprocess")
+    assert rows(tmp_path / "summary.csv") == [
+        {"file": "fe.060", "record": "", "status": "warned", "edge": "Fe K", "warnings": "A spike"}
+    ]
+    assert ",".join(rows(tmp_path / "chi.csv")[0]) == "file,record,edge,k,chi"
+    assert not (tmp_path / "results.h5").exists()
+
+
+def test_many_scans_leave_the_long_tables_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_prediction: MakePrediction
+) -> None:
+    monkeypatch.setattr(results, "TABLE_LIMIT", 2)
+    monkeypatch.setattr(results, "FIGURE_LIMIT", 1)
+    scans = [predicted(make_prediction(f"{i}.dat")) for i in range(3)]
+    write(tmp_path, *scans)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-0.dat.png"}
+    write(tmp_path, *scans, full=True)
+    assert len({row["file"] for row in rows(tmp_path / "rdf.csv")}) == 3
+    assert len(list(tmp_path.glob("scan-*.png"))) == 3
+
+
+def test_range_without_atoms_has_no_row(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction()
+    empty = replace(prediction.shells["second"], coordination=0.0, distance=np.nan, sigma2=np.nan)
+    outcome = predicted(replace(prediction, shells=dict(prediction.shells) | {"second": empty}))
+    assert [row["range"] for row in tables.summary_rows(outcome)] == ["first"]
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..", "/", "a\0b", "scan\n.dat", "C:\\x\\y.dat", 300 * "x", "é"])
+def test_figures_stay_in_the_folder(name: str, make_chi: Callable[..., ChiK], tmp_path: Path) -> None:
+    write(tmp_path / "out", Outcome(name, "../up", make_chi(name)), command="preprocess")
+    assert len(list((tmp_path / "out").glob("scan-*.png"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@given(st.text(), st.text())
+def test_figure_names_are_plain(file: str, record: str) -> None:
+    outcome = Outcome(file, record)
+    first = results._figure_name(outcome, {})
+    second = results._figure_name(outcome, {first.upper(): ""})
+    assert first != second
+    assert Path(first).name == first
+    assert first.isascii()
+    assert len(first) < 80
+
+
+@given(st.text())
+def test_cells_are_no_formulas(text: str) -> None:
+    stream = StringIO()
+    tables.Table(stream, ("file",)).write([{"file": text}])
+    cell = next(csv.reader(StringIO(stream.getvalue().partition("\n")[2])), [""])
+    assert not "".join(cell).startswith(("=", "+", "-", "@", "\t"))
+    stream.getvalue().encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(None, ""), (np.nan, ""), (-0.5, "-0.5"), (np.float64(2.65123456), "2.651235"), (True, "true"), (7, "7")],
+)
+def test_numbers_are_numbers(value: object, cell: str) -> None:
+    assert tables._cell(value) == cell
+
+
+@given(st.recursive(st.none() | st.floats() | st.text() | st.booleans(), lambda inner: st.lists(inner)))
+def test_json_is_strict(value: object) -> None:
+    json.dumps(tables.plain(value), allow_nan=False)
