@@ -98,6 +98,10 @@ class ChiK:
     background: Array | None = None
     """(n,) μ₀(E) on the scan's energies; None for a χ(k) file."""
 
+    def to_chi(self) -> ChiK:
+        """Itself, so that a χ(k) file is used like a scan."""
+        return self
+
 
 @dataclass(frozen=True)
 class Shell:

@@ -1,0 +1,1 @@
+"""The RDF becomes answers: N, R, σ², C₃ of a range."""

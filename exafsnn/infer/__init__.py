@@ -1,0 +1,1 @@
+"""A measured χ(k) becomes an RDF: prediction, and the reference that fixes E₀ and S₀²."""

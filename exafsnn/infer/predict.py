@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,16 +46,18 @@ class Model:
 
     def __init__(self, parts: ModelParts) -> None:
         self._parts = parts
-        self._features = FeatureMap(parts.features)
+        self._map = FeatureMap(parts.features)
         self.name = parts.name
         self.absorber = str(parts.info["absorber"])
         self.edge = str(parts.info["edge"])
         self.pair = f"{self.absorber}-{parts.info['neighbour']}"
         self.ranges = {name: (float(low), float(high)) for name, (low, high) in parts.info["ranges"].items()}
+        self.pairs = parts.pairs
+        self.features = parts.features
         self.r = parts.pairs.bins()
 
     @property
-    def info(self) -> Mapping[str, object]:
+    def info(self) -> Mapping[str, Any]:
         """Everything that the model file says of itself."""
         return self._parts.info
 
@@ -81,34 +84,35 @@ class Model:
         found = self.estimate(chi, reference)
         rdf = self._rdf(found, reference)
         chi_model = self._chi_model(chi, rdf, found)
-        low, high = self._parts.features.kmin, found.k_max
+        low, high = self.features.kmin, found.k_max
         use = (chi.k >= low) & (chi.k <= high)
         measured, implied = (chi.k**2 * chi.chi)[use], (chi.k**2 * chi_model)[use]
         misfit = float(((measured - implied) ** 2).sum() / max((measured**2).sum(), 1e-30))
         noise = float(np.sqrt((((chi.chi - chi_model)[use] / max(chi.noise, 1e-9)) ** 2).mean()))
-        limit = float(self._parts.info["misfit_limit"])  # type: ignore[arg-type]
-        warnings = self._warnings(chi, reference, misfit, limit)
+        limit = float(self._parts.info["misfit_limit"])
+        warnings = self._warnings(chi, misfit, limit)
         shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
             amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit,
             misfit_noise=noise, in_domain=misfit <= limit, domain_score=misfit / limit, model=self.identity,
             k_window=(low, high), warnings=warnings,
-            history=(*chi.history, f"predicted by {self.identity}" + (f" with reference {reference.source}" if reference else "")),
+            history=(*chi.history, self._said(reference)),
         )  # fmt: skip
 
     def estimate(self, chi: ChiK, reference: Reference | None = None) -> Estimate:
         """The ensemble's answer; the energy axis is moved to the zero that it finds, and it is asked again."""
         self._check(chi)
-        pairs = self._parts.pairs
-        k_max = min(chi.k_max_usable, self._parts.features.kmax)
+        pairs = self.pairs
+        k_max = min(chi.k_max_usable, self.features.kmax)
         amplitude = reference.amplitude if reference else pairs.amplitude
         amplitude_std = reference.amplitude_std if reference else pairs.amplitude_std
         zero = reference.delta_e0 if reference else 0.0
         e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
         for _ in range(1 if reference else _PASSES):
-            known = Known(*(torch.tensor([value]).float() for value in (k_max, chi.noise / amplitude, amplitude_std, e0_std)))
-            features = self._features(self._on_axis(chi, zero) / amplitude, known)
+            told = (k_max, chi.noise / amplitude, amplitude_std, e0_std)
+            known = Known(*(torch.tensor([value]).float() for value in told))
+            features = self._map(self._on_axis(chi, zero) / amplitude, known)
             with torch.no_grad():
                 outputs = [member(features) for member in self._parts.members]
             steps = np.array([float(output.e0[0]) for output in outputs])
@@ -132,7 +136,7 @@ class Model:
     def _check(self, chi: ChiK) -> None:
         if (chi.absorber, chi.edge) != (self.absorber, self.edge):
             raise ModelError(
-                f"the model {self.name} is for the {self.absorber} {self.edge} edge, the scan is {chi.absorber} {chi.edge}",
+                f"the model {self.name} is for {self.absorber} {self.edge}, the scan is of {chi.absorber} {chi.edge}",
                 where=chi.source, remedy="Give a model of that edge with --model",
             )  # fmt: skip
         if chi.k_max_usable < _SHORTEST:
@@ -144,7 +148,7 @@ class Model:
     def _on_axis(self, chi: ChiK, zero: float) -> Tensor:
         """(1, m) χ on the features' grid, with the energy zero moved by ``zero`` [eV]."""
         k, values = torch.from_numpy(chi.k).float(), torch.from_numpy(chi.chi).float()[None]
-        return shift_energy(values, self._features.k, k, torch.tensor([-zero]), K2_PER_EV)
+        return shift_energy(values, self._map.k, k, torch.tensor([-zero]), K2_PER_EV)
 
     def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
         """Mean of the members, with samples that carry spread, members' disagreement and amplitude."""
@@ -160,7 +164,7 @@ class Model:
         samples = np.maximum((mean + members + modes * spread) * scale, 0.0)
         return PartialRDF(
             r=self.r, pairs=(self.pair,), density=mean[None], spread=samples.std(axis=0)[None],
-            samples=samples[:, None], smoothing=self._parts.pairs.smoothing,
+            samples=samples[:, None], smoothing=self.pairs.smoothing,
         )  # fmt: skip
 
     def _chi_model(self, chi: ChiK, rdf: PartialRDF, found: Estimate) -> Array:
@@ -168,19 +172,24 @@ class Model:
         with torch.no_grad():
             own = self._parts.forward(torch.from_numpy(rdf.density).float())
         k = torch.from_numpy(chi.k).float()
-        moved = shift_energy(own, k, self._features.k, torch.tensor([found.delta_e0]), K2_PER_EV)
+        moved = shift_energy(own, k, self._map.k, torch.tensor([found.delta_e0]), K2_PER_EV)
         result: Array = found.amplitude * moved[0].double().numpy()
-        return np.where((chi.k >= float(self._features.k[0])) & (chi.k <= float(self._features.k[-1])), result, 0.0)
+        return np.where((chi.k >= float(self._map.k[0])) & (chi.k <= float(self._map.k[-1])), result, 0.0)
 
-    def _warnings(self, chi: ChiK, reference: Reference | None, misfit: float, limit: float) -> tuple[str, ...]:
+    def _said(self, reference: Reference | None) -> str:
+        """What was assumed about the amplitude, in words."""
+        if reference:
+            return f"predicted by {self.identity}, amplitude {reference.amplitude:.3f} from {reference.source}"
+        prior = self.pairs
+        return (
+            f"predicted by {self.identity}, no reference: amplitude near {prior.amplitude} ± {prior.amplitude_std:.0%}"
+            " assumed, which widens the error of N"
+        )
+
+    def _warnings(self, chi: ChiK, misfit: float, limit: float) -> tuple[str, ...]:
         found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
-        if reference is None:
-            prior = self._parts.pairs
-            found.append(
-                f"no reference: amplitude assumed near {prior.amplitude} ± {prior.amplitude_std:.0%}, which widens the error of N"
-            )
         if misfit > limit:
-            found.append(f"not explained by the model: R-factor {misfit:.2f} above {limit:.2f}; do not trust the RDF")
+            found.append(f"not explained by the model: R-factor {misfit:.2f} above {limit:.2f}. Do not trust the RDF")
         return tuple(found)
 
 
@@ -193,5 +202,3 @@ def load_model(name: str) -> Model:
         If there is none, or it is damaged.
     """
     return Model(read_model(name))
-
-

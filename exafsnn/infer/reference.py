@@ -83,9 +83,8 @@ def parse_structure(text: str) -> Structure:
         constants = ()
     wanted = 2 if kind == "hcp" else 1
     if kind not in _BASES or len(constants) != wanted or not all(1.0 < value < 20.0 for value in constants):
-        raise SettingsError(
-            f"structure {text!r} is not understood", where="--structure", remedy="Use bcc:a, fcc:a or hcp:a,c with a, c in Å"
-        )
+        remedy = "Use bcc:a, fcc:a or hcp:a,c with a, c in Å"
+        raise SettingsError(f"structure {text!r} is not understood", where="--structure", remedy=remedy)
     return Structure(kind, constants)
 
 

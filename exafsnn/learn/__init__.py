@@ -1,0 +1,1 @@
+"""The network learns the inverse: training pairs, features, members, calibration, model file."""

@@ -119,7 +119,8 @@ def energy_zeros(library: SiteLibrary, common: str) -> dict[str, float]:
     if common not in by_treatment:
         common = sorted(by_treatment)[0]
     standard = _total_phase(by_treatment[common][0], library.k)
-    return {name: _phase_shift(library.k, _total_phase(found[0], library.k), standard) for name, found in by_treatment.items()}
+    phases = {name: _total_phase(found[0], library.k) for name, found in by_treatment.items()}
+    return {name: _phase_shift(library.k, phase, standard) for name, phase in phases.items()}
 
 
 def _total_phase(theory: SingleScattering, k: Array) -> Array:
@@ -243,7 +244,7 @@ class PairMaker:
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) * torch.exp(-2 * sigma2[:, None] * k**2)
         rdf = _broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
-        where = ((self._bins / stretch[:, None] - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0]))
+        where = (self._bins / stretch[:, None] - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
         density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
         return chi, density.clamp_min(0)
 
@@ -253,7 +254,8 @@ class PairMaker:
         order = torch.arange(4)
         basis = torch.cos(math.pi * order[:, None] * k)  # [order, k]
         size = torch.tensor([0.6, 1.0, 0.7, 0.4])
-        return (self._normal(n, 4) * size) @ basis / float(torch.sqrt((size**2 * torch.tensor([1.0, 0.5, 0.5, 0.5])).sum()))
+        variance = (size**2 * torch.tensor([1.0, 0.5, 0.5, 0.5])).sum()
+        return (self._normal(n, 4) * size) @ basis / variance.sqrt()
 
     def _theory_error(self, chi: Tensor) -> Tensor:
         """A smooth random change of amplitude and phase with k: what one FEFF treatment differs from another by.

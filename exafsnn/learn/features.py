@@ -22,7 +22,7 @@ class FeatureSettings(Settings):
     """The representation of a spectrum."""
 
     kind: str = "rspace"
-    """``"kspace"`` k²χ; ``"rspace"`` its complex Fourier transform; ``"wavelet"`` its Morlet map; ``"both"``: k²χ and the map."""
+    """``"kspace"``: k²χ; ``"rspace"``: its Fourier transform; ``"wavelet"``: its Morlet map; ``"both"``: k²χ and map."""
     kmin: float = 3.0
     """Smallest k that is used [Å⁻¹]."""
     kmax: float = 16.0

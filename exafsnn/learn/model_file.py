@@ -81,11 +81,11 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
 def _write(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "wb") as stream:
+        with temporary.open("wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -110,7 +110,8 @@ def read_model(name: str) -> ModelParts:
         tensors = {key: value.float() for key, value in load_tensors(content).items()}
         return _assemble(path.stem, info, tensors, checksum)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        raise ModelError(f"the model cannot be read: {error}", where=str(path), remedy="Make or fetch it again") from error
+        reason = f"the model cannot be read: {error}"
+        raise ModelError(reason, where=str(path), remedy="Make or fetch it again") from error
 
 
 def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], checksum: str) -> ModelParts:

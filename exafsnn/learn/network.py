@@ -39,6 +39,9 @@ class Output:
 class Member(nn.Module):
     """A multilayer perceptron with residual layers."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, width: int, bins: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))

@@ -32,7 +32,7 @@ from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
-from exafsnn.simulate.library import SiteLibrary, load
+from exafsnn.simulate.library import SiteLibrary, join
 
 COMMON_THEORY = "scf-hl"
 """The FEFF treatment whose energy zero all others are moved to."""
@@ -130,7 +130,7 @@ def train_forward(
     return model.eval()
 
 
-def forward_kernel(library: SiteLibrary, bank: StateBank, pairs: PairSettings, features: FeatureSettings) -> Tensor:
+def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
     """(m, b) single scattering per atom per Å and bin, of the common theory, with the smoothing of the RDF undone."""
     k, r = features.k_grid(), pairs.bins()
     names = [name for name in library.theories if name.endswith(f"/{COMMON_THEORY}")] or sorted(library.theories)
@@ -164,9 +164,10 @@ def training_from_mapping(table: dict[str, Any]) -> TrainingSettings:
         If a key is unknown.
     """
     parts = dict(table)
-    classes = {"pairs": PairSettings, "features": FeatureSettings, "network": NetworkSettings, "optimiser": OptimiserSettings}
-    for name, kind in classes.items():
-        parts[name] = kind.from_mapping(parts.get(name, {}))
+    parts["pairs"] = PairSettings.from_mapping(parts.get("pairs", {}))
+    parts["features"] = FeatureSettings.from_mapping(parts.get("features", {}))
+    parts["network"] = NetworkSettings.from_mapping(parts.get("network", {}))
+    parts["optimiser"] = OptimiserSettings.from_mapping(parts.get("optimiser", {}))
     if "ranges" in parts:
         parts["ranges"] = tuple((name, *limits) for name, limits in parts["ranges"].items())
     return TrainingSettings.from_mapping(parts)
@@ -193,18 +194,20 @@ def train(
         If a library cannot be read.
     """
     settings = settings or TrainingSettings()
-    library = load(libraries[0])
+    library = join(libraries)
     bank = make_bank(library, settings.pairs, energy_zeros(library, COMMON_THEORY))
     learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
     members = [
         train_member(learn, settings.pairs, settings.features, settings.network, settings.optimiser, number, progress)
         for number in range(settings.optimiser.members)
     ]
-    kernel = forward_kernel(library, bank, settings.pairs, settings.features)
-    forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, settings.optimiser.seed)
+    kernel = forward_kernel(library, settings.pairs, settings.features)
+    seed = settings.optimiser.seed
+    forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
-    maker = PairMaker(held_out, settings.pairs, settings.features, settings.optimiser.seed + 1)
-    tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in (("blind", 0.0), ("reference", 1.0))}
+    maker = PairMaker(held_out, settings.pairs, settings.features, seed + 1)
+    shares = {"blind": 0.0, "reference": 1.0}
+    tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in shares.items()}
     for number, member in enumerate(members):
         tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
     tensors |= {f"forward.{key}": value for key, value in forward.state_dict().items()}

@@ -77,11 +77,19 @@ def text_lines(text: str) -> list[str]:
     return re.split(r"\r\n|\r|\n", text)
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name too long for the system is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _content(name: str) -> bytes:
     path = Path(name)
     if path.is_dir():
         raise ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
-    if not path.is_file():
+    if not _is_file(path):
         raise ScanError("there is no such file", where=name, remedy="Check the path")
     if path.stat().st_size > MAX_BYTES:
         raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=NO_SCAN)

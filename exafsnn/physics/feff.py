@@ -29,7 +29,16 @@ _PLATFORMS = {"Linux": "linux64", "Darwin": "darwin64", "Windows": "win64"}
 _TIMEOUT = 300.0
 _PATH_STEPS = {"8.5L": ("feff8l_genfmt", "feff8l_ff2x"), "6L": ("feff6l",)}
 _REUSED = {
-    "8.5L": ("phase.pad", "xsect.json", "global.json", "genfmt.json", "ff2x.json", "pot.json", "xsph.json", "libpotph.json"),
+    "8.5L": (
+        "phase.pad",
+        "xsect.json",
+        "global.json",
+        "genfmt.json",
+        "ff2x.json",
+        "pot.json",
+        "xsph.json",
+        "libpotph.json",
+    ),
     "6L": ("phase.bin", "feff.inp"),
 }
 
@@ -257,6 +266,14 @@ class PathSummer:
         r = np.array([_half_length(path) for path in paths])
         return EffectiveScattering(k=k, r=r, magnitude=magnitude, phase=phase, mean_free_path=mean_free_path)
 
+    def write_paths(self, paths: Sequence[ScatteringPath], folder: Path) -> list[Path]:
+        """Compute paths and copy FEFF's own file of each to ``folder``, for programs that read those."""
+        self._sum(paths)
+        names = [f"feff{i + 1:04d}.dat" for i in range(len(paths))]
+        for name in names:
+            (folder / name).write_bytes(_read(self._folder, name))
+        return [folder / name for name in names]
+
     def _sum(self, paths: Sequence[ScatteringPath]) -> None:
         """Write the list of paths and run FEFF's path modules."""
         for old in (*self._folder.glob("feff0*.dat"), self._folder / "chi.dat"):
@@ -312,7 +329,7 @@ def partial_waves(potentials: Potentials) -> tuple[np.ndarray, Array]:
     cursor = 1
     edge_values, cursor = _unpad(lines, cursor, 3, parts=1)
     em, cursor = _unpad(lines, cursor, energies, parts=2)
-    reference, cursor = _unpad(lines, cursor, energies, parts=2)
+    _, cursor = _unpad(lines, cursor, energies, parts=2)
     tables = []
     for _ in range(last + 1):
         l_max = int(lines[cursor].split()[0])

@@ -25,6 +25,13 @@ class ForwardModel(nn.Module):
         Width of the rest's network.
     """
 
+    k: Tensor
+    kernel: Tensor
+    mean: Tensor
+    scale: Tensor
+    rest_mean: Tensor
+    rest_basis: Tensor
+
     def __init__(self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128) -> None:
         super().__init__()
         bins = kernel.shape[1]
@@ -44,7 +51,8 @@ class ForwardModel(nn.Module):
 
     def rest(self, density: Tensor) -> Tensor:
         """(n, m) χ(k) of all but single scattering from the bins."""
-        return self.rest_mean + self.layers((density - self.mean) / self.scale) @ self.rest_basis
+        rest: Tensor = self.rest_mean + self.layers((density - self.mean) / self.scale) @ self.rest_basis
+        return rest
 
     def forward(self, density: Tensor) -> Tensor:
         """(n, m) χ(k) of the RDFs ``density`` (n, b) [Å⁻¹], S₀² = 1."""

@@ -1,0 +1,1 @@
+"""Structures become training spectra: molecular dynamics, clusters, a site library."""

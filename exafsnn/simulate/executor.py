@@ -14,9 +14,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-def run_all(
-    function: Callable[[Task], Result], tasks: Sequence[Task], workers: int
-) -> Iterator[tuple[Task, Result]]:
+def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Result]]:
     """Yield (task, result) as they are done; with one worker in this process, else in fresh ones.
 
     Parameters

@@ -10,10 +10,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def build(
     parts = _open_parts(plan, output)
     states = planned_states(plan)
     wanted = sorted({_theory_name(item) for item in states})
-    tell = progress or (lambda done, total, message: None)
+    tell = progress or _silent
     missing = [(str(parts), name) for name in wanted if not (parts / _theory_file(name)).exists()]
     for count, ((_, name), _) in enumerate(run_all(_build_theory, missing, workers), start=1):
         tell(count, len(missing), f"scattering table {name}")
@@ -104,6 +104,10 @@ def build(
     _merge(plan, parts, output, wanted)
     shutil.rmtree(parts)
     return output
+
+
+def _silent(_done: int, _total: int, _message: str) -> None:
+    """Progress that nobody watches."""
 
 
 def _open_parts(plan: LibrarySettings, output: Path) -> Path:
@@ -127,9 +131,9 @@ def _atomic(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield temporary
-        with open(temporary, "rb+") as stream:
+        with temporary.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -162,9 +166,9 @@ def _build_theory(task: tuple[str, str]) -> None:
     treatment = next(item for item in plan.treatments if item.name == treatment_name)
     potentials = crystal_potentials(plan.element, plan.edge, phase, treatment)
     table = make_table(potentials, LIBRARY_K, plan.sites.reach)
-    arrays = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
+    arrays: dict[str, Any] = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
-    with _atomic(Path(parts) / _theory_file(name)) as temporary, open(temporary, "wb") as stream:
+    with _atomic(Path(parts) / _theory_file(name)) as temporary, temporary.open("wb") as stream:
         np.savez(stream, single=table.single.numpy(), mean_free_path=table.mean_free_path.numpy(), **arrays)
 
 
@@ -178,7 +182,7 @@ def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreat
     return make_potentials(cluster, [element, element], treatment, edge=edge, feff_numbers=numbers)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load_theory(parts: str, name: str) -> Theory:
     plan = _plan_of(parts)
     treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
@@ -211,7 +215,7 @@ def _build_state(task: tuple[str, int]) -> str:
     except SimulationError as error:
         label["discarded"] = str(error)
         message = f"state {index}: {item.family.name} discarded, {error.reason}"
-    with _atomic(Path(parts) / _state_file(index)) as temporary, open(temporary, "wb") as stream:
+    with _atomic(Path(parts) / _state_file(index)) as temporary, temporary.open("wb") as stream:
         np.savez(stream, label=np.array(json.dumps(label, sort_keys=True)), **arrays)
     return message
 
@@ -229,7 +233,7 @@ def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
 
 
 def _label(item: PlannedState) -> dict[str, Any]:
-    label = {"family": item.family.name, "treatment": item.treatment.name, "theory": _theory_name(item)}
+    label: dict[str, Any] = {"family": item.family.name, "treatment": item.treatment.name, "theory": _theory_name(item)}
     label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed}
     return label | asdict(item.state)
 
@@ -299,3 +303,28 @@ def _load_file(file: h5py.File) -> SiteLibrary:
     }
     plan = plan_from_mapping(json.loads(file.attrs["plan"]))
     return SiteLibrary(plan, file["k"][()], file["rdf_edges"][()], tuple(states), theories, digest.hexdigest())
+
+
+def join(paths: Sequence[str | Path]) -> SiteLibrary:
+    """Read several libraries of one element and edge as one.
+
+    Raises
+    ------
+    LibraryError
+        If one cannot be read, or they do not belong together.
+    """
+    libraries = [load(path) for path in paths]
+    first = libraries[0]
+    for path, other in zip(paths[1:], libraries[1:], strict=True):
+        if (other.plan.element, other.plan.edge) != (first.plan.element, first.plan.edge):
+            raise LibraryError(
+                f"the library is of {other.plan.element} {other.plan.edge}, not {first.plan.element} {first.plan.edge}",
+                where=str(path),
+            )
+    states = [state for library in libraries for state in library.states]
+    theories = {name: theory for library in reversed(libraries) for name, theory in library.theories.items()}
+    checksum = hashlib.sha256("".join(library.checksum for library in libraries).encode()).hexdigest()
+    numbered = tuple(replace(state, index=index) for index, state in enumerate(states))
+    return SiteLibrary(
+        first.plan, first.k, first.rdf_edges, numbered, theories, checksum if len(libraries) > 1 else first.checksum
+    )

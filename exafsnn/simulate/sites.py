@@ -66,7 +66,9 @@ class StateSample:
     """(m,) mean of the two-atom part over the stored and the control sites."""
 
 
-def sample_state(trajectory: Trajectory, theory: Theory, settings: SiteSettings, rng: np.random.Generator) -> StateSample:
+def sample_state(
+    trajectory: Trajectory, theory: Theory, settings: SiteSettings, rng: np.random.Generator
+) -> StateSample:
     """Compute sites of a trajectory, and the means of its state.
 
     The state's mean spectrum is best taken as χ_single[rdf] + mean_pair + ⟨triple⟩: single scattering of all atoms is

@@ -1,0 +1,174 @@
+"""This tool, larch's feffit and a Tikhonov inversion on the same measured iron scans, in one run.
+
+    python benchmarks/comparison.py [FOLDER OF MEASURED SCANS]
+
+All use the same χ(k), k = 3–12.5 Å⁻¹, FEFF8.5L with self-consistent potentials, and the same standard for the amplitude
+(fe.300, bcc 2.8665 Å). feffit is set up as a practitioner would: five distances and the focused path behind the first
+shell, one lattice expansion, one σ² per shell, E₀ and amplitude free; k weights 1, 2, 3; R = 1.3–5.2 Å. Tikhonov:
+n(r) ≥ 0 that explains k²χ by single scattering, smooth, λ at the corner of the L-curve, ΔE₀ scanned.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+from exafsnn.analyse.shells import moments
+from exafsnn.constants import K2_PER_EV
+from exafsnn.infer.predict import load_model
+from exafsnn.infer.reference import calibrate
+from exafsnn.measure.readers import read_one
+from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath
+from exafsnn.records import ChiK
+from exafsnn.simulate.library import crystal_potentials
+
+A = 2.8665
+SCANS = ("fe.060", "fe.061", "fe.062", "fe.300", "fe.301", "Fe_metal_rt_02.xdi")
+SHELLS = ((np.sqrt(3) / 2, 8), (1.0, 6), (np.sqrt(2), 12), (np.sqrt(11) / 2, 24), (np.sqrt(3), 8))
+K_RANGE = (3.0, 12.5)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """N and R of 1.9–3.3 Å, σ² of the first shell."""
+
+    coordination: float
+    distance: float
+    sigma2: float
+
+
+def bcc_paths() -> list[ScatteringPath]:
+    """Five single-scattering paths, and double and triple scattering straight through the first shell to the fifth."""
+    direction = np.ones(3) / np.sqrt(3)
+    paths = [ScatteringPath((direction * A * distance)[None], (1,), float(number)) for distance, number in SHELLS]
+    near, far = direction * A * SHELLS[0][0], direction * A * SHELLS[4][0]
+    paths.append(ScatteringPath(np.array([near, far]), (1, 1), 16.0))
+    return [*paths, ScatteringPath(np.array([near, far, near]), (1, 1, 1), 8.0)]
+
+
+class Feffit:
+    """larch's fit of path sums."""
+
+    def __init__(self, folder: Path) -> None:
+        potentials = crystal_potentials("Fe", "K", "bcc", FeffTreatment())
+        with PathSummer(potentials) as summer:
+            self._files = summer.write_paths(bcc_paths(), folder)
+        self.amplitude = 1.0
+
+    def __call__(self, chi: ChiK) -> Answer:
+        from larch import Group
+        from larch.fitting import param, param_group
+        from larch.xafs import FeffPathGroup, feffit, feffit_dataset, feffit_transform
+
+        names = {f"s{i}": param(0.006, vary=True, min=0.0, max=0.05) for i in range(1, 6)}
+        params = param_group(amp=param(0.7, vary=True), e0=param(3.0, vary=True), alpha=param(0.0, vary=True), **names)
+        labels = ["s1", "s2", "s3", "s4", "s5", "s5", "s5"]
+        paths = [
+            FeffPathGroup(str(file), s02="amp", e0="e0", deltar="alpha*reff", sigma2=label)
+            for file, label in zip(self._files, labels, strict=True)
+        ]
+        low, high = K_RANGE
+        transform = feffit_transform(kmin=low, kmax=high, kweight=[1, 2, 3], dk=1, window="hanning", rmin=1.3, rmax=5.2)
+        data = Group(k=chi.k, chi=chi.chi)
+        dataset = feffit_dataset(data=data, pathlist=paths, transform=transform, epsilon_k=chi.noise)
+        best = feffit(params, dataset).params
+        scale = 1 + best["alpha"].value
+        self.raw_amplitude = best["amp"].value
+        distance = scale * A * (8 * SHELLS[0][0] + 6 * SHELLS[1][0]) / 14
+        return Answer(14 * best["amp"].value / self.amplitude, distance, best["s1"].value)
+
+    def calibrate(self, chi: ChiK) -> None:
+        """Take the amplitude from the standard."""
+        self(chi)
+        self.amplitude = self.raw_amplitude
+
+
+class Tikhonov:
+    """Regularised inversion of single scattering."""
+
+    def __init__(self) -> None:
+        potentials = crystal_potentials("Fe", "K", "bcc", FeffTreatment())
+        self.r = np.round(np.arange(1.6, 6.2, 0.04), 6)
+        k = np.arange(2.0, 13.5, 0.05)
+        with PathSummer(potentials) as summer:
+            paths = [ScatteringPath(np.array([[0.0, 0.0, r]]), (1,)) for r in self.r]
+            effective = summer.effective(paths, k)
+        r = self.r[:, None]
+        damping = np.exp(-2 * r / effective.mean_free_path)
+        self.k = k
+        self.kernel = effective.magnitude * damping / (k * r**2) * np.sin(2 * k * r + effective.phase) * 0.04
+        self.amplitude = 1.0
+
+    def __call__(self, chi: ChiK) -> Answer:
+        density = min((self._invert(chi, zero) for zero in np.arange(-2.0, 8.1, 1.0)), key=lambda found: found[0])[1]
+        whole, first = moments(self.r, density, 1.9, 3.3), moments(self.r, density, 1.9, 2.68)
+        self.raw = whole[0]
+        return Answer(whole[0] / self.amplitude, whole[1], first[2])
+
+    def _invert(self, chi: ChiK, zero: float) -> tuple[float, np.ndarray]:
+        """(misfit, n(r)) at the corner of the L-curve, for one energy zero."""
+        k = np.arange(*K_RANGE, 0.05)
+        data = k**2 * np.interp(np.sqrt(k**2 + zero * K2_PER_EV), chi.k, chi.chi)
+        matrix = (k[:, None] ** 2) * np.array([np.interp(k, self.k, row) for row in self.kernel]).T
+        rough = np.diff(np.eye(len(self.r)), 2, axis=0)
+        found = []
+        for strength in np.geomspace(1e-4, 1e-1, 7):
+            stacked = np.vstack([matrix, strength * rough])
+            density = nnls(stacked, np.concatenate([data, np.zeros(len(rough))]), maxiter=2000)[0]
+            found.append((np.linalg.norm(matrix @ density - data), np.linalg.norm(rough @ density), density))
+        x, y = (np.log10([row[i] + 1e-9 for row in found]) for i in (0, 1))
+        turn = np.gradient(x) * np.gradient(np.gradient(y)) - np.gradient(y) * np.gradient(np.gradient(x))
+        best = found[int(np.argmax(turn / (np.gradient(x) ** 2 + np.gradient(y) ** 2) ** 1.5))]
+        return float(best[0]), best[2]
+
+    def calibrate(self, chi: ChiK) -> None:
+        """Take the amplitude from the standard."""
+        self(chi)
+        self.amplitude = self.raw / 14
+
+
+class Network:
+    """This tool."""
+
+    def __init__(self) -> None:
+        self.model = load_model("fe-k")
+        self.reference = None
+
+    def __call__(self, chi: ChiK) -> Answer:
+        rdf = self.model.predict(replace(chi, k_max_usable=K_RANGE[1]), self.reference).rdf
+        whole, first = rdf.shell("Fe-Fe", 1.9, 3.3), rdf.shell("Fe-Fe", 1.9, 2.68)
+        return Answer(whole.coordination, whole.distance, first.sigma2)
+
+    def calibrate(self, chi: ChiK) -> None:
+        """Take amplitude and energy zero from the standard."""
+        self.reference = calibrate(self.model, replace(chi, k_max_usable=K_RANGE[1]), f"bcc:{A}")
+
+
+def main(folder: Path) -> None:
+    """Print the table."""
+    spectra = {name: read_one(folder / "fe" / name).to_chi() for name in SCANS}
+    with tempfile.TemporaryDirectory() as scratch:
+        methods: dict[str, Callable[[ChiK], Answer]] = {
+            "exafsnn": Network(), "feffit": Feffit(Path(scratch)), "Tikhonov": Tikhonov(),
+        }  # fmt: skip
+        print(f"{'scan':<20}{'method':<10}{'N (14)':>8}{'R [Å]':>9}{'σ² of shell 1 [Å²]':>20}{'time [s]':>10}")
+        for method, run in methods.items():
+            run.calibrate(spectra["fe.300"])
+            for name, chi in spectra.items():
+                start = time.perf_counter()
+                answer = run(chi)
+                spent = time.perf_counter() - start
+                numbers = f"{answer.coordination:>8.2f}{answer.distance:>9.4f}{answer.sigma2:>20.5f}{spent:>10.3f}"
+                print(f"{name:<20}{method:<10}{numbers}")
+
+
+if __name__ == "__main__":
+    default = Path(__file__).parents[2] / "shared" / "spectra"
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else default)

@@ -1,0 +1,57 @@
+"""Structures count their neighbours right; calibrating on a standard recovers its amplitude."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exafsnn.errors import ModelError, SettingsError
+from exafsnn.infer.reference import calibrate, parse_structure
+
+CRYSTALS = [
+    ("bcc:2.8665", [(2.4825, 8), (2.8665, 6), (4.0538, 12), (4.7536, 24), (4.9649, 8)]),
+    ("fcc:3.6149", [(2.5561, 12), (3.6149, 6), (4.4273, 24), (5.1122, 12)]),
+    ("hcp:2.507,4.070", [(2.4966, 6), (2.507, 6), (3.5381, 6)]),
+]
+
+
+@pytest.mark.parametrize(("text", "shells"), CRYSTALS)
+def test_shells_of_crystals(text, shells):
+    found = parse_structure(text).shells(shells[-1][0] + 0.05)
+    assert [count for _, count in found] == [count for _, count in shells]
+    assert [distance for distance, _ in found] == pytest.approx([distance for distance, _ in shells], abs=2e-4)
+
+
+@pytest.mark.parametrize("text", ["bcc", "bcc:", "bcc:x", "bcc:0.1", "hcp:2.5", "diamond:5.4", "fcc:3.6,4.0"])
+def test_nonsense_is_refused_with_a_remedy(text):
+    with pytest.raises(SettingsError, match="Use bcc:a"):
+        parse_structure(text)
+
+
+def test_amplitude_follows_the_data(model, iron_chi):
+    chi = iron_chi["fe.300"]
+    weaker = replace(chi, chi=0.9 * chi.chi)
+    one, other = (calibrate(model, item, "bcc:2.8665") for item in (chi, weaker))
+    assert other.amplitude / one.amplitude == pytest.approx(0.9, abs=0.02)
+
+
+def test_the_standard_itself_comes_out_right(model, iron_chi):
+    reference = calibrate(model, iron_chi["fe.300"], "bcc:2.8665")
+    prediction = model.predict(iron_chi["fe.300"], reference)
+    assert prediction.shells["first"].coordination == pytest.approx(14.0, abs=0.05)
+
+
+def test_a_shell_less_structure_is_refused(model, iron_chi):
+    with pytest.raises(SettingsError, match="no neighbour"):
+        calibrate(model, iron_chi["fe.300"], "fcc:6.5")
+
+
+def test_another_edge_is_refused(model, iron_chi):
+    with pytest.raises(ModelError, match="is for Fe K"):
+        model.predict(replace(iron_chi["fe.300"], absorber="Ni"))
+
+
+def test_short_data_are_refused(model, iron_chi):
+    with pytest.raises(ModelError, match="needs 9"):
+        model.predict(replace(iron_chi["fe.300"], k_max_usable=8.0))

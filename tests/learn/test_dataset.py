@@ -1,0 +1,89 @@
+"""Training pairs keep the physics: what is done to a spectrum is done to its RDF, and the labels say what was done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from exafsnn.analyse.shells import moments
+from exafsnn.constants import K2_PER_EV
+from exafsnn.learn.dataset import PairMaker, _broaden, _quadrature, split_by_trajectory
+from exafsnn.physics.fourier import shift_energy
+
+QUIET = {"noise": (1e-9, 1e-8), "residue": 0.0, "theory_amplitude": 0.0, "theory_phase": 0.0}
+
+
+@pytest.fixture
+def quiet(bank, pairs, features):
+    def make(**changes):
+        return PairMaker(bank, replace(pairs, **{**QUIET, **changes}), features, seed=1)
+
+    return make
+
+
+def test_labels_undo_what_was_done(quiet):
+    maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0)
+    drawn = maker.draw(64, reference=0.0)
+    k = maker._k
+    undone = shift_energy(drawn.chi / drawn.log_amplitude.exp()[:, None], k, k, -drawn.e0, K2_PER_EV)
+    clean = shift_energy(maker._chi[drawn.states], k, maker._bank_k, torch.zeros(64), K2_PER_EV)
+    inside = (k > 4.0) & (k < 15.0)
+    error = (undone - clean)[:, inside] * k[inside] ** 2
+    assert float(error.abs().max()) < 0.03 * float((clean[:, inside] * k[inside] ** 2).abs().max())
+
+
+def test_the_rdf_keeps_its_atoms(quiet, bank):
+    drawn = quiet(mixed=0.0).draw(64, reference=0.0)
+    r = quiet().settings.bins()
+    found = moments(r, drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
+    true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
+    assert np.allclose(found, true, rtol=5e-3)
+
+
+def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
+    maker = quiet(mixed=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, stretch=0.004)
+    drawn = maker.draw(64, reference=0.0)
+    r = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 1]
+    own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 1]
+    k = maker._k.double().numpy()
+    for row in range(8):
+        expected = np.sin(2 * k * r[row]) / k
+        overlap = (drawn.chi[row].double().numpy() * k**2 * expected * k)[(k > 4) & (k < 12)]
+        unmoved = (drawn.chi[row].double().numpy() * k**2 * np.sin(2 * k * own[row]))[(k > 4) & (k < 12)]
+        assert overlap.sum() > 0.98 * abs(unmoved.sum())
+
+
+def test_broadening_adds_its_variance_and_no_atoms(bank):
+    rows = torch.from_numpy(bank.fine_rdf[:3]).float()
+    broad = _broaden(rows, torch.tensor([0.0, 0.002, 0.004]), 0.01).double().numpy()
+    before, after = (moments(bank.fine_r, n, 1.7, 4.0) for n in (bank.fine_rdf[:3], broad))
+    assert np.allclose(after[:, 0], before[:, 0], rtol=1e-3)
+    assert np.allclose(after[:, 2] - before[:, 2], [0.0, 0.002, 0.004], atol=1e-4)
+
+
+def test_quadrature_is_ninety_degrees_ahead():
+    k = torch.arange(0.0, 20.0, 0.05)
+    wave = (torch.sin(5 * k) * torch.exp(-((k - 10) ** 2) / 8))[None]
+    expected = -torch.cos(5 * k) * torch.exp(-((k - 10) ** 2) / 8)
+    assert float((_quadrature(wave)[0] - expected).abs().max()) < 0.01
+
+
+def test_defective_states_have_their_share(bank, pairs, features):
+    drawn = PairMaker(bank, pairs, features, seed=5).draw(4000, reference=1.0)
+    share = float((drawn.states >= 20).float().mean())
+    assert share == pytest.approx(pairs.defective[1], abs=0.03)
+
+
+def test_same_seed_same_pairs(bank, pairs, features):
+    one, other = (PairMaker(bank, pairs, features, seed=3).draw(16) for _ in range(2))
+    assert torch.equal(one.chi, other.chi)
+
+
+def test_no_trajectory_is_on_both_sides(bank):
+    learn, held_out = split_by_trajectory(bank, 0.2, seed=1)
+    assert not set(learn.index) & set(held_out.index)
+    assert set(learn.index) | set(held_out.index) == set(bank.index)
+    assert set(held_out.families) == set(bank.families)

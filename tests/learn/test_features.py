@@ -1,0 +1,32 @@
+"""What the network may see of a spectrum, and what it may not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from exafsnn.learn.features import KINDS, FeatureMap, Known
+
+
+def known(kmax: float) -> Known:
+    return Known(*(torch.tensor([value]) for value in (kmax, 1e-3, 0.03, 1.0)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_beyond_kmax_is_seen(features, kind):
+    feature_map = FeatureMap(replace(features, kind=kind))
+    chi = torch.sin(2 * feature_map.k * 2.5)[None]
+    spoiled = chi + 10.0 * (feature_map.k > 11.0)
+    assert torch.allclose(feature_map(chi, known(10.0)), feature_map(spoiled, known(10.0)), atol=1e-5)
+    assert not torch.allclose(feature_map(chi, known(14.0)), feature_map(spoiled, known(14.0)), atol=1e-2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_features_are_linear_in_chi(features, kind):
+    feature_map = FeatureMap(replace(features, kind=kind))
+    a, b = torch.randn(2, len(feature_map.k), generator=torch.Generator().manual_seed(1))
+    parts = [feature_map(x[None], known(12.0))[:, :-4] for x in (a, b, a + b)]
+    assert torch.allclose(parts[0] + parts[1], parts[2], atol=1e-3)
+    assert parts[0].shape[1] + 4 == feature_map.width

@@ -1,0 +1,71 @@
+"""FEFF's amplitudes obey what scattering theory says of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import SimulationError
+from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath, make_potentials, partial_waves
+from exafsnn.physics.paths import single_paths
+
+
+def test_one_atom_is_the_exafs_equation(iron, k):
+    with PathSummer(iron) as summer:
+        chi = summer.chi(single_paths(np.array([2.5])), k)
+        effective = summer.effective(single_paths(np.array([2.5])), k)
+    r = 2.5
+    wave = np.sin(2 * k * r + effective.phase[0]) * np.exp(-2 * r / effective.mean_free_path)
+    expected = effective.magnitude[0] * wave / (k * r**2)
+    assert np.abs(k**2 * (chi - expected)).max() < 0.01 * np.abs(k**2 * chi).max()
+
+
+def test_degeneracy_multiplies(iron, k):
+    path = single_paths(np.array([2.5]))[0]
+    eight = ScatteringPath(path.positions, path.potentials, 8.0)
+    with PathSummer(iron) as summer:
+        assert np.allclose(summer.chi([eight], k), 8 * summer.chi([path], k), atol=2e-5)
+
+
+def test_paths_add_up(iron, k):
+    near, far = single_paths(np.array([2.5, 4.1]))
+    with PathSummer(iron) as summer:
+        assert np.allclose(summer.chi([near, far], k), summer.chi([near], k) + summer.chi([far], k), atol=2e-5)
+
+
+def test_a_rotated_path_scatters_the_same(iron, k):
+    positions = np.array([[0.0, 0.0, 2.5], [0.0, 2.0, 3.5]])
+    turn = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
+    with PathSummer(iron) as summer:
+        one = summer.chi([ScatteringPath(positions, (1, 1))], k)
+        other = summer.chi([ScatteringPath(positions @ turn, (1, 1))], k)
+    assert np.allclose(one, other, atol=2e-5)
+
+
+def test_a_reversed_path_scatters_the_same(iron, k):
+    positions = np.array([[0.0, 0.0, 2.5], [0.0, 2.0, 3.5]])
+    with PathSummer(iron) as summer:
+        one = summer.chi([ScatteringPath(positions, (1, 1))], k)
+        other = summer.chi([ScatteringPath(positions[::-1], (1, 1))], k)
+    assert np.abs(k**2 * (one - other)).max() < 0.02 * np.abs(k**2 * one).max()
+
+
+def test_phase_shifts_of_iron_fade_with_angular_momentum(iron):
+    phases, k = partial_waves(iron)
+    assert k.min() >= 3.0
+    assert k.max() <= 13.0
+    size = np.abs(np.sin(phases[1])).max(axis=0)
+    assert size[0] > 0.5
+    assert size[-1] < 0.1
+
+
+def test_no_paths_no_signal(iron, k):
+    with PathSummer(iron) as summer:
+        assert not summer.chi([], k).any()
+
+
+def test_a_potential_without_atoms_is_an_error():
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.5]])
+    treatment = FeffTreatment(scf_radius=0.0)
+    with pytest.raises(SimulationError):
+        make_potentials(positions, ["Fe", "Fe", "Ni"], treatment, feff_numbers=[0, 1])
