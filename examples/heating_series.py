@@ -7,7 +7,7 @@ the scattering comes from another program (FEFF6L with overlapped free atoms).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,8 +30,11 @@ TRANSITION = 1185
 
 POTENTIAL = "Fe_meam"
 TREATMENT = FeffTreatment(name="feff6", program="6L", exchange=0, overlap=1.0)
-REACH = 7.0
-"""Largest half length of a multiple-scattering path [Å]."""
+REACH = (5.8, 7.0)
+"""Half lengths [Å] from which, and up to which, multiple-scattering paths fade out …"""
+
+SINGLE_REACH = (7.0, 8.5)
+"""… and distances [Å], for single scattering. A sharp end would ring in χ(k), undamped however hot the sample."""
 
 PAIR_SITES = 1500
 """Sites whose two-atom paths are summed …"""
@@ -121,7 +124,7 @@ def _theory(phase: str) -> ForeignTheory:
     """FEFF6L's potentials and table for a perfect crystal at room temperature."""
     potentials = crystal_potentials("Fe", "K", phase, TREATMENT)
     strength = strength_from_phases(*partial_waves(crystal_potentials("Fe", "K", phase, FeffTreatment())))
-    return ForeignTheory(potentials, make_table(potentials, LIBRARY_K, REACH), strength)
+    return ForeignTheory(potentials, make_table(potentials, LIBRARY_K, REACH[1]), strength)
 
 
 def mean_chi(trajectory: Trajectory, theory: ForeignTheory, rng: np.random.Generator) -> tuple[Array, Array]:
@@ -129,10 +132,11 @@ def mean_chi(trajectory: Trajectory, theory: ForeignTheory, rng: np.random.Gener
 
     χ = χ_single[n(r) of all atoms] + ⟨χ_pair⟩ + ⟨χ_triple⟩: single scattering is free of sampling noise.
     """
-    clusters = [neighbours(trajectory, frame, atom, REACH) for frame, atom in _sites(trajectory, rng)]
-    pairs = np.array([_pair_chi(theory.table, cluster) for cluster in clusters])
+    clusters = [neighbours(trajectory, frame, atom, REACH[1]) for frame, atom in _sites(trajectory, rng)]
+    pairs = np.array([_pair_chi(theory.table, *site) for site in zip(clusters, _reaches(PAIR_SITES), strict=True)])
+    some = zip(clusters[:TRIPLE_SITES], _reaches(TRIPLE_SITES), strict=True)
     with PathSummer(theory.potentials) as summer:
-        triples = np.array([_triple_chi(summer, theory, cluster, rng) for cluster in clusters[:TRIPLE_SITES]])
+        triples = np.array([_triple_chi(summer, theory, cluster, reach, rng) for cluster, reach in some])
     chi = single_chi(theory.table, rdf_of(trajectory)) + pairs.mean(axis=0) + triples.mean(axis=0)
     return chi, np.sqrt(pairs.var(axis=0) / len(pairs) + triples.var(axis=0) / len(triples))
 
@@ -143,25 +147,41 @@ def _sites(trajectory: Trajectory, rng: np.random.Generator) -> list[tuple[int, 
     return [divmod(int(i), atoms) for i in rng.permutation(frames * atoms)[:PAIR_SITES]]
 
 
+def fade(x: Array, ends: tuple[float, float]) -> Array:
+    """Half a cosine from 1 at the first end to 0 at the second."""
+    result: Array = 0.5 * (1 + np.cos(np.pi * np.clip((x - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)))
+    return result
+
+
+def _reaches(sites: int) -> Array:
+    """(sites,) largest half lengths [Å], spread so that of the paths of one length the fraction ``fade`` is summed."""
+    x = np.linspace(*REACH, 1000)
+    return np.interp((np.arange(sites) + 0.5) / sites, 1 - fade(x, REACH), x)
+
+
 def single_chi(table: ScatteringTable, rdf: Array) -> Array:
     """(m,) single scattering of an RDF, given as atoms per bin of ``RDF_EDGES``."""
-    centres = torch.from_numpy((0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1])).astype(np.float32))
+    centres = 0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1])
+    r = torch.from_numpy(centres.astype(np.float32))
     one = torch.ones(1, dtype=torch.long)
-    kernel = np.array([sum_single(table, r[None], one).numpy() for r in centres], dtype=float)  # [r, k]
-    chi: Array = rdf @ kernel
+    kernel = np.array([sum_single(table, distance[None], one).numpy() for distance in r], dtype=float)  # [r, k]
+    chi: Array = (rdf * fade(centres, SINGLE_REACH)) @ kernel
     return chi
 
 
-def _pair_chi(table: ScatteringTable, cluster: Array) -> Array:
-    """(m,) multiple scattering from two atoms at a time."""
-    positions = torch.from_numpy(cluster.astype(np.float32))
-    _, pair = chi_of_cluster(table, positions, torch.ones(len(cluster), dtype=torch.long))
+def _pair_chi(table: ScatteringTable, cluster: Array, reach: float) -> Array:
+    """(m,) multiple scattering from two atoms at a time, of paths up to ``reach``."""
+    near = cluster[np.linalg.norm(cluster, axis=1) <= reach]
+    positions = torch.from_numpy(near.astype(np.float32))
+    _, pair = chi_of_cluster(replace(table, reach=reach), positions, torch.ones(len(near), dtype=torch.long))
     return pair.numpy().astype(float)
 
 
-def _triple_chi(summer: PathSummer, theory: ForeignTheory, cluster: Array, rng: np.random.Generator) -> Array:
-    """(m,) multiple scattering from three different atoms: an unbiased sample of it."""
+def _triple_chi(
+    summer: PathSummer, theory: ForeignTheory, cluster: Array, reach: float, rng: np.random.Generator
+) -> Array:
+    """(m,) multiple scattering from three different atoms, of paths up to ``reach``: an unbiased sample of it."""
     positions = np.vstack([np.zeros(3), cluster])
     numbers = np.array([0, *[1] * len(cluster)], dtype=np.intp)
-    paths = sample_three_atom_paths(positions, numbers, theory.strength, REACH, TRIPLE_PATHS, rng)
+    paths = sample_three_atom_paths(positions, numbers, theory.strength, reach, TRIPLE_PATHS, rng)
     return summer.chi(paths, LIBRARY_K)

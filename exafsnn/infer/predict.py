@@ -106,7 +106,7 @@ class Model:
         pairs = self.pairs
         k_max = min(chi.k_max_usable, self.features.kmax)
         amplitude = reference.amplitude if reference else pairs.amplitude
-        amplitude_std = reference.amplitude_std if reference else pairs.amplitude_std
+        amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
         zero = reference.delta_e0 if reference else 0.0
         e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
         for _ in range(1 if reference else _PASSES):

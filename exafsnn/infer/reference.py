@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
 
 
+_ITERATIONS = 6
+_E0_STD = 0.7
+"""How well a standard fixes the energy zero of the other scans of its beamline [eV]."""
+_AMPLITUDE_STD = 0.02
+"""How well, relatively, it fixes their amplitude: thickness and alignment differ between scans."""
+
+
 @dataclass(frozen=True)
 class Reference:
     """What a standard tells about every scan of its beamline."""
@@ -106,10 +113,9 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
     blind = model.estimate(chi)
-    amplitude, e0 = blind.amplitude, blind.delta_e0
-    for _ in range(4):
-        guess = Reference(e0, 0.7, amplitude, 0.02, chi.source, structure)
-        found = model.estimate(chi, guess)
-        amplitude *= found.coordination / true
+    amplitude, e0 = blind.amplitude * blind.coordination / true, blind.delta_e0
+    for _ in range(_ITERATIONS):
+        found = model.estimate(chi, Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD, chi.source, structure))
+        amplitude *= min(max(found.coordination / true, 0.9), 1.1)
         e0 = found.delta_e0
-    return Reference(e0, 0.7, amplitude, 0.02, chi.source, structure)
+    return Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD * amplitude, chi.source, structure)

@@ -32,7 +32,7 @@ class StateBank:
     k: Array
     """(m,) [Å⁻¹]."""
     chi: Array
-    """(s, m) mean χ(k) of each state, S₀² = 1."""
+    """(s, 3, m) mean χ(k) of each state, S₀² = 1: paths through one, two and three atoms."""
     fine_rdf: Array
     """(s, f) n(r) [Å⁻¹] on a grid of 0.01 Å, smoothed."""
     fine_r: Array
@@ -68,14 +68,14 @@ def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, flo
     """
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
     kernels = {name: single_kernel(theory, library.k, r) for name, theory in library.theories.items()}
-    chi = np.array([_state_chi(state, kernels) for state in library.states])
+    chi = np.concatenate([_state_chi(state, kernels) for state in library.states])  # [3 states, k]
     labels = [state.label for state in library.states]
-    zero = torch.tensor([zeros[label["treatment"]] for label in labels])
+    zero = torch.tensor([zeros[label["treatment"]] for label in labels]).repeat_interleave(3)
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
     rdf = np.array([state.sample.rdf for state in library.states])
     return StateBank(
-        library.k, moved.double().numpy(), _smooth(rdf, r, settings.smoothing), r,
+        library.k, moved.double().numpy().reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
         tuple(state.index for state in library.states),
@@ -93,10 +93,9 @@ def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
 
 
 def _state_chi(state: LibraryState, kernels: dict[str, Array]) -> Array:
-    """χ_single[all atoms' RDF] + mean two-atom part + mean three-atom part."""
+    """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
     sample = state.sample
-    chi: Array = kernels[state.label["theory"]] @ sample.rdf + sample.mean_pair + sample.triple.mean(axis=0)
-    return chi
+    return np.stack([kernels[state.label["theory"]] @ sample.rdf, sample.mean_pair, sample.triple.mean(axis=0)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
@@ -192,8 +191,10 @@ class PairMaker:
         s = self.settings
         known_reference = self._uniform(n, 0, 1) < reference
         rows, weights = self._mixtures(n, known_reference)
-        chi = torch.einsum("ns,nsk->nk", weights, self._chi[rows])
-        rdf = torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
+        kept = self._occupation(n, known_reference)
+        orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
+        chi = torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
+        rdf = kept[:, None] * torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
         chi = self._theory_error(chi)
         amplitude_std, e0_std = self._prior_widths(n, known_reference)
@@ -206,6 +207,16 @@ class PairMaker:
         kmax = self._uniform(n, *s.kmax)
         known = Known(kmax, noise, amplitude_std, e0_std)
         return Pairs(observed, known, density, e0, log_amplitude, rows[:, 0])
+
+    def _occupation(self, n: int, known_reference: Tensor) -> Tensor:
+        """(n,) fraction of sites that are occupied.
+
+        Vacancies at random scale each path by the chance that all of its atoms are there: exact on average, but for
+        the atoms' relaxation. They teach the network to count rather than to recognise.
+        """
+        s = self.settings
+        share = torch.where(known_reference, s.diluted[1], s.diluted[0])
+        return 1 - self._uniform(n, 0, s.dilution) * (self._uniform(n, 0, 1) < share)
 
     def _prior_widths(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
         s = self.settings

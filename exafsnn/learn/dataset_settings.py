@@ -32,9 +32,9 @@ class PairSettings(Settings):
     """Standard deviation of a smooth random change of the phase with k [rad]."""
     e0_range: float = 10.0
     """The energy zero is off by up to so much [eV] when nothing is known about it."""
-    amplitude: float = 0.78
+    amplitude: float = 0.75
     """S₀² that is assumed without a reference …"""
-    amplitude_std: float = 0.12
+    amplitude_std: float = 0.15
     """… and its relative standard deviation."""
     reference_std: tuple[float, float] = (0.01, 0.04)
     """Relative standard deviation of the amplitude with a reference: its range."""
@@ -46,8 +46,12 @@ class PairSettings(Settings):
     """Standard deviation at k = 3 of the background left at low R."""
     kmax: tuple[float, float] = (9.0, 16.0)
     """Range of the largest usable k [Å⁻¹]."""
-    defective: tuple[float, float] = (0.08, 0.35)
-    """Fraction of defective states, without and with a reference."""
+    defective: tuple[float, float] = (0.05, 0.2)
+    """Fraction of states with vacancies or surfaces, without and with a reference."""
+    diluted: tuple[float, float] = (0.05, 0.5)
+    """Fraction of states that lose atoms at random, without and with a reference …"""
+    dilution: float = 0.45
+    """… and the largest fraction of atoms that they lose."""
 
     def bins(self) -> Array:
         """(b,) centres of the RDF's bins [Å]."""

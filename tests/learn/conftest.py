@@ -28,7 +28,7 @@ def bank() -> StateBank:
     chi, rdf = zip(*(toy_state(*shell) for shell in shells), strict=True)
     families = ("fcc",) * 20 + ("fcc particles",) * 2
     return StateBank(
-        LIBRARY_K, np.array(chi), np.array(rdf), R, families, ("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), tuple(range(22))
+        LIBRARY_K, np.array([[one, 0 * one, 0 * one] for one in chi]), np.array(rdf), R, families, ("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), tuple(range(22))
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.dataset import PairMaker, _broaden, _quadrature, split_by_trajectory
 from exafsnn.physics.fourier import shift_energy
 
-QUIET = {"noise": (1e-9, 1e-8), "residue": 0.0, "theory_amplitude": 0.0, "theory_phase": 0.0}
+QUIET = {"noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0, "theory_amplitude": 0.0, "theory_phase": 0.0}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_labels_undo_what_was_done(quiet):
     drawn = maker.draw(64, reference=0.0)
     k = maker._k
     undone = shift_energy(drawn.chi / drawn.log_amplitude.exp()[:, None], k, k, -drawn.e0, K2_PER_EV)
-    clean = shift_energy(maker._chi[drawn.states], k, maker._bank_k, torch.zeros(64), K2_PER_EV)
+    clean = shift_energy(maker._chi[drawn.states].sum(dim=1), k, maker._bank_k, torch.zeros(64), K2_PER_EV)
     inside = (k > 4.0) & (k < 15.0)
     error = (undone - clean)[:, inside] * k[inside] ** 2
     assert float(error.abs().max()) < 0.03 * float((clean[:, inside] * k[inside] ** 2).abs().max())
@@ -41,6 +41,18 @@ def test_the_rdf_keeps_its_atoms(quiet, bank):
     found = moments(r, drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
     true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
     assert np.allclose(found, true, rtol=5e-3)
+
+
+def test_dilution_takes_atoms_from_both(quiet, bank):
+    maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, diluted=(1.0, 1.0))
+    drawn = maker.draw(64, reference=0.0)
+    left = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
+    kept = left / moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
+    clean = shift_energy(maker._chi[drawn.states].sum(dim=1), maker._k, maker._bank_k, torch.zeros(64), K2_PER_EV)
+    inside = maker._k > 4.0
+    strength = (drawn.chi * clean)[:, inside].sum(dim=1) / (clean**2)[:, inside].sum(dim=1)
+    assert kept.min() < 0.7
+    assert np.allclose(strength.numpy(), kept, atol=0.01)
 
 
 def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
