@@ -1,4 +1,4 @@
-"""This tool, larch's feffit and a Tikhonov inversion on the same measured iron scans, in one run.
+"""exafsnn, larch's feffit and a Tikhonov inversion on the same measured iron scans, in one run.
 
     python benchmarks/comparison.py [FOLDER OF MEASURED SCANS]
 
@@ -63,6 +63,7 @@ class Feffit:
         self.amplitude = 1.0
 
     def __call__(self, chi: ChiK) -> Answer:
+        """Analyse one scan."""
         from larch import Group
         from larch.fitting import param, param_group
         from larch.xafs import FeffPathGroup, feffit, feffit_dataset, feffit_transform
@@ -107,6 +108,7 @@ class Tikhonov:
         self.amplitude = 1.0
 
     def __call__(self, chi: ChiK) -> Answer:
+        """Analyse one scan."""
         density = min((self._invert(chi, zero) for zero in np.arange(-2.0, 8.1, 1.0)), key=lambda found: found[0])[1]
         whole, first = moments(self.r, density, 1.9, 3.3), moments(self.r, density, 1.9, 2.68)
         self.raw = whole[0]
@@ -135,13 +137,14 @@ class Tikhonov:
 
 
 class Network:
-    """This tool."""
+    """The shipped model, with a reference."""
 
     def __init__(self) -> None:
         self.model = load_model("fe-k")
         self.reference = None
 
     def __call__(self, chi: ChiK) -> Answer:
+        """Analyse one scan."""
         rdf = self.model.predict(replace(chi, k_max_usable=K_RANGE[1]), self.reference).rdf
         whole, first = rdf.shell("Fe-Fe", 1.9, 3.3), rdf.shell("Fe-Fe", 1.9, 2.68)
         return Answer(whole.coordination, whole.distance, first.sigma2)

@@ -10,6 +10,7 @@ from 2.0 to 5.6 Å. N and R: 1.9–3.3 Å.
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 
 from exafsnn.analyse.shells import moments
 from exafsnn.infer.predict import Model, load_model
-from exafsnn.learn.dataset import PairMaker, energy_zeros, make_bank
+from exafsnn.learn.dataset import PairMaker, Pairs, energy_zeros, make_bank
 from exafsnn.learn.training import COMMON_THEORY
 from exafsnn.records import ChiK
 from exafsnn.simulate.library import load
@@ -26,7 +27,7 @@ from exafsnn.simulate.library import load
 def rdf_error(r: np.ndarray, found: np.ndarray, true: np.ndarray) -> np.ndarray:
     """Σ|Δn|/Σn on 0.1 Å bins from 2.0 to 5.6 Å; rows are spectra."""
     edges = np.round(np.arange(2.0, 5.61, 0.1), 6)
-    bins = list(zip(edges[:-1], edges[1:], strict=True))
+    bins = list(pairwise(edges))
     counts = [np.stack([moments(r, n, low, high)[:, 0] for low, high in bins], axis=1) for n in (found, true)]
     error: np.ndarray = np.abs(counts[0] - counts[1]).sum(axis=1) / counts[1].sum(axis=1)
     return error
@@ -43,7 +44,7 @@ def held_out_maker(model: Model, library_path: str, seed: int) -> PairMaker:
     return PairMaker(bank.subset(np.array(rows)), pairs, model.features, seed)
 
 
-def as_chi(model: Model, pairs, row: int) -> ChiK:  # noqa: ANN001
+def as_chi(model: Model, pairs: Pairs, row: int) -> ChiK:
     """One simulated spectrum as if it had been measured."""
     k = model.features.k_grid()
     known = pairs.known
@@ -72,7 +73,7 @@ def main(library: str, name: str = "fe-k", count: int = 1200) -> None:
     print(f"{'k max':>12} {'spectra':>8} {'RDF error':>10} {'N rmse':>8} {'R rmse [Å]':>11} {'ΔE0 rmse [eV]':>14}")
     k_max = pairs.known.kmax.numpy()
     edges = [9, 10, 11, 12, 13, 14, 15, 16]
-    rows = [(f"{a}-{b}", (k_max >= a) & (k_max < b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    rows = [(f"{a}-{b}", (k_max >= a) & (k_max < b)) for a, b in pairwise(edges)]
     for label, use in [*rows, ("all", k_max > 0)]:
         rms = [float(np.sqrt((values[use] ** 2).mean())) for values in (n_error, r_error, e0_error)]
         print(f"{label:>12} {use.sum():>8} {error[use].mean():>10.3f} {rms[0]:>8.3f} {rms[1]:>11.4f} {rms[2]:>14.2f}")

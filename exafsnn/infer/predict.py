@@ -18,7 +18,9 @@ from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
-_PASSES = 3
+_PASSES = 4
+_FOUND_E0_STD = 1.2
+"""How well the energy zero is known after a first look [eV]."""
 _SAMPLES = 200
 _SHORTEST = 9.0
 
@@ -109,7 +111,8 @@ class Model:
         amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
         zero = reference.delta_e0 if reference else 0.0
         e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
-        for _ in range(1 if reference else _PASSES):
+        for number in range(1 if reference else _PASSES):
+            e0_std = e0_std if number == 0 else _FOUND_E0_STD
             told = (k_max, chi.noise / amplitude, amplitude_std, e0_std)
             known = Known(*(torch.tensor([value]).float() for value in told))
             features = self._map(self._on_axis(chi, zero) / amplitude, known)

@@ -39,7 +39,7 @@ def error_modes(members: Sequence[Member], maker: PairMaker, feature_map: Featur
     Tensor
         (RANK + 1, b): principal modes of the errors, then what they leave of each bin's standard deviation.
     """
-    pairs = maker.draw(3000, reference=reference)
+    pairs = maker.draw(3000, reference=reference, zero_known=1.0)
     mean, log_spread = ensemble_mean(members, pairs, feature_map)
     error = (pairs.density - mean) / log_spread.exp()
     error = error.clamp(-8, 8)

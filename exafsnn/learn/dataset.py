@@ -42,6 +42,8 @@ class StateBank:
     treatments: tuple[str, ...]
     lattice: Array
     """(s,) lattice constant a of the box [Å]."""
+    temperature: Array
+    """(s,) temperature [K]."""
     index: tuple[int, ...]
     """Index of each state in its library."""
 
@@ -54,7 +56,7 @@ class StateBank:
 
         return StateBank(
             self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), some(self.phases),
-            some(self.treatments), self.lattice[pick], tuple(self.index[i] for i in pick),
+            some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
         )  # fmt: skip
 
 
@@ -67,7 +69,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, flo
         Energy zero [eV] of each treatment minus that of the common theory (``energy_zeros``).
     """
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
-    kernels = {name: single_kernel(theory, library.k, r) for name, theory in library.theories.items()}
+    kernels = {name: single_kernel(theory, library.k, r) * _fade(r) for name, theory in library.theories.items()}
     chi = np.concatenate([_state_chi(state, kernels) for state in library.states])  # [3 states, k]
     labels = [state.label for state in library.states]
     zero = torch.tensor([zeros[label["treatment"]] for label in labels]).repeat_interleave(3)
@@ -78,8 +80,15 @@ def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, flo
         library.k, moved.double().numpy().reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
+        np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
     )  # fmt: skip
+
+
+def _fade(r: Array) -> Array:
+    """Half a cosine from 1 at 7 Å to 0 at 8.5 Å: a sharp end of the RDF would ring in χ(k), however hot the sample."""
+    fade: Array = 0.5 * (1 + np.cos(np.pi * np.clip((r - 7.0) / 1.5, 0.0, 1.0)))
+    return fade
 
 
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
@@ -95,7 +104,8 @@ def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
 def _state_chi(state: LibraryState, kernels: dict[str, Array]) -> Array:
     """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
     sample = state.sample
-    return np.stack([kernels[state.label["theory"]] @ sample.rdf, sample.mean_pair, sample.triple.mean(axis=0)])
+    kernel = kernels[state.label["theory"]]
+    return np.stack([kernel @ sample.rdf, sample.mean_pair, sample.triple.mean(axis=0)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
@@ -186,10 +196,19 @@ class PairMaker:
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._generator)
 
-    def draw(self, n: int, *, reference: float = 0.5) -> Pairs:
-        """``n`` pairs, a fraction ``reference`` of them as if a reference scan were known."""
+    def draw(self, n: int, *, reference: float = 0.5, zero_known: float | None = None) -> Pairs:
+        """Draw ``n`` pairs.
+
+        Parameters
+        ----------
+        reference
+            Fraction whose amplitude is known from a reference.
+        zero_known
+            Fraction whose energy zero is known to about 1 eV, from a reference or a first look; None: as in the settings.
+        """
         s = self.settings
         known_reference = self._uniform(n, 0, 1) < reference
+        known_zero = self._uniform(n, 0, 1) < (s.zero_known if zero_known is None else zero_known)
         rows, weights = self._mixtures(n, known_reference)
         kept = self._occupation(n, known_reference)
         orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
@@ -197,9 +216,9 @@ class PairMaker:
         rdf = kept[:, None] * torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
         chi = self._theory_error(chi)
-        amplitude_std, e0_std = self._prior_widths(n, known_reference)
+        amplitude_std, e0_std = self._prior_widths(n, known_reference, known_zero)
         error = self._normal(n) * e0_std
-        e0 = torch.where(known_reference, error.clamp(-6, 6), self._uniform(n, -s.e0_range, s.e0_range))
+        e0 = torch.where(known_zero, error.clamp(-6, 6), self._uniform(n, -s.e0_range, s.e0_range))
         log_amplitude = (self._normal(n) * amplitude_std).clamp(-0.4, 0.4)
         observed = shift_energy(chi, self._k, self._bank_k, e0, K2_PER_EV) * log_amplitude.exp()[:, None]
         noise = 10 ** self._uniform(n, math.log10(s.noise[0]), math.log10(s.noise[1]))
@@ -218,13 +237,13 @@ class PairMaker:
         share = torch.where(known_reference, s.diluted[1], s.diluted[0])
         return 1 - self._uniform(n, 0, s.dilution) * (self._uniform(n, 0, 1) < share)
 
-    def _prior_widths(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
+    def _prior_widths(self, n: int, known_reference: Tensor, known_zero: Tensor) -> tuple[Tensor, Tensor]:
+        """(n,) relative standard deviation of the amplitude, and standard deviation of the energy zero [eV]."""
         s = self.settings
-        with_reference = self._uniform(n, *s.reference_std), self._uniform(n, *s.reference_e0_std)
-        without = torch.full((n,), s.amplitude_std), torch.full((n,), s.e0_range / math.sqrt(3))
-        pairs = zip(with_reference, without, strict=True)
-        amplitude_std, e0_std = (torch.where(known_reference, a, b) for a, b in pairs)
-        return amplitude_std, e0_std
+        narrow = self._uniform(n, *s.reference_std)
+        near = self._uniform(n, *s.known_e0_std)
+        amplitude_std = torch.where(known_reference, narrow, torch.full_like(narrow, s.amplitude_std))
+        return amplitude_std, torch.where(known_zero, near, torch.full_like(near, s.e0_range / math.sqrt(3)))
 
     def _mixtures(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 2) rows of the bank and their weights, the larger first; both of one FEFF treatment."""
@@ -294,10 +313,15 @@ class PairMaker:
 
 
 def _phase_weights(bank: StateBank) -> Tensor:
-    """Lottery weights that give each phase its share, however many states the library has of it."""
+    """Lottery weights that give each phase its share, and cold states more than their number in it.
+
+    Cold states have sharp RDFs that fill a small part of the range of temperatures, and most samples are cold.
+    """
     share = {"bcc": 0.38, "fcc": 0.38, "hcp": 0.14, "liquid": 0.10}
-    counts = {phase: bank.phases.count(phase) for phase in set(bank.phases)}
-    return torch.tensor([share.get(phase, 0.25) / counts[phase] for phase in bank.phases])
+    cold = 1.0 / (bank.temperature + 300.0)
+    phases = np.array(bank.phases)
+    weights = [share.get(phase, 0.25) * cold[i] / cold[phases == phase].sum() for i, phase in enumerate(bank.phases)]
+    return torch.tensor(weights)
 
 
 def _broaden(rdf: Tensor, sigma2: Tensor, step: float) -> Tensor:

@@ -16,7 +16,7 @@ class PairSettings(Settings):
 
     r_min: float = 1.6
     """First bin edge of the RDF [Å]."""
-    r_max: float = 6.7
+    r_max: float = 6.4
     r_step: float = 0.03
     smoothing: float = 0.03
     """Gaussian smoothing of the RDF [Å]."""
@@ -38,8 +38,10 @@ class PairSettings(Settings):
     """… and its relative standard deviation."""
     reference_std: tuple[float, float] = (0.01, 0.04)
     """Relative standard deviation of the amplitude with a reference: its range."""
-    reference_e0_std: tuple[float, float] = (0.3, 1.5)
-    """Standard deviation of the energy zero with a reference [eV]: its range."""
+    zero_known: float = 0.65
+    """Fraction of spectra whose energy zero is nearly known: from a reference, or from the network's own first look."""
+    known_e0_std: tuple[float, float] = (0.4, 2.0)
+    """Standard deviation of the energy zero [eV] when it is nearly known: its range."""
     noise: tuple[float, float] = (1e-4, 6e-3)
     """Range of ε_k, drawn uniformly in its logarithm."""
     residue: float = 0.02

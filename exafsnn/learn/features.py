@@ -22,7 +22,7 @@ class FeatureSettings(Settings):
     """The representation of a spectrum."""
 
     kind: str = "rspace"
-    """``"kspace"``: k²χ; ``"rspace"``: its Fourier transform; ``"wavelet"``: its Morlet map; ``"both"``: k²χ and map."""
+    """``"kspace"`` k²χ, ``"rspace"`` its Fourier transform, ``"wavelet"`` its Morlet map, ``"both"`` k²χ and map."""
     kmin: float = 3.0
     """Smallest k that is used [Å⁻¹]."""
     kmax: float = 16.0
@@ -32,7 +32,7 @@ class FeatureSettings(Settings):
     """Width of the window's slopes [Å⁻¹]."""
     rmin: float = 0.9
     """Range of R [Å] that is seen: below it lies the background …"""
-    rmax: float = 6.6
+    rmax: float = 6.0
     """… above it what no bin of the RDF explains."""
     rstep: float = 0.1
 

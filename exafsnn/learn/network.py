@@ -40,13 +40,13 @@ class Member(nn.Module):
     """A multilayer perceptron with residual layers."""
 
     mean: Tensor
-    scale: Tensor
+    whiten: Tensor
 
     def __init__(self, width: int, bins: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("scale", torch.ones(width))
-        self.first = nn.Linear(width, settings.hidden)
+        self.register_buffer("mean", torch.zeros(width + 1))
+        self.register_buffer("whiten", torch.eye(width + 1))
+        self.first = nn.Linear(width + 1, settings.hidden)
         self.inner = nn.ModuleList([nn.Linear(settings.hidden, settings.hidden) for _ in range(settings.layers - 1)])
         self.density = nn.Linear(settings.hidden, bins)
         self.spread = nn.Linear(settings.hidden, 24)
@@ -54,16 +54,28 @@ class Member(nn.Module):
         self.scalars = nn.Linear(settings.hidden, 2)
 
     def fit_scale(self, features: Tensor) -> None:
-        """Take mean and standard deviation of the features from a batch."""
+        """Take mean and covariance of the features from a batch, so that the first layer sees them uncorrelated."""
+        features = _levelled(features)
         self.mean.copy_(features.mean(dim=0))
-        self.scale.copy_(features.std(dim=0).clamp_min(1e-6))
+        values, vectors = torch.linalg.eigh(torch.cov(features.T))
+        self.whiten.copy_(vectors / values.clamp_min(1e-4 * float(values.max())).sqrt())
 
     def forward(self, features: Tensor) -> Output:
         """(n, width) features → ``Output``."""
-        hidden = nn.functional.silu(self.first((features - self.mean) / self.scale))
+        hidden = nn.functional.silu(self.first((_levelled(features) - self.mean) @ self.whiten))
         for layer in self.inner:
             hidden = hidden + nn.functional.silu(layer(hidden))
         density = nn.functional.softplus(self.density(hidden)) * 4.0
         spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
         scalars = self.scalars(hidden)
         return Output(density, spread, 5.0 * scalars[:, 0], 0.1 * scalars[:, 1])
+
+
+def _levelled(features: Tensor) -> Tensor:
+    """(n, width + 1) the spectrum's features divided by their size, the rest as it is, then ln of that size.
+
+    Cold crystals and melts differ tenfold in signal; so the network sees their shapes alike.
+    """
+    spectrum, known = features[:, :-4], features[:, -4:]
+    size = spectrum.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
+    return torch.cat([spectrum / size, known, size.log()], dim=1)

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,6 @@ from torch import Tensor
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
     PairMaker,
-    Pairs,
     StateBank,
     energy_zeros,
     features_of,
@@ -32,10 +32,14 @@ from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
+from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import SiteLibrary, join
 
 COMMON_THEORY = "scf-hl"
 """The FEFF treatment whose energy zero all others are moved to."""
+
+_CHUNK = 32
+"""Batches that are drawn at once."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -45,15 +49,26 @@ class OptimiserSettings(Settings):
     """How long and how fast each member learns."""
 
     members: int = 5
-    steps: int = 3500
+    steps: int = 6500
     batch: int = 256
-    learning_rate: float = 1.5e-3
+    passes: int = 4
+    """How often each drawn pair is used."""
+    learning_rate: float = 8e-3
     weight_decay: float = 1e-4
     reference: float = 0.5
     """Fraction of spectra that come with a reference."""
     cumulative: float = 1.0
     """Weight of the running coordination number in the loss."""
     seed: int = 7
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a batch of spectra should be answered with (``dataset.Pairs``)."""
+
+    density: Tensor
+    e0: Tensor
+    log_amplitude: Tensor
 
 
 def train_member(
@@ -63,7 +78,6 @@ def train_member(
     network: NetworkSettings,
     optimiser: OptimiserSettings,
     number: int,
-    progress: Progress | None = None,
 ) -> Member:
     """Train one member on its own stream of random pairs."""
     torch.manual_seed(optimiser.seed * 1000 + number)
@@ -73,20 +87,33 @@ def train_member(
     member.fit_scale(features_of(maker.draw(4096, reference=optimiser.reference), feature_map))
     adam = torch.optim.AdamW(member.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, optimiser.learning_rate, optimiser.steps, pct_start=0.1)
-    for step in range(optimiser.steps):
-        batch = maker.draw(optimiser.batch, reference=optimiser.reference)
-        loss = member_loss(member(features_of(batch, feature_map)), batch, pairs.r_step, optimiser.cumulative)
+    for batch, seen in _batches(maker, feature_map, optimiser):
+        loss = member_loss(member(seen), batch, pairs.r_step, optimiser.cumulative)
         adam.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(member.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(member.parameters(), 10.0)
         adam.step()
         schedule.step()
-        if progress and step % 50 == 49:
-            progress(step + 1, optimiser.steps, f"network {number + 1}, loss {loss.item():.3f}")
     return member.eval()
 
 
-def member_loss(output: Output, pairs: Pairs, r_step: float, cumulative: float) -> Tensor:
+def _batches(
+    maker: PairMaker, feature_map: FeatureMap, optimiser: OptimiserSettings
+) -> Iterator[tuple[Targets, Tensor]]:
+    """Batches of targets and features: pairs are drawn by the thousand, and each thousand is gone through several times."""
+    order = torch.Generator().manual_seed(optimiser.seed)
+    done = 0
+    while done < optimiser.steps:
+        drawn = maker.draw(_CHUNK * optimiser.batch, reference=optimiser.reference)
+        seen = features_of(drawn, feature_map)
+        for _ in range(optimiser.passes):
+            for rows in torch.randperm(len(seen), generator=order).split(optimiser.batch):
+                if done < optimiser.steps:
+                    yield Targets(drawn.density[rows], drawn.e0[rows], drawn.log_amplitude[rows]), seen[rows]
+                    done += 1
+
+
+def member_loss(output: Output, pairs: Targets, r_step: float, cumulative: float) -> Tensor:
     """Absolute error of n(r) and of its running integral, squared errors of the scalars, likelihood of the spread."""
     error = output.density - pairs.density
     scale = pairs.density.sum(dim=1, keepdim=True).mean()
@@ -178,6 +205,7 @@ def train(
     output: str | Path,
     settings: TrainingSettings | None = None,
     progress: Progress | None = None,
+    workers: int | None = None,
 ) -> Path:
     """Train a model on site libraries and write it, with its errors on held-out states.
 
@@ -197,10 +225,7 @@ def train(
     library = join(libraries)
     bank = make_bank(library, settings.pairs, energy_zeros(library, COMMON_THEORY))
     learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
-    members = [
-        train_member(learn, settings.pairs, settings.features, settings.network, settings.optimiser, number, progress)
-        for number in range(settings.optimiser.members)
-    ]
+    members = _train_members(learn, settings, workers or os.cpu_count() or 1, progress)
     kernel = forward_kernel(library, settings.pairs, settings.features)
     seed = settings.optimiser.seed
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
@@ -215,6 +240,26 @@ def train(
     path = Path(output).with_suffix(".safetensors")
     save_model(path, info, tensors)
     return path
+
+
+def _train_members(
+    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress | None
+) -> list[Member]:
+    """All members, each in a process of its own while there are cores."""
+    tasks = [(bank, settings, number) for number in range(settings.optimiser.members)]
+    found: dict[int, Member] = {}
+    for (_, _, number), member in run_all(_train_task, tasks, min(workers, len(tasks))):
+        found[number] = member
+        if progress:
+            progress(len(found), len(tasks), "networks trained")
+    return [found[number] for number in sorted(found)]
+
+
+def _train_task(task: tuple[StateBank, TrainingSettings, int]) -> Member:
+    """Worker: train one member on one core."""
+    bank, settings, number = task
+    torch.set_num_threads(1)
+    return train_member(bank, settings.pairs, settings.features, settings.network, settings.optimiser, number)
 
 
 def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank) -> dict[str, Any]:

@@ -27,9 +27,9 @@ def bank() -> StateBank:
     shells += [(8.0, 2.50, 0.006), (9.0, 2.52, 0.006)]
     chi, rdf = zip(*(toy_state(*shell) for shell in shells), strict=True)
     families = ("fcc",) * 20 + ("fcc particles",) * 2
-    return StateBank(
-        LIBRARY_K, np.array([[one, 0 * one, 0 * one] for one in chi]), np.array(rdf), R, families, ("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), tuple(range(22))
-    )  # fmt: skip
+    parts = np.array([[one, 0 * one, 0 * one] for one in chi])
+    same = (("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), np.full(22, 300.0), tuple(range(22)))
+    return StateBank(LIBRARY_K, parts, np.array(rdf), R, families, *same)
 
 
 @pytest.fixture(scope="session")

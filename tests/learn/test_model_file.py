@@ -47,7 +47,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path):
 @pytest.mark.parametrize("cut", [0, 7, 100, 100_000])
 def test_a_truncated_model_is_refused(copy, cut):
     copy.write_bytes(copy.read_bytes()[:cut])
-    with pytest.raises(ModelError, match="not those|cannot be read"):
+    with pytest.raises(ModelError, match=r"not those|cannot be read"):
         read_model(str(copy))
 
 
