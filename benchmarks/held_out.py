@@ -10,8 +10,8 @@ from 2.0 to 5.6 Å. N and R: 1.9–3.3 Å.
 from __future__ import annotations
 
 import sys
-from itertools import pairwise
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch

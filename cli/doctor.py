@@ -75,5 +75,5 @@ def _feff() -> str:
 def _lammps() -> str:
     from exafsnn.simulate import dynamics
 
-    with dynamics._engine() as engine:
+    with dynamics.engine() as engine:
         return f"version {engine.version()}"

@@ -88,17 +88,17 @@ class Model:
         chi_model = self._chi_model(chi, rdf, found)
         low, high = self.features.kmin, found.k_max
         use = (chi.k >= low) & (chi.k <= high)
-        measured, implied = (chi.k**2 * chi.chi)[use], (chi.k**2 * chi_model)[use]
-        misfit = float(((measured - implied) ** 2).sum() / max((measured**2).sum(), 1e-30))
-        noise = float(np.sqrt((((chi.chi - chi_model)[use] / max(chi.noise, 1e-9)) ** 2).mean()))
-        limit = float(self._parts.info["misfit_limit"])
-        warnings = self._warnings(chi, misfit, limit)
+        measured, implied, noise = ((chi.k**2 * values)[use] for values in (chi.chi, chi_model, chi.noise))
+        difference, total, expected = (float((part**2).sum()) for part in (measured - implied, measured, noise))
+        score = max(difference - expected, 0.0) / max(total - expected, 1e-6 * total, 1e-30)
+        score /= float(self._parts.info["misfit_limit"])
         shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
-            amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit,
-            misfit_noise=noise, in_domain=misfit <= limit, domain_score=misfit / limit, model=self.identity,
-            k_window=(low, high), warnings=warnings,
+            amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model,
+            misfit=difference / max(total, 1e-30), misfit_noise=(difference / max(expected, 1e-30)) ** 0.5,
+            in_domain=score <= 1, domain_score=score, model=self.identity,
+            k_window=(low, high), warnings=self._warnings(chi, score),
             history=(*chi.history, self._said(reference)),
         )  # fmt: skip
 
@@ -189,10 +189,13 @@ class Model:
             " assumed, which widens the error of N"
         )
 
-    def _warnings(self, chi: ChiK, misfit: float, limit: float) -> tuple[str, ...]:
+    def _warnings(self, chi: ChiK, score: float) -> tuple[str, ...]:
         found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
-        if misfit > limit:
-            found.append(f"not explained by the model: R-factor {misfit:.2f} above {limit:.2f}. Do not trust the RDF")
+        if score > 1:
+            found.append(
+                f"not explained by the model: the misfit is {score:.1f} times that of the samples that it knows."
+                " Do not trust the RDF"
+            )
         return tuple(found)
 
 

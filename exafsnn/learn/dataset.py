@@ -15,8 +15,8 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.learn.dataset_settings import PairSettings
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.fourier import interpolate_cubic, shift_energy
 from exafsnn.records import Array
 from exafsnn.simulate.library import LibraryState, SingleScattering, SiteLibrary
@@ -70,7 +70,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, flo
     """
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
     kernels = {name: single_kernel(theory, library.k, r) * _fade(r) for name, theory in library.theories.items()}
-    chi = np.concatenate([_state_chi(state, kernels) for state in library.states])  # [3 states, k]
+    chi = np.concatenate([_state_chi(state, kernels, library.k) for state in library.states])  # [3 states, k]
     labels = [state.label for state in library.states]
     zero = torch.tensor([zeros[label["treatment"]] for label in labels]).repeat_interleave(3)
     k = torch.from_numpy(library.k).float()
@@ -91,6 +91,22 @@ def _fade(r: Array) -> Array:
     return fade
 
 
+def _without_far_paths(chi: Array, k: Array) -> Array:
+    """Rows of χ(k) whose oscillations fade out between R = 5.6 and 6.2 Å.
+
+    The library ends multiple-scattering paths sharply at a half length of 7 Å. That end rings at R ≈ 6.6 Å, and no
+    disorder damps it; measured spectra have no such ring. k²χ is filtered, continued at its ends by odd reflection.
+    """
+    n, step = 4096, float(k[1] - k[0])
+    r = np.pi * np.fft.rfftfreq(n, step)
+    keep = 0.5 * (1 + np.cos(np.pi * np.clip((r - 5.6) / 0.6, 0.0, 1.0)))
+    odd = np.concatenate([2 * chi[:, :1] * k[0] ** 2 - (chi * k**2)[:, 60:0:-1], chi * k**2], axis=1)
+    odd = np.concatenate([odd, 2 * odd[:, -1:] - odd[:, -2:-62:-1]], axis=1)
+    filtered = np.fft.irfft(np.fft.rfft(odd, n, axis=1) * keep, n, axis=1)[:, 60 : 60 + len(k)]
+    result: Array = filtered / k**2
+    return result
+
+
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
     """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
     amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
@@ -101,11 +117,12 @@ def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
     return wave
 
 
-def _state_chi(state: LibraryState, kernels: dict[str, Array]) -> Array:
+def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array) -> Array:
     """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
     sample = state.sample
     kernel = kernels[state.label["theory"]]
-    return np.stack([kernel @ sample.rdf, sample.mean_pair, sample.triple.mean(axis=0)])
+    multiple = np.stack([sample.mean_pair, sample.triple.mean(axis=0)])
+    return np.concatenate([(kernel @ sample.rdf)[None], _without_far_paths(multiple, k)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
@@ -204,7 +221,7 @@ class PairMaker:
         reference
             Fraction whose amplitude is known from a reference.
         zero_known
-            Fraction whose energy zero is known to about 1 eV, from a reference or a first look; None: as in the settings.
+            Fraction whose energy zero is known to about 1 eV, from a reference or a first look; None: settings.
         """
         s = self.settings
         known_reference = self._uniform(n, 0, 1) < reference
@@ -278,23 +295,22 @@ class PairMaker:
         density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
         return chi, density.clamp_min(0)
 
-    def _smooth_curve(self, n: int) -> Tensor:
-        """(n, m) random smooth functions of k of unit variance: a few cosines over the range."""
+    def _smooth_curve(self, n: int, lowest: int) -> Tensor:
+        """(n, m) random smooth functions of k of unit variance: cosines over the range, from order ``lowest`` to 3."""
         k = (self._bank_k - 3.0) / 13.0
-        order = torch.arange(4)
-        basis = torch.cos(math.pi * order[:, None] * k)  # [order, k]
-        size = torch.tensor([0.6, 1.0, 0.7, 0.4])
-        variance = (size**2 * torch.tensor([1.0, 0.5, 0.5, 0.5])).sum()
-        return (self._normal(n, 4) * size) @ basis / variance.sqrt()
+        order = torch.arange(lowest, 4)
+        size = torch.tensor([0.6, 1.0, 0.7, 0.4])[lowest:]
+        variance = (size**2 * torch.where(order == 0, 1.0, 0.5)).sum()
+        return (self._normal(n, len(order)) * size) @ torch.cos(math.pi * order[:, None] * k) / variance.sqrt()
 
     def _theory_error(self, chi: Tensor) -> Tensor:
         """A smooth random change of amplitude and phase with k: what one FEFF treatment differs from another by.
 
-        A phase shift by δ(k) of an oscillation of local frequency 2R acts like a shift of k by δ/2R; R = 2.5 Å here.
+        A constant factor is not among it: that is S₀². The phase turns χ(k) into its quadrature.
         """
         s, n = self.settings, len(chi)
-        amplitude = 1 + s.theory_amplitude * self._smooth_curve(n)
-        phase = s.theory_phase * self._smooth_curve(n)
+        amplitude = 1 + s.theory_amplitude * self._smooth_curve(n, lowest=1)
+        phase = s.theory_phase * self._smooth_curve(n, lowest=0)
         return amplitude * (chi * torch.cos(phase) + _quadrature(chi) * torch.sin(phase))
 
     def _residue(self, n: int) -> Tensor:
@@ -318,7 +334,7 @@ def _phase_weights(bank: StateBank) -> Tensor:
     Cold states have sharp RDFs that fill a small part of the range of temperatures, and most samples are cold.
     """
     share = {"bcc": 0.38, "fcc": 0.38, "hcp": 0.14, "liquid": 0.10}
-    cold = 1.0 / (bank.temperature + 300.0)
+    cold = 1.0 / (bank.temperature + 500.0)
     phases = np.array(bank.phases)
     weights = [share.get(phase, 0.25) * cold[i] / cold[phases == phase].sum() for i, phase in enumerate(bank.phases)]
     return torch.tensor(weights)

@@ -14,6 +14,9 @@ from torch import Tensor
 from exafsnn.physics.fourier import hanning_window, transform_matrix, wavelet_matrix
 from exafsnn.settings import Settings
 
+KNOWN = 4
+"""Number of features that say what is known besides χ(k); the last ones."""
+
 KINDS = ("kspace", "rspace", "wavelet", "both")
 
 
@@ -32,7 +35,7 @@ class FeatureSettings(Settings):
     """Width of the window's slopes [Å⁻¹]."""
     rmin: float = 0.9
     """Range of R [Å] that is seen: below it lies the background …"""
-    rmax: float = 6.0
+    rmax: float = 5.5
     """… above it what no bin of the RDF explains."""
     rstep: float = 0.1
 
@@ -68,6 +71,11 @@ class Known:
         )
 
 
+def amplitude_std(features: Tensor) -> Tensor:
+    """(n,) the relative standard deviation of the amplitude that features (n, width) carry."""
+    return 0.06 * torch.exp(features[:, -2])
+
+
 class FeatureMap:
     """The linear map from χ(k) to features, with the windows of each spectrum's own k range."""
 
@@ -89,7 +97,7 @@ class FeatureMap:
     @property
     def width(self) -> int:
         """Number of features, what is known included."""
-        return int(self._matrix.shape[1]) + 4
+        return int(self._matrix.shape[1]) + KNOWN
 
     def __call__(self, chi: Tensor, known: Known) -> Tensor:
         """(batch, width) features of χ (batch, m) on ``self.k``, already divided by the amplitude."""

@@ -20,9 +20,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from exafsnn.errors import ModelError
-from exafsnn.learn.dataset_settings import PairSettings
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.network import Member, NetworkSettings
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.forward import ForwardModel
 
 FORMAT = "exafsnn-model-1"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from exafsnn.learn.features import KNOWN, amplitude_std
 from exafsnn.settings import Settings
 
 
@@ -17,7 +18,7 @@ from exafsnn.settings import Settings
 class NetworkSettings(Settings):
     """Size of one member."""
 
-    hidden: int = 384
+    hidden: int = 352
     layers: int = 3
     dropout: float = 0.0
 
@@ -37,15 +38,23 @@ class Output:
 
 
 class Member(nn.Module):
-    """A multilayer perceptron with residual layers."""
+    """A multilayer perceptron with residual layers that knows what an amplitude is.
+
+    χ fixes the product of amplitude and RDF. So the network first says the apparent RDF, S₀²n(r)/(assumed S₀²), which
+    scales exactly with the size of the signal, and separately how far the amplitude lies from the one assumed, within
+    the standard deviation of that assumption. With a reference the second is almost nothing: atoms are counted. Without
+    one it is where a phase is recognised.
+    """
 
     mean: Tensor
     whiten: Tensor
+    size: Tensor
 
     def __init__(self, width: int, bins: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(width + 1))
         self.register_buffer("whiten", torch.eye(width + 1))
+        self.register_buffer("size", torch.ones(1))
         self.first = nn.Linear(width + 1, settings.hidden)
         self.inner = nn.ModuleList([nn.Linear(settings.hidden, settings.hidden) for _ in range(settings.layers - 1)])
         self.density = nn.Linear(settings.hidden, bins)
@@ -55,27 +64,31 @@ class Member(nn.Module):
 
     def fit_scale(self, features: Tensor) -> None:
         """Take mean and covariance of the features from a batch, so that the first layer sees them uncorrelated."""
-        features = _levelled(features)
-        self.mean.copy_(features.mean(dim=0))
-        values, vectors = torch.linalg.eigh(torch.cov(features.T))
+        levelled, size = _levelled(features)
+        self.mean.copy_(levelled.mean(dim=0))
+        self.size.copy_(size.median())
+        values, vectors = torch.linalg.eigh(torch.cov(levelled.T))
         self.whiten.copy_(vectors / values.clamp_min(1e-4 * float(values.max())).sqrt())
 
     def forward(self, features: Tensor) -> Output:
         """(n, width) features → ``Output``."""
-        hidden = nn.functional.silu(self.first((_levelled(features) - self.mean) @ self.whiten))
+        levelled, size = _levelled(features)
+        hidden = nn.functional.silu(self.first((levelled - self.mean) @ self.whiten))
         for layer in self.inner:
             hidden = hidden + nn.functional.silu(layer(hidden))
-        density = nn.functional.softplus(self.density(hidden)) * 4.0
         spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
         scalars = self.scalars(hidden)
-        return Output(density, spread, 5.0 * scalars[:, 0], 0.1 * scalars[:, 1])
+        log_amplitude = amplitude_std(features) * 3.0 * torch.tanh(scalars[:, 1] / 3.0)
+        apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size / self.size
+        density = apparent * torch.exp(-log_amplitude)[:, None]
+        return Output(density, spread, 5.0 * scalars[:, 0], log_amplitude)
 
 
-def _levelled(features: Tensor) -> Tensor:
-    """(n, width + 1) the spectrum's features divided by their size, the rest as it is, then ln of that size.
+def _levelled(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Features with the spectrum divided by its size, and ln of the size behind them (n, width + 1); the size (n, 1).
 
     Cold crystals and melts differ tenfold in signal; so the network sees their shapes alike.
     """
-    spectrum, known = features[:, :-4], features[:, -4:]
+    spectrum, known = features[:, :-KNOWN], features[:, -KNOWN:]
     size = spectrum.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
-    return torch.cat([spectrum / size, known, size.log()], dim=1)
+    return torch.cat([spectrum / size, known, size.log()], dim=1), size

@@ -26,10 +26,10 @@ from exafsnn.learn.dataset import (
     single_kernel,
     split_by_trajectory,
 )
-from exafsnn.learn.dataset_settings import PairSettings
 from exafsnn.learn.features import FeatureMap, FeatureSettings
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.executor import run_all
@@ -49,7 +49,7 @@ class OptimiserSettings(Settings):
     """How long and how fast each member learns."""
 
     members: int = 5
-    steps: int = 6500
+    steps: int = 5600
     batch: int = 256
     passes: int = 4
     """How often each drawn pair is used."""
@@ -100,7 +100,7 @@ def train_member(
 def _batches(
     maker: PairMaker, feature_map: FeatureMap, optimiser: OptimiserSettings
 ) -> Iterator[tuple[Targets, Tensor]]:
-    """Batches of targets and features: pairs are drawn by the thousand, and each thousand is gone through several times."""
+    """Batches of targets and features: pairs are drawn by the thousand, and each thousand is used several times."""
     order = torch.Generator().manual_seed(optimiser.seed)
     done = 0
     while done < optimiser.steps:
@@ -177,7 +177,7 @@ class TrainingSettings(Settings):
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     held_out: float = 0.12
     """Fraction of the states that no network sees."""
-    forward_steps: int = 1500
+    forward_steps: int = 1200
     ranges: tuple[tuple[str, float, float], ...] = (("first", 1.9, 3.3),)
     """Names and limits [Å] of the ranges that predictions report."""
 
@@ -231,12 +231,13 @@ def train(
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
     maker = PairMaker(held_out, settings.pairs, settings.features, seed + 1)
+    quiet = PairMaker(held_out, replace(settings.pairs, noise=(1e-4, 1e-3)), settings.features, seed + 2)
     shares = {"blind": 0.0, "reference": 1.0}
     tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in shares.items()}
     for number, member in enumerate(members):
         tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
     tensors |= {f"forward.{key}": value for key, value in forward.state_dict().items()}
-    info = _info(library, settings, held_out) | {"misfit_limit": misfit_limit(members, forward, maker, feature_map)}
+    info = _info(library, settings, held_out) | {"misfit_limit": misfit_limit(members, forward, quiet, feature_map)}
     path = Path(output).with_suffix(".safetensors")
     save_model(path, info, tensors)
     return path

