@@ -229,6 +229,7 @@ class PairMaker:
         rows, weights = self._mixtures(n, known_reference)
         kept = self._occupation(n, known_reference)
         orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
+        orders[:, 1:] *= 1 + s.theory_multiple * self._normal(n, 1)
         chi = torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
         rdf = kept[:, None] * torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)

@@ -121,7 +121,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], check
     members = []
     for number in range(int(info["members"])):
         own = _with_prefix(tensors, f"member{number}.")
-        member = Member(own["mean"].shape[0] - 1, len(pairs.bins()), network)
+        member = Member(own["mean"].shape[0] + 1, len(pairs.bins()), network)
         member.load_state_dict(own)
         members.append(member.eval())
     own = _with_prefix(tensors, "forward.")

@@ -52,15 +52,16 @@ class Member(nn.Module):
 
     def __init__(self, width: int, bins: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(width + 1))
-        self.register_buffer("whiten", torch.eye(width + 1))
+        self.register_buffer("mean", torch.zeros(width - 1))
+        self.register_buffer("whiten", torch.eye(width - 1))
         self.register_buffer("size", torch.ones(1))
-        self.first = nn.Linear(width + 1, settings.hidden)
+        self.first = nn.Linear(width - 1, settings.hidden)
         self.inner = nn.ModuleList([nn.Linear(settings.hidden, settings.hidden) for _ in range(settings.layers - 1)])
         self.density = nn.Linear(settings.hidden, bins)
         self.spread = nn.Linear(settings.hidden, 24)
         self.widen = nn.Linear(24, bins)
-        self.scalars = nn.Linear(settings.hidden, 2)
+        self.e0 = nn.Linear(settings.hidden, 1)
+        self.recognise = nn.Sequential(nn.Linear(settings.hidden + 2, 32), nn.SiLU(), nn.Linear(32, 1))
 
     def fit_scale(self, features: Tensor) -> None:
         """Take mean and covariance of the features from a batch, so that the first layer sees them uncorrelated."""
@@ -77,18 +78,20 @@ class Member(nn.Module):
         for layer in self.inner:
             hidden = hidden + nn.functional.silu(layer(hidden))
         spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
-        scalars = self.scalars(hidden)
-        log_amplitude = amplitude_std(features) * 3.0 * torch.tanh(scalars[:, 1] / 3.0)
-        apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size / self.size
-        density = apparent * torch.exp(-log_amplitude)[:, None]
-        return Output(density, spread, 5.0 * scalars[:, 0], log_amplitude)
+        size = size / self.size
+        prior = amplitude_std(features)[:, None]
+        sign = self.recognise(torch.cat([hidden, size.log(), prior.log()], dim=1))
+        log_amplitude = prior * 3.0 * torch.tanh(sign / 3.0)
+        apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size
+        return Output(apparent * torch.exp(-log_amplitude), spread, 5.0 * self.e0(hidden)[:, 0], log_amplitude[:, 0])
 
 
 def _levelled(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Features with the spectrum divided by its size, and ln of the size behind them (n, width + 1); the size (n, 1).
+    """(n, width - 1) features that do not change when the signal is scaled, and the size of the signal (n, 1).
 
-    Cold crystals and melts differ tenfold in signal; so the network sees their shapes alike.
+    Spectrum and noise are divided by the size; the prior of the amplitude is left out.
     """
     spectrum, known = features[:, :-KNOWN], features[:, -KNOWN:]
     size = spectrum.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
-    return torch.cat([spectrum / size, known, size.log()], dim=1), size
+    kmax, noise, _, e0_std = known.split(1, dim=1)
+    return torch.cat([spectrum / size, kmax, noise - size.log10(), e0_std], dim=1), size

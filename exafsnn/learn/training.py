@@ -49,9 +49,9 @@ class OptimiserSettings(Settings):
     """How long and how fast each member learns."""
 
     members: int = 5
-    steps: int = 5600
+    steps: int = 6000
     batch: int = 256
-    passes: int = 4
+    passes: int = 6
     """How often each drawn pair is used."""
     learning_rate: float = 8e-3
     weight_decay: float = 1e-4
@@ -137,18 +137,17 @@ def train_forward(
         (m, b) as in ``ForwardModel``.
     """
     torch.manual_seed(seed)
-    clean = replace(
-        pairs, theory_amplitude=0.0, theory_phase=0.0, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8), residue=0.0
-    )
+    exact = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
+    clean = replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))
     maker = PairMaker(bank, clean, features, seed)
     k = torch.from_numpy(features.k_grid()).float()
     model = ForwardModel(k, kernel)
-    first = maker.draw(4096, reference=0.0)
+    first = maker.draw(4096, reference=0.0, zero_known=0.0)
     model.fit_basis(first.density, first.chi - model.single(first.density))
     adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
     for _ in range(steps):
-        batch = maker.draw(256, reference=0.0)
+        batch = maker.draw(256, reference=0.0, zero_known=0.0)
         loss = ((model(batch.density) - batch.chi) * k**2).square().mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()

@@ -13,7 +13,8 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.dataset import PairMaker, _broaden, _quadrature, split_by_trajectory
 from exafsnn.physics.fourier import shift_energy
 
-QUIET = {"noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0, "theory_amplitude": 0.0, "theory_phase": 0.0}
+EXACT = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0}
+QUIET = {**EXACT, "noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0}
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def quiet(bank, pairs, features):
 
 def test_labels_undo_what_was_done(quiet):
     maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0)
-    drawn = maker.draw(64, reference=0.0)
+    drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     k = maker._k
     undone = shift_energy(drawn.chi / drawn.log_amplitude.exp()[:, None], k, k, -drawn.e0, K2_PER_EV)
     clean = shift_energy(maker._chi[drawn.states].sum(dim=1), k, maker._bank_k, torch.zeros(64), K2_PER_EV)
@@ -36,7 +37,7 @@ def test_labels_undo_what_was_done(quiet):
 
 
 def test_the_rdf_keeps_its_atoms(quiet, bank):
-    drawn = quiet(mixed=0.0).draw(64, reference=0.0)
+    drawn = quiet(mixed=0.0).draw(64, reference=0.0, zero_known=0.0)
     r = quiet().settings.bins()
     found = moments(r, drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
     true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
@@ -45,7 +46,7 @@ def test_the_rdf_keeps_its_atoms(quiet, bank):
 
 def test_dilution_takes_atoms_from_both(quiet, bank):
     maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, diluted=(1.0, 1.0))
-    drawn = maker.draw(64, reference=0.0)
+    drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     left = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
     kept = left / moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
     clean = shift_energy(maker._chi[drawn.states].sum(dim=1), maker._k, maker._bank_k, torch.zeros(64), K2_PER_EV)
@@ -57,7 +58,7 @@ def test_dilution_takes_atoms_from_both(quiet, bank):
 
 def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
     maker = quiet(mixed=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, stretch=0.004)
-    drawn = maker.draw(64, reference=0.0)
+    drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     r = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 1]
     own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 1]
     k = maker._k.double().numpy()
