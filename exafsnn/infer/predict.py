@@ -124,7 +124,7 @@ class Model:
         density = np.array([output.density[0].double().numpy() for output in outputs])
         low, high = self.ranges["first"]
         step = self.r[1] - self.r[0]
-        inside = (self.r > low) & (self.r < high)
+        inside = np.clip(np.minimum(self.r + step / 2, high) - np.maximum(self.r - step / 2, low), 0.0, None)
         return Estimate(
             density=density,
             log_spread=np.array([output.log_spread[0].double().numpy() for output in outputs]),
@@ -132,7 +132,7 @@ class Model:
             delta_e0_std=float(np.hypot(steps.std(), reference.delta_e0_std if reference else 1.0)),
             amplitude=amplitude * float(np.exp(logs.mean())),
             amplitude_std=amplitude * amplitude_std,
-            coordination=float(density.mean(axis=0)[inside].sum() * step),
+            coordination=float(density.mean(axis=0) @ inside),
             k_max=k_max,
         )
 

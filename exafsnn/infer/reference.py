@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
 
 
-_ITERATIONS = 6
+_ITERATIONS = 8
 _E0_STD = 0.7
 """How well a standard fixes the energy zero of the other scans of its beamline [eV]."""
 _AMPLITUDE_STD = 0.02
@@ -115,7 +115,11 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     blind = model.estimate(chi)
     amplitude, e0 = blind.amplitude * blind.coordination / true, blind.delta_e0
     for _ in range(_ITERATIONS):
-        found = model.estimate(chi, Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD, chi.source, structure))
+        found = model.estimate(chi, _reference(e0, amplitude, chi, structure))
         amplitude *= min(max(found.coordination / true, 0.9), 1.1)
         e0 = found.delta_e0
+    return _reference(e0, amplitude, chi, structure)
+
+
+def _reference(e0: float, amplitude: float, chi: ChiK, structure: str) -> Reference:
     return Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD * amplitude, chi.source, structure)

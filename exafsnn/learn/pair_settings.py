@@ -30,7 +30,7 @@ class PairSettings(Settings):
     """Standard deviation of a smooth random change of the amplitude with k, its mean aside."""
     theory_phase: float = 0.04
     """Standard deviation of a smooth random change of the phase with k [rad]."""
-    theory_multiple: float = 0.05
+    theory_multiple: float = 0.08
     """Standard deviation of a factor on all multiple scattering: no network should count by its share alone."""
     e0_range: float = 10.0
     """The energy zero is off by up to so much [eV] when nothing is known about it."""
@@ -50,9 +50,9 @@ class PairSettings(Settings):
     """Standard deviation at k = 3 of the background left at low R."""
     kmax: tuple[float, float] = (9.0, 16.0)
     """Range of the largest usable k [Å⁻¹]."""
-    defective: tuple[float, float] = (0.02, 0.15)
+    defective: tuple[float, float] = (0.02, 0.2)
     """Fraction of states with vacancies or surfaces, without and with a reference."""
-    diluted: tuple[float, float] = (0.0, 0.2)
+    diluted: tuple[float, float] = (0.0, 0.5)
     """Fraction of states that lose atoms at random, without and with a reference …"""
     dilution: float = 0.45
     """… and the largest fraction of atoms that they lose."""

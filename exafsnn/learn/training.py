@@ -49,9 +49,9 @@ class OptimiserSettings(Settings):
     """How long and how fast each member learns."""
 
     members: int = 5
-    steps: int = 6000
+    steps: int = 5600
     batch: int = 256
-    passes: int = 6
+    passes: int = 4
     """How often each drawn pair is used."""
     learning_rate: float = 8e-3
     weight_decay: float = 1e-4
