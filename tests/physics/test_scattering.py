@@ -41,7 +41,7 @@ def test_two_atom_families_are_feffs(iron, table, kind):
     ours = scattering._sum_pairs(table, kind, positions, r, numbers).numpy()
     with PathSummer(iron) as summer:
         direct = summer.chi(_all_paths(kind, cluster, 5.6), k)
-    assert rms(ours - direct, k) < 0.03 * rms(direct, k)
+    assert rms(ours - direct, k) < 0.04 * rms(direct, k)
 
 
 def _all_paths(kind: str, cluster: np.ndarray, reach: float) -> list[ScatteringPath]:
@@ -96,12 +96,12 @@ def test_sampled_three_atom_paths_are_unbiased(iron):
     cluster = np.vstack([np.zeros(3), bcc_cluster(2.8665, 5.0, sigma=0.05)])
     numbers = np.array([0, *[1] * (len(cluster) - 1)], dtype=np.intp)
     strength = strength_from_phases(*partial_waves(iron))
-    rows = three_atom_paths(cluster, 5.0)
+    rows = three_atom_paths(cluster, 5.8)
     rng = np.random.default_rng(2)
     with PathSummer(iron) as summer:
         whole = summer.chi([ScatteringPath(cluster[row], (1, 1, 1), 2.0) for row in rows], k)
         drawn = np.array(
-            [summer.chi(sample_three_atom_paths(cluster, numbers, strength, 5.0, 25, rng), k) for _ in range(40)]
+            [summer.chi(sample_three_atom_paths(cluster, numbers, strength, 5.8, 40, rng), k) for _ in range(40)]
         )
     error = drawn.mean(axis=0) - whole
     allowed = drawn.std(axis=0) / np.sqrt(len(drawn))
