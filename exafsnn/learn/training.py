@@ -137,7 +137,7 @@ def train_forward(
         (m, b) as in ``ForwardModel``.
     """
     torch.manual_seed(seed)
-    exact = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
+    exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
     clean = replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))
     maker = PairMaker(bank, clean, features, seed)
     k = torch.from_numpy(features.k_grid()).float()
