@@ -119,7 +119,7 @@ class Model:
             with torch.no_grad():
                 outputs = [member(features) for member in self._parts.members]
             steps = np.array([float(output.e0[0]) for output in outputs])
-            previous, zero = zero, zero + float(steps.mean())
+            zero += float(steps.mean())
         logs = np.array([float(output.log_amplitude[0]) for output in outputs])
         density = np.array([output.density[0].double().numpy() for output in outputs])
         low, high = self.ranges["first"]
@@ -128,7 +128,7 @@ class Model:
         return Estimate(
             density=density,
             log_spread=np.array([output.log_spread[0].double().numpy() for output in outputs]),
-            delta_e0=previous + float(steps.mean()),
+            delta_e0=zero,
             delta_e0_std=float(np.hypot(steps.std(), reference.delta_e0_std if reference else 1.0)),
             amplitude=amplitude * float(np.exp(logs.mean())),
             amplitude_std=amplitude * amplitude_std,
