@@ -16,7 +16,11 @@ def simulate(config: str, output: str, workers: int | None) -> None:
 
     Called again after an interruption, it goes on where it stopped.
     """
-    from exafsnn.simulate.library import build
+    from exafsnn.simulate.library import build, load
 
     build(config, output, workers, progress_bar())
-    click.echo(f"The library is {output}", err=True)
+    library = load(output)
+    sites = sum(len(state.sample.single) for state in library.states)
+    click.echo(f"The library is {output}: {len(library.states)} states, {sites} sites", err=True)
+    for reason in library.discarded:
+        click.echo(f"discarded: {reason}", err=True)

@@ -34,6 +34,13 @@ def hanning_window(k: Tensor, kmin: Tensor, kmax: Tensor, dk: float) -> Tensor:
     return torch.sin(math.pi / 2 * rise) ** 2 * torch.sin(math.pi / 2 * fall) ** 2
 
 
+def fade(x: Tensor, start: float, end: float) -> Tensor:
+    """Half a cosine from 1 at ``start`` to 0 at ``end``; a step at ``end`` if they are the same."""
+    if end <= start:
+        return (x <= end).to(x.dtype)
+    return 0.5 * (1 + torch.cos(math.pi * ((x - start) / (end - start)).clamp(0, 1)))
+
+
 def transform_matrix(k: Tensor, r: Tensor) -> Tensor:
     """(m, 2 len(r)) real matrix: k²χ(k)W(k) → real, then imaginary parts of χ(R) at ``r`` [Å]; ``k`` uniform."""
     angle = 2 * k[:, None] * r[None]

@@ -12,13 +12,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from exafsnn.physics.feff import ScatteringPath
+from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
 
 Index = NDArray[np.intp]
 _ANGLES = np.linspace(0.0, np.pi, 181)
+
+_LEAST_SHARE = 1e-3
+"""Paths that fade to less are left out: FEFF reads weights to three decimals, and fails on zero."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,13 @@ def single_paths(r: Array, number: int = 1) -> list[ScatteringPath]:
 
 
 def sample_three_atom_paths(
-    positions: Array, numbers: Index, strength: ScatteringStrength, reach: float, wanted: int, rng: np.random.Generator
+    positions: Array,
+    numbers: Index,
+    strength: ScatteringStrength,
+    reach: float,
+    wanted: int,
+    rng: np.random.Generator,
+    fading: float = 0.0,
 ) -> list[ScatteringPath]:
     """A weighted random sample of the triple-scattering paths through three different atoms.
 
@@ -78,13 +89,20 @@ def sample_three_atom_paths(
         Largest half path length [Å].
     wanted
         Mean number of paths kept.
+    fading
+        Over so many Å before ``reach`` the paths' weights fade to zero.
     """
     rows = three_atom_paths(positions, reach)
-    probability = _keep_probability(_importance(positions, numbers, strength, rows), wanted)
+    importance, length = _importance(positions, numbers, strength, rows)
+    share = fade(torch.from_numpy(0.5 * length), reach - fading, reach).numpy()
+    counts = share > _LEAST_SHARE
+    rows, importance, share = rows[counts], importance[counts], share[counts]
+    probability = _keep_probability(importance * share, wanted)
     kept = np.flatnonzero(rng.random(len(rows)) < probability)
+    weight = 2.0 * share[kept] / probability[kept]
     return [
-        ScatteringPath(positions[row], tuple(int(n) for n in numbers[row]), 2.0 / probability[i])
-        for row, i in zip(rows[kept], kept, strict=True)
+        ScatteringPath(positions[row], tuple(int(n) for n in numbers[row]), float(w))
+        for row, w in zip(rows[kept], weight, strict=True)
     ]
 
 
@@ -107,8 +125,11 @@ def three_atom_paths(positions: Array, reach: float) -> Index:
     return np.concatenate(found).astype(np.intp)
 
 
-def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, rows: Index) -> Array:
-    """Plane-wave estimate of each path's amplitude: Π |f(β)| / Π leg, the p-wave factor and the mean free path."""
+def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, rows: Index) -> tuple[Array, Array]:
+    """Plane-wave estimate of each path's amplitude, and its length [Å].
+
+    Π |f(β)| / Π leg, the p-wave factor and the mean free path.
+    """
     corners = np.zeros((len(rows), rows.shape[1] + 2, 3))
     corners[:, 1:-1] = positions[rows]
     legs = np.diff(corners, axis=1)  # [path, leg, xyz]
@@ -117,9 +138,8 @@ def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, 
     cosine = np.einsum("plx,plx->pl", direction[:, :-1], direction[:, 1:])
     amplitude = strength.at(numbers[rows], cosine).prod(axis=1) / length.prod(axis=1)
     ends = np.abs(np.einsum("px,px->p", direction[:, 0], direction[:, -1]))
-    damping = np.exp(-length.sum(axis=1) / 8.0)  # a mean free path of 8 Å
-    result: Array = amplitude * np.maximum(ends, 0.3) * damping
-    return result
+    total: Array = length.sum(axis=1)
+    return amplitude * np.maximum(ends, 0.3) * np.exp(-total / 8.0), total  # a mean free path of 8 Å
 
 
 def _keep_probability(importance: Array, wanted: int) -> Array:

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from exafsnn.physics.feff import PathSummer, Potentials, ScatteringPath
+from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
 
 _LEGS = np.concatenate([np.arange(1.7, 3.7, 0.2), np.arange(3.7, 7.3, 0.35)])
@@ -50,6 +51,8 @@ class ScatteringTable:
     """(legs, legs, angles, m) Q of the two-atom families by (kind, potential of i, potential of j)."""
     reach: float
     """Largest half path length [Å] of the two-atom families."""
+    fade: float = 0.0
+    """Over so many Å before ``reach`` they fade out: a sharp end would ring in χ(k), however disordered the sample."""
 
 
 def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> ScatteringTable:
@@ -175,7 +178,8 @@ def _sum_pairs(table: ScatteringTable, kind: str, positions: Tensor, r: Tensor, 
         last = legs[use, 2]
         half = 0.5 * (a + b + last) if kind == "double" else a + b
         product_of_legs = a * b * last if kind == "double" else (a * b) ** 2
-        total = total + _sum_paths(table, q * turns[use, None], half, product_of_legs)
+        weight = turns[use] * fade(half, table.reach - table.fade, table.reach)
+        total = total + _sum_paths(table, q * weight[:, None], half, product_of_legs)
     return total
 
 

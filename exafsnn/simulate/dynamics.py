@@ -21,10 +21,13 @@ from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 from exafsnn.simulate.potentials import Potential, potential_named
-from exafsnn.simulate.structures import crystal
+from exafsnn.simulate.structures import crystal, with_vacancies
 
 CNA_CODES: Mapping[str, int] = {"fcc": 1, "hcp": 2, "bcc": 3}
 """What ``compute cna/atom`` calls each structure."""
+
+_JUDGED: Mapping[str, int] = {"bcc": 14, "fcc": 12, "hcp": 12}
+"""Neighbours that an atom must have for the analysis to name its structure."""
 
 CNA_CUTOFFS: Mapping[str, float] = {"bcc": 1.207, "fcc": 0.8536, "hcp": 1.207}
 """Bond cutoff of the common-neighbour analysis over a: halfway between the shells that it tells apart."""
@@ -72,6 +75,10 @@ class DynamicsSettings(Settings):
     """… in so many steps."""
     min_structure: float = 0.95
     """Least fraction of a quenched crystal's atoms that must be of its own structure."""
+    min_intact: float = 0.8
+    """With vacancies: that fraction over what is expected of vacancies at random …"""
+    max_wandering: float = 0.5
+    """… and the largest mean square displacement [Å²]: beyond it the crystal has collapsed, or holes have gathered."""
     max_crystalline: float = 0.25
     """Largest fraction of the quenched melt's atoms that may be of any crystal structure."""
     min_diffusion: float = 1.5
@@ -115,9 +122,30 @@ def run_state(state: State, settings: DynamicsSettings | None = None) -> Traject
         If LAMMPS is missing or fails, or the state is not of its phase.
     """
     settings = settings or DynamicsSettings()
-    atoms = starting_atoms(state, settings)
-    trajectory = run_atoms(atoms, state, settings)
-    _check(trajectory, state, settings)
+    trajectory = run_atoms(starting_atoms(state, settings), state, settings)
+    if fault := _fault(trajectory, state, settings):
+        raise _discarded(fault, state)
+    return trajectory
+
+
+def run_with_vacancies(
+    state: State, vacancies: float, rng: np.random.Generator, settings: DynamicsSettings | None = None
+) -> Trajectory:
+    """Simulate a crystal that lacks the fraction ``vacancies`` of its atoms, and check that it is still that crystal.
+
+    Raises
+    ------
+    SimulationError
+        If LAMMPS is missing or fails, or the crystal has collapsed.
+    """
+    settings = settings or DynamicsSettings()
+    trajectory = run_atoms(with_vacancies(starting_atoms(state, settings), vacancies, rng), state, settings)
+    intact = trajectory.provenance["fractions"][state.phase] / (1 - vacancies) ** _JUDGED[state.phase]
+    displacement = trajectory.provenance["displacement"]
+    if intact < settings.min_intact:
+        raise _discarded(f"{vacancies:.0%} vacancies: {intact:.0%} as many perfect sites as expected", state)
+    if displacement > settings.max_wandering:
+        raise _discarded(f"{vacancies:.0%} vacancies: mean square displacement {displacement:.2f} Å²", state)
     return trajectory
 
 
@@ -130,7 +158,7 @@ def starting_atoms(state: State, settings: DynamicsSettings) -> Atoms:
 
 
 def run_atoms(atoms: Atoms, state: State, settings: DynamicsSettings | None = None) -> Trajectory:
-    """Simulate given atoms (a crystal with vacancies, a nanoparticle) as one of ``state``, without judging them.
+    """Simulate given atoms (a nanoparticle, a crystal with vacancies) as one of ``state``, without judging them.
 
     Parameters
     ----------
@@ -182,23 +210,25 @@ def _require(atoms: Atoms, state: State) -> None:
         )
 
 
-def _check(trajectory: Trajectory, state: State, settings: DynamicsSettings) -> None:
-    """Raise ``SimulationError`` if the trajectory is not of the phase that its state names."""
+def _fault(trajectory: Trajectory, state: State, settings: DynamicsSettings) -> str:
+    """Say what speaks against the trajectory being of the phase that its state names; nothing: ``""``."""
     fractions, displacement = trajectory.provenance["fractions"], trajectory.provenance["displacement"]
     crystalline = sum(fractions.values())
-    fault = ""
     if state.phase != "liquid" and crystalline < settings.min_structure:
-        fault = f"only {crystalline:.0%} of the quenched crystal is {state.phase}"
-    elif state.phase == "liquid" and crystalline > settings.max_crystalline:
-        fault = f"{crystalline:.0%} of the quenched melt is crystalline"
-    elif state.phase == "liquid" and displacement < settings.min_diffusion:
-        fault = f"the melt does not flow: mean square displacement {displacement:.2f} Å²"
-    if fault:
-        raise SimulationError(
-            fault,
-            where=f"{state.phase} {state.potential}, a = {state.a:.3f} Å, {state.temperature:.0f} K",
-            remedy="Discard the state, or draw another temperature, lattice constant or potential",
-        )
+        return f"only {crystalline:.0%} of the quenched crystal is {state.phase}"
+    if state.phase == "liquid" and crystalline > settings.max_crystalline:
+        return f"{crystalline:.0%} of the quenched melt is crystalline"
+    if state.phase == "liquid" and displacement < settings.min_diffusion:
+        return f"the melt does not flow: mean square displacement {displacement:.2f} Å²"
+    return ""
+
+
+def _discarded(fault: str, state: State) -> SimulationError:
+    return SimulationError(
+        fault,
+        where=f"{state.phase} {state.potential}, a = {state.a:.3f} Å, {state.temperature:.0f} K",
+        remedy="Discard the state, or draw another temperature, lattice constant or potential",
+    )
 
 
 def _simulate(atoms: Atoms, potential: Potential, state: State, settings: DynamicsSettings) -> _Run:

@@ -26,12 +26,12 @@ from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, par
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
 from exafsnn.records import Array
-from exafsnn.simulate.dynamics import Trajectory, run_atoms, run_state
+from exafsnn.simulate.dynamics import Trajectory, run_atoms, run_state, run_with_vacancies
 from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, StateSample, Theory, neighbours, sample_state
-from exafsnn.simulate.structures import crystal, nanoparticle, with_vacancies
+from exafsnn.simulate.structures import crystal, nanoparticle
 
 FORMAT = "exafsnn-site-library-1"
 Progress = Callable[[int, int, str], None]
@@ -60,6 +60,8 @@ class SiteLibrary:
     theories: dict[str, SingleScattering]
     """By ``phase/treatment``."""
     checksum: str
+    discarded: tuple[str, ...] = ()
+    """Why states of the plan are missing, one reason each."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ def _load_theory(parts: str, name: str) -> Theory:
         single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
     k = torch.from_numpy(LIBRARY_K.astype(np.float32))
-    table = ScatteringTable(k, free_path, single, pairs, plan.sites.reach)
+    table = ScatteringTable(k, free_path, single, pairs, plan.sites.reach, plan.sites.fade)
     return Theory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
 
@@ -226,9 +228,7 @@ def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
         particle = nanoparticle(item.state.phase, item.state.a, item.atoms, element=plan.element)
         return run_atoms(particle, item.state, plan.dynamics)
     if item.family.vacancies[1] > 0:
-        whole = crystal(item.state.phase, item.state.a, element=plan.element)
-        holed = with_vacancies(whole, item.vacancies, np.random.default_rng([item.seed, 2]))
-        return run_atoms(holed, item.state, plan.dynamics)
+        return run_with_vacancies(item.state, item.vacancies, np.random.default_rng([item.seed, 2]), plan.dynamics)
     return run_state(item.state, plan.dynamics)
 
 
@@ -302,7 +302,9 @@ def _load_file(file: h5py.File) -> SiteLibrary:
         for treatment, group in treatments.items()
     }
     plan = plan_from_mapping(json.loads(file.attrs["plan"]))
-    return SiteLibrary(plan, file["k"][()], file["rdf_edges"][()], tuple(states), theories, digest.hexdigest())
+    discarded = tuple(json.loads(group.attrs["label"])["discarded"] for group in file.get("discarded", {}).values())
+    k, edges = file["k"][()], file["rdf_edges"][()]
+    return SiteLibrary(plan, k, edges, tuple(states), theories, digest.hexdigest(), discarded)
 
 
 def join(paths: Sequence[str | Path]) -> SiteLibrary:
@@ -325,6 +327,7 @@ def join(paths: Sequence[str | Path]) -> SiteLibrary:
     theories = {name: theory for library in reversed(libraries) for name, theory in library.theories.items()}
     checksum = hashlib.sha256("".join(library.checksum for library in libraries).encode()).hexdigest()
     numbered = tuple(replace(state, index=index) for index, state in enumerate(states))
-    return SiteLibrary(
-        first.plan, first.k, first.rdf_edges, numbered, theories, checksum if len(libraries) > 1 else first.checksum
-    )
+    discarded = tuple(reason for library in libraries for reason in library.discarded)
+    if len(libraries) == 1:
+        checksum = first.checksum
+    return SiteLibrary(first.plan, first.k, first.rdf_edges, numbered, theories, checksum, discarded)

@@ -37,6 +37,8 @@ class SiteSettings(Settings):
     """Mean number of paths through three atoms that FEFF computes per site, sampled without bias."""
     reach: float = 7.0
     """Largest half length of a multiple-scattering path [Å]."""
+    fade: float = 1.2
+    """Over so many Å before ``reach`` the paths fade out."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,9 @@ def _triple(
     near = cluster[np.linalg.norm(cluster, axis=1) <= settings.reach]
     positions = np.vstack([np.zeros(3), near])
     numbers = np.array([0, *[1] * len(near)], dtype=np.intp)
-    paths = sample_three_atom_paths(positions, numbers, strength, settings.reach, settings.three_atom_paths, rng)
+    paths = sample_three_atom_paths(
+        positions, numbers, strength, settings.reach, settings.three_atom_paths, rng, settings.fade
+    )
     return summer.chi(paths, LIBRARY_K)
 
 

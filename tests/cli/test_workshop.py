@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,12 +21,17 @@ def test_simulate_hands_over_what_was_asked(
         asked.extend([config, output, workers])
         progress(1, 2, "half")
 
+    state = SimpleNamespace(sample=SimpleNamespace(single=[0] * 30))
+    made = SimpleNamespace(states=[state, state], discarded=("collapsed",))
     monkeypatch.setattr("exafsnn.simulate.library.build", fake)
+    monkeypatch.setattr("exafsnn.simulate.library.load", lambda path: made)
     config = tmp_path / "plan.toml"
     config.write_text("")
     assert run(["simulate", str(config), "-o", "library.h5", "--workers", "2"]) == 0
     assert asked == [str(config), "library.h5", 2]
-    assert "library.h5" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "library.h5: 2 states, 60 sites" in said
+    assert "discarded: collapsed" in said
 
 
 def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

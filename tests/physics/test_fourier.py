@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.physics.fourier import hanning_window, interpolate_cubic, shift_energy, transform_matrix, wavelet_matrix
+from exafsnn.physics.fourier import (
+    fade,
+    hanning_window,
+    interpolate_cubic,
+    shift_energy,
+    transform_matrix,
+    wavelet_matrix,
+)
 
 K = torch.arange(2.0, 16.0, 0.05)
 
@@ -18,6 +25,12 @@ def test_an_oscillation_peaks_at_its_distance():
     parts = (torch.sin(2 * K * 2.5) * window) @ transform_matrix(K, r)
     size = torch.hypot(parts[0, : len(r)], parts[0, len(r) :])
     assert float(r[size.argmax()]) == pytest.approx(2.5, abs=0.01)
+
+
+def test_a_fade_is_half_a_cosine_and_a_step_without_width():
+    x = torch.tensor([1.0, 2.0, 2.5, 3.0, 4.0])
+    assert torch.allclose(fade(x, 2.0, 3.0), torch.tensor([1.0, 1.0, 0.5, 0.0, 0.0]), atol=1e-6)
+    assert fade(x, 3.0, 3.0).tolist() == [1, 1, 1, 1, 0]
 
 
 def test_window_is_zero_outside_and_one_inside():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -62,6 +64,19 @@ def _all_paths(kind: str, cluster: np.ndarray, reach: float) -> list[ScatteringP
                 numbers = tuple(0 if not corner.any() else 1 for corner in corners)
                 found.append(ScatteringPath(np.array(corners), numbers, weight))
     return found
+
+
+def test_a_shell_that_leaves_the_reach_fades_instead_of_vanishing(table):
+    numbers = torch.ones(2, dtype=torch.long)
+    k = table.k.numpy()
+
+    def lost(fade):
+        softened = replace(table, fade=fade)
+        lines = [torch.tensor([[0.0, 0.0, 2.5], [0.0, 0.0, end]]) for end in (5.55, 5.65)]
+        before, after = (scattering.chi_of_cluster(softened, line, numbers)[1].numpy() for line in lines)
+        return rms(before - after, k)
+
+    assert lost(0.8) < 0.1 * lost(0.0)
 
 
 def test_rotating_the_cluster_changes_nothing(table):

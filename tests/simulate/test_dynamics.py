@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import SettingsError, SimulationError
-from exafsnn.simulate.dynamics import DynamicsSettings, State, run_atoms, run_state, starting_atoms
+from exafsnn.simulate.dynamics import DynamicsSettings, State, run_atoms, run_state, run_with_vacancies, starting_atoms
 from exafsnn.simulate.potentials import IRON_LATTICE, POTENTIALS, potential_named, training_potentials
 from exafsnn.simulate.structures import crystal, nanoparticle, with_vacancies
 
@@ -72,6 +72,14 @@ def test_free_particles_and_vacancies_run():
     assert particle.frames.shape == (4, 59, 3)
     holed = with_vacancies(crystal("bcc", 2.87), 0.1, np.random.default_rng(1))
     assert run_atoms(holed, state, SHORT).frames.shape == (4, 389, 3)
+
+
+def test_a_crystal_keeps_a_few_vacancies_and_collapses_with_many():
+    rng = np.random.default_rng(1)
+    kept = run_with_vacancies(State("bcc", "Fe_2003", 2.87, 200.0, seed=3), 0.05, rng, SHORT)
+    assert len(kept.symbols) == pytest.approx(0.95 * 432, abs=1)
+    with pytest.raises(SimulationError, match="30% vacancies: "):
+        run_with_vacancies(State("bcc", "Fe_2003", 2.87, 600.0, seed=3), 0.3, rng)
 
 
 def test_wrong_states_are_named():
