@@ -5,7 +5,8 @@
 All use the same χ(k), k = 3–12.5 Å⁻¹, FEFF8.5L with self-consistent potentials, and the same standard for the amplitude
 (fe.300, bcc 2.8665 Å). feffit is set up as a practitioner would: five distances and the focused path behind the first
 shell, one lattice expansion, one σ² per shell, E₀ and amplitude free; k weights 1, 2, 3; R = 1.3–5.2 Å. Tikhonov:
-n(r) ≥ 0 that explains k²χ by single scattering, smooth, λ at the corner of the L-curve, ΔE₀ scanned.
+the smallest n(r)/r² ≥ 0 that explains k²χ by single scattering; λ from the corner of the standard's L-curve, ΔE₀ from
+its mean distance.
 """
 
 from __future__ import annotations
@@ -105,35 +106,42 @@ class Tikhonov:
         damping = np.exp(-2 * r / effective.mean_free_path)
         self.k = k
         self.kernel = effective.magnitude * damping / (k * r**2) * np.sin(2 * k * r + effective.phase) * 0.04
-        self.amplitude = 1.0
+        self.amplitude, self.zero, self.strength = 1.0, 3.0, 0.01
 
     def __call__(self, chi: ChiK) -> Answer:
         """Analyse one scan."""
-        density = min((self._invert(chi, zero) for zero in np.arange(-2.0, 8.1, 1.0)), key=lambda found: found[0])[1]
+        density = self._invert(chi, self.zero, self.strength)[0]
         whole, first = moments(self.r, density, 1.9, 3.3), moments(self.r, density, 1.9, 2.68)
-        self.raw = whole[0]
+        self.raw = whole
         return Answer(whole[0] / self.amplitude, whole[1], first[2])
 
-    def _invert(self, chi: ChiK, zero: float) -> tuple[float, np.ndarray]:
-        """(misfit, n(r)) at the corner of the L-curve, for one energy zero."""
+    def calibrate(self, chi: ChiK) -> None:
+        """Take λ from the standard's L-curve, ΔE₀ from its mean distance, the amplitude from its coordination."""
+        true = A * (8 * SHELLS[0][0] + 6 * SHELLS[1][0]) / 14
+        misses = []
+        for self.zero in np.arange(-4.0, 10.1, 1.0):
+            self.strength = self._corner(chi, self.zero)
+            self(chi)
+            misses.append((abs(self.raw[1] - true), self.zero, self.strength, self.raw[0] / 14))
+        _, self.zero, self.strength, self.amplitude = min(misses)
+
+    def _corner(self, chi: ChiK, zero: float) -> float:
+        """The λ of largest curvature of the L-curve."""
+        strengths = np.geomspace(1e-3, 1.0, 13)
+        x, y = np.log10([self._invert(chi, zero, strength)[1:] for strength in strengths]).T
+        dx, dy = np.gradient(x), np.gradient(y)
+        turn = (dx * np.gradient(dy) - dy * np.gradient(dx)) / (dx**2 + dy**2) ** 1.5
+        return float(strengths[1 + int(np.argmax(turn[1:-1]))])
+
+    def _invert(self, chi: ChiK, zero: float, strength: float) -> tuple[np.ndarray, float, float]:
+        """n(r) ≥ 0, and the two norms of the L-curve: misfit and size of n(r)/r²."""
         k = np.arange(*K_RANGE, 0.05)
         data = k**2 * np.interp(np.sqrt(k**2 + zero * K2_PER_EV), chi.k, chi.chi)
-        matrix = (k[:, None] ** 2) * np.array([np.interp(k, self.k, row) for row in self.kernel]).T
-        rough = np.diff(np.eye(len(self.r)), 2, axis=0)
-        found = []
-        for strength in np.geomspace(1e-4, 1e-1, 7):
-            stacked = np.vstack([matrix, strength * rough])
-            density = nnls(stacked, np.concatenate([data, np.zeros(len(rough))]), maxiter=2000)[0]
-            found.append((np.linalg.norm(matrix @ density - data), np.linalg.norm(rough @ density), density))
-        x, y = (np.log10([row[i] + 1e-9 for row in found]) for i in (0, 1))
-        turn = np.gradient(x) * np.gradient(np.gradient(y)) - np.gradient(y) * np.gradient(np.gradient(x))
-        best = found[int(np.argmax(turn / (np.gradient(x) ** 2 + np.gradient(y) ** 2) ** 1.5))]
-        return float(best[0]), best[2]
-
-    def calibrate(self, chi: ChiK) -> None:
-        """Take the amplitude from the standard."""
-        self(chi)
-        self.amplitude = self.raw / 14
+        matrix = k[:, None] ** 2 * np.array([np.interp(k, self.k, row) for row in self.kernel]).T
+        size = np.diag((2.6 / self.r) ** 2)
+        stacked, target = np.vstack([matrix, strength * size]), np.concatenate([data, np.zeros(len(size))])
+        density = nnls(stacked, target, maxiter=4000)[0]
+        return density, float(np.linalg.norm(matrix @ density - data)), float(np.linalg.norm(size @ density)) + 1e-12
 
 
 class Network:

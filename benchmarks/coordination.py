@@ -15,7 +15,7 @@ import numpy as np
 from exafsnn.analyse.shells import moments
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.reference import calibrate
-from exafsnn.learn.dataset import StateBank, energy_zeros, make_bank
+from exafsnn.learn.dataset import StateBank, make_bank
 from exafsnn.records import ChiK
 from exafsnn.simulate.library import load
 
@@ -34,7 +34,7 @@ def as_measured(model: Model, bank: StateBank, row: int) -> ChiK:
 def main(path: str, name: str = "fe-k") -> None:
     """Print each state and the slope."""
     model, library = load_model(name), load(path)
-    bank = make_bank(library, model.pairs, energy_zeros(library, library.plan.treatments[0].name))
+    bank = make_bank(library, model.pairs)
     true = moments(bank.fine_r, bank.fine_rdf, 1.9, 3.3)[:, 0]
     whole = [i for i in range(len(true)) if bank.phases[i] == "bcc" and abs(true[i] - 14.0) < 0.15]
     standard = min(whole, key=lambda i: bank.temperature[i])

@@ -85,13 +85,14 @@ class Model:
         """
         found = self.estimate(chi, reference)
         rdf = self._rdf(found, reference)
-        chi_model = self._chi_model(chi, rdf, found)
+        with torch.no_grad():
+            implied = self._parts.forward(torch.from_numpy(rdf.density).float())
+        chi_model = self._chi_model(chi, implied, found)
         low, high = self.features.kmin, found.k_max
         use = (chi.k >= low) & (chi.k <= high)
-        measured, implied, noise = ((chi.k**2 * values)[use] for values in (chi.chi, chi_model, chi.noise))
-        difference, total, expected = (float((part**2).sum()) for part in (measured - implied, measured, noise))
-        score = max(difference - expected, 0.0) / max(total - expected, 1e-6 * total, 1e-30)
-        score /= float(self._parts.info["misfit_limit"])
+        measured, modelled, noise = ((chi.k**2 * values)[use] for values in (chi.chi, chi_model, chi.noise))
+        difference, total, expected = (float((part**2).sum()) for part in (measured - modelled, measured, noise))
+        score = self._unexplained(chi, implied, found) / float(self._parts.info["misfit_limit"])
         shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
@@ -170,14 +171,18 @@ class Model:
             samples=samples[:, None], smoothing=self.pairs.smoothing,
         )  # fmt: skip
 
-    def _chi_model(self, chi: ChiK, rdf: PartialRDF, found: Estimate) -> Array:
-        """(m,) χ(k) that the RDF implies, on the scan's own axis; 0 below the model's range."""
-        with torch.no_grad():
-            own = self._parts.forward(torch.from_numpy(rdf.density).float())
+    def _chi_model(self, chi: ChiK, implied: Tensor, found: Estimate) -> Array:
+        """(m,) ``implied`` χ(k) on the scan's own axis, with its amplitude; 0 beyond the model's range."""
         k = torch.from_numpy(chi.k).float()
-        moved = shift_energy(own, k, self._map.k, torch.tensor([found.delta_e0]), K2_PER_EV)
+        moved = shift_energy(implied, k, self._map.k, torch.tensor([found.delta_e0]), K2_PER_EV)
         result: Array = found.amplitude * moved[0].double().numpy()
         return np.where((chi.k >= float(self._map.k[0])) & (chi.k <= float(self._map.k[-1])), result, 0.0)
+
+    def _unexplained(self, chi: ChiK, implied: Tensor, found: Estimate) -> float:
+        """The share of what the network sees of the scan that the RDF does not imply, noise aside."""
+        told = (found.k_max, chi.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std)
+        known = Known(*(torch.tensor([value]).float() for value in told))
+        return float(self._map.unexplained(self._on_axis(chi, found.delta_e0) / found.amplitude, implied, known)[0])
 
     def _said(self, reference: Reference | None) -> str:
         """What was assumed about the amplitude, in words."""

@@ -11,15 +11,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.physics.fourier import interpolate_cubic, shift_energy
+from exafsnn.learn.theories import compare_theories, single_kernel
+from exafsnn.physics.absorption import atomic_fall
+from exafsnn.physics.fourier import fade, hanning_window, interpolate_cubic, shift_energy
 from exafsnn.records import Array
-from exafsnn.simulate.library import LibraryState, SingleScattering, SiteLibrary
+from exafsnn.simulate.library import LibraryState, SiteLibrary
+
+_SINGLE_FADE = (7.0, 8.5)
+"""Distances [Å] over which single scattering fades: a sharp end of the RDF rings in χ(k), however hot the sample."""
+
+_MULTIPLE_FADE = (5.6, 6.2)
+"""R [Å] over which multiple scattering fades."""
 
 DEFECTIVE = ("vacancies", "particles")
 """Words in the names of the families whose coordination is that of no bulk phase."""
@@ -46,6 +53,12 @@ class StateBank:
     """(s,) temperature [K]."""
     index: tuple[int, ...]
     """Index of each state in its library."""
+    gain: Array
+    """(s, m) single-scattering amplitude of each state's FEFF treatment over that of the common one."""
+    envelope: Array
+    """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature."""
+    phase_length: float
+    """A peak of |χ(R)| lies so far below its distance [Å]."""
 
     def subset(self, rows: Array) -> StateBank:
         """The bank of some of the states."""
@@ -57,64 +70,47 @@ class StateBank:
         return StateBank(
             self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
+            self.gain[pick], self.envelope, self.phase_length,
         )  # fmt: skip
 
 
-def make_bank(library: SiteLibrary, settings: PairSettings, zeros: dict[str, float]) -> StateBank:
-    """The mean spectrum of every state, with the control variate, moved to the common energy zero.
-
-    Parameters
-    ----------
-    zeros
-        Energy zero [eV] of each treatment minus that of the common theory (``energy_zeros``).
-    """
+def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
+    """The mean spectrum of every state, with the control variate, on the common energy zero, normalised as measured."""
+    theories = compare_theories(library)
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
-    kernels = {name: single_kernel(theory, library.k, r) * _fade(r) for name, theory in library.theories.items()}
+    ends = fade(torch.from_numpy(r), *_SINGLE_FADE).numpy()
+    kernels = {name: single_kernel(theory, library.k, r) * ends for name, theory in library.theories.items()}
     chi = np.concatenate([_state_chi(state, kernels, library.k) for state in library.states])  # [3 states, k]
     labels = [state.label for state in library.states]
-    zero = torch.tensor([zeros[label["treatment"]] for label in labels]).repeat_interleave(3)
+    zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(3)
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
+    measured = moved.double().numpy() * atomic_fall(library.plan.element, library.plan.edge, library.k)
     rdf = np.array([state.sample.rdf for state in library.states])
     return StateBank(
-        library.k, moved.double().numpy().reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
+        library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
+        np.array([theories.gains[label["theory"]] for label in labels]), theories.envelope, theories.phase_length,
     )  # fmt: skip
-
-
-def _fade(r: Array) -> Array:
-    """Half a cosine from 1 at 7 Å to 0 at 8.5 Å: a sharp end of the RDF would ring in χ(k), however hot the sample."""
-    fade: Array = 0.5 * (1 + np.cos(np.pi * np.clip((r - 7.0) / 1.5, 0.0, 1.0)))
-    return fade
 
 
 def _without_far_paths(chi: Array, k: Array) -> Array:
     """Rows of χ(k) whose oscillations fade out between R = 5.6 and 6.2 Å.
 
-    The library ends multiple-scattering paths sharply at a half length of 7 Å. That end rings at R ≈ 6.6 Å, and no
-    disorder damps it; measured spectra have no such ring. k²χ is filtered, continued at its ends by odd reflection.
+    The library's multiple scattering is complete to a half length of 5.8 Å only; what it has beyond would leak into the
+    R that is seen. k²χ is filtered, continued at its ends by odd reflection.
     """
     n, step = 4096, float(k[1] - k[0])
-    r = np.pi * np.fft.rfftfreq(n, step)
-    keep = 0.5 * (1 + np.cos(np.pi * np.clip((r - 5.6) / 0.6, 0.0, 1.0)))
+    r = torch.from_numpy(np.pi * np.fft.rfftfreq(n, step))
+    keep = fade(r, *_MULTIPLE_FADE).numpy()
     odd = np.concatenate([2 * chi[:, :1] * k[0] ** 2 - (chi * k**2)[:, 60:0:-1], chi * k**2], axis=1)
     odd = np.concatenate([odd, 2 * odd[:, -1:] - odd[:, -2:-62:-1]], axis=1)
     filtered = np.fft.irfft(np.fft.rfft(odd, n, axis=1) * keep, n, axis=1)[:, 60 : 60 + len(k)]
     result: Array = filtered / k**2
     return result
-
-
-def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
-    """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
-    amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
-        [np.interp(r, theory.r, part) for part in theory.amplitude.imag.T]
-    )
-    damping = np.exp(-2 * r[None] / theory.mean_free_path[:, None])
-    wave: Array = (amplitude * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
-    return wave
 
 
 def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array) -> Array:
@@ -132,37 +128,6 @@ def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
     kernel /= kernel.sum(axis=1, keepdims=True).max()
     smooth: Array = rdf @ kernel / step
     return smooth
-
-
-def energy_zeros(library: SiteLibrary, common: str) -> dict[str, float]:
-    """Energy zero of each treatment minus that of ``common`` [eV]: the shift that aligns their phases.
-
-    Compares the single-scattering phase 2kR + φ(k) at R = 2.5 Å over k = 3–13 Å⁻¹; a constant phase is left free.
-    """
-    by_treatment: dict[str, list[SingleScattering]] = {}
-    for name, theory in library.theories.items():
-        by_treatment.setdefault(name.split("/")[1], []).append(theory)
-    if common not in by_treatment:
-        common = sorted(by_treatment)[0]
-    standard = _total_phase(by_treatment[common][0], library.k)
-    phases = {name: _total_phase(found[0], library.k) for name, found in by_treatment.items()}
-    return {name: _phase_shift(library.k, phase, standard) for name, phase in phases.items()}
-
-
-def _total_phase(theory: SingleScattering, k: Array) -> Array:
-    row = int(np.argmin(np.abs(theory.r - 2.5)))
-    phase: Array = np.unwrap(np.angle(theory.amplitude[row])) + 2 * k * theory.r[row]
-    return phase
-
-
-def _phase_shift(k: Array, phase: Array, standard: Array) -> float:
-    use = (k > 3.0) & (k < 13.0)
-
-    def spread(zero: float) -> float:
-        own_k = np.sqrt(np.maximum(k**2 - zero * K2_PER_EV, 1e-6))
-        return float(np.std((np.interp(own_k, k, phase) - standard)[use]))
-
-    return float(minimize_scalar(spread, bounds=(-15.0, 15.0), method="bounded").x)
 
 
 @dataclass(frozen=True)
@@ -190,6 +155,10 @@ class PairMaker:
         self._generator = torch.Generator().manual_seed(seed)
         self._k = torch.from_numpy(FeatureSettings.k_grid(features)).float()
         self._bank_k = torch.from_numpy(bank.k).float()
+        self._gain = torch.from_numpy(bank.gain).float()
+        self._envelope = torch.from_numpy(bank.envelope).float()
+        self._phase_length = bank.phase_length
+        self._kmin = features.kmin
         self._chi = torch.from_numpy(bank.chi).float()
         self._rdf = torch.from_numpy(bank.fine_rdf).float()
         self._fine_r = torch.from_numpy(bank.fine_r).float()
@@ -233,7 +202,10 @@ class PairMaker:
         chi = torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
         rdf = kept[:, None] * torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
-        chi = self._theory_error(chi)
+        kmax = self._uniform(n, *s.kmax)
+        chi, gain = self._theory_error(chi)
+        calibrated = self._calibration(gain * self._gain[rows[:, 0]], kmax)
+        chi = torch.where(known_reference[:, None], chi / calibrated[:, None], chi)
         amplitude_std, e0_std = self._prior_widths(n, known_reference, known_zero)
         error = self._normal(n) * e0_std
         e0 = torch.where(known_zero, error.clamp(-6, 6), self._uniform(n, -s.e0_range, s.e0_range))
@@ -241,7 +213,6 @@ class PairMaker:
         observed = shift_energy(chi, self._k, self._bank_k, e0, K2_PER_EV) * log_amplitude.exp()[:, None]
         noise = 10 ** self._uniform(n, math.log10(s.noise[0]), math.log10(s.noise[1]))
         observed = observed + self._residue(n) + self._noise(n) * noise[:, None]
-        kmax = self._uniform(n, *s.kmax)
         known = Known(kmax, noise, amplitude_std, e0_std)
         return Pairs(observed, known, density, e0, log_amplitude, rows[:, 0])
 
@@ -284,7 +255,10 @@ class PairMaker:
         return rows, torch.stack([1 - second, second], dim=1)
 
     def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
-        """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike."""
+        """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.
+
+        A stretch of k is one of the distances less the scattering phase's own length.
+        """
         s, n = self.settings, len(chi)
         stretch = 1 + self._uniform(n, -s.stretch, s.stretch)
         sigma2 = self._uniform(n, 0, s.extra_sigma2) * (self._uniform(n, 0, 1) < 0.5)
@@ -292,7 +266,8 @@ class PairMaker:
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) * torch.exp(-2 * sigma2[:, None] * k**2)
         rdf = _broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
-        where = (self._bins / stretch[:, None] - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
+        source = (self._bins + (stretch[:, None] - 1) * self._phase_length) / stretch[:, None]
+        where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
         density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
         return chi, density.clamp_min(0)
 
@@ -304,15 +279,25 @@ class PairMaker:
         variance = (size**2 * torch.where(order == 0, 1.0, 0.5)).sum()
         return (self._normal(n, len(order)) * size) @ torch.cos(math.pi * order[:, None] * k) / variance.sqrt()
 
-    def _theory_error(self, chi: Tensor) -> Tensor:
+    def _calibration(self, gain: Tensor, kmax: Tensor) -> Tensor:
+        """(n,) the amplitude that a standard would be found to have, had it the same theory error ``gain`` (n, m).
+
+        A reference is measured and computed like the sample, so that what it can correct is no error of the sample.
+        """
+        window = hanning_window(self._bank_k, torch.full_like(kmax, self._kmin), kmax, 1.0)
+        weight = (self._envelope * window).square()
+        return (gain * weight).sum(dim=1) / weight.sum(dim=1)
+
+    def _theory_error(self, chi: Tensor) -> tuple[Tensor, Tensor]:
         """A smooth random change of amplitude and phase with k: what one FEFF treatment differs from another by.
 
-        A constant factor is not among it: that is S₀². The phase turns χ(k) into its quadrature.
+        A constant factor is not among it: that is S₀². The phase turns χ(k) into its quadrature. Returns the changed
+        χ(k) and the factor of its amplitude, each (n, m).
         """
         s, n = self.settings, len(chi)
         amplitude = 1 + s.theory_amplitude * self._smooth_curve(n, lowest=1)
         phase = s.theory_phase * self._smooth_curve(n, lowest=0)
-        return amplitude * (chi * torch.cos(phase) + _quadrature(chi) * torch.sin(phase))
+        return amplitude * (chi * torch.cos(phase) + _quadrature(chi) * torch.sin(phase)), amplitude
 
     def _residue(self, n: int) -> Tensor:
         """(n, m) what AUTOBK leaves of the background: slow oscillations that fade with k."""

@@ -17,6 +17,9 @@ from exafsnn.settings import Settings
 KNOWN = 4
 """Number of features that say what is known besides χ(k); the last ones."""
 
+_SHELLS_FROM = 1.4
+"""No shell of neighbours peaks below this R [Å]."""
+
 KINDS = ("kspace", "rspace", "wavelet", "both")
 
 
@@ -83,6 +86,7 @@ class FeatureMap:
         self.settings = settings
         self.k = torch.from_numpy(settings.k_grid()).float()
         self._matrix = self._make_matrix()
+        self._shells = transform_matrix(self.k, torch.arange(_SHELLS_FROM, settings.rmax + 1e-6, settings.rstep))
 
     def _make_matrix(self) -> Tensor:
         s = self.settings
@@ -101,7 +105,19 @@ class FeatureMap:
 
     def __call__(self, chi: Tensor, known: Known) -> Tensor:
         """(batch, width) features of χ (batch, m) on ``self.k``, already divided by the amplitude."""
+        return torch.cat([(chi * self._weight(known)) @ self._matrix, known.columns()], dim=1)
+
+    def unexplained(self, chi: Tensor, implied: Tensor, known: Known) -> Tensor:
+        """(batch,) the share of Σ|χ(R)|² that ``implied`` χ, both (batch, m), does not explain; noise aside.
+
+        Summed from 1.4 Å, above what a background leaves behind, to the largest R that the features see.
+        """
+        weight = self._weight(known)
+        noise = (weight.square() @ self._shells.square().sum(dim=1)) * known.noise.square()
+        left, all_of_it = (((part * weight) @ self._shells).square().sum(dim=1) for part in (chi - implied, chi))
+        return (left - noise).clamp_min(0.0) / torch.maximum(all_of_it - noise, 1e-6 * all_of_it).clamp_min(1e-30)
+
+    def _weight(self, known: Known) -> Tensor:
+        """(batch, m) k² and the window of each spectrum."""
         kmin = torch.full_like(known.kmax, self.settings.kmin)
-        window = hanning_window(self.k, kmin, known.kmax, self.settings.dk)
-        weighted = chi * self.k**2 * window
-        return torch.cat([weighted @ self._matrix, known.columns()], dim=1)
+        return self.k**2 * hanning_window(self.k, kmin, known.kmax, self.settings.dk)

@@ -18,9 +18,12 @@ from exafsnn.settings import Settings
 class NetworkSettings(Settings):
     """Size of one member."""
 
-    hidden: int = 352
+    hidden: int = 344
     layers: int = 3
-    dropout: float = 0.0
+    recognise: int = 64
+    """Width of the head that says how far the amplitude lies from the one assumed."""
+    counting: float = 0.03
+    """Relative standard deviation of counting itself: recognition may correct a count by so much, too."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Output:
 
     density: Tensor
     """(n, b) n(r) [Å⁻¹]."""
+    apparent: Tensor
+    """(n, b) n(r) if the amplitude is the one assumed, and nothing is recognised [Å⁻¹]."""
     log_spread: Tensor
     """(n, b) ln of the standard deviation of n(r) [Å⁻¹]."""
     e0: Tensor
@@ -40,10 +45,10 @@ class Output:
 class Member(nn.Module):
     """A multilayer perceptron with residual layers that knows what an amplitude is.
 
-    χ fixes the product of amplitude and RDF. So the network first says the apparent RDF, S₀²n(r)/(assumed S₀²), which
-    scales exactly with the size of the signal, and separately how far the amplitude lies from the one assumed, within
-    the standard deviation of that assumption. With a reference the second is almost nothing: atoms are counted. Without
-    one it is where a phase is recognised.
+    χ fixes the product of amplitude and RDF. So the network first counts: it says the apparent RDF, S₀²n(r)/(assumed
+    S₀²), which scales exactly with the size of the signal. Separately it recognises: it corrects the count by three
+    standard deviations at most, of the amplitude that was assumed and of counting itself. With a reference that is a
+    few per cent, and atoms are counted. Without one it is where a phase is recognised.
     """
 
     mean: Tensor
@@ -61,7 +66,10 @@ class Member(nn.Module):
         self.spread = nn.Linear(settings.hidden, 24)
         self.widen = nn.Linear(24, bins)
         self.e0 = nn.Linear(settings.hidden, 1)
-        self.recognise = nn.Sequential(nn.Linear(settings.hidden + 2, 32), nn.SiLU(), nn.Linear(32, 1))
+        self.recognise = nn.Sequential(
+            nn.Linear(settings.hidden + 2, settings.recognise), nn.SiLU(), nn.Linear(settings.recognise, 1)
+        )
+        self.counting = settings.counting
 
     def fit_scale(self, features: Tensor) -> None:
         """Take mean and covariance of the features from a batch, so that the first layer sees them uncorrelated."""
@@ -80,10 +88,12 @@ class Member(nn.Module):
         spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
         size = size / self.size
         prior = amplitude_std(features)[:, None]
-        sign = self.recognise(torch.cat([hidden, size.log(), prior.log()], dim=1))
-        log_amplitude = prior * 3.0 * torch.tanh(sign / 3.0)
         apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size
-        return Output(apparent * torch.exp(-log_amplitude), spread, 5.0 * self.e0(hidden)[:, 0], log_amplitude[:, 0])
+        doubt = (prior**2 + self.counting**2).sqrt()
+        correction = doubt * 3.0 * torch.tanh(self.recognise(torch.cat([hidden, size.log(), prior.log()], dim=1)) / 3.0)
+        log_amplitude = (correction * (prior / doubt) ** 2)[:, 0]
+        e0 = 5.0 * self.e0(hidden)[:, 0]
+        return Output(apparent * torch.exp(-correction), apparent, spread, e0, log_amplitude)
 
 
 def _levelled(features: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,15 +20,15 @@ class PairSettings(Settings):
     r_step: float = 0.03
     smoothing: float = 0.03
     """Gaussian smoothing of the RDF [Å]."""
-    mixed: float = 0.4
+    mixed: float = 0.2
     """Fraction of spectra that are mixtures of states."""
-    stretch: float = 0.004
+    stretch: float = 0.01
     """Largest relative change of all distances."""
     extra_sigma2: float = 0.002
     """Largest extra mean square relative displacement [Å²]."""
     theory_amplitude: float = 0.05
     """Standard deviation of a smooth random change of the amplitude with k, its mean aside."""
-    theory_phase: float = 0.04
+    theory_phase: float = 0.06
     """Standard deviation of a smooth random change of the phase with k [rad]."""
     theory_multiple: float = 0.08
     """Standard deviation of a factor on all multiple scattering: no network should count by its share alone."""

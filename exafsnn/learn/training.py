@@ -20,23 +20,20 @@ from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
     PairMaker,
     StateBank,
-    energy_zeros,
     features_of,
     make_bank,
-    single_kernel,
     split_by_trajectory,
 )
 from exafsnn.learn.features import FeatureMap, FeatureSettings
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.learn.theories import common_theories, single_kernel
+from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import SiteLibrary, join
-
-COMMON_THEORY = "scf-hl"
-"""The FEFF treatment whose energy zero all others are moved to."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
@@ -114,16 +111,24 @@ def _batches(
 
 
 def member_loss(output: Output, pairs: Targets, r_step: float, cumulative: float) -> Tensor:
-    """Absolute error of n(r) and of its running integral, squared errors of the scalars, likelihood of the spread."""
+    """Errors of n(r), of the count behind it and of the scalars, and the likelihood of the spread."""
     error = output.density - pairs.density
-    scale = pairs.density.sum(dim=1, keepdim=True).mean()
-    shape = error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()
-    running = (error.cumsum(dim=1) * r_step).square().mean()
+    counted = pairs.density * pairs.log_amplitude.exp()[:, None]
+    shape = _rdf_loss(output.density, pairs.density, r_step, cumulative)
+    shape = shape + 0.5 * _rdf_loss(output.apparent, counted, r_step, cumulative)
     scalars = ((output.e0 - pairs.e0) / 2.0).square().mean()
     scalars = scalars + ((output.log_amplitude - pairs.log_amplitude) / 0.05).square().mean()
     log_spread = output.log_spread.clamp(-6.0, 5.0)
     likelihood = (log_spread + error.detach().abs() * torch.exp(-log_spread)).mean()  # Laplace
-    return 5.0 * shape + cumulative * running + 0.1 * scalars + 0.1 * likelihood
+    return shape + 0.1 * scalars + 0.1 * likelihood
+
+
+def _rdf_loss(found: Tensor, true: Tensor, r_step: float, cumulative: float) -> Tensor:
+    """Absolute and squared error of n(r), and squared error of its running integral, the coordination number."""
+    error = found - true
+    scale = true.sum(dim=1, keepdim=True).mean()
+    running = (error.cumsum(dim=1) * r_step).square().mean()
+    return 5.0 * (error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()) + cumulative * running
 
 
 def train_forward(
@@ -157,13 +162,12 @@ def train_forward(
 
 
 def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
-    """(m, b) single scattering per atom per Å and bin, of the common theory, with the smoothing of the RDF undone."""
+    """(m, b) single scattering per atom per Å and bin, of the common treatment; the smoothing of the RDF is undone."""
     k, r = features.k_grid(), pairs.bins()
-    names = [name for name in library.theories if name.endswith(f"/{COMMON_THEORY}")] or sorted(library.theories)
-    kernels = [single_kernel(library.theories[name], library.k, r) for name in names]
+    kernels = [single_kernel(theory, library.k, r) for theory in common_theories(library)]
     on_grid = np.array([np.interp(k, library.k, column) for column in np.mean(kernels, axis=0).T]).T
-    sharpen = np.exp(2 * k**2 * pairs.smoothing**2)
-    return torch.from_numpy(on_grid * sharpen[:, None] * pairs.r_step).float()
+    factor = np.exp(2 * k**2 * pairs.smoothing**2) * atomic_fall(library.plan.element, library.plan.edge, k)
+    return torch.from_numpy(on_grid * factor[:, None] * pairs.r_step).float()
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,7 @@ def train(
     """
     settings = settings or TrainingSettings()
     library = join(libraries)
-    bank = make_bank(library, settings.pairs, energy_zeros(library, COMMON_THEORY))
+    bank = make_bank(library, settings.pairs)
     learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
     members = _train_members(learn, settings, workers or os.cpu_count() or 1, progress)
     kernel = forward_kernel(library, settings.pairs, settings.features)
@@ -230,7 +234,8 @@ def train(
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
     maker = PairMaker(held_out, settings.pairs, settings.features, seed + 1)
-    quiet = PairMaker(held_out, replace(settings.pairs, noise=(1e-4, 1e-3)), settings.features, seed + 2)
+    solid = held_out.subset(np.array([i for i, phase in enumerate(held_out.phases) if phase != "liquid"]))
+    quiet = PairMaker(solid, replace(settings.pairs, noise=(1e-4, 1e-3)), settings.features, seed + 2)
     shares = {"blind": 0.0, "reference": 1.0}
     tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in shares.items()}
     for number, member in enumerate(members):

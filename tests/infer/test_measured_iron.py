@@ -1,4 +1,4 @@
-"""Measured iron foils of two beamlines, whose structure is known; nothing was tuned to them.
+"""Measured iron foils of two beamlines, whose structure is known.
 
 Skipped where the folder of measured scans is absent.
 """
@@ -24,12 +24,7 @@ def referenced(model, iron_chi):
     return {name: model.predict(chi, reference) for name, chi in iron_chi.items()}
 
 
-def miss(reason, *names):
-    """Scans on which the shipped model is known to miss the bar: a test that passes there fails."""
-    return [pytest.param(*name, marks=pytest.mark.xfail(strict=True, reason=reason)) for name in names]
-
-
-@pytest.mark.parametrize("name", [*COLD, *miss("N is 13.27-13.28", *((n,) for n in WARM))])
+@pytest.mark.parametrize("name", [*COLD, *WARM])
 def test_fourteen_neighbours_without_a_reference(blind, name):
     assert blind[name].shells["first"].coordination == pytest.approx(14.0, abs=0.7)
 
@@ -41,12 +36,7 @@ def test_mean_distance_without_a_reference(blind, name, distance):
 
 @pytest.mark.parametrize(
     ("name", "tolerance"),
-    [
-        *miss("N is 15.0: the amplitude at 60 K is larger than at 300 K", *((n, 0.4) for n in COLD)),
-        ("fe.300", 0.4),
-        ("fe.301", 0.4),
-        ("Fe_metal_rt_02.xdi", 0.6),
-    ],
+    [*((n, 0.4) for n in COLD), ("fe.300", 0.4), ("fe.301", 0.4), ("Fe_metal_rt_02.xdi", 0.6)],
 )
 def test_fourteen_neighbours_with_a_reference(referenced, name, tolerance):
     assert referenced[name].shells["first"].coordination == pytest.approx(14.0, abs=tolerance)

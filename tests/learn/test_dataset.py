@@ -84,6 +84,32 @@ def test_quadrature_is_ninety_degrees_ahead():
     assert float((_quadrature(wave)[0] - expected).abs().max()) < 0.01
 
 
+def test_a_standard_corrects_what_it_shares_with_the_sample(bank, pairs, features):
+    maker = PairMaker(replace(bank, gain=np.full_like(bank.gain, 1.3)), replace(pairs, **QUIET), features, seed=1)
+    kmax = torch.tensor([9.0, 12.0, 16.0])
+    flat = maker._calibration(torch.full((3, len(bank.k)), 1.3), kmax)
+    assert torch.allclose(flat, torch.full((3,), 1.3))
+    growing = torch.from_numpy(bank.k / 10).float().expand(3, -1)
+    assert bool((maker._calibration(growing, kmax).diff() > 0).all())
+
+
+def test_the_phase_length_stays_out_of_the_stretch(bank, pairs, features):
+    length = 0.36
+    k = bank.k
+    chi = np.array([np.sin(2 * k * (2.6 - length)) * np.exp(-0.01 * k**2) / k])
+    rdf = np.exp(-0.5 * ((bank.fine_r - 2.6) / 0.06) ** 2)[None]
+    one = replace(bank.subset(np.array([0])), chi=np.stack([chi, 0 * chi, 0 * chi], axis=1), fine_rdf=rdf,
+                  phase_length=length)  # fmt: skip
+    maker = PairMaker(one, replace(pairs, **QUIET, mixed=0.0, extra_sigma2=0.0, stretch=0.01), features, seed=4)
+    changed, density = maker._deform(torch.from_numpy(chi).float(), torch.from_numpy(rdf).float())
+    moved = moments(pairs.bins(), density.double().numpy(), 1.9, 3.3)[0, 1]
+    assert abs(moved - 2.6) > 1e-3
+    expected = np.sin(2 * k * (moved - length))
+    use = (k > 4) & (k < 12)
+    wave = (changed[0].double().numpy() * k * np.exp(0.01 * k**2))[use]
+    assert np.corrcoef(wave, expected[use])[0, 1] > 0.999
+
+
 def test_defective_states_have_their_share(bank, pairs, features):
     drawn = PairMaker(bank, pairs, features, seed=5).draw(4000, reference=1.0)
     share = float((drawn.states >= 20).float().mean())

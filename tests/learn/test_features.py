@@ -30,3 +30,16 @@ def test_features_are_linear_in_chi(features, kind):
     parts = [feature_map(x[None], known(12.0))[:, :-4] for x in (a, b, a + b)]
     assert torch.allclose(parts[0] + parts[1], parts[2], atol=1e-3)
     assert parts[0].shape[1] + 4 == feature_map.width
+
+
+def test_what_is_implied_is_explained_and_noise_and_background_do_not_count(features):
+    feature_map = FeatureMap(features)
+    k = feature_map.k
+    shell = (torch.sin(2 * k * 2.5) * torch.exp(-0.01 * k**2) / k)[None]
+    noise = 1e-3 * torch.randn(400, len(k), generator=torch.Generator().manual_seed(1))
+    background = 0.02 * (3 / k) ** 2 * torch.cos(2 * k * 0.4)
+    none, half = (feature_map.unexplained(shell, share * shell, known(14.0)) for share in (0.0, 0.5))
+    assert none.item() == pytest.approx(1.0, abs=0.01)
+    assert half.item() == pytest.approx(0.25, abs=0.01)
+    assert feature_map.unexplained(shell + noise, shell.expand(400, -1), known(14.0)).mean() < 0.002
+    assert feature_map.unexplained(shell + background, shell, known(14.0)).item() < 0.01

@@ -25,13 +25,20 @@ def test_density_is_never_negative(member_and_features):
     assert bool((member(features_of(drawn, feature_map)).density >= 0).all())
 
 
-def test_twice_the_signal_is_twice_the_atoms_when_the_amplitude_is_known(member_and_features):
+def test_twice_the_signal_counts_twice_the_atoms(member_and_features):
     member, drawn, feature_map = member_and_features
-    drawn.known.amplitude_std[:] = 1e-4
-    once = member(feature_map(drawn.chi, drawn.known)).density
+    once = member(feature_map(drawn.chi, drawn.known)).apparent
     drawn.known.noise[:] *= 2
-    twice = member(feature_map(2 * drawn.chi, drawn.known)).density
+    twice = member(feature_map(2 * drawn.chi, drawn.known)).apparent
     assert torch.allclose(twice, 2 * once, rtol=2e-3)
+
+
+def test_recognition_corrects_a_count_by_no_more_than_its_doubt(member_and_features):
+    member, drawn, feature_map = member_and_features
+    drawn.known.amplitude_std[:] = 0.02
+    output = member(feature_map(5 * drawn.chi, drawn.known))
+    correction = (output.density.sum(dim=1) / output.apparent.sum(dim=1)).log().abs()
+    assert bool((correction <= 3 * (0.02**2 + member.counting**2) ** 0.5 + 1e-6).all())
 
 
 def test_the_amplitude_stays_within_its_prior(member_and_features):

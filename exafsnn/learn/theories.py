@@ -1,0 +1,105 @@
+"""FEFF treatments of a library → what they differ by: energy zero and amplitude, each against one common treatment.
+
+``dataset.make_bank`` moves all spectra to the common energy zero; the amplitudes say what a reference would correct.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.records import Array
+from exafsnn.simulate.library import SingleScattering, SiteLibrary
+
+COMMON_TREATMENT = "scf-hl"
+"""The FEFF treatment whose energy zero all others are moved to; without it, the first by name."""
+
+_DISTANCE = 2.5
+"""Distance [Å] at which single scattering is compared."""
+
+_ROOM_SIGMA2 = 0.005
+"""Mean square relative displacement [Å²] of iron's nearest neighbours at room temperature."""
+
+
+@dataclass(frozen=True)
+class TheoryComparison:
+    """How the theories of a library, ``phase/treatment``, differ from the common treatment."""
+
+    zeros: dict[str, float]
+    """Energy zero of each minus that of the common treatment [eV]."""
+    gains: dict[str, Array]
+    """(m,) amplitude of single scattering of each over that of the common treatment, on the library's k."""
+    envelope: Array
+    """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature, in the common treatment."""
+    phase_length: float
+    """−½ dφ/dk [Å] in the common treatment: a peak of |χ(R)| lies so far below its distance."""
+
+
+def compare_theories(library: SiteLibrary) -> TheoryComparison:
+    """Compare single scattering at 2.5 Å between all theories of a library.
+
+    The energy zeros align the phases 2kR + φ(k) over k = 3–13 Å⁻¹, a constant phase left free.
+    """
+    treatment = {name: name.split("/")[1] for name in library.theories}
+    chosen = COMMON_TREATMENT if COMMON_TREATMENT in treatment.values() else min(treatment.values())
+    common = common_theories(library)[0]
+    k = library.k
+    standard = _phase(common, k)
+    first = {treatment[name]: theory for name, theory in sorted(library.theories.items(), reverse=True)}
+    of_treatment = {name: _zero(k, _phase(theory, k), standard) for name, theory in first.items()}
+    zeros = {name: 0.0 if treatment[name] == chosen else of_treatment[treatment[name]] for name in treatment}
+    level = _amplitude(common)
+    gains = {name: _moved(k, _amplitude(theory), zeros[name]) / level for name, theory in library.theories.items()}
+    use = (k > 3.0) & (k < 13.0)
+    slope = np.gradient(standard, k)[use].mean()
+    return TheoryComparison(zeros, gains, k * level * np.exp(-2 * _ROOM_SIGMA2 * k**2), _DISTANCE - 0.5 * float(slope))
+
+
+def common_theories(library: SiteLibrary) -> list[SingleScattering]:
+    """The theories of the common treatment, one per phase; all there are if the library lacks it."""
+    names = [name for name in sorted(library.theories) if name.endswith(f"/{COMMON_TREATMENT}")]
+    return [library.theories[name] for name in names or sorted(library.theories)]
+
+
+def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
+    """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
+    amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
+        [np.interp(r, theory.r, part) for part in theory.amplitude.imag.T]
+    )
+    damping = np.exp(-2 * r[None] / theory.mean_free_path[:, None])
+    wave: Array = (amplitude * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
+    return wave
+
+
+def _row(theory: SingleScattering) -> int:
+    return int(np.argmin(np.abs(theory.r - _DISTANCE)))
+
+
+def _phase(theory: SingleScattering, k: Array) -> Array:
+    row = _row(theory)
+    phase: Array = np.unwrap(np.angle(theory.amplitude[row])) + 2 * k * theory.r[row]
+    return phase
+
+
+def _amplitude(theory: SingleScattering) -> Array:
+    row = _row(theory)
+    amplitude: Array = np.abs(theory.amplitude[row]) * np.exp(-2 * theory.r[row] / theory.mean_free_path)
+    return amplitude
+
+
+def _moved(k: Array, values: Array, zero: float) -> Array:
+    """Values on the theory's own k, taken at the same energies as the common theory's ``k``."""
+    moved: Array = np.interp(np.sqrt(np.maximum(k**2 - zero * K2_PER_EV, 1e-6)), k, values)
+    return moved
+
+
+def _zero(k: Array, phase: Array, standard: Array) -> float:
+    use = (k > 3.0) & (k < 13.0)
+
+    def spread(zero: float) -> float:
+        return float(np.std((_moved(k, phase, zero) - standard)[use]))
+
+    return float(minimize_scalar(spread, bounds=(-15.0, 15.0), method="bounded").x)
