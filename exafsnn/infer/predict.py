@@ -39,7 +39,9 @@ class Estimate:
     amplitude: float
     amplitude_std: float
     coordination: float
-    """N of the range ``first``, mean of the members."""
+    """N of the range ``first``, mean of the members …"""
+    distance: float
+    """… and their mean distance there [Å]."""
     k_max: float
 
 
@@ -126,6 +128,7 @@ class Model:
         low, high = self.ranges["first"]
         step = self.r[1] - self.r[0]
         inside = np.clip(np.minimum(self.r + step / 2, high) - np.maximum(self.r - step / 2, low), 0.0, None)
+        coordination = float(density.mean(axis=0) @ inside)
         return Estimate(
             density=density,
             log_spread=np.array([output.log_spread[0].double().numpy() for output in outputs]),
@@ -133,7 +136,8 @@ class Model:
             delta_e0_std=float(np.hypot(steps.std(), reference.delta_e0_std if reference else 1.0)),
             amplitude=amplitude * float(np.exp(logs.mean())),
             amplitude_std=amplitude * amplitude_std,
-            coordination=float(density.mean(axis=0) @ inside),
+            coordination=coordination,
+            distance=float((density.mean(axis=0) * self.r) @ inside) / max(coordination, 1e-9),
             k_max=k_max,
         )
 

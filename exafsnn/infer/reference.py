@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ITERATIONS = 8
 _E0_STD = 0.7
 """How well a standard fixes the energy zero of the other scans of its beamline [eV]."""
+_DISTANCE_TOLERANCE = 0.05
+"""How far the mean distance to a standard's neighbours may seem to lie from its structure's [Å]."""
 _AMPLITUDE_STD = 0.02
 """How well, relatively, it fixes their amplitude: thickness and alignment differ between scans."""
 
@@ -106,13 +108,25 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         The standard's χ(k).
     structure
         Its structure, e.g. ``"bcc:2.8665"``.
+
+    Raises
+    ------
+    SettingsError
+        If the structure is not understood, has no neighbour in the model's first range, or is not what was measured.
     """
     r_min, r_max = model.ranges["first"]
-    shells = parse_structure(structure).shells(r_max + 1.0)
-    true = sum(count for distance, count in shells if r_min <= distance <= r_max)
+    shells = [shell for shell in parse_structure(structure).shells(r_max) if shell[0] >= r_min]
+    true = sum(count for _, count in shells)
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
     blind = model.estimate(chi)
+    expected = sum(distance * count for distance, count in shells) / true
+    if abs(blind.distance - expected) > _DISTANCE_TOLERANCE:
+        raise SettingsError(
+            f"{structure} has its neighbours within {r_min}–{r_max} Å at {expected:.3f} Å on average, the scan shows"
+            f" {blind.distance:.3f} Å",
+            where=chi.source, remedy="Give the structure of the standard itself, its lattice constant in Å",
+        )  # fmt: skip
     amplitude, e0 = blind.amplitude * blind.coordination / true, blind.delta_e0
     for _ in range(_ITERATIONS):
         found = model.estimate(chi, _reference(e0, amplitude, chi, structure))

@@ -344,7 +344,7 @@ def _quadrature(chi: Tensor) -> Tensor:
 
 
 def split_by_trajectory(bank: StateBank, held_out: float, seed: int) -> tuple[StateBank, StateBank]:
-    """Training and held-out bank; every family and treatment is in both as far as there are enough states."""
+    """Training and held-out bank; every family is in both."""
     rng = np.random.default_rng(seed)
     test: list[int] = []
     for key in sorted(set(zip(bank.families, strict=True))):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import neighbor_list
 
 from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
@@ -76,7 +77,7 @@ class DynamicsSettings(Settings):
     min_structure: float = 0.95
     """Least fraction of a quenched crystal's atoms that must be of its own structure."""
     min_intact: float = 0.8
-    """With vacancies: that fraction over what is expected of vacancies at random …"""
+    """With vacancies: that fraction over the fraction of sites that had all their neighbours at the start …"""
     max_wandering: float = 0.5
     """… and the largest mean square displacement [Å²]: beyond it the crystal has collapsed, or holes have gathered."""
     max_crystalline: float = 0.25
@@ -139,11 +140,13 @@ def run_with_vacancies(
         If LAMMPS is missing or fails, or the crystal has collapsed.
     """
     settings = settings or DynamicsSettings()
-    trajectory = run_atoms(with_vacancies(starting_atoms(state, settings), vacancies, rng), state, settings)
-    intact = trajectory.provenance["fractions"][state.phase] / (1 - vacancies) ** _JUDGED[state.phase]
+    atoms = with_vacancies(starting_atoms(state, settings), vacancies, rng)
+    neighbours = np.bincount(neighbor_list("i", atoms, CNA_CUTOFFS[state.phase] * state.a), minlength=len(atoms))
+    trajectory = run_atoms(atoms, state, settings)
+    intact = trajectory.provenance["fractions"][state.phase] / float(np.mean(neighbours == _JUDGED[state.phase]))
     displacement = trajectory.provenance["displacement"]
     if intact < settings.min_intact:
-        raise _discarded(f"{vacancies:.0%} vacancies: {intact:.0%} as many perfect sites as expected", state)
+        raise _discarded(f"{vacancies:.0%} vacancies: {intact:.0%} of the sites without one are left", state)
     if displacement > settings.max_wandering:
         raise _discarded(f"{vacancies:.0%} vacancies: mean square displacement {displacement:.2f} Å²", state)
     return trajectory
