@@ -73,3 +73,25 @@ class BackgroundSettings(Settings):
     clamp_lo: int = 0
     clamp_hi: int = 1
     nclamp: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what suits no scan.
+
+        Raises
+        ------
+        SettingsError
+            If a range is empty, or a length is not positive.
+        """
+        ranges = (("kmin", "kmax"), ("pre1", "pre2"), ("norm1", "norm2"))
+        limits = {name: getattr(self, name) for pair in ranges for name in pair}
+        faults = [
+            f"{low} = {limits[low]:g} is not below {high} = {limits[high]:g}"
+            for low, high in ranges
+            if limits[high] is not None and limits[low] >= limits[high]
+        ]
+        if self.pre2 >= 0:
+            faults.append(f"pre2 = {self.pre2:g} is not below the edge")
+        if self.rbkg <= 0 or self.kstep <= 0:
+            faults.append("rbkg and kstep are not both positive")
+        if faults:
+            raise SettingsError(faults[0], where="BackgroundSettings", remedy="Change that setting, or leave it out")

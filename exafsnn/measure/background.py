@@ -137,8 +137,6 @@ def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> di
     for lower, upper in (("kmin", "kmax"), ("pre1", "pre2"), ("norm1", "norm2")):
         low, high = values[lower], values[upper]
         _require(low < high, f"{lower} = {low:g} is not below {upper} = {high:g}")
-    _require(values["pre2"] < 0, f"pre2 = {values['pre2']:g} is not below the edge")
-    _require(values["rbkg"] > 0 and values["kstep"] > 0, "rbkg and kstep are not both positive")
     return values
 
 

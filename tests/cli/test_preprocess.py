@@ -29,3 +29,8 @@ def test_json(
     assert run(["preprocess", "copper.dat", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["summary"]
     assert (row["edge"], row["e0"], row["status"]) == ("Cu K", 7112.0, "ok")
+
+
+def test_settings_that_suit_no_scan_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["preprocess", "good.dat", "--kmin", "12", "--kmax", "5"]) == 2
+    assert "kmin = 12 is not below kmax = 5" in capsys.readouterr().err
