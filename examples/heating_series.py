@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, partial_waves
+from exafsnn.physics.fourier import fade
 from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths, strength_from_phases
 from exafsnn.physics.scattering import ScatteringTable, chi_of_cluster, make_table, sum_single
 from exafsnn.records import Array
@@ -147,16 +148,10 @@ def _sites(trajectory: Trajectory, rng: np.random.Generator) -> list[tuple[int, 
     return [divmod(int(i), atoms) for i in rng.permutation(frames * atoms)[:PAIR_SITES]]
 
 
-def fade(x: Array, ends: tuple[float, float]) -> Array:
-    """Half a cosine from 1 at the first end to 0 at the second."""
-    result: Array = 0.5 * (1 + np.cos(np.pi * np.clip((x - ends[0]) / (ends[1] - ends[0]), 0.0, 1.0)))
-    return result
-
-
 def _reaches(sites: int) -> Array:
     """(sites,) largest half lengths [Å], spread so that of the paths of one length the fraction ``fade`` is summed."""
     x = np.linspace(*REACH, 1000)
-    return np.interp((np.arange(sites) + 0.5) / sites, 1 - fade(x, REACH), x)
+    return np.interp((np.arange(sites) + 0.5) / sites, 1 - fade(torch.from_numpy(x), *REACH).numpy(), x)
 
 
 def single_chi(table: ScatteringTable, rdf: Array) -> Array:
@@ -165,7 +160,7 @@ def single_chi(table: ScatteringTable, rdf: Array) -> Array:
     r = torch.from_numpy(centres.astype(np.float32))
     one = torch.ones(1, dtype=torch.long)
     kernel = np.array([sum_single(table, distance[None], one).numpy() for distance in r], dtype=float)  # [r, k]
-    chi: Array = (rdf * fade(centres, SINGLE_REACH)) @ kernel
+    chi: Array = (rdf * fade(torch.from_numpy(centres), *SINGLE_REACH).numpy()) @ kernel
     return chi
 
 

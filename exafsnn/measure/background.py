@@ -108,7 +108,11 @@ def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[
     """E₀ [eV]: as given, else larch's maximum of dμ/dE, unless that is not at the edge."""
     near = edge_position(spectrum)
     if given is not None:
-        _require(abs(given - near) <= MAX_EDGE_OFFSET, f"e0 = {given:g} eV is not at the edge ({near:.1f} eV)")
+        if abs(given - near) > MAX_EDGE_OFFSET:
+            raise SettingsError(
+                f"e0 = {given:g} eV is not at the edge ({near:.1f} eV)",
+                where="BackgroundSettings", remedy="Change that setting, or leave it out",
+            )  # fmt: skip
         return given, ()
     found = float(_larch().find_e0(spectrum.energy.copy(), mu=spectrum.mu.copy()))
     if abs(found - near) <= MAX_DISAGREEMENT:
@@ -123,26 +127,15 @@ def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> di
 
     last = float(spectrum.energy[-1]) - e0
     k_end = float(np.sqrt(K2_PER_EV * max(last, 0.0)))
-    values = {
-        **settings.to_mapping(),
-        **FIXED,
-        "e0": e0,
-        "norm2": last if settings.norm2 is None else min(settings.norm2, last),
-        "pre1": max(settings.pre1, float(spectrum.energy[0]) - e0),
-        "kmax": k_end if settings.kmax is None else min(settings.kmax, k_end),
-        "noise_r": NOISE_R,
-        "noise_kweight": NOISE_KWEIGHT,
-        "larch": __version__,
-    }
-    for lower, upper in (("kmin", "kmax"), ("pre1", "pre2"), ("norm1", "norm2")):
-        low, high = values[lower], values[upper]
-        _require(low < high, f"{lower} = {low:g} is not below {upper} = {high:g}")
-    return values
-
-
-def _require(fine: bool, fault: str) -> None:
-    if not fine:
-        raise SettingsError(fault, where="BackgroundSettings", remedy="Change that setting, or leave it out")
+    within_scan = replace(  # which the settings check once more
+        settings,
+        e0=e0,
+        norm2=last if settings.norm2 is None else min(settings.norm2, last),
+        pre1=max(settings.pre1, float(spectrum.energy[0]) - e0),
+        kmax=k_end if settings.kmax is None else min(settings.kmax, k_end),
+    )
+    noise = {"noise_r": NOISE_R, "noise_kweight": NOISE_KWEIGHT}
+    return {**within_scan.to_mapping(), **FIXED, **noise, "larch": __version__}
 
 
 def _larch() -> ModuleType:
