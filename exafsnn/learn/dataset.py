@@ -204,7 +204,7 @@ class PairMaker:
         chi, density = self._deform(chi, rdf)
         kmax = self._uniform(n, *s.kmax)
         chi, gain = self._theory_error(chi)
-        calibrated = self._calibration(gain * self._gain[rows[:, 0]], kmax)
+        calibrated = self._calibration(gain * torch.einsum("ns,nsk->nk", weights, self._gain[rows]), kmax)
         chi = torch.where(known_reference[:, None], chi / calibrated[:, None], chi)
         amplitude_std, e0_std = self._prior_widths(n, known_reference, known_zero)
         error = self._normal(n) * e0_std
@@ -257,14 +257,14 @@ class PairMaker:
     def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
         """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.
 
-        A stretch of k is one of the distances less the scattering phase's own length.
+        A stretch of k is one of the distances less the scattering phase's own length; what it does to 1/(kR²) is undone.
         """
         s, n = self.settings, len(chi)
         stretch = 1 + self._uniform(n, -s.stretch, s.stretch)
         sigma2 = self._uniform(n, 0, s.extra_sigma2) * (self._uniform(n, 0, 1) < 0.5)
         k = self._bank_k
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
-        chi = interpolate_cubic(chi, position) * torch.exp(-2 * sigma2[:, None] * k**2)
+        chi = interpolate_cubic(chi, position) / stretch[:, None] * torch.exp(-2 * sigma2[:, None] * k**2)
         rdf = _broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
         source = (self._bins + (stretch[:, None] - 1) * self._phase_length) / stretch[:, None]
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
@@ -335,7 +335,7 @@ def _broaden(rdf: Tensor, sigma2: Tensor, step: float) -> Tensor:
 
 
 def _quadrature(chi: Tensor) -> Tensor:
-    """The function 90° ahead of χ(k): its Hilbert transform."""
+    """The Hilbert transform of χ(k): sin for cos, −cos for sin."""
     n = chi.shape[1]
     spectrum = torch.fft.fft(torch.nn.functional.pad(chi, (0, n)))
     sign = torch.zeros(2 * n)

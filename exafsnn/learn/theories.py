@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from exafsnn.constants import K2_PER_EV
+from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import Array
 from exafsnn.simulate.library import SingleScattering, SiteLibrary
 
@@ -51,11 +52,13 @@ def compare_theories(library: SiteLibrary) -> TheoryComparison:
     first = {treatment[name]: theory for name, theory in sorted(library.theories.items(), reverse=True)}
     of_treatment = {name: _zero(k, _phase(theory, k), standard) for name, theory in first.items()}
     zeros = {name: 0.0 if treatment[name] == chosen else of_treatment[treatment[name]] for name in treatment}
-    level = _amplitude(common)
-    gains = {name: _moved(k, _amplitude(theory), zeros[name]) / level for name, theory in library.theories.items()}
+    level = _amplitude(common, k)
+    gains = {name: _moved(k, _amplitude(theory, k), zeros[name]) / level for name, theory in library.theories.items()}
     use = (k > 3.0) & (k < 13.0)
     slope = np.gradient(standard, k)[use].mean()
-    return TheoryComparison(zeros, gains, k * level * np.exp(-2 * _ROOM_SIGMA2 * k**2), _DISTANCE - 0.5 * float(slope))
+    fall = atomic_fall(library.plan.element, library.plan.edge, k)
+    envelope = k**2 * level * fall * np.exp(-2 * _ROOM_SIGMA2 * k**2)
+    return TheoryComparison(zeros, gains, envelope, _DISTANCE - 0.5 * float(slope))
 
 
 def common_theories(library: SiteLibrary) -> list[SingleScattering]:
@@ -84,9 +87,10 @@ def _phase(theory: SingleScattering, k: Array) -> Array:
     return phase
 
 
-def _amplitude(theory: SingleScattering) -> Array:
+def _amplitude(theory: SingleScattering, k: Array) -> Array:
+    """(m,) amplitude of χ(k), up to the distance's own factor."""
     row = _row(theory)
-    amplitude: Array = np.abs(theory.amplitude[row]) * np.exp(-2 * theory.r[row] / theory.mean_free_path)
+    amplitude: Array = np.abs(theory.amplitude[row]) / k * np.exp(-2 * theory.r[row] / theory.mean_free_path)
     return amplitude
 
 

@@ -59,6 +59,7 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
         If a setting is impossible for this scan.
     """
     settings = settings or BackgroundSettings()
+    _reject(spectrum, spectrum.findings)
     findings = check(spectrum)
     _reject(spectrum, findings)
     used = _up_to(spectrum, end_of_exafs(spectrum))

@@ -51,7 +51,22 @@ def _cubic(a: float) -> tuple[float, float]:
     return (a, a)
 
 
-_MEAM_FILES = ("library_2nn.meam", "MoCoNiVFeAlCr_2nn.meam")
+def _angular(element: str, scale: float, *, foreign: bool = False, **lattice: tuple[float, float]) -> Potential:
+    """Make the record of one element of the 2NN-MEAM set of Wang et al., npj Comput. Mater. 9, 60 (2023)."""
+    files = ("library_2nn.meam", "MoCoNiVFeAlCr_2nn.meam")
+    coefficients = f"* * {{0}} Mo Co Ni V Fe Al Cr {{1}} {element}"
+    return Potential(f"{element}_meam", "meam", files, coefficients, lattice, scale, foreign)
+
+
+_MO_SNAP = Potential(
+    "Mo_snap",
+    "snap",
+    ("Mo_Zuo_JPCA2020.snapcoeff", "Mo_Zuo_JPCA2020.snapparam"),
+    "* * {0} {1} Mo",
+    {"bcc": _cubic(3.1693)},
+    1.59,
+)
+"""Learned from density functional theory: Zuo et al., J. Phys. Chem. A 124, 731 (2020)."""
 
 _ALL = (
     _stand_in("Fe_2003", "eam/fs", "Fe_mm.eam.fs", "Fe", 1.0, bcc=_cubic(2.8537), liquid=_cubic(2.8537)),
@@ -71,14 +86,14 @@ _ALL = (
     _stand_in("Co", "eam/alloy", "CoAl.eam.alloy", "Co", 0.85, fcc=_cubic(3.5416), hcp=(2.5059, 4.0797)),
     _stand_in("Zr", "eam/fs", "Zr_mm.eam.fs", "Zr", 0.75, hcp=(3.2177, 5.1977)),
     _stand_in("Mg", "eam/fs", "Mg_mm.eam.fs", "Mg", 0.52, hcp=(3.1859, 5.1948)),
-    Potential(
-        "Fe_meam",
-        "meam",
-        _MEAM_FILES,
-        "* * {0} Mo Co Ni V Fe Al Cr {1} Fe",
-        {"bcc": _cubic(2.8620), "fcc": _cubic(3.6074), "liquid": _cubic(2.8620)},
-        foreign=True,
-    ),
+    _angular("Ni", 1.07, fcc=_cubic(3.5214)),
+    _angular("Al", 0.56, fcc=_cubic(4.0447)),
+    _angular("Co", 0.75, fcc=_cubic(3.5366)),
+    _angular("V", 0.62, bcc=_cubic(3.0311)),
+    _angular("Mo", 2.34, bcc=_cubic(3.1466)),
+    _angular("Cr", 1.00, bcc=_cubic(2.8810)),
+    _MO_SNAP,
+    _angular("Fe", 1.0, foreign=True, bcc=_cubic(2.8620), fcc=_cubic(3.6074), liquid=_cubic(2.8620)),
 )
 
 POTENTIALS: Mapping[str, Potential] = {potential.name: potential for potential in _ALL}

@@ -69,6 +69,20 @@ def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
         assert overlap.sum() > 0.98 * abs(unmoved.sum())
 
 
+def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, features):
+    maker = PairMaker(bank, replace(pairs, **QUIET, mixed=0.0, extra_sigma2=0.0, stretch=0.01), features, seed=1)
+    chi, rdf = torch.from_numpy(bank.chi[:20, 0]).float(), torch.from_numpy(bank.fine_rdf[:20]).float()
+    changed, density = maker._deform(chi, rdf)
+    moved = moments(pairs.bins(), density.double().numpy(), 1.7, 4.0)[:, 1]
+    k, use = bank.k, (bank.k > 4) & (bank.k < 12)
+    strain = moved / moments(bank.fine_r, bank.fine_rdf[:20], 1.7, 4.0)[:, 1] - 1
+    sigma2 = ((1 + strain) ** 2 * (0.004 + 0.001 * (np.arange(20) % 5)))[:, None]
+    expected = 12 / (k * moved[:, None] ** 2) * np.exp(-2 * sigma2 * k**2) * np.sin(2 * k * moved[:, None])
+    size = (changed.double().numpy() * expected * k**4)[:, use].sum(1) / (expected**2 * k**4)[:, use].sum(1)
+    assert np.abs(strain).max() > 5e-3
+    assert abs(np.polyfit(strain, size, 1)[0]) < 0.4
+
+
 def test_broadening_adds_its_variance_and_no_atoms(bank):
     rows = torch.from_numpy(bank.fine_rdf[:3]).float()
     broad = _broaden(rows, torch.tensor([0.0, 0.002, 0.004]), 0.01).double().numpy()
