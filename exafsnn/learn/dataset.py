@@ -257,7 +257,7 @@ class PairMaker:
     def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
         """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.
 
-        A stretch of k is one of the distances less the scattering phase's own length; what it does to 1/(kR²) is undone.
+        A stretch of k is one of the distances less the scattering phase's own length; its 1/(kR²) is undone.
         """
         s, n = self.settings, len(chi)
         stretch = 1 + self._uniform(n, -s.stretch, s.stretch)
