@@ -11,6 +11,9 @@ HBAR2_OVER_2M = 3.809982117
 K2_PER_EV = 1.0 / HBAR2_OVER_2M
 """2mₑ/ħ² [Å⁻² eV⁻¹], so that k² = K2_PER_EV · (E − E₀)."""
 
+HC_EV_ANGSTROM = 12398.41984332
+"""hc [eV Å]: a photon of wavelength λ carries hc/λ."""
+
 HARTREE_EV = 27.211386246
 """Hartree energy [eV]."""
 

@@ -56,6 +56,8 @@ class Spectrum:
     """The record within a multi-record file, else empty."""
     temperature: float | None = None
     """Sample temperature [K], where the header tells it."""
+    mode: str = ""
+    """``"transmission"``: μ = ln(I₀/I); ``"fluorescence"``; empty where the file gives μ ready-made."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Header fields, as text."""
     findings: tuple[Finding, ...] = ()

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMON = {"records", "constants", "errors", "settings"}
+COMMON = {"records", "constants", "errors", "settings", "atomic"}
 MAY_KNOW = {
     "records": set(),
     "constants": set(),
     "errors": set(),
     "settings": set(),
+    "atomic": set(),
     "measure": set(),
     "physics": set(),
     "simulate": {"physics"},
@@ -37,7 +38,7 @@ HOMES = {
     "dask": ("exafsnn/simulate/executor.py",),
     "distributed": ("exafsnn/simulate/executor.py",),
     "matplotlib": ("exafsnn/plotting.py",),
-    "h5py": ("exafsnn/simulate/library.py", "exafsnn/results.py"),
+    "h5py": ("exafsnn/measure/nexus.py", "exafsnn/simulate/library.py", "exafsnn/results.py"),
     "click": ("cli/",),
 }
 """Where a package may be imported at all."""

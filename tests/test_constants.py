@@ -10,6 +10,7 @@ from exafsnn import constants
 RECOMPUTED = {
     "HBAR2_OVER_2M": si.hbar**2 / (2 * si.m_e) / si.e * 1e20,
     "K2_PER_EV": 2 * si.m_e / si.hbar**2 * si.e * 1e-20,
+    "HC_EV_ANGSTROM": si.h * si.c / si.e * 1e10,
     "HARTREE_EV": si.value("Hartree energy in eV"),
     "BOHR_ANGSTROM": si.value("Bohr radius") * 1e10,
     "KELVIN_EV": si.k / si.e,

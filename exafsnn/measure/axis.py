@@ -1,18 +1,18 @@
-"""The energy (or k) axis of a table, made strictly increasing and given in eV; nothing harmful is repaired."""
+"""The energy (or k) axis of a table, given in eV and made strictly increasing; nothing harmful is repaired."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
 import numpy as np
 
+from exafsnn.constants import HC_EV_ANGSTROM
 from exafsnn.errors import ScanError
+from exafsnn.measure.roles import MAX_KEV
 from exafsnn.measure.table import Table
 from exafsnn.records import Array, Finding
-
-MAX_KEV = 150.0
-"""An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
 
 MIN_ENERGY, MIN_SPAN = 100.0, 50.0
 """Lowest energy and shortest range [eV] of a scan."""
@@ -20,44 +20,94 @@ MIN_ENERGY, MIN_SPAN = 100.0, 50.0
 MAX_BACKLASH = 0.5
 """Largest backward step of an encoder [eV] that sorting repairs."""
 
+ANGLE = re.compile(r"\bdeg|angle|theta|^bragg\b", re.IGNORECASE)
 
-def energies(table: Table, column: int) -> tuple[Array, tuple[Finding, ...]]:
-    """Photon energies [eV] (n,) of a table, and what was done to them."""
-    energy, unit = table.column((column,)), f"{table.names[column]} {table.units[column]}".lower()
-    if energy.max() > MAX_KEV:
-        return _plausible(table, energy), ()
-    doubt = "ev" in unit and "kev" not in unit
-    message = "The header says eV, but the values can only be keV" if doubt else "Energies were converted from keV"
-    return _plausible(table, 1000.0 * energy), (Finding("kev-axis", "warning" if doubt else "note", message),)
+SPACING_FIELDS, CRYSTAL_FIELDS = ("mono.d_spacing", "d_spacing"), ("mono.name", "mono.crystal")
 
+MIN_SPACING, MAX_SPACING = 0.2, 30.0
+"""Spacings [Å] of the planes that monochromators use."""
 
-def _plausible(table: Table, energy: Array) -> Array:
-    """Return energies that an X-ray scan may have; refuse others."""
-    if energy[0] < MIN_ENERGY or energy[-1] > 1000 * MAX_KEV or energy[-1] - energy[0] < MIN_SPAN:
-        raise ScanError(
-            f"the energies run from {energy[0]:g} to {energy[-1]:g} eV, no EXAFS scan",
-            where=table.where,
-            remedy="Name the energy column with --columns; its unit is eV or keV",
-        )
-    return energy
+CRYSTAL = re.compile(r"\b(Si|Ge)\w*\s*\(?\s*(\d)\s*(\d)\s*(\d)\b", re.IGNORECASE)
+"""``Si 111``, ``Si(311)``, ``Ge (2 2 0)``."""
+
+LATTICE = {"Si": 5.4310, "Ge": 5.6579}
+"""Lattice constants [Å] of the crystals that monochromators are made of."""
 
 
-def refuse_angles(table: Table, column: int) -> None:
-    """Refuse an axis that is an angle of the monochromator, or may be.
+def in_ev(table: Table, column: int) -> Table:
+    """Table with a column turned into photon energies [eV], from eV, keV or angles of the monochromator.
 
     Raises
     ------
     ScanError
-        If the name or unit says so, or small nameless values fall.
+        If these are no energies of an X-ray scan, or angles that cannot be converted.
     """
-    axis, name = table.column((column,)), f"{table.names[column]} {table.units[column]}"
-    if re.search(r"\bdeg|angle|theta", name.lower()):
-        fault = f"column {column + 1} ({name.strip()}) is an angle"
-    elif axis.max() <= MAX_KEV and axis[0] > axis[-1] and not name.strip():
-        fault = f"nameless values from {axis[0]:g} down to {axis[-1]:g} may be angles or keV"
+    axis, label = table.column((column,)), f"{table.names[column]} {table.units[column]}".strip()
+    if axis.min() <= 0:
+        raise _no_scan(table, axis)
+    if ANGLE.search(label):
+        energy, findings = _from_angles(table, column)
+    elif axis.max() > MAX_KEV:
+        energy, findings = axis, ()
     else:
-        return
-    raise ScanError(fault, where=table.where, remedy="Give the energies in eV, and name the column")
+        energy, findings = _from_kev(table, axis, label)
+    if energy.min() < MIN_ENERGY or energy.max() > 1000 * MAX_KEV or np.ptp(energy) < MIN_SPAN:
+        raise _no_scan(table, energy)
+    data = table.data.copy()
+    data[:, column] = energy
+    return replace(table, data=data, findings=(*table.findings, *findings))
+
+
+def _no_scan(table: Table, energy: Array) -> ScanError:
+    reason = f"the energies run from {energy[0]:g} to {energy[-1]:g} eV, no EXAFS scan"
+    remedy = "Name the energy column with --columns; its unit is eV or keV"
+    return ScanError(reason, where=table.where, remedy=remedy)
+
+
+def _from_kev(table: Table, axis: Array, label: str) -> tuple[Array, tuple[Finding, ...]]:
+    if not label and axis[0] > axis[-1]:
+        fault = f"nameless values from {axis[0]:g} down to {axis[-1]:g} may be angles or keV"
+        raise ScanError(fault, where=table.where, remedy="Give the energies in eV, and name the column")
+    doubt = "ev" in label.lower() and "kev" not in label.lower()
+    message = "The header says eV, but the values can only be keV" if doubt else "Energies were converted from keV"
+    return 1000.0 * axis, (Finding("kev-axis", "warning" if doubt else "note", message),)
+
+
+def _from_angles(table: Table, column: int) -> tuple[Array, tuple[Finding, ...]]:
+    """E = hc / (2 d sin θ), Bragg's law."""
+    theta, unit = table.column((column,)), table.units[column]
+    if re.search(r"rad", unit, re.IGNORECASE) or theta.max() >= 90:
+        row = int(np.argmax(theta))
+        raise ScanError(
+            f"column {column + 1} ({table.names[column]}) is an angle, but {theta[row]:g} {unit} is none in degrees",
+            where=table.place(row),
+            remedy="Give the angles in degrees, or the energies in eV",
+        )
+    spacing, doubts = _d_spacing(table, column)
+    energy = HC_EV_ANGSTROM / (2 * spacing * np.sin(np.radians(theta)))
+    return energy, (*doubts, Finding("angle-axis", "note", f"Angles became energies with d = {spacing:.5g} Å"))
+
+
+def _d_spacing(table: Table, column: int) -> tuple[float, tuple[Finding, ...]]:
+    """Spacing of the monochromator's planes [Å], from the header; where it gives none, that of the crystal it names."""
+    given = table.field(*SPACING_FIELDS)
+    if (spacing := d_spacing(given or "")) is not None:
+        return spacing, ()
+    fault = f"Mono.d_spacing {given!r} is no spacing in Å" if given else "the header gives no Mono.d_spacing"
+    crystal = CRYSTAL.search(table.field(*CRYSTAL_FIELDS) or "")
+    remedy = "Give the field 'Mono.d_spacing' in Å, e.g. '# Mono.d_spacing: 3.1355'"
+    if not crystal or not any(indices := [int(digit) for digit in crystal.groups()[1:]]):
+        name = f"column {column + 1} ({table.names[column]})"
+        raise ScanError(f"{name} is an angle, but {fault} and names no crystal", where=table.where, remedy=remedy)
+    spacing = LATTICE[crystal[1].capitalize()] / math.hypot(*indices)
+    planes = f"{crystal[1].capitalize()}({''.join(map(str, indices))})"
+    return spacing, (Finding("d-spacing", "warning", f"{fault}; {spacing:.4f} Å of {planes} was taken", remedy=remedy),)
+
+
+def d_spacing(text: str) -> float | None:
+    """Spacing of planes [Å] as a header gives it; None if it is none."""
+    match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(Å|A|Angstroms?)?", text.strip()[:40], re.IGNORECASE)
+    return float(match[1]) if match and MIN_SPACING <= float(match[1]) <= MAX_SPACING else None
 
 
 def increasing(table: Table, column: int, backlash: float) -> Table:

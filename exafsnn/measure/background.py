@@ -15,12 +15,15 @@ import numpy as np
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import ScanError, SettingsError
 from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
-from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs
+from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs, mended
 from exafsnn.records import Array, ChiK, Finding, Spectrum
 from exafsnn.settings import BackgroundSettings
 
-MAX_DISAGREEMENT = 15.0
+MAX_DISAGREEMENT = 4.0
 """Distance [eV] between larch's E₀ and the steepest rise near the edge beyond which larch was misled by a spike."""
+
+NOISY, LOUD_K = 0.1, (4.0, 8.0)
+"""Noise above this share of the root mean square of χ(k) in that range [Å⁻¹] is told."""
 
 FIXED = {"nvict": 0, "npre": 1, "step": None}
 """larch's ``pre_edge`` parameters that no setting changes: a straight line below the edge, the step from the fit."""
@@ -62,7 +65,8 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
     _reject(spectrum, spectrum.findings)
     findings = check(spectrum)
     _reject(spectrum, findings)
-    used = _up_to(spectrum, end_of_exafs(spectrum))
+    used, repairs = mended(_up_to(spectrum, end_of_exafs(spectrum)))
+    _reject(spectrum, repairs)
     e0, doubts = _edge_energy(used, settings.e0)
     values = _resolved(settings, used, e0)
     removal = _autobk(used, values)
@@ -80,8 +84,8 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
         record=spectrum.record,
         temperature=spectrum.temperature,
         settings=values,
-        history=_history(spectrum, used, values, removal),
-        findings=(*spectrum.findings, *findings, *doubts),
+        history=_history(spectrum, used, (*findings, *repairs), values, removal),
+        findings=(*spectrum.findings, *findings, *repairs, *doubts, *_noisy(removal, noise)),
         spectrum=used,
         background=removal.background,
     )
@@ -118,8 +122,20 @@ def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[
     found = float(_larch().find_e0(spectrum.energy.copy(), mu=spectrum.mu.copy()))
     if abs(found - near) <= MAX_DISAGREEMENT:
         return found, ()
-    message = f"the steepest point is at {found:.1f} eV, off the edge; E₀ = {near:.1f} eV was taken"
+    message = f"the steepest point is at {found:.1f} eV, off the smoothed edge; E₀ = {near:.1f} eV was taken"
     return near, (Finding("e0-off-edge", "warning", message, found, "Look for a spike there, or give --e0"),)
+
+
+def _noisy(removal: _Removal, noise: float) -> tuple[Finding, ...]:
+    """Tell noise that is no longer small against the oscillations."""
+    loud = (removal.k > LOUD_K[0]) & (removal.k < LOUD_K[1])
+    share = noise / float(np.sqrt(np.mean(removal.chi[loud] ** 2)))
+    if share < NOISY:
+        return ()
+    message = (
+        f"the noise is {share:.0%} of the oscillations at k = {LOUD_K[0]:g} to {LOUD_K[1]:g} Å⁻¹ (ε_k {noise:.1e})"
+    )
+    return (Finding("noisy", "warning", message, remedy="Count longer, or merge repeated scans"),)
 
 
 def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> dict[str, Any]:
@@ -175,12 +191,14 @@ def _autobk(spectrum: Spectrum, values: dict[str, Any]) -> _Removal:
     return _Removal(np.asarray(group.k), np.asarray(group.chi), np.asarray(group.bkg), float(group.edge_step))
 
 
-def _history(spectrum: Spectrum, used: Spectrum, values: dict[str, Any], removal: _Removal) -> tuple[str, ...]:
+def _history(
+    spectrum: Spectrum, used: Spectrum, repairs: tuple[Finding, ...], values: dict[str, Any], removal: _Removal
+) -> tuple[str, ...]:
     """Tell what was done, in words."""
-    left_out = spectrum.energy[len(used.energy) :]
+    left_out = spectrum.energy[spectrum.energy > used.energy[-1] + 1e-6]
     return (
         f"read {len(spectrum.energy)} points from {spectrum.source}",
-        *(finding.message for finding in spectrum.findings),
+        *(finding.message for finding in (*spectrum.findings, *repairs)),
         *(f"{len(left_out)} points from {start:.1f} eV on were left out" for start in left_out[:1]),
         f"E₀ = {values['e0']:.2f} eV",
         f"pre-edge line from {values['pre1']:.0f} to {values['pre2']:.0f} eV, polynomial of degree "

@@ -5,6 +5,8 @@ Strict: after the first row every line is a row of as many numbers, a comment, o
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -12,13 +14,28 @@ import numpy as np
 
 from exafsnn.errors import ScanError
 from exafsnn.measure.headers import column_names, header_fields
-from exafsnn.measure.sources import MAX_LINE, text_lines
+from exafsnn.measure.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.measure.table import Table
 from exafsnn.records import Finding
 
 COMMENT = ("#", "%", ";", "*", "!", "//")
 MAX_HEADER_ROWS = 20
 """Rows of numbers that may stand in a header (weights, scan regions) before the data begin."""
+
+MAX_HEADER_RUNS = 50
+"""How often that may happen in one file."""
+
+MAX_HEADER = 2**20
+"""Longest header [characters]."""
+
+MAX_COLUMNS = 1000
+"""Most columns of a table."""
+
+LABEL_LINES = 100
+"""Last lines of a header, among which the names of the columns are sought."""
+
+ROW = re.compile(r"[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
+"""Begin of a row of numbers."""
 
 Splitter = Callable[[str], list[str]]
 
@@ -52,12 +69,18 @@ class _Block:
     """Rows of numbers that follow each other, while they are read."""
 
     style: str
-    rows: list[list[float]] = field(default_factory=list)
+    width: int
+    values: array[float] = field(default_factory=lambda: array("d"))
+    """Row after row, as a list of lists would need many times the memory."""
     lines: list[int] = field(default_factory=list)
 
-    @property
-    def width(self) -> int:
-        return len(self.rows[0])
+    def add(self, values: list[float], line: int, source: str) -> None:
+        """Append a row."""
+        self.values.extend(values)
+        self.lines.append(line)
+        if len(self.values) > MAX_NUMBERS:
+            reason = f"the table holds more than {MAX_NUMBERS} numbers, no scan"
+            raise ScanError(reason, where=f"{source}, line {line}", remedy="Give one scan per file, rebinned")
 
 
 def recognise(text: str, source: str) -> list[Table]:
@@ -82,19 +105,26 @@ def recognise(text: str, source: str) -> list[Table]:
     """
     lines = text_lines(text)
     block, findings = _data_block(lines, source)
-    header = [_bare(line) for line in lines[: block.lines[0] - 1]]
+    header = _header(lines[: block.lines[0] - 1], source)
     metadata = header_fields(header)
-    names, units = column_names(header, metadata, block.width)
+    names, units = column_names(header[-LABEL_LINES:], metadata, block.width)
     if "decimal" in block.style:
         findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
     layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
-    data = np.array(block.rows, dtype=np.float64)
+    data = np.array(block.values, dtype=np.float64).reshape(-1, block.width)
     return [Table(source, layout, names, units, data, tuple(block.lines), metadata=metadata, findings=tuple(findings))]
 
 
-def _bare(line: str) -> str:
-    """Header line without its comment mark."""
-    return line.strip().lstrip("#%;*!/ \t")
+def _header(lines: list[str], source: str) -> list[str]:
+    """Header lines without their comment marks, and without very wide gaps, on which searches would take long."""
+    if sum(map(len, lines)) > MAX_HEADER:
+        raise _too_much_header(source)
+    return [re.sub(r"(\s{80})\s+", r"\1", line.strip().lstrip("#%;*!/ \t")) for line in lines]
+
+
+def _too_much_header(source: str) -> ScanError:
+    reason = f"the header has more than {MAX_HEADER} characters, no scan"
+    return ScanError(reason, where=source, remedy="Give a scan as columns of numbers")
 
 
 def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
@@ -102,24 +132,26 @@ def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
             raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
-        if line.strip() and not line.strip().startswith(COMMENT):
-            yield number, line.strip()
+        if (bare := line.strip()) and not bare.startswith(COMMENT):
+            yield number, bare
 
 
 def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
     """Rows of numbers that make up the scan; short runs of numbers inside the header are passed over, aloud."""
     block: _Block | None = None
     findings: list[Finding] = []
-    previous = (0, "")
+    previous, header = (0, ""), 0
     for number, line in _content(lines, source):
         if block is None:
             block = _first_row(number, line, previous, source)
-        elif (values := _numbers(SPLITTERS[block.style](line), block.width)) is not None:
-            block.rows.append(values)
-            block.lines.append(number)
+            header += len(line)
+        elif (values := numbers(SPLITTERS[block.style](line), block.width)) is not None:
+            block.add(values, number, source)
         else:
             findings.append(_header_numbers(block, number, line, source))
             block = None
+        if header > MAX_HEADER or len(findings) > MAX_HEADER_RUNS:
+            raise _too_much_header(source)
         previous = (number, line)
     if block is None:
         raise ScanError("no rows of numbers were found", where=source, remedy="Give a scan as columns of numbers")
@@ -128,20 +160,27 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
 
 def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:
     """Begin a block at the first row of numbers, unless the line before it is a broken row."""
+    if not ROW.match(line):
+        return None
     for style, split in SPLITTERS.items():
-        values = _numbers(split(line))
+        values = numbers(split(line))
+        if values is not None and len(values) > MAX_COLUMNS:
+            reason = f"the row holds {len(values)} numbers, more than {MAX_COLUMNS} columns"
+            raise ScanError(reason, where=f"{source}, line {number}", remedy="Give the columns of one scan")
         if values is not None and len(values) > 1:
             if _is_broken_row(split(previous[1]), len(values)):
                 raise _unreadable(previous[0], previous[1], len(values), source)
-            return _Block(style, [values], [number])
+            block = _Block(style, len(values))
+            block.add(values, number, source)
+            return block
     return None
 
 
 def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
     """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
-    if len(block.rows) > MAX_HEADER_ROWS or _is_broken_row(SPLITTERS[block.style](line), block.width):
+    if len(block.lines) > MAX_HEADER_ROWS or _is_broken_row(SPLITTERS[block.style](line), block.width):
         raise _unreadable(number, line, block.width, source)
-    place = f"line {block.lines[0]}" if len(block.rows) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
+    place = f"line {block.lines[0]}" if len(block.lines) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
     return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")
 
 
@@ -161,12 +200,21 @@ def _unreadable(number: int, line: str, width: int, source: str) -> ScanError:
     )
 
 
-def _numbers(cells: list[str], width: int | None = None) -> list[float] | None:
+def numbers(cells: list[str], width: int | None = None) -> list[float] | None:
     """Cells as numbers; None if one is no number or their count is not ``width``."""
     if width is not None and len(cells) != width:
         return None
-    values = [_number(cell) for cell in cells]
-    return None if None in values else values  # type: ignore[return-value]
+    try:
+        if "_" not in "".join(cells):
+            return list(map(float, cells))
+    except ValueError:
+        pass
+    values = []
+    for cell in cells:
+        if (value := _number(cell)) is None:
+            return None
+        values.append(value)
+    return values
 
 
 def _number(cell: str) -> float | None:

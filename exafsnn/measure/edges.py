@@ -97,6 +97,11 @@ def edges_near(energy: float, absorber: str | None = None, name: str | None = No
     return sorted(near, key=lambda edge: (edge.name not in ("K", "L3"), abs(edge.energy - energy)))
 
 
+def edges_between(low: float, high: float) -> list[Edge]:
+    """Edges of all elements between two energies [eV]."""
+    return [edge for edge in _all_edges() if low < edge.energy < high]
+
+
 @cache
 def _all_edges() -> tuple[Edge, ...]:
     import xraydb

@@ -1,6 +1,6 @@
 """What a header says: its fields, and the names and units of the columns.
 
-``columns.py`` calls it with the header's lines, freed of their comment marks.
+``columns.py`` calls it with the header's lines, freed of their comment marks; ``xdi.py`` has its own, stricter way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,16 @@ FIELD = re.compile(r"([A-Za-z_][\w.]*)\s*[:=]\s*(.*)")
 ALIAS = re.compile(r"(\w+)\s*=\s*\{(.+?)\}")
 """``D1 = {I0} --> …`` of Epics scans."""
 
-UNIT = re.compile(r"\s*[(\[]\s*(k?ev|degrees?|deg|counts?)\s*[)\]]", re.IGNORECASE)
+UNIT = re.compile(r"\s*[(\[]\s*(k?ev|degrees?|deg|m?rad|counts?)\s*[)\]]", re.IGNORECASE)
+
+LAST_WORD = re.compile(r"(\S.*?)\s+(k?eV|degrees?|deg|m?rad)", re.IGNORECASE)
+"""A label that ends with the unit of an axis, as ``Energie eV``."""
+
+EVENT = re.compile(r"\(\d+\)\s+(?=[\"'])")
+"""Begin of a line of CLS's data acquisition that names, in quotes, what is recorded at an event."""
+
+VARIABLE = re.compile(r"\$\((\w+)\)")
+"""``$(EnergyFeedback)``, as CLS's data acquisition calls its variables."""
 
 SPEC_MARK = re.compile(r"[CL] +")
 """Rest of SPEC's ``#C`` and ``#L`` once the comment mark is gone."""
@@ -28,7 +37,26 @@ def header_fields(header: Sequence[str]) -> dict[str, str]:
     for line in header:
         if match := FIELD.fullmatch(line):
             fields.setdefault(match[1], match[2].strip())
-    return fields
+    return dict(_event_fields(header)) | fields
+
+
+def _event_fields(header: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what CLS's data acquisition records once: quoted names on one line, as many values on a later one."""
+    names: list[str] = []
+    for line in header:
+        if EVENT.match(line):
+            names = [name for quoted in re.findall(r'"([^"]*)"', line) for name in _event_names(quoted)]
+        elif names and len(values := line.split(",")) == len(names):
+            yield from zip(names, (value.strip() for value in values), strict=True)
+            names = []
+
+
+def _event_names(quoted: str) -> list[str]:
+    """``$(Background)[1-4]`` stands for four values, any other name for one."""
+    name = VARIABLE.sub(r"\1", quoted)
+    if match := re.fullmatch(r"(.+)\[(\d)-(\d)\]", name):
+        return [f"{match[1]}[{number}]" for number in range(int(match[2]), int(match[3]) + 1)]
+    return [name]
 
 
 def column_names(
@@ -42,7 +70,7 @@ def column_names(
     labels = [named.get(number, "") for number in range(1, width + 1)]
     if not any(labels):
         labels = next(_label_lines(header, width), labels)
-    split = [_name_and_unit(label) for label in labels]
+    split = [name_and_unit(label) for label in labels]
     return tuple(name for name, _ in split), tuple(unit for _, unit in split)
 
 
@@ -58,7 +86,7 @@ def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
     for line in reversed(header):
         for labels in _splits(line):
             names = [aliases.get(label, label) for label in labels]
-            if len(names) == width and any(role_of(_name_and_unit(name)[0]) for name in names):
+            if len(names) == width and any(role_of(name_and_unit(name)[0]) for name in names):
                 yield names
     below = [line.strip() for line in header]
     while below and not below[-1]:
@@ -71,17 +99,20 @@ def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
 
 def _splits(line: str) -> Iterator[list[str]]:
     """Cut a header line into labels: at spaces, at wide gaps, at tabs and commas."""
+    line = VARIABLE.sub(r"\1", EVENT.sub("", line, count=1))
     plain = UNIT.sub(r"[\1]", SPEC_MARK.sub("", line, count=1) if SPEC_MARK.match(line) else line)
     for text in dict.fromkeys((plain, UNIT.sub(r"[\1]", line))):
-        yield text.split()
+        yield [label.strip("\"'") for label in text.split()]
         yield [label for label in re.split(r"\s+\*\s+|\s{2,}|\t", text.strip()) if label]
         yield [label.strip(" \"'") for label in re.split("[,;\t]", text)]
 
 
-def _name_and_unit(label: str) -> tuple[str, str]:
+def name_and_unit(label: str) -> tuple[str, str]:
     """Split ``energy eV``, ``Energy (keV)`` or ``k inverse Angstrom`` into name and unit."""
-    if match := re.search(r"[(\[]\s*([^)\]]+?)\s*[)\]]\s*$", label):
+    if match := re.search(r"[(\[]\s*([^()\[\]]+?)\s*[)\]]\s*$", label):
         return label[: match.start()].strip(), match[1]
+    if match := LAST_WORD.fullmatch(label):
+        return match[1], match[2]
     first, _, rest = label.partition(" ")
     if role_of(label) is None and role_of(first) is not None:
         return first, rest.strip()

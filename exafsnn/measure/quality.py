@@ -1,16 +1,22 @@
-"""Spectrum → findings: whether this is a scan of the edge it claims to be, and reaches far enough.
+"""Spectrum → findings: whether this is a scan of the edge it claims to be, reaches far enough, and is EXAFS throughout.
 
-``background.py`` asks before larch sees the data, because larch makes χ(k) of anything. A fatal finding means that the
-scan is rejected.
+``background.py`` asks before larch sees the data, because larch makes χ(k) of anything. ``check`` judges the scan as it
+is; ``mended`` repairs what can be repaired safely. A fatal finding means that the scan is rejected.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.measure.edges import edge_rise, edges_near, has_edge, next_edge, steepest, tabulated
-from exafsnn.records import Finding, Spectrum
+from exafsnn.measure.breaks import Break, edge_strengths, find_breaks, pre_edge_step
+from exafsnn.measure.detector import detector_findings
+from exafsnn.measure.edges import edge_rise, edges_between, edges_near, has_edge, next_edge, steepest, tabulated
+from exafsnn.measure.glitches import bridged, find_glitches
+from exafsnn.measure.sampling import axis_findings, rebinned, wavenumbers
+from exafsnn.records import Array, Finding, Spectrum
 
 MAX_EDGE_OFFSET = 50.0
 """Beyond this distance [eV] from the tabulated energy an edge is another element's."""
@@ -30,7 +36,37 @@ MIN_PRE_EDGE = 30.0
 MIN_POINTS, FEW_POINTS = 50, 150
 
 NEXT_EDGE_MARGIN = 20.0
-"""A scan ends this far [eV] below the absorber's next edge."""
+"""A scan ends this far [eV] below the absorber's next edge, or another element's."""
+
+PRE_EDGE_END = -20.0
+"""Up to here [eV from the edge] μ is smooth below it."""
+
+SMALLEST = {"pre-edge": 0.02, "EXAFS": 0.008, "end": 0.01}
+"""What is off the curve by less, relative to the edge step, does not matter."""
+
+LOW_K = 3.2
+"""From here on [Å⁻¹] glitches and steps are sought among the oscillations; nothing below is used."""
+
+LAST = 0.6
+"""The last stretch [Å⁻¹], where what comes next is not known."""
+
+LONGEST = 4
+"""Most points of a glitch that the curve of its neighbours can bridge."""
+
+MOST = 8
+"""Most glitches that a scan may have."""
+
+LARGE = 0.01
+"""A step larger than this, relative to the edge's, cannot be left as it is."""
+
+EDGE_OFFSETS = (-4.0, -2.0, 0.0, 2.0, 4.0)
+"""Where a foreign edge is sought, from its tabulated energy and the scan's own offset [eV] …"""
+
+EDGE_WIDTH = 1.5
+"""… its half width [eV] …"""
+
+FOREIGN, FOREIGN_STRENGTH = 0.008, 5.0
+"""… and its least height, relative to the scan's edge, and strength."""
 
 
 def check(spectrum: Spectrum) -> tuple[Finding, ...]:
@@ -161,3 +197,146 @@ def _second_edge(spectrum: Spectrum) -> Finding | None:
         return None
     message = f"the {following} edge at {following.energy:.0f} eV follows: the scan is used up to {end:.0f} eV"
     return Finding("next-edge", "warning", message, following.energy)
+
+
+def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Repair what can be repaired safely, and tell everything that was found.
+
+    Quick scans are rebinned, glitches moved onto the curve that their neighbours draw, and the scan is ended before
+    another element's edge. What is left as it is, is a warning; what makes the scan useless is fatal.
+
+    Parameters
+    ----------
+    spectrum
+        A scan without a fatal finding of ``check``, up to the end of its EXAFS.
+
+    Returns
+    -------
+    Spectrum
+        The scan, repaired.
+    tuple of Finding
+        What was found and done.
+    """
+    position = edge_position(spectrum)
+    spectrum, notes = rebinned(spectrum, position)
+    rise = edge_rise(spectrum.energy, spectrum.mu, position)
+    notes += detector_findings(spectrum, position, rise) + axis_findings(spectrum, position)
+    spectrum, step = _after_step(spectrum, position, rise)
+    spectrum, foreign = _before_foreign_edge(spectrum, position, rise)
+    spectrum, breaks = _without_breaks(spectrum, position, rise)
+    return spectrum, (*notes, *step, *foreign, *breaks)
+
+
+def _after_step(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Begin the scan after a step of the pre-edge."""
+    energy, below = spectrum.energy, spectrum.energy < position + PRE_EDGE_END
+    step = pre_edge_step(energy[below], spectrum.mu[below] / rise, SMALLEST["pre-edge"])
+    if step is None:
+        return spectrum, ()
+    place = float(energy[step.last])
+    message = f"μ jumps by {step.height:+.1%} of the edge step at {place:.1f} eV, below the edge"
+    if position - place < MIN_PRE_EDGE:
+        remedy = "Measure again, or begin the scan earlier"
+        return spectrum, (Finding("pre-edge-step", "fatal", message, place, remedy),)
+    later = replace(spectrum, energy=energy[step.last :], mu=spectrum.mu[step.last :])
+    return later, (Finding("pre-edge-step", "warning", f"{message}: the scan is used from there on", place),)
+
+
+def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """End the scan before the K or L₃ edge of another element, if there is one."""
+    k = wavenumbers(spectrum.energy, position)
+    offset = position - tabulated(spectrum.absorber, spectrum.edge)
+    above = k > LOW_K - 0.7
+    if above.sum() < MIN_POINTS or k[-1] < LOW_K + 2:
+        return spectrum, ()
+    candidates = [
+        edge for edge in edges_between(*_energies(position, LOW_K + 0.5, k[-1] - LAST)) if edge.name in ("K", "L3")
+    ]
+    if not candidates:
+        return spectrum, ()
+    places = np.array([[edge.energy + offset + shift for shift in EDGE_OFFSETS] for edge in candidates])
+    away = (spectrum.energy[above, None] - places.ravel()) / EDGE_WIDTH
+    heights, strengths = edge_strengths(k[above], spectrum.mu[above] / rise, 0.5 + np.arctan(away) / np.pi)
+    strengths = np.where(heights > FOREIGN, strengths, 0.0)
+    best = int(np.argmax(strengths))
+    if strengths[best] < FOREIGN_STRENGTH:
+        return spectrum, ()
+    edge, place = candidates[best // len(EDGE_OFFSETS)], float(places.ravel()[best])
+    message = f"μ rises by {heights[best]:.1%} of the edge step at {place:.1f} eV, where the {edge} edge lies"
+    end = place - NEXT_EDGE_MARGIN
+    if wavenumbers(np.array([end]), position)[0] < MIN_K_MAX:
+        message += f"; the scan before it is too short: k = {MIN_K_MAX} Å⁻¹ is the least"
+        return spectrum, (Finding("foreign-edge", "fatal", message, place, "Measure another edge of the sample"),)
+    inside = spectrum.energy <= end
+    cut = replace(spectrum, energy=spectrum.energy[inside], mu=spectrum.mu[inside])
+    return cut, (Finding("foreign-edge", "warning", f"{message}: the scan is used up to {end:.0f} eV", place),)
+
+
+def _energies(position: float, *wavenumber: float) -> list[float]:
+    """Photon energies [eV] of wavenumbers [Å⁻¹]."""
+    return [position + k**2 / K2_PER_EV for k in wavenumber]
+
+
+def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Bridge glitches; end the scan before a foreign edge."""
+    k, relative = wavenumbers(spectrum.energy, position), spectrum.mu / rise
+    breaks, off, findings = _breaks(k, relative), np.zeros(len(k)), []
+    outer = _pre_edge_glitches(spectrum.energy, relative, position)
+    for item in (*breaks, *outer, *_end_glitches(spectrum.energy, k, relative)):
+        if item.kind == "glitch":
+            off[item.first : item.last + 1] = item.heights
+        findings.append(_told(spectrum.energy, item))
+    if len(breaks) + len(outer) > MOST:
+        findings.append(
+            Finding("many-glitches", "fatal", f"more than {MOST} glitches", remedy="Measure the scan again")
+        )
+    return replace(spectrum, mu=spectrum.mu - rise * off) if off.any() else spectrum, tuple(findings)
+
+
+def _breaks(k: Array, relative: Array) -> list[Break]:
+    """Breaks among the oscillations, as indices of the whole scan."""
+    above = np.flatnonzero(k > LOW_K - 0.7)
+    if len(above) < MIN_POINTS or k[-1] < LOW_K + 2:
+        return []
+    found = find_breaks(k[above], relative[above], LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
+    return [replace(item, first=item.first + int(above[0]), last=item.last + int(above[0])) for item in found]
+
+
+def _pre_edge_glitches(energy: Array, relative: Array, position: float) -> list[Break]:
+    """Glitches below the edge."""
+    below = np.flatnonzero(energy < position + PRE_EDGE_END)
+    return _glitches(energy, relative, below, SMALLEST["pre-edge"])
+
+
+def _end_glitches(energy: Array, k: Array, relative: Array) -> list[Break]:
+    """Glitches at the very end, where ``_breaks`` does not look."""
+    found = _glitches(energy, relative, np.flatnonzero(k > k[-1] - 4 * LAST), SMALLEST["end"])
+    return [item for item in found if k[item.last] > k[-1] - LAST]
+
+
+def _glitches(energy: Array, relative: Array, stretch: np.ndarray, least: float) -> list[Break]:
+    """Glitches of a stretch of points, as indices of the whole scan."""
+    found = []
+    for run in find_glitches(energy[stretch], relative[stretch], least):
+        bad = np.isin(np.arange(len(stretch)), run)
+        heights = (relative[stretch] - bridged(energy[stretch], relative[stretch], bad))[run[0] : run[-1] + 1]
+        highest = float(heights[np.argmax(np.abs(heights))])
+        points = stretch[run[0]], stretch[run[-1]]
+        found.append(Break("glitch", int(points[0]), int(points[1]), highest, np.inf, tuple(heights.tolist())))
+    return found
+
+
+def _told(energy: Array, item: Break) -> Finding:
+    """Tell a break; one that cannot be repaired and matters is fatal."""
+    first, last = float(energy[item.first]), float(energy[item.last])
+    size = f"{item.height:+.1%} of the edge step"
+    where = f"at {first:.1f} eV" if first == last else f"from {first:.1f} to {last:.1f} eV"
+    remedy = "Look there for a jump of the monochromator or the beam; measure again, or end the scan before it"
+    if item.kind == "glitch" and len(item.heights) <= LONGEST:
+        return Finding("glitch", "warning", f"glitch {where}, off by {size}: replaced by the curve around", first)
+    if item.kind == "glitch":
+        return Finding("wide-glitch", "fatal", f"glitch {where}, off by {size}: too long to be bridged", first, remedy)
+    severity = "fatal" if abs(item.height) > LARGE else "warning"
+    if item.kind == "step":
+        return Finding("step", severity, f"μ jumps by {size} {where}, as no EXAFS does", first, remedy)
+    return Finding("wide-glitch", severity, f"μ is off by {size} {where} and around, as no EXAFS is", first, remedy)

@@ -1,32 +1,62 @@
 """File → ``Spectrum`` or ``ChiK``: the one place where columns become physics.
 
-``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what.
+``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``signals`` takes
+the absorption that shows the edge. Fatal findings go along: a scan that cannot be used can still be looked at.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from exafsnn.errors import ScanError
-from exafsnn.measure import athena
+from exafsnn.measure import athena, photon_factory, spec, xdi
 from exafsnn.measure import columns as text_columns
-from exafsnn.measure.axis import MAX_BACKLASH, MAX_KEV, energies, increasing, refuse_angles
+from exafsnn.measure.axis import MAX_BACKLASH, in_ev, increasing
 from exafsnn.measure.chik import chi_from_table
-from exafsnn.measure.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, has_edge, is_element, steepest
-from exafsnn.measure.roles import Roles, find_roles
-from exafsnn.measure.signals import aligned, best_signal
-from exafsnn.measure.sources import read_text, split_source
+from exafsnn.measure.edges import (
+    MAX_OFFSET,
+    Edge,
+    edge_name,
+    edge_rise,
+    edges_near,
+    edges_of,
+    has_edge,
+    is_element,
+    steepest,
+)
+from exafsnn.measure.roles import MAX_KEV, Roles, find_roles
+from exafsnn.measure.signals import aligned, best_signal, guessed_roles
+from exafsnn.measure.sources import is_hdf5, read_text, split_source
 from exafsnn.measure.table import Table
 from exafsnn.records import Array, ChiK, Finding, Spectrum
 
-MIN_POINTS = 10
+MIN_POINTS = 2
+"""Fewer make no scan; whether there are enough is for the quality gate to say."""
+
+MIN_EDGE_POINTS = 10
+"""Points within 25 eV of an edge that is resolved."""
+
+MIN_SHARE = 0.01
+"""An edge makes up more than this of what μ changes; rounding makes less."""
+
+MAX_VALUE = 40
+"""Longest header field [characters] that is read as a number; searches in longer ones take long."""
+
+MAX_NAMED = 12
+"""Most columns that a message names."""
 
 ROOM_TEMPERATURE = 295.0
 """What "room temperature" means [K]."""
 
 SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
 EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
+EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
 TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
 
 NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
@@ -61,47 +91,94 @@ def read(source: str | Path, *, columns: str | None = None, e0: float | None = N
 
 def read_one(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> Spectrum | ChiK:
     """Read the one scan of a file; as ``read``, but several records are an error that names them."""
-    tables = _tables(source)
-    if len(tables) > 1:
-        names = ", ".join(repr(table.record) for table in tables)
+    names = _records(source)
+    if len(names) > 1:
         raise ScanError(
-            f"the file holds {len(tables)} records: {names}",
+            f"the file holds {len(names)} records: {_listed(names)}",
             where=str(source),
-            remedy=f"Name one, e.g. {source}::{tables[0].record}",
+            remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
         )
-    return _measurement(tables[0], columns, e0)
+    return _measurement(_tables(source)[0], columns, e0)
 
 
 def expand(source: str | Path) -> list[str]:
     """Names of all scans of a file, each fit for ``read_one``, so that one bad record does not stop the others."""
-    tables = _tables(source)
-    return [str(source)] if len(tables) == 1 else [f"{split_source(source)[0]}::{table.record}" for table in tables]
+    names = _records(source)
+    return [str(source)] if len(names) == 1 else [f"{split_source(source)[0]}::{name}" for name in names]
+
+
+def _records(source: str | Path) -> list[str]:
+    """Names of the records of a file; the numbers of HDF5 files, which may be very large, are not read."""
+    name, record = split_source(source)
+    if is_hdf5(name):
+        from exafsnn.measure import nexus
+
+        return nexus.records(name, record)
+    return [table.record for table in _tables(source)]
+
+
+def _listed(names: list[str]) -> str:
+    """Names of records for a message."""
+    return ", ".join(map(repr, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
 
 
 def _tables(source: str | Path) -> list[Table]:
     """Tables of a file, by the first recogniser that knows it, or the one record that is asked for."""
     name, record = split_source(source)
-    text = read_text(name)
-    tables = athena.recognise(text, name) or text_columns.recognise(text, name)
+    if is_hdf5(name):
+        from exafsnn.measure import nexus
+
+        return nexus.tables(name, record)
+    tables = _recognised(name)
     if not record:
         return tables
     chosen = [table for table in tables if table.record == record]
     if not chosen:
-        known = ", ".join(repr(table.record) for table in tables if table.record) or "none"
+        known = _listed([table.record for table in tables if table.record]) or "none"
         raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
     return chosen
 
 
+def _recognised(name: str) -> list[Table]:
+    """Tables of a text file; those of the last file are kept, as its records are asked for one by one."""
+    try:
+        status = Path(name).stat()
+    except (OSError, ValueError):
+        return _parsed(name, ())
+    return _parsed(name, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=1)
+def _parsed(name: str, _version: tuple[int, ...]) -> list[Table]:
+    """Tables of a file, by the first recogniser that knows it; plain columns come last."""
+    text = read_text(name)
+    for recogniser in (athena, xdi, photon_factory, spec):
+        if (tables := recogniser.recognise(text, name)) is not None:
+            return tables
+    return text_columns.recognise(text, name)
+
+
 def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectrum | ChiK:
     """Spectrum, or χ(k), of a table."""
-    roles = find_roles(table, columns)
+    if table.fault:
+        raise table.fault
+    roles, guessed = _roles(table, columns, e0)
     if len(table.data) < MIN_POINTS:
-        raise ScanError(
-            f"there are {len(table.data)} points only", where=table.where, remedy="Give a scan over the whole edge"
-        )
+        raise ScanError("there is one point only", where=table.where, remedy="Give a scan over the whole edge")
     if {"k", "chi"} <= set(roles) and ("energy" not in roles or "mu" not in roles):
         return _chi(table, roles, e0)
-    return _spectrum(table, roles, e0)
+    return _spectrum(replace(table, findings=(*table.findings, *guessed)), roles, e0)
+
+
+def _roles(table: Table, columns: str | None, e0: float | None) -> tuple[Roles, tuple[Finding, ...]]:
+    """Role map; where names say nothing, a guess that is said aloud."""
+    try:
+        return find_roles(table, columns), ()
+    except ScanError:
+        guess = None if columns is not None else guessed_roles(table, e0 or _stated(table))
+        if guess is None:
+            raise
+        return guess[0], guess[1:]
 
 
 def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
@@ -117,15 +194,17 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
 
 def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     axis = roles["energy"][0]
-    refuse_angles(table, axis)
-    in_kev = table.column((axis,)).max() <= MAX_KEV
-    table = increasing(table, axis, MAX_BACKLASH / 1000 if in_kev else MAX_BACKLASH)
-    energy, converted = energies(table, axis)
-    signal = best_signal(table, roles, energy)
-    edge, named = _edge(table, energy, signal.mu, e0)
-    energy, shifted = aligned(table, roles, energy, edge)
+    table = increasing(in_ev(table, axis), axis, MAX_BACKLASH)
+    energy = table.column((axis,))
+    edge = _named_edge(table)
+    signal = best_signal(table, roles, energy, edge.energy if edge else e0)
+    named: tuple[Finding, ...] = ()
+    if edge is None:
+        edge, named = _edge_of_scan(table, energy, signal.mu, e0)
+    shifted: tuple[Finding, ...] = ()
+    if math.isfinite(edge.energy):
+        energy, shifted = aligned(table, roles, energy, edge)
     origin = Finding("signal", "note", f"{table.layout}: μ is {signal.origin}")
-    passed = (Finding("signal-passed-over", "note", reason) for reason in signal.passed_over)
     return Spectrum(
         energy,
         signal.mu,
@@ -134,33 +213,65 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         source=table.source,
         record=table.record,
         temperature=_temperature(table),
+        mode=signal.mode,
         metadata=dict(table.metadata),
-        findings=(*table.findings, origin, *passed, *converted, *named, *shifted),
+        findings=(*table.findings, origin, *signal.findings, *named, *shifted, *_left_over(table, roles)),
     )
 
 
-def _edge(table: Table, energy: Array, mu: Array, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
-    """Absorber and edge: from the header; what it leaves open, from the energy of the edge."""
+def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
+    """Say what of the file was not used: columns, and a temperature that is no number with a unit."""
+    used = {column for columns in roles.values() for column in columns}
+    unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
+    shown = ", ".join(unused[:MAX_NAMED]) + (f" and {len(unused) - MAX_NAMED} more" if len(unused) > MAX_NAMED else "")
+    text = table.field(*TEMPERATURE_FIELDS)
+    findings = [Finding("columns-unused", "note", f"Columns that play no part: {shown}")] if unused else []
+    if text is not None and _temperature(table) is None:
+        message = f"{text[:MAX_VALUE]!r} is no temperature with a unit"
+        findings.append(Finding("temperature-unknown", "note", message))
+    return tuple(findings)
+
+
+def _named_edge(table: Table) -> Edge | None:
+    """Edge that the header names; None where it does not, or not wholly."""
     symbol, name = _named(table)
-    named = [edge for edge in edges_of(symbol or "") if edge.name == name]
-    if named:
-        return named[0], ()
+    return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
+
+
+def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
+    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated."""
+    symbol, name = _named(table)
     position = steepest(energy, mu) if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
-    if not near or not has_edge(energy, mu, position):
-        raise _untold(table, energy, mu, position, bool(near))
-    return near[0], (_guess(near, position),)
+    if near and has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+        return near[0], (_guess(near, position),)
+    stated = e0 or _stated(table)
+    said = edges_near(stated, symbol, name) if stated else []
+    inside = [edge for edge in edges_of(symbol or "") if energy[0] < edge.energy < energy[-1]]
+    if said and stated:
+        return said[0], (_doubtful(said[0], f"the edge's energy is stated as {stated:g} eV", position),)
+    if len(inside) == 1 and name is None:
+        return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
+    return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
 
 
-def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> ScanError:
+def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> Finding:
     """Say why element and edge cannot be told."""
-    if has_edge(energy, -mu, down := steepest(energy, -mu)):
-        reason = f"μ falls at {down:.1f} eV as it should rise: the sign is inverted"
-        return ScanError(reason, where=table.where, remedy="Swap I0 and It, or take other columns, with --columns")
+    down = steepest(energy, -mu)
+    if edges_near(down, *_named(table)) and _is_sharp(energy, -mu, down):
+        reason = f"element and edge cannot be told: μ falls at {down:.1f} eV as it should rise: the sign is inverted"
+        return Finding("edge-unknown", "fatal", reason, down, "Swap I0 and It, or take other columns, with --columns")
     fault = "that is no edge" if known else "no known edge lies there"
-    said = f" (the header says {table.field(*SYMBOL_FIELDS)!r})" if table.field(*SYMBOL_FIELDS) else ""
+    symbol = (table.field(*SYMBOL_FIELDS) or "")[:MAX_VALUE]
+    said = f" (the header says {symbol!r})" if symbol else ""
     reason = f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault}"
-    return ScanError(reason, where=table.where, remedy=NAME_IT)
+    return Finding("edge-unknown", "fatal", reason, position, NAME_IT)
+
+
+def _is_sharp(energy: Array, mu: Array, position: float) -> bool:
+    """Tell an edge from the slope of a featureless scan: it is resolved, and makes up most of what μ changes."""
+    resolved = int((np.abs(energy - position) <= 25).sum()) >= MIN_EDGE_POINTS
+    return resolved and has_edge(energy, mu, position) and edge_rise(energy, mu, position) > 0.5 * float(np.ptp(mu))
 
 
 def _guess(near: list[Edge], position: float) -> Finding:
@@ -177,6 +288,19 @@ def _guess(near: list[Edge], position: float) -> Finding:
     )
 
 
+def _doubtful(edge: Edge, reason: str, position: float) -> Finding:
+    """Say that an edge was taken which the scan itself does not show."""
+    message = f"{edge} was taken, because {reason}; μ, steepest at {position:.1f} eV, shows no such edge"
+    return Finding("edge-from-header", "warning", message, edge.energy, NAME_IT)
+
+
+def _stated(table: Table) -> float | None:
+    """Energy of the edge [eV] as the header states it; None where it does not."""
+    match = re.match(r"\d+\.?\d*", (table.field(*EDGE_ENERGY_FIELDS) or "").strip()[:MAX_VALUE])
+    stated = float(match[0]) if match else 0.0
+    return (stated if stated > MAX_KEV else 1000.0 * stated) or None
+
+
 def _named(table: Table) -> tuple[str | None, str | None]:
     """Element and edge as the header names them, None for what it does not."""
     symbol, name = (table.field(*SYMBOL_FIELDS) or "").capitalize(), table.field(*EDGE_FIELDS)
@@ -185,7 +309,7 @@ def _named(table: Table) -> tuple[str | None, str | None]:
 
 def _temperature(table: Table) -> float | None:
     """Sample temperature [K] from the header; None where it gives no number with a unit."""
-    text = table.field(*TEMPERATURE_FIELDS) or ""
+    text = (table.field(*TEMPERATURE_FIELDS) or "")[:MAX_VALUE]
     if re.fullmatch(r"rt|(at )?(room|ambient)( temp\w*\.?)?", text.strip(), re.IGNORECASE):
         return ROOM_TEMPERATURE
     match = re.fullmatch(r"(-?\d+\.?\d*)\s*(K|kelvin|°?\s*C|deg\.? ?C|celsius)", text.strip(), re.IGNORECASE)

@@ -1,7 +1,7 @@
 """Which column plays which part: by its name, or as the user says with ``--columns``.
 
-A role map gives the columns (from 0) of each role: ``energy``, ``i0``, ``it``, ``if``, ``iref``, ``mu``, ``muf``
-(fluorescence μ), ``muref``, ``k``, ``chi``.
+A role map gives the columns (from 0) of each role: ``energy`` (which may be a monochromator's angle), ``i0``, ``it``,
+``if``, ``iref``, ``mu``, ``muf`` (fluorescence μ), ``muref``, ``k``, ``chi``.
 """
 
 from __future__ import annotations
@@ -10,25 +10,37 @@ import re
 from collections.abc import Mapping
 
 from exafsnn.errors import ScanError, SettingsError
+from exafsnn.measure.edges import edges_of
 from exafsnn.measure.table import Table
 
 Roles = Mapping[str, tuple[int, ...]]
 
+MAX_KEV = 150.0
+"""An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
+
 PATTERNS = {
     "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energy\w{0,12}",
+    "angle": r"(mono_?|bragg_?)?(angle|theta)(_?[co])?|bragg",
     "k": r"k|wavenumber",
     "chi": r"chi",
-    "i0": r"i0|io|i_0|izero|i0_?eh\d",
-    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1",
+    "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d",
+    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d",
     "iref": r"iref|ir|i2|i_ref|irefer|reference|ir_?eh2",
-    "if": r"if|if_?\d+|ifluor_?\d*|ifch_?\d+|fluor_?\d*|fluo_?\d*|fluorescence|flatot|lytle",
-    "mu": r"mu|xmu|mux|mue|mu_?trans|absorption|absorbance|norm|normtrans",
+    "if": r"if|if_?\d+|ifluor_?\d*|ifch_?\d+|fluor_?\d*|fluo_?\d*|fluorescence|flatot|lytle|"
+    r"[a-z]{1,2}[kl][ab]\d?_sum_cps",
+    "mu": r"mu|mu_?01|xmu|mux|mue|mu_?trans|absorption|absorbance|norm|normtrans",
     "muf": r"muf|mu_?fluor|normfluor",
-    "muref": r"mu_?ref|mu_?refer|normrefer",
+    "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
 
-READ_BACK = r"achieved|readback|feedback|encoder"
-"""Among several energies the measured one is better than the requested one."""
+READ_BACK = r"achieved|readback|feedback|encoder|observed|\(o\)"
+"""Among several energies, or angles, the measured one is better than the requested one."""
+
+EMISSION = re.compile(r"([A-Z][a-z]?)([KL])[ab]\d?_sum_cps")
+"""``AlKa_sum_cps``: counts of one emission line, summed over the detectors."""
+
+ANONYMOUS = re.compile(r"(detector_?\d+)?", re.IGNORECASE)
+"""Names of counters that do not say what they count."""
 
 KEYS = ("energy", "i0", "it", "if", "iref", "mu", "k", "chi")
 """What ``--columns`` understands."""
@@ -44,14 +56,48 @@ def role_of(name: str) -> str | None:
 
 
 def roles_by_name(table: Table) -> Roles:
-    """Role map from the column names; detectors of fluorescence are all taken, of the rest the first."""
+    """Role map from the column names; detectors of fluorescence are all taken, of the rest the first.
+
+    Where no name says energy, a unit of eV or keV does, or else the monochromator's angle serves.
+    """
     found: dict[str, list[int]] = {}
     for index, name in enumerate(table.names):
         if role := role_of(name):
             found.setdefault(role, []).append(index)
-    if "energy" in found:
-        found["energy"].sort(key=lambda index: not re.search(READ_BACK, table.names[index].lower()))
+    angles = found.pop("angle", [])
+    axes = found.pop("energy", []) or _in_ev(table) or angles
+    if axes:
+        found["energy"] = sorted(axes, key=lambda index: not re.search(READ_BACK, table.names[index].lower()))
+    if axes and "if" in found:
+        found["if"] = _of_the_edge(table, found["if"], found["energy"][0])
     return {role: tuple(indices if role == "if" else indices[:1]) for role, indices in found.items()}
+
+
+def _in_ev(table: Table) -> list[int]:
+    """Columns whose unit is eV or keV, and whose name says nothing else."""
+    named = zip(table.names, table.units, strict=True)
+    return [
+        index for index, (name, unit) in enumerate(named) if re.fullmatch("k?ev", unit.lower()) and not role_of(name)
+    ]
+
+
+def _of_the_edge(table: Table, columns: list[int], axis: int) -> list[int]:
+    """Of columns that each count one element's emission line, those whose edge lies in the scan; else all of them."""
+    energy = table.data[:, axis] * (1000.0 if table.data[:, axis].max() <= MAX_KEV else 1.0)
+    lines = {index: match for index in columns if (match := EMISSION.match(table.names[index]))}
+    excited = [
+        index
+        for index, line in lines.items()
+        if any(edge.name[0] == line[2] and energy.min() < edge.energy < energy.max() for edge in edges_of(line[1]))
+    ]
+    return excited or columns
+
+
+def anonymous_detectors(table: Table) -> tuple[int | None, tuple[int, ...]]:
+    """Axis of a table, and its counters that have no name or only a number (``Detector3``), in the file's order."""
+    axis = roles_by_name(table).get("energy", (0,) if not any(table.names) else (None,))[0]
+    counters = (index for index, name in enumerate(table.names) if index != axis and ANONYMOUS.fullmatch(name))
+    return axis, tuple(counters)
 
 
 def parse_columns(columns: str) -> Roles:

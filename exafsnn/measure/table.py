@@ -1,6 +1,6 @@
 """What every recogniser returns: the columns of one scan as numbers, not yet interpreted.
 
-``columns.py`` and ``athena.py`` make tables; ``readers.py`` turns them into spectra.
+``columns.py``, ``athena.py``, ``spec.py`` and ``nexus.py`` make tables; ``readers.py`` turns them into spectra.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ class Table:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Header fields as text, keys as written."""
     findings: tuple[Finding, ...] = ()
+    fault: ScanError | None = None
+    """Why this record cannot be used, where the others of its file can."""
 
     @property
     def where(self) -> str:
@@ -74,3 +76,8 @@ class Table:
         """What the file shows of its columns, for messages."""
         names = ", ".join(f"{number} {name or '?'}" for number, name in enumerate(self.names[:12], 1))
         return f"{len(self.names)} columns ({names}{', …' if len(self.names) > 12 else ''})"
+
+
+def faulty(source: str, record: str, fault: ScanError) -> Table:
+    """Table of a record that cannot be used: it has a name and a fault, no columns."""
+    return Table(source, "", (), (), np.empty((0, 0)), record=record, fault=fault)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exafsnn.errors import ScanError
 from exafsnn.measure.edges import tabulated
 from exafsnn.measure.readers import read, read_one
 from exafsnn.records import ChiK, Spectrum
@@ -112,45 +111,3 @@ def beamlines(data_dir) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no beamline files: the folder {folder} is absent")
     return folder
-
-
-READ = {"APS10BM_2019": "Mn", "APS13ID_2008": "Zn", "APS20BM_2001": "Fe", "NSLS_XDAC_2011": "Fe", "SSRL1_2006": "Ag"}
-
-REFUSED = {
-    "APS12BM_2019": "line 143: the counter in column 5",
-    "CLSHXMA": "unknown layout: 11 columns",
-    "ESRF_BM08_LISA_2021": "sign is inverted",
-    "PF9A_2022": "unknown layout: 5 columns",
-    "SLS_PHOENIX_2023": "unknown layout: 55 columns",
-}
-
-
-@pytest.mark.parametrize("name", READ)
-def test_beamline_files(name, beamlines):
-    spectrum = read_one(beamlines / f"{name}.dat")
-    assert (spectrum.absorber, spectrum.edge) == (READ[name], "K")
-    assert chi_of(spectrum).k_max_usable > 11
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_beamline_files_that_need_help(name, beamlines):
-    with pytest.raises(ScanError) as error:
-        read(beamlines / f"{name}.dat")
-    assert REFUSED[name] in str(error.value)
-    assert error.value.remedy
-
-
-def test_a_refused_file_is_read_with_columns(beamlines):
-    spectrum = read_one(beamlines / "CLSHXMA.dat", columns="energy=3,i0=5,it=6")
-    assert spectrum.absorber == "As"
-
-
-def test_broken_xdi_files_never_crash(data_dir):
-    folder = data_dir.parent / "bad_inputs" / "xdi"
-    if not folder.is_dir():
-        pytest.skip(f"no broken files: the folder {folder} is absent")
-    for path in sorted(folder.glob("*.xdi")):
-        with pytest.raises(ScanError) as error:
-            chi_of(read_one(path))
-        assert str(path) in str(error.value)
-        assert error.value.remedy

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exafsnn.constants import HC_EV_ANGSTROM
 from exafsnn.errors import ScanError, SettingsError
 from exafsnn.measure.readers import expand, read, read_one
 from exafsnn.measure.roles import parse_columns, role_of
+from exafsnn.pipeline import measure_scans
 from exafsnn.records import ChiK, Spectrum
 
 XDI = """# XDI/1.0 made by a test
@@ -54,6 +56,10 @@ def names(spectrum):
     return [finding.name for finding in spectrum.findings]
 
 
+def severity(spectrum, name):
+    return next(finding.severity for finding in spectrum.findings if finding.name == name)
+
+
 def lines_of(name):
     return Path(name).read_text().splitlines()
 
@@ -86,6 +92,7 @@ def test_header_fields_are_kept(write, scan, counts):
     assert spectrum.temperature == 300.0
     assert spectrum.metadata["Element.symbol"] == "Fe"
     assert any("ln(I0/It), columns 2 (i0), 3 (itrans)" in finding.message for finding in spectrum.findings)
+    assert spectrum.mode == "transmission"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +125,7 @@ def test_fluorescence_detectors_are_summed(write, scan):
     shares = [scan.mu * i0 * share for share in (0.2, 0.3, 0.5)]
     spectrum = read_one(write(scan.energy, i0, *shares, header="# energy i0 if1 if2 if3"))
     np.testing.assert_allclose(spectrum.mu, scan.mu, rtol=1e-5)
+    assert spectrum.mode == "fluorescence"
 
 
 def test_the_signal_with_the_clearer_edge_is_taken(write, scan):
@@ -330,7 +338,8 @@ def test_a_broken_first_or_last_row_is_no_header(write, scan, counts):
         (b"1 " * 100_000, "characters"),
         (b"# a b c\n" + b"1 2 3\n" * 20, "unknown layout: 3 columns (1 a, 2 b, 3 c). Say which columns"),
         (b"1 2 3\n" * 20, "unknown layout"),
-        (b"# energy mu\n7000 1\n7001 1\n", "2 points only"),
+        (b"# energy mu\n7000 1\n", "one point only"),
+        (b"# energy mu\n7000 1\n7001 1\n", "from 7000 to 7001 eV, no EXAFS scan"),
     ],
 )
 def test_what_is_no_scan(content, fault, tmp_path):
@@ -374,13 +383,45 @@ def test_a_column_that_is_not_there(write, scan):
 
 
 def test_an_unnamed_edge_that_no_table_knows(write, scan):
+    spectrum = read_one(write(scan.energy + 72, scan.mu, header="# energy mu"))
+    assert (spectrum.absorber, spectrum.edge) == ("", "")
     with pytest.raises(ScanError, match=r"steepest at 718\d.* no known edge lies there.*Element.symbol"):
-        read(write(scan.energy + 72, scan.mu, header="# energy mu"))
+        spectrum.to_chi()
 
 
 def test_an_upside_down_scan_without_a_header(write, scan):
+    spectrum = read_one(write(scan.energy, 3 - scan.mu, header="# energy mu"))
     with pytest.raises(ScanError, match=r"sign is inverted\. Swap I0 and It"):
-        read(write(scan.energy, 3 - scan.mu, header="# energy mu"))
+        spectrum.to_chi()
+
+
+def test_a_featureless_slope_is_not_called_inverted(write):
+    energy = np.arange(8779.0, 8890.0, 10.0)
+    spectrum = read_one(write(energy, 1 - 1e-3 * (energy - 8779.0), header="# Element.edge: K\n# energy mu"))
+    assert (spectrum.absorber, spectrum.edge) == ("", "K")
+    (unknown,) = (finding for finding in spectrum.findings if finding.name == "edge-unknown")
+    assert unknown.severity == "fatal"
+    assert "inverted" not in unknown.message
+    assert "--e0" in unknown.remedy
+
+
+def test_the_reason_why_an_edge_is_unknown_reaches_the_pipeline(write, scan):
+    (outcome,) = measure_scans([write(scan.energy + 72, scan.mu, header="# energy mu")])
+    assert outcome.status == "rejected"
+    assert outcome.reason.startswith("element and edge cannot be told: μ is steepest at 718")
+
+
+def test_an_edge_that_the_scan_does_not_show_is_taken_from_the_header(write):
+    energy, mu = np.arange(8779.0, 8890.0, 10.0), np.linspace(1.0, 0.9, 12)
+    stated = read_one(write(energy, mu, header="# Scan.edge_energy: 8980.0\n# Element.edge: K\n# energy mu"))
+    assert (stated.absorber, stated.edge) == ("Cu", "K")
+    assert severity(stated, "edge-from-header") == "warning"
+    only = read_one(write(energy + 150, mu, header="# Element.symbol: Cu\n# energy mu"))
+    assert (only.absorber, only.edge) == ("Cu", "K")
+    assert severity(only, "edge-from-header") == "warning"
+    half = read_one(write(energy, mu, header="# Element.symbol: Cu\n# energy mu"))
+    assert (half.absorber, half.edge) == ("Cu", "")
+    assert severity(half, "edge-unknown") == "fatal"
 
 
 def test_the_header_may_name_half(write, scan):
@@ -409,18 +450,84 @@ def test_a_dead_counter_beside_a_good_signal_is_passed_over(write, scan, counts)
     assert "signal-passed-over" in names(spectrum)
 
 
-def test_angles_are_refused(write, scan):
-    with pytest.raises(ScanError, match="unknown layout"):
-        read(write(np.linspace(17, 14, len(scan.mu)), scan.mu, header="# angle mu"))
+def angles(energy, d):
+    """θ in degrees, by Bragg's law."""
+    return np.degrees(np.arcsin(HC_EV_ANGSTROM / (2 * d * energy)))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_angles_become_energies(order, write, scan):
+    header = "# Mono.d_spacing: 3.13551\n# angle (degrees) mu"
+    spectrum = read_one(write(angles(scan.energy, 3.13551)[::order], scan.mu[::order], header=header))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+    assert spectrum.absorber == "Fe"
+    assert ("reversed" in names(spectrum)) == (order == -1)
+
+
+@pytest.mark.parametrize(
+    ("header", "d"),
+    [
+        ("# Mono.name: Si 111", 5.4310 / np.sqrt(3)),
+        ("# Mono.name: Si(311)\n# Mono.d_spacing: three", 5.4310 / np.sqrt(11)),
+        ("# Mono.name: Ge (2 2 0)\n# Mono.d_spacing: 0", 5.6579 / np.sqrt(8)),
+    ],
+)
+def test_the_crystal_serves_where_the_spacing_is_missing(header, d, write, scan):
+    spectrum = read_one(write(angles(scan.energy, d), scan.mu, header=f"{header}\n# angle mu"))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+    assert severity(spectrum, "d-spacing") == "warning"
+
+
+def test_angles_that_cannot_be_converted_are_refused(write, scan):
+    falling = np.linspace(17, 14, len(scan.mu))
+    with pytest.raises(ScanError, match=r"\(angle\) is an angle, but the header gives no Mono.d_spacing and names no"):
+        read(write(falling, scan.mu, header="# angle mu"))
     with pytest.raises(ScanError, match="may be angles or keV"):
-        read(write(np.linspace(17, 14, len(scan.mu)), scan.mu))
+        read(write(falling, scan.mu))
+    with pytest.raises(ScanError, match=r"line 3: column 1 \(theta\) is an angle, but 107 degrees is none"):
+        read(write(falling + 90, scan.mu, header="# Mono.name: Si 111\n# theta (degrees) mu"))
+    with pytest.raises(ScanError, match="none in degrees"):
+        read(write(falling / 57, scan.mu, header="# Mono.name: Si 111\n# theta (mrad) mu"))
+
+
+def test_energies_are_better_than_angles_and_a_unit_tells_them(write, scan):
+    both = (angles(scan.energy, 3.1355), scan.energy, scan.mu)
+    for header in ("# theta energy mu", "# Column.1: theta deg\n# Column.2: Energie eV\n# Column.3: mu"):
+        np.testing.assert_allclose(read_one(write(*both, header=header)).energy, scan.energy, atol=1e-3)
+
+
+def test_what_was_not_used_is_said(write, scan, counts):
+    spectrum = read_one(write(scan.energy, *counts, counts[0], header="# Temperature: 300\n# energy i0 it clock"))
+    said = {finding.name: finding.message for finding in spectrum.findings}
+    assert said["columns-unused"] == "Columns that play no part: 4 (clock)"
+    assert "'300'" in said["temperature-unknown"]
+
+
+def test_a_reference_that_cannot_align_is_said(write, scan, counts):
+    dead = counts[1].copy()
+    dead[3] = 0.0
+    spectrum = read_one(write(scan.energy, *counts, dead, header="# energy i0 it iref"))
+    assert severity(spectrum, "reference-unused") == "note"
+    flat = read_one(write(scan.energy, *counts, 0.5 * counts[1], header="# energy i0 it iref"))
+    assert "shows no Fe K edge" in next(f.message for f in flat.findings if f.name == "reference-unused")
+
+
+@pytest.mark.parametrize("value", [1e40, -1e300])
+def test_values_that_are_no_absorption(value, write, scan):
+    mu = scan.mu.copy()
+    mu[5] = value
+    with pytest.raises(ScanError, match="line 7: μ is"):
+        read(write(scan.energy, mu, header="# energy mu"))
 
 
 @pytest.mark.parametrize(
     ("name", "role"),
     [("Energy", "energy"), ("eBraggEnergy", "energy"), ("Ring energy", None), ("I0", "i0"), ("Io", "i0"), ("I1", "it"),
      ("itrans", "it"), ("Ifch3", "if"), ("Ifslow1", None), ("mu_ref", "muref"), ("mu(E)", "mu"), ("chi(k)", "chi"),
-     ("chik2", None), ("4_i0", "i0"), ("Edge", None)],
+     ("chik2", None), ("4_i0", "i0"), ("Edge", None), ("8_mu01", "mu"), ("9_mu12", "muref"), ("Angle(o)", "angle"),
+     ("theta", "angle"), ("AlKa_sum_cps_c3", "if"), ("D1_AlKa_corr_c13", None), ("I0_KEITHLEY1_c4", "i0"),
+     ("KEITHLEY1_GAIN_c5", None), ("Detector1", None)],
 )  # fmt: skip
 def test_roles_of_names(name, role):
     assert role_of(name) == role

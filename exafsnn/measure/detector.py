@@ -1,0 +1,77 @@
+"""Spectrum → what speaks against its detectors: stuck, saturated or coarse readings, samples too thick or re-absorbing.
+
+``quality.py`` calls it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exafsnn.records import Finding, Spectrum
+
+STUCK_POINTS = 4
+"""Equal values in a row that no living detector gives."""
+
+COARSE, TOO_COARSE = 0.002, 0.015
+"""Steps of μ, relative to the edge's, that digits should not have, and must not have."""
+
+THICK = 3.0
+"""Edge step Δμ·t above which harmonics and pinholes distort a transmission spectrum."""
+
+
+def detector_findings(spectrum: Spectrum, e0: float, rise: float) -> tuple[Finding, ...]:
+    """Look for failing detectors and unfit samples.
+
+    Parameters
+    ----------
+    spectrum
+        The scan.
+    e0
+        Energy of its edge [eV].
+    rise
+        Height of its edge, in the units of μ.
+    """
+    found = (_stuck(spectrum, e0), _coarse(spectrum, rise), _thick(spectrum, rise), _fluorescence(spectrum))
+    return tuple(finding for finding in found if finding)
+
+
+def _stuck(spectrum: Spectrum, e0: float) -> Finding | None:
+    """Tell the longest run of equal values."""
+    change = np.flatnonzero(np.diff(spectrum.mu) != 0)
+    ends = np.concatenate([[-1], change, [len(spectrum.mu) - 1]])
+    lengths = np.diff(ends)
+    longest = int(np.argmax(lengths))
+    if lengths[longest] < STUCK_POINTS:
+        return None
+    place = float(spectrum.energy[ends[longest] + 1])
+    value = float(spectrum.mu[ends[longest] + 1])
+    name = "saturated" if value >= spectrum.mu.max() else "stuck"
+    message = f"μ is {value:.5g} at {lengths[longest]} points in a row from {place:.1f} eV on: a detector is {name}"
+    severity = "warning" if place < e0 - 20 else "fatal"
+    return Finding(name, severity, message, place, "Check the counters; take other columns with --columns")
+
+
+def _coarse(spectrum: Spectrum, rise: float) -> Finding | None:
+    """Tell digits so few that μ moves in steps."""
+    steps = np.diff(np.unique(spectrum.mu))
+    steps = steps[steps > 1e-9 * abs(rise)]
+    if not len(steps) or steps.min() < COARSE * rise:
+        return None
+    message = f"μ is given in steps of {steps.min() / rise:.1%} of the edge step: digits were cut off"
+    severity = "fatal" if steps.min() > TOO_COARSE * rise else "warning"
+    return Finding("coarse-digits", severity, message, remedy="Write the scan with more digits")
+
+
+def _thick(spectrum: Spectrum, rise: float) -> Finding | None:
+    if spectrum.mode != "transmission" or rise < THICK:
+        return None
+    message = f"the edge step is {rise:.2f}: so thick a sample lets harmonics and pinholes lower the amplitude"
+    return Finding("thick-sample", "warning", message, remedy="Measure a sample with an edge step of about 1")
+
+
+def _fluorescence(spectrum: Spectrum) -> Finding | None:
+    if spectrum.mode != "fluorescence":
+        return None
+    message = "fluorescence: a thick, concentrated sample absorbs it again, which lowers the amplitude"
+    remedy = "Trust coordination numbers of thin or dilute samples only, or measure transmission"
+    return Finding("over-absorption-possible", "warning", message, remedy=remedy)

@@ -1,0 +1,501 @@
+"""HDF5 files → tables: NeXus (NXxas), BLISS of the ESRF, flyscans of SOLEIL, and any group with an energy axis.
+
+``readers.py`` calls it for files that are HDF5. A record is named by the path of its group; one spectrum of a stack, by
+path and row: ``/entry/data[17]``. Nothing outside the file is followed, and nothing large is read unasked.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import h5py
+import numpy as np
+
+from exafsnn.errors import ScanError
+from exafsnn.measure.roles import role_of
+from exafsnn.measure.table import Table, faulty
+from exafsnn.records import Array, Finding
+
+MAX_BYTES = 64 * 2**20
+"""Largest record, and largest chunk of a dataset, that is read."""
+
+MAX_COLUMNS, MAX_TEXT = 1000, 1000
+"""Most columns and header fields of a record, and the longest text [characters] of one."""
+
+MAX_GROUPS, MAX_DEPTH, MAX_LINKS = 1_000_000, 8, 16
+"""Most groups of a file that are looked into, how deep, and how many soft links lead to one object."""
+
+GZIP, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
+FILTERS = (GZIP, SHUFFLE, FLETCHER32, LZF)
+"""Filters that HDF5 applies without plugins."""
+
+BROKEN = (
+    zlib.error,
+    OSError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    MemoryError,
+)
+"""What h5py raises on damaged files."""
+
+USUAL_NAMES = {
+    "incoming_beam": "i0",
+    "incident_beam": "i0",
+    "transmitted_beam": "itrans",
+    "transmitted": "itrans",
+    "fluorescence_beam": "ifluor",
+    "reference_beam": "irefer",
+    "intensity": "mu",
+}
+"""Names in the definition NXxas → the field's usual ones."""
+
+LABELS = ("alias", "label", "long_name")
+"""Attributes in which SOLEIL's flyscans name a dataset."""
+
+PLACES = {
+    "Element.symbol": ("element", "element/symbol", "element/name", "scan/xrayedge/element"),
+    "Element.edge": ("edge", "edge/name", "scan/xrayedge/edge"),
+    "Sample.name": ("sample/name",),
+    "Sample.temperature": ("sample/temperature",),
+}
+"""Header fields, and where they may stand below the group of a scan."""
+
+
+@dataclass
+class _Scan:
+    """Datasets of one scan or stack of scans, before their numbers are read."""
+
+    group: h5py.Group
+    layout: str
+    columns: dict[str, h5py.Dataset] = field(default_factory=dict)
+    """By the name that the column will have; (points) or, in a stack, (rows, points)."""
+    rows: range = range(0)
+    """Spectra of a stack that are asked for; empty where there is no stack."""
+    series: dict[str, h5py.Dataset] = field(default_factory=dict)
+    """What a stack tells of each of its spectra, (rows)."""
+    notes: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Datasets that are not taken, with the reason."""
+
+    @property
+    def axis(self) -> h5py.Dataset | None:
+        """Dataset of the energies (or of k beside χ): the longest, as a single energy may stand beside it."""
+        roles = {name: role_of(name) for name in self.columns}
+        wanted = ("energy", "k") if "chi" in roles.values() else ("energy",)
+        axes = [item for name, item in self.columns.items() if roles[name] in wanted]
+        return max(axes, key=lambda item: item.shape[-1], default=None)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of its records."""
+        path = self.group.name
+        return [f"{path}[{row}]" for row in self.rows] if self.rows else [path]
+
+
+def records(name: str, record: str = "") -> list[str]:
+    """Names of the records of a file, or of a stack in it, without reading their numbers.
+
+    Raises
+    ------
+    ScanError
+        If the file is damaged, or holds no such record, or none at all.
+    """
+    with _opened(name) as file:
+        found = _asked(file, record, name) if record else _found(file, name)
+        return [item for scan in found for item in ([scan.record] if isinstance(scan, Table) else scan.names)]
+
+
+def tables(name: str, record: str = "") -> list[Table]:
+    """Tables of all records of a file, or of the record or stack that is asked for; no others are then read.
+
+    Raises
+    ------
+    ScanError
+        If the file is damaged, or holds no such record, or none at all.
+    """
+    with _opened(name) as file:
+        found = _asked(file, record, name) if record else _found(file, name)
+        return [item for scan in found for item in ([scan] if isinstance(scan, Table) else _tables(scan, name))]
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[h5py.File]:
+    """Open a file for reading; whatever HDF5 finds wrong with it is a ScanError."""
+    try:
+        with h5py.File(name, "r", locking=False) as file:
+            yield file
+    except BROKEN as error:
+        reason = f"the HDF5 file is damaged, or not understood ({str(error)[:200]})"
+        raise ScanError(reason, where=name, remedy="Copy the file again, or export the scan as columns") from error
+
+
+def _asked(file: h5py.File, record: str, source: str) -> list[_Scan | Table]:
+    """One scan or stack, or one row of a stack, without a look at the others."""
+    match = re.fullmatch(r"/?([^\0]*?)(?:\[(\d{1,9})\])?", record)
+    group = _object(file, match[1]) if match else None
+    scan = _recognised(group) if isinstance(group, h5py.Group) else None
+    if match and scan and match[2]:
+        scan.rows = scan.rows[int(match[2]) : int(match[2]) + 1]
+    if match and scan and (scan.rows or not match[2]):
+        return [scan]
+    found = _found(file, source)
+    faults = [item for item in found if isinstance(item, Table) and item.record.strip("/") == record.strip("/")]
+    if faults:
+        return [faults[0]]
+    known = [name for item in found for name in ([item.record] if isinstance(item, Table) else item.names)]
+    named = ", ".join(repr(item) for item in known[:8]) + (", …" if len(known) > 8 else "")
+    raise ScanError(f"there is no record {record!r}", where=source, remedy=f"Its records: {named}")
+
+
+def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
+    """All scans, in natural order of their paths; links to other files are records with a fault."""
+    found: list[_Scan | Table] = []
+    seen: set[tuple[int, int]] = set()
+    waiting: list[tuple[h5py.Group | Table, int]] = [(file["/"], 0)]
+    while waiting:
+        group, depth = waiting.pop()
+        if isinstance(group, Table):
+            found.append(group)
+            continue
+        info = h5py.h5o.get_info(group.id)
+        if (info.fileno, info.addr) in seen:
+            continue
+        seen.add((info.fileno, info.addr))
+        if scan := _recognised(group):
+            found.append(scan)
+        elif depth < MAX_DEPTH:
+            waiting += [(item, depth + 1) for item in reversed(_below(group, source))]
+        if len(seen) + len(waiting) > MAX_GROUPS:
+            raise ScanError(f"the file has more than {MAX_GROUPS} groups", where=source, remedy="Split it")
+    if not found:
+        remedy = "Give a file with a group of at least two datasets of one length, one of them named energy"
+        raise ScanError("the HDF5 file holds no group with an energy axis", where=source, remedy=remedy)
+    return found
+
+
+def _below(group: h5py.Group, source: str) -> list[h5py.Group | Table]:
+    """Groups in a group, in natural order; for each link to another file, a table with that fault."""
+    below: list[h5py.Group | Table] = []
+    for name in sorted(group, key=_natural):
+        link = group.get(name, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            path = f"{group.name.rstrip('/')}/{name}"
+            reason = f"this is a link into another file, {link.filename[:200]!r}, and is not followed"
+            fault = ScanError(reason, where=f"{source}::{path}", remedy="Give that file itself")
+            below.append(faulty(source, path, fault))
+        elif isinstance(link, h5py.HardLink) and isinstance(item := group[name], h5py.Group):
+            below.append(item)
+    return below
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Sorting key that puts ``2.1`` before ``10.1``."""
+    parts = re.findall(r"[0-9]{1,18}|[^0-9]+", name[:MAX_TEXT])
+    return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]
+
+
+def _object(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
+    """Object on a path, through soft links but never through one that leaves the file; None if there is none."""
+    here, links = group, 0
+    parts = path.split("/")[::-1]
+    while parts:
+        part = parts.pop()
+        if part in ("", "."):
+            continue
+        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
+        if isinstance(link, h5py.SoftLink) and links < MAX_LINKS:
+            links += 1
+            here = here.file if link.path.startswith("/") else here
+            parts += link.path.split("/")[::-1]
+        elif isinstance(link, h5py.HardLink):
+            here = here[part]
+        else:
+            return None
+    return here if isinstance(here, h5py.Group | h5py.Dataset) else None
+
+
+def _recognised(group: h5py.Group) -> _Scan | None:
+    """Scan that a group holds, by the first layout that it fits; None if it fits none."""
+    if len(group) > MAX_COLUMNS:
+        return None
+    for layout in (_bliss, _soleil, _nxxas, _any_group):
+        scan = layout(group)
+        if scan is not None and scan.axis is not None and len(_shaped(scan).columns) > 1:
+            return scan
+    return None
+
+
+def _bliss(group: h5py.Group) -> _Scan | None:
+    """``/1.1/measurement/{energy, mu_trans, p1, …}`` of the ESRF."""
+    measurement = _object(group, "measurement")
+    return _added(_Scan(group, "BLISS"), measurement) if isinstance(measurement, h5py.Group) else None
+
+
+def _soleil(group: h5py.Group) -> _Scan | None:
+    """``/<scan>/scan_data/data_01`` of SOLEIL, each dataset named by an attribute."""
+    data = _object(group, "scan_data")
+    if not isinstance(data, h5py.Group):
+        return None
+    named = _added(_Scan(group, "SOLEIL flyscan"), data)
+    scan = _Scan(group, named.layout, left_out=named.left_out)
+    for name, item in named.columns.items():
+        label = next((text for key in LABELS if (text := _attribute(item, key))), name)
+        _add(scan, label.rstrip("/").rpartition("/")[2].strip() or name, item)
+    return scan
+
+
+def _nxxas(group: h5py.Group) -> _Scan | None:
+    """NXxas in its classic and its newer form: an NXdata group, the entry itself, and detectors in the instrument."""
+    if not _text(_object(group, "definition")).startswith("NXxas"):
+        return None
+    scan = _Scan(group, "NXxas")
+    for data in _data_groups(group)[:1]:
+        _added(scan, data)
+        signal = _attribute(data, "signal")
+        if signal in scan.columns and not (role_of(signal) or signal in USUAL_NAMES or signal == "absorbed_beam"):
+            scan.columns["mu"] = scan.columns.pop(signal)
+            scan.notes.append(f"{signal}, the signal of {data.name}, was taken for μ")
+    _added(scan, group)
+    _add_detectors(scan)
+    scan.left_out += [f"{data.name} (another NXdata group)" for data in _data_groups(group)[1:]]
+    return _usually_named(scan)
+
+
+def _any_group(group: h5py.Group) -> _Scan | None:
+    """Datasets of a group without a known layout."""
+    scan = _added(_Scan(group, "HDF5"), group)
+    return scan if scan.axis is not None and scan.axis.shape[-1] > 1 else None
+
+
+def _data_groups(entry: h5py.Group) -> list[h5py.Group]:
+    """NXdata groups of an entry that hold an energy, the default first."""
+    groups = {name: _object(entry, name) for name in entry}
+    data = [name for name, item in groups.items() if isinstance(item, h5py.Group) and "energy" in item]
+    data = [name for name in data if _attribute(groups[name], "NX_class") == "NXdata"]
+    return [groups[name] for name in sorted(data, key=lambda name: name != _attribute(entry, "default"))]
+
+
+def _add_detectors(scan: _Scan) -> None:
+    """Add the detectors' data, by the detectors' names, and the monochromator's energy."""
+    instrument = _object(scan.group, "instrument")
+    for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= MAX_COLUMNS else ():
+        inner = "energy" if name == "monochromator" else "data"
+        item = _object(instrument, f"{name}/{inner}")
+        if isinstance(item, h5py.Dataset):
+            _add(scan, inner if inner == "energy" else name, item)
+
+
+def _usually_named(scan: _Scan) -> _Scan:
+    """Give the columns of NXxas their usual names; the absorbed beam may be transmission or fluorescence."""
+    renamed: dict[str, h5py.Dataset] = {}
+    for name, item in scan.columns.items():
+        renamed.setdefault(USUAL_NAMES.get(name, name), item)
+    if "absorbed_beam" in renamed and not {"itrans", "ifluor", "mu"} & set(renamed):
+        beam = renamed.pop("absorbed_beam")
+        renamed |= {"itrans": beam, "ifluor": beam}
+        scan.notes.append("absorbed_beam stands for transmission or fluorescence, whichever shows an edge")
+    scan.columns = renamed
+    return scan
+
+
+def _added(scan: _Scan, group: h5py.Group) -> _Scan:
+    """Add all datasets of a group."""
+    for name in group if len(group) <= MAX_COLUMNS else ():
+        item = _object(group, name)
+        if isinstance(item, h5py.Dataset):
+            _add(scan, name, item)
+        elif item is None:
+            scan.left_out.append(f"{name[:60]} (a link that leads nowhere, or out of the file)")
+    return scan
+
+
+def _add(scan: _Scan, name: str, item: h5py.Dataset) -> None:
+    """Add a column, unless one of its name is there, or it cannot be one."""
+    if name in scan.columns or not item.shape:
+        return
+    if item.dtype.kind not in "iuf" or item.dtype.itemsize > 8:
+        scan.left_out.append(f"{name[:60]} (no numbers)")
+    elif item.ndim > 2:
+        scan.left_out.append(f"{name[:60]} ({_size(item)})")
+    elif fault := _storage_fault(item):
+        scan.left_out.append(f"{name[:60]} ({fault})")
+    else:
+        scan.columns[name] = item
+
+
+def _size(item: h5py.Dataset) -> str:
+    return f"{' × '.join(map(str, item.shape))} values"
+
+
+def _storage_fault(item: h5py.Dataset, depth: int = 0) -> str:
+    """Why a dataset is not read, because of how it is stored; empty if it is."""
+    if item.is_virtual:
+        sources = item.virtual_sources()
+        parts = [_object(item.file, part.dset_name) if part.file_name == "." else None for part in sources]
+        if depth or not all(isinstance(part, h5py.Dataset) for part in parts):
+            return "made of parts of other files"
+        return next((fault for part in parts if (fault := _storage_fault(part, depth + 1))), "")
+    if item.external:
+        return "kept in another file"
+    if item.chunks and np.prod(item.chunks, dtype=np.float64) * item.dtype.itemsize > MAX_BYTES:
+        return f"in pieces of more than {MAX_BYTES // 2**20} MiB"
+    codes = _filters(item)
+    unknown = [code for code in codes if code not in FILTERS]
+    if unknown:
+        return f"packed with filter {unknown[0]}, not with gzip or lzf"
+    after = codes[codes.index(GZIP) + 1 :] if GZIP in codes else []
+    return "packed more than once" if set(after) - {FLETCHER32} else ""
+
+
+def _filters(item: h5py.Dataset) -> list[int]:
+    """Numbers of the filters that a dataset went through, in order."""
+    properties = item.id.get_create_plist()
+    return [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
+
+
+def _shaped(scan: _Scan) -> _Scan:
+    """Keep the datasets that are columns of the spectra: as long as the axis, or stacks of such."""
+    points = scan.axis.shape[-1] if scan.axis is not None else 0
+    heights = Counter(item.shape[0] for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points)
+    rows = heights.most_common(1)[0][0] if heights else 0
+    for name, item in list(scan.columns.items()):
+        if item.shape not in ((points,), (rows, points)):
+            del scan.columns[name]
+            if rows and item.shape == (rows,):
+                scan.series[name] = item
+            else:
+                scan.left_out.append(f"{name[:60]} ({_size(item)})")
+    scan.rows = range(rows)
+    return scan
+
+
+def _tables(scan: _Scan, source: str) -> Iterator[Table]:
+    """Read the records of a scan or stack."""
+    metadata = _metadata(scan)
+    for row, record in zip(scan.rows or (None,), scan.names, strict=True):
+        where = f"{source}::{record}"
+        try:
+            if fault := _fault(scan, metadata, where):
+                raise fault
+            yield _table(scan, row, source, record, metadata)
+        except ScanError as error:
+            yield faulty(source, record, error)
+        except BROKEN as error:
+            reason = f"its numbers cannot be read ({str(error)[:200]})"
+            yield faulty(source, record, ScanError(reason, where=where, remedy="Copy the file again"))
+
+
+def _fault(scan: _Scan, metadata: Mapping[str, str], where: str) -> ScanError | None:
+    """Why a scan cannot be used: too large, or ended before its time."""
+    points = scan.axis.shape[-1] if scan.axis is not None else 0
+    if points < 2:
+        return ScanError(f"the scan has {points} points", where=where, remedy="Measure it again")
+    if 8 * points * len(scan.columns) > MAX_BYTES:
+        reason = f"{len(scan.columns)} columns of {points} values are more than {MAX_BYTES // 2**20} MiB"
+        return ScanError(reason, where=where, remedy="Rebin the scan")
+    ended = metadata.get("end_reason", "")
+    if scan.layout == "BLISS" and ended and ended.upper() != "SUCCESS":
+        remedy = "Measure it again; to use its points nevertheless, export them as columns"
+        return ScanError(f"the scan was ended early ({ended[:60]})", where=where, remedy=remedy)
+    return None
+
+
+def _table(scan: _Scan, row: int | None, source: str, record: str, metadata: Mapping[str, str]) -> Table:
+    """Read the numbers of one record."""
+    columns = [_values(item, row) for item in scan.columns.values()]
+    units = tuple(_attribute(item, "units") for item in scan.columns.values())
+    if row is not None:
+        told = {name: f"{item[row]} {_attribute(item, 'units')}".strip() for name, item in scan.series.items()}
+        metadata = {**metadata, **told}
+    names, data = tuple(scan.columns), np.column_stack(columns)
+    return Table(source, scan.layout, names, units, data, (), record, metadata, _findings(scan))
+
+
+def _values(item: h5py.Dataset, row: int | None) -> Array:
+    """Values (n,) of a dataset, or of one row of a stack."""
+    for start in range(0, item.shape[-1], item.chunks[-1]) if item.chunks and GZIP in _filters(item) else ():
+        _refuse_bomb(item, (start,) if item.ndim == 1 else ((row or 0) // item.chunks[0] * item.chunks[0], start))
+    return np.asarray(item[()] if item.ndim == 1 else item[row], dtype=np.float64)
+
+
+def _refuse_bomb(item: h5py.Dataset, offset: tuple[int, ...]) -> None:
+    """Refuse a packed chunk that unpacks to more than it should hold, as HDF5 would let it fill the memory."""
+    if item.id.get_chunk_info_by_coord(offset).byte_offset is None:
+        return
+    skipped, packed = item.id.read_direct_chunk(offset)
+    size = int(np.prod(item.chunks)) * item.dtype.itemsize
+    if not skipped and len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+        raise ValueError(f"{item.name} unpacks to more than it should")
+
+
+def _findings(scan: _Scan) -> tuple[Finding, ...]:
+    """Notes on what was taken and what was not."""
+    notes = [Finding("names", "note", note) for note in scan.notes]
+    if scan.left_out:
+        more = f" and {len(scan.left_out) - 8} more" if len(scan.left_out) > 8 else ""
+        notes.append(Finding("left-out", "note", f"Left out: {', '.join(scan.left_out[:8])}{more}"))
+    return tuple(notes)
+
+
+def _metadata(scan: _Scan) -> dict[str, str]:
+    """Header fields: text and single numbers of the group and of the one around it, and of the usual places."""
+    fields: dict[str, str] = {}
+    for group in (scan.group, scan.group.parent):
+        for key, paths in PLACES.items():
+            if text := next((text for path in paths if (text := _text(_object(group, path)))), ""):
+                fields.setdefault(key, text)
+        if len(group) <= MAX_COLUMNS:
+            texts = {name: _text(_object(group, name)) for name in group}
+            attributes = {name: _attribute(group, name) for name in list(group.attrs)[:MAX_COLUMNS]}
+            told = {name: text for name, text in (attributes | texts).items() if text}
+            fields = told | fields
+    return {name[:MAX_TEXT]: text for name, text in fields.items()}
+
+
+def _text(item: h5py.Group | h5py.Dataset | None) -> str:
+    """Text of a dataset of one value, with its unit; empty where it is no such dataset."""
+    if not isinstance(item, h5py.Dataset) or item.size != 1 or not _is_plain(item.dtype) or _storage_fault(item):
+        return ""
+    try:
+        value = _plain(item[()])
+    except BROKEN:
+        return ""
+    return f"{value} {_attribute(item, 'units')}".strip()[:MAX_TEXT]
+
+
+def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> str:
+    """Attribute of one value as text; empty where there is none."""
+    try:
+        known = item.attrs.get_id(name) if name and name in item.attrs else None
+        if known is None or known.get_storage_size() > 65536 or not _is_plain(known.dtype):
+            return ""
+        return _plain(item.attrs[name])[:MAX_TEXT].strip()
+    except BROKEN:
+        return ""
+
+
+def _is_plain(dtype: np.dtype) -> bool:
+    """Tell whether values are text or numbers of a sensible size, not references or the like."""
+    return (dtype.kind in "iufbS" and dtype.itemsize <= 65536) or _is_text(dtype)
+
+
+def _is_text(dtype: np.dtype) -> bool:
+    return dtype.kind == "O" and h5py.check_string_dtype(dtype) is not None
+
+
+def _plain(value: object) -> str:
+    """One value as text; empty for several, or none."""
+    if isinstance(value, np.ndarray):
+        value = value.flat[0] if value.size == 1 else ""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return "" if isinstance(value, h5py.Empty) else str(value)

@@ -1,0 +1,100 @@
+"""Spectrum → how its points lie: gaps and jumps of the axis; quick scans are rebinned.
+
+``quality.py`` calls it before it looks at μ itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.records import Array, Finding, Spectrum
+
+PRE_EDGE_STEP, EDGE_STEP, K_STEP = 2.0, 0.3, 0.05
+"""Bins of a quick scan: below the edge and at it [eV], above it [Å⁻¹]. Finer than core-hole width and resolution."""
+
+EDGE_RANGE = (-20.0, 30.0)
+"""Where the fine bins of the edge lie [eV]."""
+
+DENSE = 3.0
+"""A scan with more points than so many in the usual bin above its edge is a quick one."""
+
+WIDE_GAP, OPEN_GAP = 0.15, 0.5
+"""A gap [Å⁻¹] that is told, and one that hides more of the oscillations than can be bridged."""
+
+JUMP, LEAST_JUMP = 0.3, 0.5
+"""An interval of the axis that differs by so much, relatively and in eV, from equal ones on either side is a jump."""
+
+JITTER = 0.1
+"""Intervals that differ by less are equal."""
+
+
+def wavenumbers(energy: Array, e0: float) -> Array:
+    """(n,) k [Å⁻¹] of photon energies [eV]; 0 below ``e0``."""
+    k: Array = np.sqrt(K2_PER_EV * np.maximum(energy - e0, 0.0))
+    return k
+
+
+def rebinned(spectrum: Spectrum, e0: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Average the points of a quick scan in bins, each at its points' mean energy; other scans stay as they are."""
+    energy = spectrum.energy
+    edges = _bins(energy, e0)
+    bins = np.digitize(energy, edges)
+    _, first, counts = np.unique(bins, return_index=True, return_counts=True)
+    above = energy[first] > e0 + EDGE_RANGE[1]
+    if not above.any() or np.median(counts[above]) <= DENSE:
+        return spectrum, ()
+    means = [np.add.reduceat(values, first) / counts for values in (energy, spectrum.mu)]
+    message = f"a quick scan: its {len(energy)} points were averaged in {len(first)} bins"
+    return replace(spectrum, energy=means[0], mu=means[1]), (Finding("rebinned", "note", message),)
+
+
+def _bins(energy: Array, e0: float) -> Array:
+    """Edges of the bins [eV]."""
+    low, high = e0 + EDGE_RANGE[0], e0 + EDGE_RANGE[1]
+    last = float(wavenumbers(energy[-1:], e0)[0])
+    k = np.arange(float(wavenumbers(np.array([high]), e0)[0]), last + K_STEP, K_STEP)
+    below = np.arange(low, float(energy[0]), -PRE_EDGE_STEP)[:0:-1]
+    return np.concatenate([below, np.arange(low, high, EDGE_STEP), e0 + k**2 / K2_PER_EV])
+
+
+def axis_findings(spectrum: Spectrum, e0: float) -> tuple[Finding, ...]:
+    """Gaps and jumps of the energy axis above the edge."""
+    above = spectrum.energy > e0 + EDGE_RANGE[1]
+    energy = spectrum.energy[above]
+    if len(energy) < 10:
+        return ()
+    gap, jump = _gap(energy, e0), _jump(energy)
+    return tuple(finding for finding in (gap, jump if gap is None else None) if finding)
+
+
+def _gap(energy: Array, e0: float) -> Finding | None:
+    """Tell the widest gap, if it is wide for this scan and for EXAFS."""
+    steps = np.diff(wavenumbers(energy, e0))
+    worst = int(np.argmax(steps))
+    if steps[worst] < max(WIDE_GAP, 3 * float(np.median(steps))):
+        return None
+    place = float(energy[worst])
+    message = f"no points from {place:.1f} to {energy[worst + 1]:.1f} eV: {steps[worst]:.2f} Å⁻¹ are missing"
+    severity = "fatal" if steps[worst] > OPEN_GAP else "warning"
+    return Finding("gap", severity, message, place, "Measure the missing points, or end the scan before them")
+
+
+def _jump(energy: Array) -> Finding | None:
+    """Tell an interval that differs from equal ones on both sides."""
+    steps = np.diff(energy)
+    around = np.stack([steps[:-4], steps[1:-3], steps[3:-1], steps[4:]])
+    usual = np.median(around, axis=0)
+    even = np.ptp(around, axis=0) < JITTER * usual
+    extra = np.abs(steps[2:-2] - usual)
+    odd = np.where(even & (extra > LEAST_JUMP), extra / usual, 0.0)
+    if not len(odd) or odd.max() < JUMP:
+        return None
+    worst = int(np.argmax(odd)) + 2
+    place = float(energy[worst])
+    message = (
+        f"the energy jumps by {steps[worst]:.2f} eV at {place:.1f} eV, its neighbours by {usual[worst - 2]:.2f} eV"
+    )
+    return Finding("axis-jump", "warning", message, place, "Look for lost steps of the monochromator or missing points")
