@@ -2,20 +2,21 @@
 
 ``Outcome``s come in one by one, so that a long series needs no more memory than a short one. Everything is written
 into a hidden folder beside its destination, and renamed into place when the last scan is done: an interrupted run
-leaves the earlier results as they were. The formats are those of the README; scripts rely on them.
+leaves the earlier results as they were. ``settings.json`` comes last, with the checksums of the files published with
+it: ``faults_of`` tells results that were cut off between two files, and the next run completes them before its own.
+The formats are those of the README; scripts rely on them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -28,6 +29,7 @@ import h5py
 import numpy as np
 
 from exafsnn import __version__
+from exafsnn.atomic import explained, only_writer, sync, sync_folder, write_whole
 from exafsnn.pipeline import Outcome
 from exafsnn.records import ChiK, PartialRDF, Prediction
 from exafsnn.tables import TABLES, Row, Table, chi_rows, plain, printable, rdf_rows, summary_rows
@@ -39,6 +41,9 @@ FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
 SIGNATURE = "exafsnn figure"
 """Written into every figure, so that only our own are ever removed."""
+_STAGE = ".unfinished-"
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a ``settings.json`` that is none may raise."""
 PACKAGES = ("numpy", "scipy", "torch", "xraylarch", "xraydb", "h5py", "matplotlib")
 
 
@@ -78,38 +83,62 @@ class ResultsFolder:
         self._count = 0
 
     def __enter__(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._stage = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=self.folder))
         with ExitStack() as stack:
+            stack.callback(self._remove_if_empty)
+            with explained(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(only_writer(self.folder / "settings.json"))
+            stack.enter_context(explained(self.folder))
+            _settle(self.folder)
+            self._stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
+            stack.callback(shutil.rmtree, self._stage, ignore_errors=True)
+            self._open = stack.enter_context(ExitStack())
             self._tables = {
-                name: Table(stack.enter_context(_open(self._stage / name)), columns)
+                name: Table(self._open.enter_context(_open(self._stage / name)), columns)
                 for name, columns in TABLES[self.command].items()
             }
             if self.command == "predict":
-                self._archive = stack.enter_context(h5py.File(self._stage / "results.h5", "w"))
+                self._archive = self._open.enter_context(h5py.File(self._stage / "results.h5", "w"))
                 self._archive.attrs["exafsnn"] = __version__
-            self._open = stack.pop_all()
+            self._held = stack.pop_all()
         return self
 
     def add(self, outcome: Outcome) -> None:
-        """Write one scan into the tables, the archive and the figures."""
-        self._tables["summary.csv"].write(summary_rows(outcome))
-        self._inputs[outcome.file] = None
-        if outcome.chi is not None and outcome.status != "rejected":
-            self._add_details(outcome, outcome.chi)
+        """Write one scan into the tables, the archive and the figures.
+
+        Raises
+        ------
+        ExafsnnError
+            If the disk refuses.
+        """
+        with explained(self.folder):
+            self._tables["summary.csv"].write(summary_rows(outcome))
+            self._inputs[outcome.file] = None
+            if outcome.chi is not None and outcome.status != "rejected":
+                self._add_details(outcome, outcome.chi)
         self._count += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with self._held:
+            if kind is None:
+                self._close()
+                self._finish()
+            else:
+                with suppress(OSError, RuntimeError, ValueError):  # the first error is the one to tell
+                    self._close()
+
+    def _close(self) -> None:
+        """Close tables and archive; HDF5 tells of a full disk here, and in its own way."""
         try:
             self._open.close()
-            if kind is None:
-                self._finish()
-        finally:
-            shutil.rmtree(self._stage, ignore_errors=True)
-            if not any(self.folder.iterdir()):
-                self.folder.rmdir()
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+
+    def _remove_if_empty(self) -> None:
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _add_details(self, outcome: Outcome, chi: ChiK) -> None:
         """Write what only a usable scan has."""
@@ -143,9 +172,13 @@ class ResultsFolder:
         if self._count > TABLE_LIMIT and not self.full:
             for name in LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
-        text = json.dumps(plain(self._facts()), indent=2, allow_nan=False)
-        (self._stage / "settings.json").write_text(text + "\n", encoding="utf-8")
-        _publish(self._stage, self.folder)
+        staged = sorted(self._stage.iterdir())
+        for path in staged:
+            sync(path)
+        listed = {path.name: _sha256(path) for path in staged}
+        text = json.dumps(plain(self._facts() | {"files": listed}), indent=2, allow_nan=False) + "\n"
+        write_whole(self._stage / "settings.json", text.encode())
+        _publish(self._stage, self.folder, listed)
 
     def _facts(self) -> Row:
         """Everything that made the result."""
@@ -247,14 +280,59 @@ def _fingerprint(source: str) -> Row:
     return {"file": source, "bytes": None, "sha256": None}
 
 
-def _publish(stage: Path, folder: Path) -> None:
-    """Move every staged file to its place, ``settings.json`` last, and remove what an earlier run left."""
-    fresh = sorted(stage.iterdir(), key=lambda path: (path.name == "settings.json", path.name))
-    _remove_stale(folder, {path.name for path in fresh})
-    for path in fresh:
-        with path.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        path.replace(folder / path.name)
+def faults_of(folder: str | Path) -> list[str]:
+    """What is wrong with a results folder: one sentence each, none if it is whole.
+
+    Results are whole when ``settings.json`` is there and every file that it lists has the checksum that it gives.
+    """
+    folder = Path(folder)
+    try:
+        listed = _listed(folder)
+    except _UNREADABLE as error:
+        return [f"settings.json cannot be read, or lists no files: {type(error).__name__} {error}"]
+    faults = []
+    for name, checksum in listed.items():
+        path = folder / Path(name).name
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+        elif _sha256(path) != checksum:
+            faults.append(f"{name} is not the one that settings.json lists")
+    return faults
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    """Checksums by name of the files that were published with the folder's ``settings.json``."""
+    facts = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+    return {str(name): str(checksum) for name, checksum in facts["files"].items()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _settle(folder: Path) -> None:
+    """Complete what a killed run was publishing, and remove what others left unfinished."""
+    for stage in sorted(folder.glob(f"{_STAGE}*")):
+        try:
+            listed = _listed(stage)
+        except _UNREADABLE:
+            listed = {}  # it had not come to publishing
+        if listed:
+            _publish(stage, folder, listed)
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
+    """Move every staged file to its place, ``settings.json`` last, and remove what an earlier run left.
+
+    All of it is on the disk before. Killed half way, it is done by the next run: what ``settings.json`` lists is either
+    still staged or in its place.
+    """
+    _remove_stale(folder, set(listed))
+    for name in [*sorted(path.name for path in stage.iterdir() if path.name in listed), "settings.json"]:
+        (stage / name).replace(folder / name)
+    sync_folder(folder)
 
 
 def _remove_stale(folder: Path, fresh: set[str]) -> None:

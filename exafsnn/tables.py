@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, TextIO
@@ -16,6 +17,9 @@ from exafsnn.pipeline import Outcome, is_finite
 from exafsnn.records import ChiK, PartialRDF
 
 Row = dict[str, Any]
+
+_FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠]")
+"""Text that a spreadsheet might run, and text that already looks guarded; see ``Table``."""
 
 SCAN_COLUMNS = ("file", "record", "status", "edge", "warnings")
 SUMMARY_COLUMNS = (
@@ -90,7 +94,13 @@ def printable(text: str) -> str:
 
 
 class Table:
-    """A CSV file being written."""
+    r"""A CSV file being written.
+
+    Numbers are written as they are, signs included. A text that a spreadsheet might take for a formula, because its
+    first character but for spaces and apostrophes is one of ``= + - @``, gets an apostrophe in front, and no other
+    does. Who wants the text back removes one apostrophe from cells of text columns that match ``^'['\s]*[=+\-@]``
+    (or the full-width forms of these). Control characters, tabs and line ends are spaces.
+    """
 
     def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:
         self._columns = columns
@@ -110,9 +120,8 @@ def _cell(value: Any) -> str:
         return str(bool(value)).lower()
     if isinstance(value, int | float | np.number):
         return f"{value:.7g}" if np.isfinite(value) else ""
-    text = str(value)
-    guard = "'" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else ""
-    return guard + printable(text)
+    text = printable(str(value))
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _edge(chi: ChiK) -> str:

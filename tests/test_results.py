@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
+from itertools import count
 from pathlib import Path
 
 import h5py
@@ -19,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exafsnn import results, tables
+from exafsnn.atomic import only_writer
+from exafsnn.errors import ExafsnnError
 from exafsnn.pipeline import Outcome
 from exafsnn.records import ChiK, Finding, Prediction
-from exafsnn.results import ResultsFolder
+from exafsnn.results import ResultsFolder, faults_of
 
 MakePrediction = Callable[..., Prediction]
 CONTRACT = Path(__file__).parents[2] / "shared" / "tools" / "check_contract.py"
@@ -140,6 +145,105 @@ def test_leftovers_of_ours_go_and_others_stay(tmp_path: Path, make_prediction: M
     assert not (tmp_path / "results.h5").exists()
 
 
+class Killed(BaseException):
+    """As if by SIGKILL: nothing is tidied up."""
+
+
+def killed_at(rename: int, folder: Path, *outcomes: Outcome) -> bool:
+    """Write results, killed at one of the renames; False if there are fewer."""
+    renames, real = count(), Path.replace
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        if next(renames) == rename:
+            raise Killed
+        return real(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", replace_or_die)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        try:
+            write(folder, *outcomes)
+        except Killed:
+            return True
+    return False
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Everything in a folder, but for the time."""
+    found: dict[str, object] = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".h5"}
+    facts = json.loads((folder / "settings.json").read_text())
+    del facts["created"]
+    return found | {"settings.json": facts, "h5": sorted(path.name for path in folder.glob("*.h5"))}
+
+
+@pytest.mark.parametrize(
+    ("rename", "earlier"), [(0, True), (1, True), (4, True), (6, True), (7, True), (1, False), (6, False)]
+)
+def test_a_run_killed_at_any_rename_is_told_and_made_good(
+    tmp_path: Path, make_prediction: MakePrediction, rename: int, earlier: bool
+) -> None:
+    again = replace(predicted(make_prediction("new.dat")), prediction=None)
+    if earlier:
+        write(tmp_path / "cut", predicted(make_prediction("old.dat")))
+    killed = killed_at(rename, tmp_path / "cut", predicted(make_prediction("new.dat")))
+    assert killed == (rename < 7)  # settings.json into the stage, then five files and settings.json
+    shown = [path.name for path in (tmp_path / "cut").glob("[!.]*")]
+    whole = not killed or (earlier and rename == 0)
+    assert bool(faults_of(tmp_path / "cut")) != whole
+    assert "settings.json" not in shown or earlier or not killed
+    write(tmp_path / "cut", again, command="preprocess")
+    write(tmp_path / "fresh", again, command="preprocess")
+    assert contents(tmp_path / "cut") == contents(tmp_path / "fresh")
+    assert not faults_of(tmp_path / "cut")
+
+
+def test_the_next_run_completes_a_cut_publication(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    assert killed_at(3, tmp_path / "cut", predicted(make_prediction("new.dat")))
+    assert "settings.json cannot be read" in faults_of(tmp_path / "cut")[0]
+    with pytest.raises(KeyboardInterrupt), ResultsFolder(tmp_path / "cut", "predict", {}):
+        raise KeyboardInterrupt
+    assert not faults_of(tmp_path / "cut")
+    assert len(list((tmp_path / "cut").iterdir())) == 6
+
+
+def test_settings_know_what_was_published_with_them(folder: Path) -> None:
+    files = json.loads((folder / "settings.json").read_text())["files"]
+    assert set(files) == {path.name for path in folder.iterdir()} - {"settings.json"}
+    assert not faults_of(folder)
+    (folder / "chi.csv").write_text("other")
+    (folder / "rdf.csv").unlink()
+    assert faults_of(folder) == ["chi.csv is not the one that settings.json lists", "rdf.csv is missing"]
+    (folder / "settings.json").write_text("{")
+    assert "cannot be read" in faults_of(folder)[0]
+
+
+def test_two_runs_do_not_mix(tmp_path: Path) -> None:
+    with only_writer(tmp_path / "settings.json"):
+        with pytest.raises(ExafsnnError, match=r"settings.json: another run is writing it: process \d+ .* elsewhere"):
+            write(tmp_path, REJECTED)
+        assert [path.name for path in tmp_path.iterdir()] == [".settings.json.lock"]
+    assert not faults_of(write(tmp_path, REJECTED))
+
+
+@pytest.mark.parametrize("where", ["write", "savefig", "close"])
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, make_prediction: MakePrediction, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        if where == "close":
+            raise RuntimeError("file write failed: errno = 28, error message = 'No space left on device'")
+        raise OSError(28, "No space left on device")
+
+    owner = {"write": tables.Table, "savefig": type("x", (), {}), "close": h5py.File}[where]
+    if where == "savefig":
+        monkeypatch.setattr("exafsnn.plotting.scan_figure", lambda *_: owner)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where if where != "close" else "__exit__", full, raising=False)
+        with pytest.raises(ExafsnnError, match=r"cannot be written: No space left on device\. Make room"):
+            write(tmp_path / "out", predicted(make_prediction()))
+    assert not (tmp_path / "out").exists()
+
+
 def test_preprocessing_has_only_scan_columns(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
     chi = make_chi("fe.060", findings=(Finding("glitch", "warning", "A spike"), Finding("x", "note", "Fine")))
     write(tmp_path, Outcome("fe.060", chi=chi), command="preprocess")
@@ -189,13 +293,33 @@ def test_figure_names_are_plain(file: str, record: str) -> None:
     assert len(first) < 80
 
 
-@given(st.text())
-def test_cells_are_no_formulas(text: str) -> None:
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "'=1", "''+1", "＝1+1", "\x00-1", "\u202e=1")
+
+
+def cell_of(text: str) -> str:
+    """What a reader finds in the cell of a text."""
     stream = StringIO()
     tables.Table(stream, ("file",)).write([{"file": text}])
-    cell = next(csv.reader(StringIO(stream.getvalue().partition("\n")[2])), [""])
-    assert not "".join(cell).startswith(("=", "+", "-", "@", "\t"))
     stream.getvalue().encode("utf-8")
+    return "".join(next(csv.reader(StringIO(stream.getvalue().partition("\n")[2])), [""]))
+
+
+@given(st.text() | st.sampled_from(FORMULAS) | st.text("'=+-@ \t\r\n1;,\""))
+def test_cells_are_no_formulas_and_texts_come_back(text: str) -> None:
+    cell = cell_of(text)
+    assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+    back = cell[1:] if re.match(r"'['\s]*[=+\-@＝＋－＠]", cell) else cell
+    assert back == tables.printable(text)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_are_guarded(text: str) -> None:
+    assert cell_of(text).startswith("'")
+
+
+@pytest.mark.parametrize("text", ["fe.060", "a-b", "it's", "'quoted'", "1e-5", "", "°C", "Fe-Fe"])
+def test_other_texts_are_as_they_were(text: str) -> None:
+    assert cell_of(text) == text
 
 
 @pytest.mark.parametrize(

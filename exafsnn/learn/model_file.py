@@ -1,33 +1,55 @@
 """Models on disk: tensors in safetensors, everything else in JSON beside it. Loading runs no code.
 
-``learn.training`` writes, ``infer.predict`` reads.
+``learn.training`` writes, ``infer.predict`` reads. Each file names the checksum of the other. What is read was written
+by others: sizes, types and limits are checked before anything is made of them.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
-from exafsnn.errors import ModelError
-from exafsnn.learn.features import FeatureSettings
+from exafsnn.atomic import replacing, sync
+from exafsnn.errors import ModelError, SettingsError
+from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
 from exafsnn.learn.network import Member, NetworkSettings
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.forward import ForwardModel
+from exafsnn.settings import Settings
 
-FORMAT = "exafsnn-model-1"
+FORMAT = "exafsnn-model-2"
+OLD_FORMAT = "exafsnn-model-1"
+"""The same, but the tensors do not name the checksum of the JSON; still read."""
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
+
+_TENSOR_BYTES, _HEADER_BYTES, _JSON_BYTES = 1 << 28, 1 << 20, 1 << 24
+"""No model is larger."""
+_MOST = 1000
+"""No model has more networks, or layers."""
+_FINEST, _LARGEST = 1e-3, 100.0
+"""No grid of R [Å] or k [Å⁻¹] is finer, or goes further."""
+_KEYS = frozenset(
+    (
+        *("format", "sha256", "absorber", "edge", "neighbour", "ranges", "members", "pairs", "features", "network"),
+        *("optimiser", "held_out_states", "library", "versions", "background", "misfit_limit"),
+    )
+)
+_AGAIN = "Copy or fetch both files again, or run exafsnn train again"
+_Known = TypeVar("_Known", bound=Settings)
+_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -61,33 +83,48 @@ def find_model(name: str) -> Path:
         If there is none.
     """
     own = Path(name)
-    for path in (SHIPPED / f"{name}.safetensors", own, own.with_suffix(".safetensors")):
-        if path.is_file() and path.suffix == ".safetensors":
-            return path
+    try:
+        for path in (SHIPPED / f"{name}.safetensors", own, own.with_suffix(".safetensors")):
+            if path.is_file() and path.suffix == ".safetensors":
+                return path
+    except (OSError, ValueError):  # a name that no file can have
+        pass
     raise ModelError(
         "no such model", where=name, remedy=f"Shipped models: {', '.join(shipped_models()) or 'none'}; or give a path"
     )
 
 
 def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-    """Write ``path`` (.safetensors) in half precision, and its JSON beside it; each appears whole or not at all."""
+    """Write ``path`` (.safetensors) in half precision, and its JSON beside it; each appears whole or not at all.
+
+    Raises
+    ------
+    ModelError
+        If a tensor is not finite.
+    ExafsnnError
+        If the files cannot be written.
+    """
     half = {name: value.half().contiguous() for name, value in tensors.items()}
-    content = save_tensors(half)
-    info = {"format": FORMAT, **info, "sha256": hashlib.sha256(content).hexdigest()}
-    _write(path, content)
-    _write(path.with_suffix(".json"), (json.dumps(info, indent=1, sort_keys=True) + "\n").encode())
+    for name, value in half.items():
+        if not value.isfinite().all():
+            raise ModelError(f"training ended in {name} that is not finite", where=str(path), remedy="Train it longer")
+    info = {"format": FORMAT, **info}
+    content = save_tensors(half, {"info": _info_checksum(info)})
+    text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    with replacing(path.with_suffix(".json")) as beside, replacing(path) as temporary:
+        beside.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
+        sync(beside)  # so that nothing slow lies between the two renames
 
 
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _info_checksum(info: Mapping[str, Any]) -> str:
+    """SHA-256 of all that the JSON says, but for the checksum of the tensors."""
+    own = {key: value for key, value in info.items() if key != "sha256"}
+    return _sha256(json.dumps(own, sort_keys=True).encode())
 
 
 def read_model(name: str) -> ModelParts:
@@ -100,37 +137,169 @@ def read_model(name: str) -> ModelParts:
     """
     path = find_model(name)
     try:
-        info = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        content = path.read_bytes()
-        if info.get("format") != FORMAT:
-            raise ModelError(f"model format {info.get('format')!r} is not {FORMAT}", where=str(path))
-        checksum = hashlib.sha256(content).hexdigest()
-        if checksum != info["sha256"]:
-            raise ModelError("the tensors are not those that the JSON beside them describes", where=str(path))
+        info = _read_info(path.with_suffix(".json"))
+        content = _read_limited(path, _TENSOR_BYTES)
+        _check_header(content)
+        if _sha256(content) != info["sha256"]:
+            raise ModelError(
+                "the tensors are not those that the JSON beside them describes", where=str(path), remedy=_AGAIN
+            )
         tensors = {key: value.float() for key, value in load_tensors(content).items()}
-        return _assemble(path.stem, info, tensors, checksum)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as error:
-        reason = f"the model cannot be read: {error}"
-        raise ModelError(reason, where=str(path), remedy="Make or fetch it again") from error
+        if info["format"] == FORMAT and _named_info(content) != _info_checksum(info):
+            raise ModelError("the JSON is not the one that the tensors name", where=str(path), remedy=_AGAIN)
+        return _assemble(path.stem, info, tensors, info["sha256"])
+    except ModelError as error:
+        raise ModelError(error.reason, where=str(path), remedy=error.remedy or _AGAIN) from error
+    except (
+        *(OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError),
+        *(SafetensorError, SettingsError),
+    ) as error:
+        said = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ModelError(f"the model cannot be read: {said}", where=str(path), remedy=_AGAIN) from error
+
+
+def _read_limited(path: Path, limit: int) -> bytes:
+    """The bytes of a file, unless there are too many."""
+    size = path.stat().st_size
+    if size > limit:
+        raise ModelError(f"{path.name} has {size} bytes, and a model at most {limit}")
+    return path.read_bytes()
+
+
+def _read_info(path: Path) -> dict[str, Any]:
+    """The JSON beside the tensors, with the keys of its format and no others."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ModelError(f"{path.name} holds {constant}, which is no number")
+
+    info = json.loads(_read_limited(path, _JSON_BYTES).decode("utf-8"), parse_constant=refuse)
+    if not isinstance(info, dict):
+        raise ModelError(f"{path.name} holds no JSON object")
+    if info.get("format") not in (FORMAT, OLD_FORMAT):
+        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {FORMAT}")
+    if set(info) != _KEYS:
+        unknown, missing = sorted(set(info) - _KEYS), sorted(_KEYS - set(info))
+        fault = f"has the unknown key {unknown[0][:40]!r}" if unknown else f"lacks the key {missing[0]!r}"
+        raise ModelError(f"{path.name} {fault}")
+    return info
+
+
+def _check_header(content: bytes) -> None:
+    """Refuse a header that is longer than any model's, or than its file."""
+    length = int.from_bytes(content[:8], "little")
+    if length > min(_HEADER_BYTES, len(content) - 8):
+        raise ModelError(f"the model cannot be read: its header would have {length} bytes")
+
+
+def _named_info(content: bytes) -> str:
+    """The checksum of the JSON that tensors name; their header has been read before, and is sound."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return str(header.get("__metadata__", {}).get("info"))
 
 
 def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], checksum: str) -> ModelParts:
-    features = FeatureSettings.from_mapping(info["features"])
-    pairs = PairSettings.from_mapping(info["pairs"])
-    network = NetworkSettings.from_mapping(info["network"])
-    members = []
-    for number in range(int(info["members"])):
-        own = _with_prefix(tensors, f"member{number}.")
-        member = Member(own["mean"].shape[0] + 1, len(pairs.bins()), network)
-        member.load_state_dict(own)
-        members.append(member.eval())
+    features = _settings(FeatureSettings, info["features"])
+    pairs = _settings(PairSettings, info["pairs"])
+    network = _settings(NetworkSettings, info["network"])
+    _check_info(info)
+    _check_tensors(tensors, info["members"])
+    _check_grids(features, pairs, tensors)
+    if not 1 <= network.layers <= _MOST:
+        raise ModelError(f"no network has {network.layers} layers")
+    width, bins = FeatureMap(features).width, len(pairs.bins())
+    members = [
+        _filled(lambda: Member(width, bins, network), _with_prefix(tensors, f"member{number}."))
+        for number in range(info["members"])
+    ]
     own = _with_prefix(tensors, "forward.")
-    forward = ForwardModel(own["k"], own["kernel"], own["rest_basis"].shape[0], own["layers.0.weight"].shape[0])
-    forward.load_state_dict(own)
+    k, kernel, components, hidden = own["k"], own["kernel"], len(own["rest_basis"]), len(own["layers.0.weight"])
+    forward = _filled(lambda: ForwardModel(k, kernel, components, hidden), own)
     forward.k = torch.from_numpy(features.k_grid()).float()
     errors = _with_prefix(tensors, "errors.")
-    return ModelParts(name, info, tuple(members), forward.eval(), errors, pairs, features, checksum)
+    return ModelParts(name, info, tuple(members), forward, errors, pairs, features, checksum)
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _settings(kind: type[_Known], mapping: Any) -> _Known:
+    """Settings from JSON, each value of the type that its default has, every number finite."""
+    if not isinstance(mapping, dict):
+        raise ModelError(f"{kind.__name__} is no JSON object")
+    made = kind.from_mapping(mapping)
+    for item in fields(kind):
+        value = getattr(made, item.name)
+        if item.default is not None and not _is_like(value, item.default):
+            raise ModelError(f"{kind.__name__}: {item.name} = {str(value)[:40]} is not like {item.default}")
+    return made
+
+
+def _is_like(value: Any, default: Any) -> bool:
+    """Whether a value from JSON is of the type of a default, and finite."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and len(value) == len(default) and all(map(_is_like, value, default))
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is type(default)
+
+
+def _check_info(info: Mapping[str, Any]) -> None:
+    """Check what the JSON says of atoms, ranges and numbers: their names reach tables, and places in ``results.h5``."""
+    for key, pattern in (("absorber", "[A-Z][a-z]?"), ("neighbour", "[A-Z][a-z]?"), ("edge", "[KLM][1-5]?")):
+        if not re.fullmatch(pattern, str(info[key])):
+            raise ModelError(f"{key} = {str(info[key])[:40]!r} is none")
+    if not isinstance(info["members"], int) or not 1 <= info["members"] <= _MOST:
+        raise ModelError(f"members = {str(info['members'])[:40]} is no number of networks")
+    if not _is_like(info["misfit_limit"], 1.0) or info["misfit_limit"] <= 0:
+        raise ModelError(f"misfit_limit = {str(info['misfit_limit'])[:40]} is no limit")
+    if "first" not in info["ranges"]:
+        raise ModelError("the range 'first' is missing")
+    for name, limits in info["ranges"].items():
+        if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not _is_like(tuple(limits), (0.0, 0.0)):
+            raise ModelError(f"range {name[:40]!r} is none")
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], members: int) -> None:
+    """Check that all tensors are known, and finite."""
+    known = re.compile(r"(member(0|[1-9]\d{0,2})|forward)\..+|errors\.(blind|reference)")
+    for name, value in tensors.items():
+        match = known.fullmatch(name)
+        if match is None or int(match[2] or 0) >= members:
+            raise ModelError(f"unknown tensor {name[:40]!r}")
+        if not value.isfinite().all():
+            raise ModelError(f"tensor {name[:40]} is not finite")
+
+
+def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mapping[str, Tensor]) -> None:
+    """Check that grids are of sensible size, and that the tensors are of that size."""
+    grids = (
+        (features.kmin - features.dk, features.kmax + features.dk / 2, features.kstep),
+        (features.rmin, features.rmax, features.rstep),
+        (pairs.r_min, pairs.r_max, pairs.r_step),
+    )
+    for low, high, step in grids:
+        if not (0 <= low < high <= _LARGEST and _FINEST <= step <= high - low):
+            raise ModelError(f"no grid goes from {low:g} to {high:g} in steps of {step:g}")
+    if features.kind not in KINDS:
+        raise ModelError(f"no features are of kind {features.kind[:40]!r}")
+    bins, points = len(pairs.bins()), len(features.k_grid())
+    for name, shape in {"forward.kernel": (points, bins), "forward.k": (points,)}.items():
+        if tuple(tensors[name].shape) != shape:
+            raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, not {shape}")
+    for name in ("errors.blind", "errors.reference"):
+        if tensors[name].ndim != 2 or tensors[name].shape[1] != bins or not 2 <= tensors[name].shape[0] <= bins:
+            raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, which does not fit {bins} bins")
+
+
+def _filled(make: Callable[[], _Network], own: dict[str, Tensor]) -> _Network:
+    """A network with its tensors; one without memory says first whether they fit."""
+    with torch.device("meta"):
+        wanted = {name: tuple(value.shape) for name, value in make().state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in own.items()}
+    if found != wanted:
+        wrong = min(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+        raise ModelError(f"tensor {wrong[:40]} has shape {found.get(wrong)}, not {wanted.get(wrong)}")
+    network = make()
+    network.load_state_dict(own)
+    return network.eval()

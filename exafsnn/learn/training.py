@@ -1,6 +1,7 @@
 """Dataset + network → an ensemble of trained members.
 
-``train`` is the whole command ``exafsnn train``; ``train_member`` is one network.
+``train`` is the whole command ``exafsnn train``; ``train_member`` is one network. Members that are done are kept
+beside the model (``learn.member_file``) until it is, so that a killed training goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exafsnn.atomic import explained, only_writer, remove_folder, remove_leftovers
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
     PairMaker,
@@ -25,6 +27,7 @@ from exafsnn.learn.dataset import (
     split_by_trajectory,
 )
 from exafsnn.learn.features import FeatureMap, FeatureSettings
+from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings
@@ -212,6 +215,8 @@ def train(
 ) -> Path:
     """Train a model on site libraries and write it, with its errors on held-out states.
 
+    Members that an earlier call with the same libraries and settings left in ``OUTPUT.parts`` are not trained again.
+
     Parameters
     ----------
     libraries
@@ -223,12 +228,37 @@ def train(
     ------
     LibraryError
         If a library cannot be read.
+    ExafsnnError
+        If another run writes ``output``, or the disk refuses.
     """
-    settings = settings or TrainingSettings()
+    path = Path(output).with_suffix(".safetensors")
+    parts = path.with_name(path.name + ".parts")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(path):
+        with explained(parts):
+            parts.mkdir(exist_ok=True)
+            remove_leftovers(parts)
+            remove_leftovers(path.parent, path.with_suffix(".json").name)
+        info, tensors = _train_all(libraries, parts, settings or TrainingSettings(), workers, progress)
+        save_model(path, info, tensors)
+        remove_folder(parts)
+    return path
+
+
+def _train_all(
+    libraries: Sequence[str | Path],
+    parts: Path,
+    settings: TrainingSettings,
+    workers: int | None,
+    progress: Progress | None,
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The JSON and the tensors of a model."""
     library = join(libraries)
     bank = make_bank(library, settings.pairs)
     learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
-    members = _train_members(learn, settings, workers or os.cpu_count() or 1, progress)
+    key = training_key(library.checksum, asdict(settings))
+    members = _train_members(learn, settings, workers or os.cpu_count() or 1, progress, parts, key)
     kernel = forward_kernel(library, settings.pairs, settings.features)
     seed = settings.optimiser.seed
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
@@ -242,29 +272,37 @@ def train(
         tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
     tensors |= {f"forward.{key}": value for key, value in forward.state_dict().items()}
     info = _info(library, settings, held_out) | {"misfit_limit": misfit_limit(members, forward, quiet, feature_map)}
-    path = Path(output).with_suffix(".safetensors")
-    save_model(path, info, tensors)
-    return path
+    return info, tensors
 
 
 def _train_members(
-    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress | None
+    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress | None, parts: Path, key: str
 ) -> list[Member]:
-    """All members, each in a process of its own while there are cores."""
-    tasks = [(bank, settings, number) for number in range(settings.optimiser.members)]
-    found: dict[int, Member] = {}
-    for (_, _, number), member in run_all(_train_task, tasks, min(workers, len(tasks))):
-        found[number] = member
+    """All members that are not yet in ``parts``, each in a process of its own while there are cores; then all there."""
+    count = settings.optimiser.members
+    todo = [number for number in range(count) if read_member(parts, key, number) is None]
+    tasks = [(bank, settings, str(parts), key, number) for number in todo]
+    threads = torch.get_num_threads()
+    for done, _ in enumerate(run_all(_train_task, tasks, min(workers, len(tasks))), start=count - len(todo) + 1):
         if progress:
-            progress(len(found), len(tasks), "networks trained")
-    return [found[number] for number in sorted(found)]
+            progress(done, count, "networks trained")
+    torch.set_num_threads(1 if min(workers, count) <= 1 else threads)  # resumed or not, the rest is computed alike
+    return [_member_of(settings, read_member(parts, key, number) or {}) for number in range(count)]
 
 
-def _train_task(task: tuple[StateBank, TrainingSettings, int]) -> Member:
-    """Worker: train one member on one core."""
-    bank, settings, number = task
+def _member_of(settings: TrainingSettings, tensors: dict[str, Tensor]) -> Member:
+    """A trained member from its tensors."""
+    member = Member(FeatureMap(settings.features).width, len(settings.pairs.bins()), settings.network)
+    member.load_state_dict(tensors)
+    return member.eval()
+
+
+def _train_task(task: tuple[StateBank, TrainingSettings, str, str, int]) -> None:
+    """Worker: train one member on one core, and write it down."""
+    bank, settings, parts, key, number = task
     torch.set_num_threads(1)
-    return train_member(bank, settings.pairs, settings.features, settings.network, settings.optimiser, number)
+    member = train_member(bank, settings.pairs, settings.features, settings.network, settings.optimiser, number)
+    write_member(Path(parts), key, number, member.state_dict())
 
 
 def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank) -> dict[str, Any]:

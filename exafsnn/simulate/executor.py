@@ -1,17 +1,26 @@
 """The same work on all cores of this machine.
 
-``library.py`` hands over a function and its tasks; results come back in the order in which they are done.
+``library.py`` and ``learn.training`` hand over a function and its tasks; results come back in the order in which they
+are done. No worker outlives its run: not when that is interrupted, and not when it is killed.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+_PATIENCE = 5.0
+"""Seconds in which a worker ends by itself once it is told to, with FEFF and the scratch folders that it runs in."""
 
 
 def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Result]]:
@@ -29,11 +38,52 @@ def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: 
             yield task, function(task)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(function, task): task for task in tasks}
+    others = set(multiprocessing.active_children())
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare) as pool:
         try:
+            futures = {pool.submit(_obey, function, task): task for task in tasks}
             for future in as_completed(futures):
                 yield futures[future], future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            _end(set(multiprocessing.active_children()) - others)
             raise
+
+
+def _end(processes: set[BaseProcess]) -> None:
+    """Tell processes to end, and make them."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_PATIENCE)
+        if process.is_alive():
+            process.kill()
+
+
+def _prepare() -> None:
+    """Make this process a worker: the run alone hears the keyboard, tells its workers, and takes them with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit
+
+
+def _follow_parent() -> None:
+    """End this process once its parent is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(_PATIENCE)
+        os._exit(1)
+
+
+def _obey(function: Callable[[Task], Result], task: Task) -> Result:
+    """Run a task; when told to end, leave at once: the pool would take the exception for a result."""
+    try:
+        return function(task)
+    except SystemExit:
+        os._exit(1)

@@ -1,7 +1,8 @@
 """The site library on disk: one HDF5 file of states, their sites' χ(k) and true RDFs, with provenance.
 
 ``build`` simulates a plan. Each state is written to a part file of its own by an atomic rename, so an interruption
-costs only the states under way; the parts are merged in the end. ``learn.dataset`` reads the result with ``load``.
+costs only the states under way; the parts are merged in the end. Every part and the library carry checksums of their
+content. ``learn.dataset`` reads the result with ``load``.
 """
 
 from __future__ import annotations
@@ -9,19 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+import struct
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import h5py
 import numpy as np
 import torch
 
-from exafsnn.errors import LibraryError, SimulationError
+from exafsnn.atomic import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
+from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
@@ -33,7 +41,15 @@ from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, StateSample, Theory, neighbours, sample_state
 from exafsnn.simulate.structures import crystal, nanoparticle
 
-FORMAT = "exafsnn-site-library-1"
+FORMAT = "exafsnn-site-library-2"
+OLD_FORMAT = "exafsnn-site-library-1"
+"""The same without checksums; still read."""
+_SCRATCH = "exafsnn-simulate-"
+_DAMAGE = (
+    *(OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, EOFError, MemoryError),
+    *(BadZipFile, zlib.error, struct.error),
+)
+"""What reading a damaged file may raise."""
 Progress = Callable[[int, int, str], None]
 
 
@@ -89,23 +105,35 @@ def build(
         If the parts at hand belong to another plan.
     SimulationError
         If FEFF or LAMMPS is missing, or every state failed.
+    ExafsnnError
+        If another run writes ``output``, or the disk refuses.
     """
     plan, output = read_plan(config_path), Path(output)
     workers = workers or os.cpu_count() or 1
-    parts = _open_parts(plan, output)
-    states = planned_states(plan)
-    wanted = sorted({_theory_name(item) for item in states})
-    tell = progress or _silent
-    missing = [(str(parts), name) for name in wanted if not (parts / _theory_file(name)).exists()]
+    with explained(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(output):
+        parts = _open_parts(plan, output)
+        states = planned_states(plan)
+        wanted = sorted({_theory_name(item) for item in states})
+        with _scratch(parts):
+            _build_parts(parts, states, wanted, workers, progress or _silent)
+        _merge(plan, parts, output, wanted)
+        remove_folder(parts)
+    return output
+
+
+def _build_parts(
+    parts: Path, states: Sequence[PlannedState], theories: Sequence[str], workers: int, tell: Progress
+) -> None:
+    """Compute what is not yet there, or not whole."""
+    missing = [(str(parts), name) for name in theories if not _is_whole(parts / _theory_file(name))]
     for count, ((_, name), _) in enumerate(run_all(_build_theory, missing, workers), start=1):
         tell(count, len(missing), f"scattering table {name}")
-    todo = [(str(parts), item.index) for item in states if not (parts / _state_file(item.index)).exists()]
+    todo = [(str(parts), item.index) for item in states if not _is_whole(parts / _state_file(item.index))]
     done = len(states) - len(todo)
     for count, (_, message) in enumerate(run_all(_build_state, todo, workers), start=done + 1):
         tell(count, len(states), message)
-    _merge(plan, parts, output, wanted)
-    shutil.rmtree(parts)
-    return output
 
 
 def _silent(_done: int, _total: int, _message: str) -> None:
@@ -113,31 +141,48 @@ def _silent(_done: int, _total: int, _message: str) -> None:
 
 
 def _open_parts(plan: LibrarySettings, output: Path) -> Path:
-    """The folder of part files, which belongs to one plan."""
+    """The folder of part files, which belongs to one plan; what a killed run left half there is removed."""
     parts = output.with_name(output.name + ".parts")
-    parts.mkdir(parents=True, exist_ok=True)
+    with explained(parts):
+        parts.mkdir(exist_ok=True)
+        remove_leftovers(parts)
     text = json.dumps(asdict(plan), sort_keys=True)
     marker = parts / "plan.json"
-    if marker.exists() and marker.read_text(encoding="utf-8") != text:
+    if marker.exists() and marker.read_text(encoding="utf-8", errors="replace") != text:
         raise LibraryError(
             "the unfinished library is of another plan", where=str(parts), remedy="Remove that folder, or change -o"
         )
-    with _atomic(marker) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_whole(marker, text.encode())
+    _plan_of.cache_clear()
+    _load_theory.cache_clear()
     return parts
 
 
 @contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    """A temporary path that replaces ``path`` once it is written and on disk."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def _scratch(parts: Path) -> Iterator[None]:
+    """Keep the temporary files of this run and its workers in one folder, which the next run finds if this is killed.
+
+    Only the name of the folder is written down, and only one of ours beside other temporary files is ever removed.
+    """
+    note = parts / "scratch.txt"
+    if note.exists():
+        old = Path(tempfile.gettempdir()) / Path(note.read_text(encoding="utf-8", errors="replace")).name
+        if old.name.startswith(_SCRATCH):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.gettempdir()) / f"{_SCRATCH}{secrets.token_hex(8)}"
+    write_whole(note, folder.name.encode())
+    with explained(folder):
+        folder.mkdir(mode=0o700)
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    os.environ["TMPDIR"], tempfile.tempdir = str(folder), None
     try:
-        yield temporary
-        with temporary.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        os.environ.pop("TMPDIR")
+        if before[0] is not None:
+            os.environ["TMPDIR"] = before[0]
+        tempfile.tempdir = before[1]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _theory_name(item: PlannedState) -> str:
@@ -170,8 +215,8 @@ def _build_theory(task: tuple[str, str]) -> None:
     table = make_table(potentials, LIBRARY_K, plan.sites.reach)
     arrays: dict[str, Any] = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
-    with _atomic(Path(parts) / _theory_file(name)) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, single=table.single.numpy(), mean_free_path=table.mean_free_path.numpy(), **arrays)
+    arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
+    _write_part(Path(parts) / _theory_file(name), {}, arrays)
 
 
 def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreatment) -> Potentials:
@@ -188,10 +233,10 @@ def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreat
 def _load_theory(parts: str, name: str) -> Theory:
     plan = _plan_of(parts)
     treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
-    with np.load(Path(parts) / _theory_file(name)) as stored:
-        files = {key.removeprefix("file-"): stored[key].tobytes() for key in stored if key.startswith("file-")}
-        pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
-        single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
+    _, stored = read_part(Path(parts) / _theory_file(name))
+    files = {key.removeprefix("file-"): stored[key].tobytes() for key in stored if key.startswith("file-")}
+    pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
+    single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
     k = torch.from_numpy(LIBRARY_K.astype(np.float32))
     table = ScatteringTable(k, free_path, single, pairs, plan.sites.reach, plan.sites.fade)
@@ -217,8 +262,7 @@ def _build_state(task: tuple[str, int]) -> str:
     except SimulationError as error:
         label["discarded"] = str(error)
         message = f"state {index}: {item.family.name} discarded, {error.reason}"
-    with _atomic(Path(parts) / _state_file(index)) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, label=np.array(json.dumps(label, sort_keys=True)), **arrays)
+    _write_part(Path(parts) / _state_file(index), label, arrays)
     return message
 
 
@@ -243,31 +287,82 @@ def _facts(trajectory: Trajectory) -> dict[str, Any]:
     return facts | {"cell": trajectory.cell.tolist(), "frames": len(trajectory.frames)}
 
 
-def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    with np.load(path) as stored:
-        label = json.loads(str(stored["label"]))
-        return label, {key: stored[key] for key in stored if key != "label"}
+def _write_part(path: Path, label: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Write a part file with the checksum of its content."""
+    text = json.dumps(label, sort_keys=True)
+    content: dict[str, Any] = {"label": np.array(text), "checksum": np.array(checksum_of(text, arrays)), **arrays}
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **content)
+
+
+def read_part(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Label and arrays of a part file; one of an earlier version has no checksum.
+
+    Raises
+    ------
+    LibraryError
+        If the file is damaged.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream) as stored:
+            arrays = {key: stored[key] for key in stored}
+        text = str(arrays.pop("label", "{}"))
+        label = json.loads(text)
+        if "checksum" in arrays and str(arrays.pop("checksum")) != checksum_of(text, arrays):
+            raise ValueError("its content is not what its checksum says")
+    except _DAMAGE as error:
+        remedy = "Run simulate again: it computes this part again"
+        raise LibraryError(f"the part is damaged: {error}", where=str(path), remedy=remedy) from error
+    return label, arrays
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a part is there; one that is damaged is removed, and that is said."""
+    if not path.exists():
+        return False
+    try:
+        read_part(path)
+    except LibraryError as error:
+        warnings.warn(f"{error.where}: {error.reason}. It is computed again", stacklevel=2)
+        path.unlink()
+        return False
+    return True
 
 
 def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]) -> None:
     """Write all parts into one file, which appears whole or not at all."""
-    found = [(int(path.stem.split("-")[1]), *_read_part(path)) for path in sorted(parts.glob("state-*.npz"))]
+    found = [(item.index, *read_part(parts / _state_file(item.index))) for item in planned_states(plan)]
     if not any(arrays for _, _, arrays in found):
         reason = found[0][1]["discarded"] if found else "the plan is empty"
         raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
-    with _atomic(output) as temporary, h5py.File(temporary, "w") as file:
+    tables = {name: read_part(parts / _theory_file(name))[1] for name in theories}
+    with replacing(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, RDF_EDGES, SINGLE_DISTANCES
-        for name in theories:
-            with np.load(parts / _theory_file(name)) as stored:
-                group = file.create_group(f"theories/{name}")
-                group["single"], group["mean_free_path"] = stored["single"][0], stored["mean_free_path"]
+        for name, stored in tables.items():
+            group = file.create_group(f"theories/{name}")
+            group["single"], group["mean_free_path"] = stored["single"][0], stored["mean_free_path"]
         for index, label, arrays in found:
             group = file.create_group(f"{'states' if arrays else 'discarded'}/{index:05d}")
             group.attrs["label"] = json.dumps(label, sort_keys=True)
             for key, values in arrays.items():
                 group.create_dataset(key, data=values.astype(np.float32), compression="gzip", shuffle=True)
+        file.attrs["checksum"] = _content_checksum(file)
+
+
+def _content_checksum(file: h5py.File) -> str:
+    """SHA-256 over every array and label of a library, however HDF5 lays them out."""
+    labels, arrays = {"/plan": str(file.attrs["plan"])}, {}
+
+    def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()]
+        elif "label" in item.attrs:
+            labels[name] = str(item.attrs["label"])
+
+    file.visititems(visit)
+    return checksum_of(json.dumps(labels, sort_keys=True), arrays)
 
 
 def load(path: str | Path) -> SiteLibrary:
@@ -278,13 +373,16 @@ def load(path: str | Path) -> SiteLibrary:
     LibraryError
         If the file is missing, damaged or no site library.
     """
+    remedy = "Copy it again, or make it again with exafsnn simulate"
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != FORMAT:
-                raise LibraryError("not a site library of this version", where=str(path))
+            if file.attrs.get("format") not in (FORMAT, OLD_FORMAT):
+                raise LibraryError("not a site library of this version", where=str(path), remedy=remedy)
+            if file.attrs["format"] == FORMAT and file.attrs["checksum"] != _content_checksum(file):
+                raise LibraryError("its content is not what its checksum says", where=str(path), remedy=remedy)
             return _load_file(file)
-    except (OSError, KeyError) as error:
-        raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy="Make it again") from error
+    except (*_DAMAGE, SettingsError) as error:
+        raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy=remedy) from error
 
 
 def _load_file(file: h5py.File) -> SiteLibrary:

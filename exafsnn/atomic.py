@@ -1,0 +1,208 @@
+"""Files that appear whole or not at all, whatever kills the program, and outputs that only one run writes at a time.
+
+``simulate`` writes libraries with it, ``learn`` models, ``results`` its folder. What a killed run left lies beside the
+output as ``.NAME.PID.unfinished``; the next run, which holds the output's lock, removes it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from exafsnn.errors import ExafsnnError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_SUFFIX = ".unfinished"
+_HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_REMEDIES = {
+    errno.ENOSPC: "Make room on the disk, or write elsewhere with -o; then run it again",
+    errno.EDQUOT: "Your quota is used up: make room, or write elsewhere with -o; then run it again",
+    errno.EFBIG: "The file system, or a limit of yours, allows no file so large: write elsewhere with -o",
+    errno.EACCES: "You may not write there: write elsewhere with -o",
+    errno.EPERM: "You may not write there: write elsewhere with -o",
+    errno.EROFS: "That disk is read-only: write elsewhere with -o",
+    errno.ENOENT: "Make its folder first, or write elsewhere with -o",
+    errno.ENOTDIR: "Part of that path is a file: write elsewhere with -o",
+    errno.EISDIR: "That is a folder: give the name of a file",
+}
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the operating system refuses while ``path`` is written into an error with a remedy.
+
+    Raises
+    ------
+    ExafsnnError
+        If the disk is full, writing is not allowed, or the like.
+    """
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or _number_in(str(error))
+        reason = os.strerror(number) if number else str(error)
+        remedy = _REMEDIES.get(number or 0, "Look at the disk, or write elsewhere with -o")
+        raise ExafsnnError(f"cannot be written: {reason}", where=str(path), remedy=remedy) from error
+
+
+def _number_in(message: str) -> int | None:
+    """The system's error number in a message of HDF5, which does not pass it on otherwise."""
+    digits = message.partition("errno = ")[2].partition(",")[0]
+    return int(digits) if digits.isdigit() else None
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that replaces ``path`` once it is written and on disk.
+
+    Raises
+    ------
+    ExafsnnError
+        If it cannot be written; then ``path`` is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{_SUFFIX}")
+    try:
+        with explained(path):
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+            sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write one file by an atomic replacement."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def sync(path: Path) -> None:
+    """Bring a file onto the disk."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in a folder onto the disk, where the operating system lets one."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder of our own; it is renamed first, so that it is never half there under its name."""
+    doomed = folder.with_name(f".{folder.name}.{os.getpid()}{_SUFFIX}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed)
+
+
+def remove_leftovers(folder: Path, *names: str) -> None:
+    """Remove what killed runs left in ``folder`` of the outputs ``names``, by default of every output.
+
+    Only the run that holds the lock may call it.
+    """
+    every = "|".join(map(re.escape, names)) or ".*"
+    for path in folder.iterdir():
+        if re.fullmatch(rf"\.({every})\.\d+{re.escape(_SUFFIX)}", path.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(output: Path) -> Iterator[None]:
+    """Be the only run that writes ``output``; what a killed run left of it is removed.
+
+    The lock is the operating system's, on ``.NAME.lock`` beside the output: it ends with its process, however that
+    ends. The file says who holds it.
+
+    Raises
+    ------
+    ExafsnnError
+        If another run writes there, or nothing can be written there.
+    """
+    path = output.with_name(f".{output.name}.lock")
+    with explained(output):
+        descriptor = _locked(path, output)
+    try:
+        remove_leftovers(output.parent, output.name, f"{output.name}.parts")
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file: there it stays, unlocked
+            path.unlink()
+        os.close(descriptor)
+
+
+def _locked(path: Path, output: Path) -> int:
+    """A descriptor of the lock file, held, with our name in it."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            _take(descriptor)
+        except OSError as error:
+            if error.errno not in _HELD:
+                warnings.warn(f"{output}: this disk knows no locks; let no other run write there", stacklevel=2)
+                return descriptor
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") if hasattr(os, "pread") else "unknown"
+            os.close(descriptor)
+            raise ExafsnnError(
+                f"another run is writing it: {holder or 'just started'}",
+                where=str(output),
+                remedy="Wait for it, end it, or write elsewhere with -o",
+            ) from error
+        if _is_still(descriptor, path):
+            break
+        os.close(descriptor)
+    os.ftruncate(descriptor, 0)
+    started = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode())
+    return descriptor
+
+
+def _take(descriptor: int) -> None:
+    """Lock an open file for this process, or fail at once."""
+    if sys.platform == "win32":
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # far behind the text, which others may then read
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_still(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one at ``path``: the last holder may have removed it before we locked it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def checksum_of(text: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over a text and named arrays: names, types, shapes and values, however a file packs them."""
+    digest = hashlib.sha256(json.dumps(text).encode())
+    for name in sorted(arrays):
+        values = np.asarray(arrays[name])
+        values = values.astype(values.dtype.newbyteorder("<"), order="C", copy=False)
+        digest.update(json.dumps([name, values.dtype.str, values.shape]).encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()
