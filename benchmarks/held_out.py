@@ -64,9 +64,9 @@ def main(library: str, name: str = "fe-k", count: int = 1200) -> None:
     print(f"model {model.identity}, no reference, {count} spectra each")
     clean = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0}
     changes = {
-        "one held-out state a spectrum": clean | {"mixed": 0.0},
-        "besides, a smooth random theory error": {"mixed": 0.0},
-        "besides, every fifth a mixture of two states": {},
+        "one held-out state a spectrum": clean | {"mixed": (0.0, 0.0)},
+        "besides, a smooth random theory error": {"mixed": (0.0, 0.0)},
+        "besides, every fifth a mixture of two states": {"mixed": (0.2, 0.2)},
     }
     for title, change in changes.items():
         _table(title, model, held_out_maker(model, library, change), count)

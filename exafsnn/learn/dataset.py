@@ -251,7 +251,8 @@ class PairMaker:
                     if len(use):
                         pick = torch.multinomial(self._lottery[group], len(use), True, generator=self._generator)
                         rows[use, column] = group[pick]
-        second = self._uniform(n, 0, 0.5) * (self._uniform(n, 0, 1) < s.mixed)
+        mixed = torch.where(known_reference, s.mixed[1], s.mixed[0])
+        second = self._uniform(n, 0, 0.5) * (self._uniform(n, 0, 1) < mixed)
         return rows, torch.stack([1 - second, second], dim=1)
 
     def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:

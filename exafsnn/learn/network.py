@@ -21,7 +21,7 @@ class NetworkSettings(Settings):
     hidden: int = 344
     layers: int = 3
     recognise: int = 64
-    """Width of the head that says how far the amplitude lies from the one assumed."""
+    """Width of the head that says how many atoms an RDF of a shape has."""
     counting: float = 0.03
     """Relative standard deviation of counting itself: recognition may correct a count by so much, too."""
 
@@ -46,9 +46,10 @@ class Member(nn.Module):
     """A multilayer perceptron with residual layers that knows what an amplitude is.
 
     χ fixes the product of amplitude and RDF. So the network first counts: it says the apparent RDF, S₀²n(r)/(assumed
-    S₀²), which scales exactly with the size of the signal. Separately it recognises: it corrects the count by three
-    standard deviations at most, of the amplitude that was assumed and of counting itself. With a reference that is a
-    few per cent, and atoms are counted. Without one it is where a phase is recognised.
+    S₀²), which scales exactly with the size of the signal. Then it recognises: the shape of the RDF, whatever its size,
+    says how many atoms there should be, and how surely; bulk phases fill space. The count is corrected towards that as
+    far as the doubts about the assumed amplitude and about counting itself allow. With a reference these are a few per
+    cent, and atoms are counted.
     """
 
     mean: Tensor
@@ -67,7 +68,7 @@ class Member(nn.Module):
         self.widen = nn.Linear(24, bins)
         self.e0 = nn.Linear(settings.hidden, 1)
         self.recognise = nn.Sequential(
-            nn.Linear(settings.hidden + 2, settings.recognise), nn.SiLU(), nn.Linear(settings.recognise, 1)
+            nn.Linear(bins + 1, settings.recognise), nn.SiLU(), nn.Linear(settings.recognise, 2)
         )
         self.counting = settings.counting
 
@@ -89,11 +90,23 @@ class Member(nn.Module):
         size = size / self.size
         prior = amplitude_std(features)[:, None]
         apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size
-        doubt = (prior**2 + self.counting**2).sqrt()
-        correction = doubt * 3.0 * torch.tanh(self.recognise(torch.cat([hidden, size.log(), prior.log()], dim=1)) / 3.0)
+        correction, doubt = self._correction(apparent.detach(), prior)
         log_amplitude = (correction * (prior / doubt) ** 2)[:, 0]
         e0 = 5.0 * self.e0(hidden)[:, 0]
         return Output(apparent * torch.exp(-correction), apparent, spread, e0, log_amplitude)
+
+    def _correction(self, apparent: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 1) ln(apparent / true count), three standard deviations at most, and what these are.
+
+        The shape says ln(count) and its doubt s; the assumed amplitude says that the correction is 0 ± doubt. The mean
+        of both weighs them by their inverse variances.
+        """
+        doubt = (prior**2 + self.counting**2).sqrt()
+        count = apparent.mean(dim=1, keepdim=True).clamp_min(1e-8)
+        expected, log_s = self.recognise(torch.cat([apparent / count - 1, prior.log()], dim=1)).split(1, dim=1)
+        share = doubt**2 / (doubt**2 + (0.05 * torch.exp(log_s.clamp(-4.0, 4.0))) ** 2)
+        wanted = share * (count.log() - 2.0 - expected)
+        return doubt * 3.0 * torch.tanh(wanted / (3.0 * doubt)), doubt
 
 
 def _levelled(features: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ class PairSettings(Settings):
     r_step: float = 0.03
     smoothing: float = 0.03
     """Gaussian smoothing of the RDF [Å]."""
-    mixed: float = 0.2
-    """Fraction of spectra that are mixtures of states."""
+    mixed: tuple[float, float] = (0.06, 0.3)
+    """Fraction of spectra that are mixtures of states, without and with a reference: only with one can they be told."""
     stretch: float = 0.01
     """Largest relative change of all distances."""
     extra_sigma2: float = 0.002

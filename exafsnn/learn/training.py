@@ -49,7 +49,7 @@ class OptimiserSettings(Settings):
     """How long and how fast each member learns."""
 
     members: int = 5
-    steps: int = 5600
+    steps: int = 5200
     batch: int = 256
     passes: int = 4
     """How often each drawn pair is used."""

@@ -1,5 +1,6 @@
 """A scan becomes χ(k): the only room that knows larch.
 
-File → ``Table`` (``sources``, ``columns``, ``athena``) → ``Spectrum`` (``roles``, ``axis``, ``readers``) → findings
-(``quality``) → ``ChiK`` (``background``).
+File → ``Table`` (``sources``, then the recognisers ``xdi``, ``athena``, ``spec``, ``photon_factory``, ``columns``; and
+``nexus`` for HDF5) → ``Spectrum`` (``roles``, ``axis``, ``signals``, ``readers``) → findings and repairs (``quality``
+with ``sampling``, ``detector``, ``glitches``, ``breaks``) → ``ChiK`` (``background``).
 """

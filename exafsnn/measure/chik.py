@@ -20,6 +20,9 @@ NOISE_KWEIGHT = 2
 ENVELOPE = 0.75
 """Half width [Å⁻¹] of the stretch over which the strength of χ(k) is taken."""
 
+LOST, LEAST_K = 0.5, 4.0
+"""The signal is lost if it is so for that stretch [Å⁻¹], beyond that k."""
+
 END_MARGIN = 0.1
 """What is given up at the end of a scan [Å⁻¹]."""
 
@@ -72,14 +75,17 @@ def noise_of(k: Array, chi: Array, r_range: tuple[float, float] = NOISE_R, kweig
 def usable_end(k: Array, chi: Array, noise: float) -> float:
     """Largest k [Å⁻¹] worth using: short of the end, and no further than the signal stands above the noise.
 
-    The signal counts as lost where the mean square of χ over ± ``ENVELOPE`` falls below 2ε², for good.
+    The signal counts as lost where the mean square of χ over ± ``ENVELOPE`` first stays below 2ε² for ``LOST``: what
+    rises above that later is the noise's own fluctuation. A beat of two distances is shorter.
     """
-    half = round(ENVELOPE / (k[1] - k[0]))
-    power = np.convolve(chi**2, np.ones(2 * half + 1), mode="same") / np.convolve(
-        np.ones_like(chi), np.ones(2 * half + 1), mode="same"
-    )
-    alive = np.flatnonzero(power > 2 * noise**2)
-    return float(min(k[-1] - END_MARGIN, k[alive[-1]])) if len(alive) else 0.0
+    step = float(k[1] - k[0])
+    window = np.ones(2 * round(ENVELOPE / step) + 1)
+    power = np.convolve(chi**2, window, mode="same") / np.convolve(np.ones_like(chi), window, mode="same")
+    width = round(LOST / step)
+    weak = (power <= 2 * noise**2) & (k > LEAST_K)
+    lost = np.flatnonzero(np.convolve(weak, np.ones(width))[width - 1 :] > width - 0.5)
+    end = float(k[lost[0]] if len(lost) else k[-1])
+    return min(float(k[-1]) - END_MARGIN, end) if end > LEAST_K + step else 0.0
 
 
 def chi_from_table(

@@ -1,7 +1,7 @@
 """Measured iron foils of two beamlines, whose structure is known.
 
-Nothing was fitted to them. How large the theory's errors are in training, and how often phases are mixed there, was
-chosen after earlier models had been tried on them, too.
+Nothing was fitted to them. How large the theory's errors are in training, how often phases are mixed there, how wide
+the networks are and how they recognise a phase was chosen after earlier models had been tried on them, too.
 
 Skipped where the folder of measured scans is absent.
 """

@@ -26,7 +26,7 @@ def quiet(bank, pairs, features):
 
 
 def test_labels_undo_what_was_done(quiet):
-    maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0)
+    maker = quiet(mixed=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0)
     drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     k = maker._k
     undone = shift_energy(drawn.chi / drawn.log_amplitude.exp()[:, None], k, k, -drawn.e0, K2_PER_EV)
@@ -37,7 +37,7 @@ def test_labels_undo_what_was_done(quiet):
 
 
 def test_the_rdf_keeps_its_atoms(quiet, bank):
-    drawn = quiet(mixed=0.0).draw(64, reference=0.0, zero_known=0.0)
+    drawn = quiet(mixed=(0.0, 0.0)).draw(64, reference=0.0, zero_known=0.0)
     r = quiet().settings.bins()
     found = moments(r, drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
     true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
@@ -45,7 +45,7 @@ def test_the_rdf_keeps_its_atoms(quiet, bank):
 
 
 def test_dilution_takes_atoms_from_both(quiet, bank):
-    maker = quiet(mixed=0.0, stretch=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, diluted=(1.0, 1.0))
+    maker = quiet(mixed=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, diluted=(1.0, 1.0))
     drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     left = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
     kept = left / moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
@@ -57,7 +57,7 @@ def test_dilution_takes_atoms_from_both(quiet, bank):
 
 
 def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
-    maker = quiet(mixed=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, stretch=0.004)
+    maker = quiet(mixed=(0.0, 0.0), extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, stretch=0.004)
     drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     r = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 1]
     own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 1]
@@ -70,7 +70,7 @@ def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
 
 
 def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, features):
-    maker = PairMaker(bank, replace(pairs, **QUIET, mixed=0.0, extra_sigma2=0.0, stretch=0.01), features, seed=1)
+    maker = PairMaker(bank, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=1)
     chi, rdf = torch.from_numpy(bank.chi[:20, 0]).float(), torch.from_numpy(bank.fine_rdf[:20]).float()
     changed, density = maker._deform(chi, rdf)
     moved = moments(pairs.bins(), density.double().numpy(), 1.7, 4.0)[:, 1]
@@ -114,7 +114,7 @@ def test_the_phase_length_stays_out_of_the_stretch(bank, pairs, features):
     rdf = np.exp(-0.5 * ((bank.fine_r - 2.6) / 0.06) ** 2)[None]
     one = replace(bank.subset(np.array([0])), chi=np.stack([chi, 0 * chi, 0 * chi], axis=1), fine_rdf=rdf,
                   phase_length=length)  # fmt: skip
-    maker = PairMaker(one, replace(pairs, **QUIET, mixed=0.0, extra_sigma2=0.0, stretch=0.01), features, seed=4)
+    maker = PairMaker(one, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=4)
     changed, density = maker._deform(torch.from_numpy(chi).float(), torch.from_numpy(rdf).float())
     moved = moments(pairs.bins(), density.double().numpy(), 1.9, 3.3)[0, 1]
     assert abs(moved - 2.6) > 1e-3

@@ -15,13 +15,15 @@ from safetensors.torch import load_file, save
 
 from exafsnn.errors import ExafsnnError, ModelError
 from exafsnn.infer.predict import load_model
-from exafsnn.learn.model_file import SHIPPED, find_model, read_model, save_model, shipped_models
+from exafsnn.learn.model_file import FORMAT, OLD_FORMAT, SHIPPED, find_model, read_model, save_model, shipped_models
 
 
 @pytest.fixture
 def copy(tmp_path):
-    for suffix in (".safetensors", ".json"):
-        (tmp_path / f"own{suffix}").write_bytes((SHIPPED / f"fe-k{suffix}").read_bytes())
+    """The shipped model, in the first format: no tensor names its JSON, so that tests can forge what comes after."""
+    (tmp_path / "own.safetensors").write_bytes((SHIPPED / "fe-k.safetensors").read_bytes())
+    text = (SHIPPED / "fe-k.json").read_text(encoding="utf-8")
+    (tmp_path / "own.json").write_text(text.replace(FORMAT, OLD_FORMAT), encoding="utf-8")
     return tmp_path / "own.safetensors"
 
 
@@ -180,7 +182,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"ranges": {}}, "range 'first' is missing"),
         ({"ranges": [1]}, "ranges|range"),
         ({"features": 7}, "FeatureSettings is no JSON object"),
-        ({"pairs": {"mixed": {}}}, "mixed = {} is not like 0.2"),
+        ({"pairs": {"residue": {}}}, "residue = {} is not like 0.02"),
         ({"pairs": {"r_step": 1e-300}}, "no grid goes from"),
         ({"pairs": {"r_max": 1e300}}, "no grid goes from"),
         ({"pairs": {"noise": [1, 2, 3]}}, "noise"),
@@ -241,7 +243,7 @@ def sealed(copy, tmp_path):
     """A model of the format that is written now."""
     info = json.loads(copy.with_suffix(".json").read_text())
     own = {key: value for key, value in info.items() if key not in ("format", "sha256")}
-    save_model(tmp_path / "new.safetensors", own, load_file(copy))
+    save_model(tmp_path / "new.safetensors", own | {"misfit_limit": 0.7}, load_file(copy))
     return tmp_path / "new.safetensors"
 
 

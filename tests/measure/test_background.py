@@ -126,6 +126,14 @@ def test_noise_ends_the_usable_range(truth):
     assert usable_end(k, 0 * k, 0.004) == 0.0
 
 
+def test_a_late_fluctuation_does_not_prolong_the_usable_range(truth):
+    k = 0.05 * np.arange(321)
+    noisy = truth(k) + 0.03 * np.random.default_rng(1).standard_normal(k.size)
+    lucky = np.where(np.abs(k - 14.5) < 0.2, 0.2, noisy)
+    assert usable_end(k, noisy, 0.03) < 12.0
+    assert usable_end(k, lucky, 0.03) == usable_end(k, noisy, 0.03)
+
+
 def test_regridding(truth):
     k = np.arange(2.0, 14.0, 0.03)
     grid, chi = regrid(k, truth(k), 0.05)

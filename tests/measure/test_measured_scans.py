@@ -37,7 +37,7 @@ SCANS = {
     "oxides/SrO_rt_01.xdi": ("Sr", "K", 13.0),
     "nanoparticles/xafs_TEC10E50E_20231031_H.nor": ("Pt", "L3", 16.0),
     "nanoparticles/xafs_TEC10E50E_20231031_H.chik": ("Pt", "L3", 16.0),
-    "disordered/Ge.prj": ("Ge", "K", 14.0),
+    "disordered/Ge.prj": ("Ge", "K", 13.5),
 }
 """Absorber, edge, and the k [Å⁻¹] to which the scan is usable at least."""
 
