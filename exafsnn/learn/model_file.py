@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -207,13 +207,15 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], check
     if not 1 <= network.layers <= _MOST:
         raise ModelError(f"no network has {network.layers} layers")
     width, bins = FeatureMap(features).width, len(pairs.bins())
-    members = [
-        _filled(lambda: Member(width, bins, network), _with_prefix(tensors, f"member{number}."))
-        for number in range(info["members"])
-    ]
+    members = []
+    for number in range(info["members"]):
+        own = _with_prefix(tensors, f"member{number}.")
+        _check_shapes(own, _large_of(network, width, bins))
+        members.append(_filled(Member(width, bins, network), own))
     own = _with_prefix(tensors, "forward.")
     k, kernel, components, hidden = own["k"], own["kernel"], len(own["rest_basis"]), len(own["layers.0.weight"])
-    forward = _filled(lambda: ForwardModel(k, kernel, components, hidden), own)
+    _check_shapes(own, {"layers.2.weight": (hidden, hidden), "rest_basis": (components, len(k))})
+    forward = _filled(ForwardModel(k, kernel, components, hidden), own)
     forward.k = torch.from_numpy(features.k_grid()).float()
     errors = _with_prefix(tensors, "errors.")
     return ModelParts(name, info, tuple(members), forward, errors, pairs, features, checksum)
@@ -292,14 +294,27 @@ def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mappin
             raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, which does not fit {bins} bins")
 
 
-def _filled(make: Callable[[], _Network], own: dict[str, Tensor]) -> _Network:
-    """A network with its tensors; one without memory says first whether they fit."""
-    with torch.device("meta"):
-        wanted = {name: tuple(value.shape) for name, value in make().state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in own.items()}
-    if found != wanted:
-        wrong = min(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
-        raise ModelError(f"tensor {wrong[:40]} has shape {found.get(wrong)}, not {wanted.get(wrong)}")
-    network = make()
+def _large_of(network: NetworkSettings, width: int, bins: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of a member's large tensors: where the file holds them so, making the network takes no more memory."""
+    hidden, narrow = network.hidden, network.recognise
+    inner: dict[str, tuple[int, ...]] = {
+        f"inner.{number}.weight": (hidden, hidden) for number in range(network.layers - 1)
+    }
+    first: dict[str, tuple[int, ...]] = {"whiten": (width - 1, width - 1), "first.weight": (hidden, width - 1)}
+    return first | inner | {"density.weight": (bins, hidden), "recognise.0.weight": (narrow, bins + 1)}
+
+
+def _check_shapes(own: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...] | None]) -> None:
+    """Refuse tensors of other shapes than wanted."""
+    for name, shape in wanted.items():
+        found = tuple(own[name].shape) if name in own else None
+        if found != shape:
+            raise ModelError(f"tensor {name[:40]} has shape {found}, not {shape}")
+
+
+def _filled(network: _Network, own: dict[str, Tensor]) -> _Network:
+    """A network with its tensors, all and no others."""
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    _check_shapes(own, {name: wanted.get(name) for name in sorted({*own, *wanted})})
     network.load_state_dict(own)
     return network.eval()
