@@ -172,13 +172,19 @@ def _unmarked(content: bytes | bytearray) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
+def _unprintable(text: str) -> int:
+    """Number of characters that neither show nor separate."""
+    return sum(not (char.isprintable() or char.isspace()) for char in text)
+
+
 def _checked(text: str, name: str) -> str:
     """Return the text if it may be a scan: no web page, nothing binary, not too many lines."""
     first = re.search(r"\S", text)
     start = text[first.start() : first.start() + 200].lower() if first else ""
     if start.startswith(("<!doctype", "<html", "<?xml", "<svg")):
         raise ScanError("the file is a web page or XML, no scan", where=name, remedy="Download the data themselves")
-    if sum(not (char.isprintable() or char.isspace()) for char in text[:4096]) > 0.02 * len(text[:4096]):
+    shown = text[:4096]
+    if not "".join(shown.split()).isprintable() and _unprintable(shown) > 0.02 * len(shown):
         raise ScanError("the file is binary, no scan", where=name, remedy=NO_SCAN)
     if text.count("\n") + text.count("\r") - text.count("\r\n") >= MAX_LINES:
         raise ScanError(f"the file has more than {MAX_LINES} lines, no scan", where=name, remedy=NO_SCAN)
