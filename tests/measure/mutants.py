@@ -199,7 +199,7 @@ FAULTS = (
     Fault("cobalt in the sample", "foreign-edge", other_edge(7709.0), (0.015, 0.05, 0.2)),
     Fault("thick sample", "thick-sample", harmonics, (3.2, 4.0, 5.0), mode="transmission"),
     Fault("over-absorption", "over-absorption-possible", over_absorption, (0.055, 0.2, 1.0), mode="fluorescence"),
-    Fault("saturated detector", "saturated", saturation, (0.15, 0.2, 0.25)),
+    Fault("saturated detector", "saturated", saturation, (0.06, 0.12, 0.25)),
     Fault("stuck detector", "stuck", stuck, (0.5, 0.8, 1.2)),
     Fault("noise", "noisy", noise, (0.015, 0.02, 0.03)),
     Fault("slipped monochromator", "axis-jump", slip, (1.3, 2.0, 4.0)),
