@@ -273,8 +273,7 @@ def _fingerprint(source: str) -> Row:
         path = Path(name)
         try:
             if path.is_file():
-                content = path.read_bytes()
-                return {"file": source, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+                return {"file": source, "bytes": path.stat().st_size, "sha256": _sha256(path)}
         except (OSError, ValueError):
             continue
     return {"file": source, "bytes": None, "sha256": None}

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import ScanError, SettingsError
 from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
 from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs, mended
+from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array, ChiK, Finding, Spectrum
 from exafsnn.settings import BackgroundSettings
 
@@ -143,7 +143,7 @@ def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> di
     from larch import __version__
 
     last = float(spectrum.energy[-1]) - e0
-    k_end = float(np.sqrt(K2_PER_EV * max(last, 0.0)))
+    k_end = float(wavenumbers(last, 0.0))
     within_scan = replace(  # which the settings check once more
         settings,
         e0=e0,

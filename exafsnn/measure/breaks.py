@@ -8,6 +8,7 @@ these leave. That is far quieter than the residuals of a local filter: cold meta
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -230,10 +231,18 @@ def edge_strengths(k: Array, mu: Array, shapes: Array) -> tuple[Array, Array]:
 
 def _rest(k: Array, mu: Array) -> _Rest:
     """Take from a scan, from each point and from each step what waves can be."""
+    points, steps, left = _projected(k.tobytes())
+    return _Rest(points @ mu, points, steps, left)
+
+
+@lru_cache(maxsize=1)
+def _projected(grid: bytes) -> tuple[Array, Array, float]:
+    """All of ``_Rest`` but the scan, of the wavenumbers of which these are the bytes: it is asked for twice a scan."""
+    k = np.frombuffer(grid)
     waves = _waves(k)
     points = np.eye(len(k)) - waves @ waves.T
     after = (np.arange(len(k))[:, None] > np.arange(len(k) - 1)[None]).astype(np.float64)  # [point, step]
-    return _Rest(points @ mu, points, points @ after, 1 - waves.shape[1] / len(k))
+    return points, points @ after, 1 - waves.shape[1] / len(k)
 
 
 def _waves(k: Array) -> Array:

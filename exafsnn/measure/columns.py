@@ -1,4 +1,4 @@
-"""Recogniser of text tables: header lines, then rows of numbers (XDI, XDAC, plain columns, CSV).
+"""Recogniser of text tables: header lines, then rows of numbers (XDAC, plain columns, CSV).
 
 Strict: after the first row every line is a row of as many numbers, a comment, or an error with its line number.
 """

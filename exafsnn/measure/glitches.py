@@ -53,7 +53,7 @@ def find_glitches(energy: Array, mu: Array, least: float) -> list[np.ndarray]:
     residual, growth = _distance(energy, mu, ~suspects)
     usual = float(np.median(np.abs(residual / growth)[~suspects])) / 0.6745
     limit = max(least, _critical(len(energy), 1) * usual)
-    return runs(np.flatnonzero(np.abs(residual) / growth > limit))
+    return _runs(np.flatnonzero(np.abs(residual) / growth > limit))
 
 
 def bridged(energy: Array, mu: Array, bad: np.ndarray) -> Array:
@@ -117,6 +117,6 @@ def _widened(points: np.ndarray, by: int) -> np.ndarray:
     return np.asarray(np.convolve(points, np.ones(2 * by + 1), mode="same") > 0)
 
 
-def runs(points: np.ndarray) -> list[np.ndarray]:
+def _runs(points: np.ndarray) -> list[np.ndarray]:
     """Runs of increasing indices with at most one missing between two."""
     return [run for run in np.split(points, np.flatnonzero(np.diff(points) > 2) + 1) if len(run)]

@@ -18,7 +18,7 @@ import numpy as np
 
 from exafsnn.errors import ScanError
 from exafsnn.measure.roles import role_of
-from exafsnn.measure.table import Table, faulty
+from exafsnn.measure.table import Table, faulty, few
 from exafsnn.records import Array, Finding
 
 MAX_BYTES = 64 * 2**20
@@ -109,8 +109,7 @@ def records(name: str, record: str = "") -> list[str]:
     ScanError
         If the file is damaged, or holds no such record, or none at all.
     """
-    with _opened(name) as file:
-        found = _asked(file, record, name) if record else _found(file, name)
+    with _scans(name, record) as found:
         return [item for scan in found for item in ([scan.record] if isinstance(scan, Table) else scan.names)]
 
 
@@ -122,17 +121,16 @@ def tables(name: str, record: str = "") -> list[Table]:
     ScanError
         If the file is damaged, or holds no such record, or none at all.
     """
-    with _opened(name) as file:
-        found = _asked(file, record, name) if record else _found(file, name)
+    with _scans(name, record) as found:
         return [item for scan in found for item in ([scan] if isinstance(scan, Table) else _tables(scan, name))]
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[h5py.File]:
-    """Open a file for reading; whatever HDF5 finds wrong with it is a ScanError."""
+def _scans(name: str, record: str) -> Iterator[list[_Scan | Table]]:
+    """All scans of a file, or the one that is asked for, while it is open; what HDF5 finds wrong is a ScanError."""
     try:
         with h5py.File(name, "r", locking=False) as file:
-            yield file
+            yield _asked(file, record, name) if record else _found(file, name)
     except BROKEN as error:
         reason = f"the HDF5 file is damaged, or not understood ({str(error)[:200]})"
         raise ScanError(reason, where=name, remedy="Copy the file again, or export the scan as columns") from error
@@ -152,8 +150,7 @@ def _asked(file: h5py.File, record: str, source: str) -> list[_Scan | Table]:
     if faults:
         return [faults[0]]
     known = [name for item in found for name in ([item.record] if isinstance(item, Table) else item.names)]
-    named = ", ".join(repr(item) for item in known[:8]) + (", …" if len(known) > 8 else "")
-    raise ScanError(f"there is no record {record!r}", where=source, remedy=f"Its records: {named}")
+    raise ScanError(f"there is no record {record!r}", where=source, remedy=f"Its records: {few([*map(repr, known)])}")
 
 
 def _found(file: h5py.File, source: str) -> list[_Scan | Table]:

@@ -10,12 +10,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from exafsnn.constants import K2_PER_EV
-from exafsnn.measure.breaks import Break, edge_strengths, find_breaks, pre_edge_step
+from exafsnn.measure.breaks import MAX_POINTS, Break, edge_strengths, find_breaks, pre_edge_step
 from exafsnn.measure.detector import detector_findings
 from exafsnn.measure.edges import edge_rise, edges_between, edges_near, has_edge, next_edge, steepest, tabulated
 from exafsnn.measure.glitches import bridged, find_glitches
-from exafsnn.measure.sampling import axis_findings, rebinned, wavenumbers
+from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
 from exafsnn.records import Array, Finding, Spectrum
 
 MAX_EDGE_OFFSET = 50.0
@@ -49,9 +48,6 @@ LOW_K = 3.2
 
 LAST = 0.6
 """The last stretch [Å⁻¹], where what comes next is not known."""
-
-LONGEST = 4
-"""Most points of a glitch that the curve of its neighbours can bridge."""
 
 MOST = 8
 """Most glitches that a scan may have."""
@@ -156,11 +152,11 @@ def _no_edge(spectrum: Spectrum, position: float) -> Finding | None:
 
 def _short_range(spectrum: Spectrum, position: float) -> Finding | None:
     end = end_of_exafs(spectrum)
-    k_max = np.sqrt(K2_PER_EV * max(end - position, 0.0))
+    k_max = wavenumbers(end, position)
     if k_max >= MIN_K_MAX:
         return None
     message = f"the scan ends at {end:.0f} eV, k = {k_max:.1f} Å⁻¹; k = {MIN_K_MAX} Å⁻¹ is the least"
-    remedy = f"Measure to {position + MIN_K_MAX**2 / K2_PER_EV:.0f} eV or further"
+    remedy = f"Measure to {energies(MIN_K_MAX, position):.0f} eV or further"
     return Finding("short-range", "fatal", message, end, remedy)
 
 
@@ -246,13 +242,9 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     """End the scan before the K or L₃ edge of another element, if there is one."""
     k = wavenumbers(spectrum.energy, position)
     offset = position - tabulated(spectrum.absorber, spectrum.edge)
-    above = k > LOW_K - 0.7
-    if above.sum() < MIN_POINTS or k[-1] < LOW_K + 2:
-        return spectrum, ()
-    candidates = [
-        edge for edge in edges_between(*_energies(position, LOW_K + 0.5, k[-1] - LAST)) if edge.name in ("K", "L3")
-    ]
-    if not candidates:
+    above, sought = _oscillations(k), (energies(LOW_K + 0.5, position), energies(k[-1] - LAST, position))
+    candidates = [edge for edge in edges_between(*map(float, sought)) if edge.name in ("K", "L3")]
+    if not len(above) or not candidates:
         return spectrum, ()
     places = np.array([[edge.energy + offset + shift for shift in EDGE_OFFSETS] for edge in candidates])
     away = (spectrum.energy[above, None] - places.ravel()) / EDGE_WIDTH
@@ -264,7 +256,7 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     edge, place = candidates[best // len(EDGE_OFFSETS)], float(places.ravel()[best])
     message = f"μ rises by {heights[best]:.1%} of the edge step at {place:.1f} eV, where the {edge} edge lies"
     end = place - NEXT_EDGE_MARGIN
-    if wavenumbers(np.array([end]), position)[0] < MIN_K_MAX:
+    if wavenumbers(end, position) < MIN_K_MAX:
         message += f"; the scan before it is too short: k = {MIN_K_MAX} Å⁻¹ is the least"
         return spectrum, (Finding("foreign-edge", "fatal", message, place, "Measure another edge of the sample"),)
     inside = spectrum.energy <= end
@@ -272,13 +264,14 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     return cut, (Finding("foreign-edge", "warning", f"{message}: the scan is used up to {end:.0f} eV", place),)
 
 
-def _energies(position: float, *wavenumber: float) -> list[float]:
-    """Photon energies [eV] of wavenumbers [Å⁻¹]."""
-    return [position + k**2 / K2_PER_EV for k in wavenumber]
+def _oscillations(k: Array) -> np.ndarray:
+    """Indices of the points among which breaks and edges are sought; none where there are too few."""
+    above = np.flatnonzero(k > LOW_K - 0.7)
+    return above if len(above) >= MIN_POINTS and k[-1] >= LOW_K + 2 else above[:0]
 
 
 def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Bridge glitches; end the scan before a foreign edge."""
+    """Bridge glitches, and tell steps and stretches that are no EXAFS."""
     k, relative = wavenumbers(spectrum.energy, position), spectrum.mu / rise
     breaks, off, findings = _breaks(k, relative), np.zeros(len(k)), []
     outer = _pre_edge_glitches(spectrum.energy, relative, position)
@@ -295,8 +288,8 @@ def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[S
 
 def _breaks(k: Array, relative: Array) -> list[Break]:
     """Breaks among the oscillations, as indices of the whole scan."""
-    above = np.flatnonzero(k > LOW_K - 0.7)
-    if len(above) < MIN_POINTS or k[-1] < LOW_K + 2:
+    above = _oscillations(k)
+    if not len(above):
         return []
     found = find_breaks(k[above], relative[above], LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
     return [replace(item, first=item.first + int(above[0]), last=item.last + int(above[0])) for item in found]
@@ -332,7 +325,7 @@ def _told(energy: Array, item: Break) -> Finding:
     size = f"{item.height:+.1%} of the edge step"
     where = f"at {first:.1f} eV" if first == last else f"from {first:.1f} to {last:.1f} eV"
     remedy = "Look there for a jump of the monochromator or the beam; measure again, or end the scan before it"
-    if item.kind == "glitch" and len(item.heights) <= LONGEST:
+    if item.kind == "glitch" and len(item.heights) <= MAX_POINTS:
         return Finding("glitch", "warning", f"glitch {where}, off by {size}: replaced by the curve around", first)
     if item.kind == "glitch":
         return Finding("wide-glitch", "fatal", f"glitch {where}, off by {size}: too long to be bridged", first, remedy)

@@ -33,7 +33,7 @@ from exafsnn.measure.edges import (
 from exafsnn.measure.roles import MAX_KEV, Roles, find_roles
 from exafsnn.measure.signals import aligned, best_signal, guessed_roles
 from exafsnn.measure.sources import is_hdf5, read_text, split_source
-from exafsnn.measure.table import Table
+from exafsnn.measure.table import Table, few
 from exafsnn.records import Array, ChiK, Finding, Spectrum
 
 MIN_POINTS = 2
@@ -94,7 +94,7 @@ def read_one(source: str | Path, *, columns: str | None = None, e0: float | None
     names = _records(source)
     if len(names) > 1:
         raise ScanError(
-            f"the file holds {len(names)} records: {_listed(names)}",
+            f"the file holds {len(names)} records: {few([*map(repr, names)], MAX_NAMED)}",
             where=str(source),
             remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
         )
@@ -117,11 +117,6 @@ def _records(source: str | Path) -> list[str]:
     return [table.record for table in _tables(source)]
 
 
-def _listed(names: list[str]) -> str:
-    """Names of records for a message."""
-    return ", ".join(map(repr, names[:MAX_NAMED])) + (", …" if len(names) > MAX_NAMED else "")
-
-
 def _tables(source: str | Path) -> list[Table]:
     """Tables of a file, by the first recogniser that knows it, or the one record that is asked for."""
     name, record = split_source(source)
@@ -134,7 +129,7 @@ def _tables(source: str | Path) -> list[Table]:
         return tables
     chosen = [table for table in tables if table.record == record]
     if not chosen:
-        known = _listed([table.record for table in tables if table.record]) or "none"
+        known = few([repr(table.record) for table in tables if table.record], MAX_NAMED) or "none"
         raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
     return chosen
 

@@ -31,10 +31,16 @@ JITTER = 0.1
 """Intervals that differ by less are equal."""
 
 
-def wavenumbers(energy: Array, e0: float) -> Array:
-    """(n,) k [Å⁻¹] of photon energies [eV]; 0 below ``e0``."""
+def wavenumbers(energy: Array | float, e0: float) -> Array:
+    """k [Å⁻¹] of one photon energy or many [eV]; 0 below ``e0``."""
     k: Array = np.sqrt(K2_PER_EV * np.maximum(energy - e0, 0.0))
     return k
+
+
+def energies(k: Array | float, e0: float) -> Array:
+    """Photon energies [eV] of one wavenumber or many [Å⁻¹]."""
+    energy: Array = e0 + np.square(k) / K2_PER_EV
+    return energy
 
 
 def rebinned(spectrum: Spectrum, e0: float) -> tuple[Spectrum, tuple[Finding, ...]]:
@@ -54,10 +60,9 @@ def rebinned(spectrum: Spectrum, e0: float) -> tuple[Spectrum, tuple[Finding, ..
 def _bins(energy: Array, e0: float) -> Array:
     """Edges of the bins [eV]."""
     low, high = e0 + EDGE_RANGE[0], e0 + EDGE_RANGE[1]
-    last = float(wavenumbers(energy[-1:], e0)[0])
-    k = np.arange(float(wavenumbers(np.array([high]), e0)[0]), last + K_STEP, K_STEP)
+    k = np.arange(float(wavenumbers(high, e0)), float(wavenumbers(energy[-1], e0)) + K_STEP, K_STEP)
     below = np.arange(low, float(energy[0]), -PRE_EDGE_STEP)[:0:-1]
-    return np.concatenate([below, np.arange(low, high, EDGE_STEP), e0 + k**2 / K2_PER_EV])
+    return np.concatenate([below, np.arange(low, high, EDGE_STEP), energies(k, e0)])
 
 
 def axis_findings(spectrum: Spectrum, e0: float) -> tuple[Finding, ...]:

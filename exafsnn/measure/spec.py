@@ -18,7 +18,7 @@ from exafsnn.measure.columns import numbers
 from exafsnn.measure.headers import header_fields
 from exafsnn.measure.roles import role_of
 from exafsnn.measure.sources import MAX_LINE, MAX_NUMBERS, text_lines
-from exafsnn.measure.table import Table, faulty
+from exafsnn.measure.table import Table, faulty, few
 from exafsnn.records import Array, Finding
 
 MAX_SCANS = 10_000
@@ -97,10 +97,8 @@ def _with_note(table: Table, passed: list[str]) -> Table:
     """Table that tells which scans of its file are not over energy."""
     if not passed or table.fault:
         return table
-    named = ", ".join(passed[:8]) + (", …" if len(passed) > 8 else "")
-    note = Finding(
-        "scans-passed-over", "note", f"Scans {named} of the file were passed over: they do not run over energy"
-    )
+    message = f"Scans {few(passed)} of the file were passed over: they do not run over energy"
+    note = Finding("scans-passed-over", "note", message)
     return replace(table, findings=(*table.findings, note))
 
 

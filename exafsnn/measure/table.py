@@ -14,6 +14,11 @@ from exafsnn.errors import ScanError
 from exafsnn.records import Array, Finding
 
 
+def few(items: Sequence[str], most: int = 8) -> str:
+    """Begin of a list, for messages."""
+    return ", ".join(items[:most]) + (", …" if len(items) > most else "")
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns of one scan, as its file gives them."""

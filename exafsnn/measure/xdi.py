@@ -22,7 +22,7 @@ from exafsnn.measure.columns import MAX_COLUMNS, numbers
 from exafsnn.measure.edges import edge_name, is_element
 from exafsnn.measure.headers import name_and_unit
 from exafsnn.measure.sources import MAX_LINE, MAX_NUMBERS, text_lines
-from exafsnn.measure.table import Table
+from exafsnn.measure.table import Table, few
 from exafsnn.records import Finding
 
 VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
@@ -31,9 +31,6 @@ FIELD_END, HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
 
 FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
 """With these other formats begin their comments."""
-
-MAX_NAMED = 8
-"""Most items that a message lists."""
 
 MAX_HEADER = 2**20
 """Longest header [characters]."""
@@ -244,8 +241,8 @@ def _label_doubts(fields: Mapping[int, str], words: Sequence[str], names: Sequen
 
 
 def _few(items: Sequence[str]) -> str:
-    """Begin of a list, for messages."""
-    return ", ".join(item[:60] for item in items[:MAX_NAMED]) + (", …" if len(items) > MAX_NAMED else "")
+    """Begin of a list of items as the file gives them, for messages."""
+    return few([item[:60] for item in items])
 
 
 def _structure(version: re.Match[str], parts: _Parts) -> Iterator[Finding]:

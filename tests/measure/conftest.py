@@ -46,6 +46,19 @@ def make_scan() -> Callable[..., Spectrum]:
 
 
 @pytest.fixture
+def scan(make_scan: Callable[..., Spectrum]) -> Spectrum:
+    """A scan of iron."""
+    return make_scan("Fe")
+
+
+@pytest.fixture
+def counts(scan: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """I0 and It of the scan."""
+    i0 = 1e5 + 10 * (scan.energy - 7112.0)
+    return i0, i0 * np.exp(-scan.mu)
+
+
+@pytest.fixture
 def truth() -> Callable[[np.ndarray], np.ndarray]:
     """χ(k) of the scans that ``make_scan`` makes."""
     return true_chi

@@ -16,11 +16,6 @@ ARGS = "'label','{label}','bkg_z','Fe','fft_edge','K','is_xmu',1"
 
 
 @pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
-@pytest.fixture
 def group(scan):
     """Group of a project, as text; each line can be replaced or, with None, left out."""
 

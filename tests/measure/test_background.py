@@ -13,11 +13,6 @@ from exafsnn.measure.chik import noise_of, regrid, usable_end
 from exafsnn.settings import BackgroundSettings
 
 
-@pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
 def difference(chi, other, low=3.0, high=13.0):
     """Relative rms difference of k²χ between ``low`` and ``high``."""
     inside = (chi.k >= low) & (chi.k <= high)

@@ -17,11 +17,6 @@ D = 3.13551
 """Spacing [Å] of the Photon Factory's Si(111)."""
 
 
-@pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
 def finding(spectrum, name):
     found = [item for item in spectrum.findings if item.name == name]
     assert len(found) == 1, spectrum.findings

@@ -18,18 +18,6 @@ from exafsnn.measure.readers import expand, read, read_one
 
 
 @pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
-@pytest.fixture
-def counts(scan):
-    """I0 and It of the scan."""
-    i0 = 1e5 + 10 * (scan.energy - 7112.0)
-    return i0, i0 * np.exp(-scan.mu)
-
-
-@pytest.fixture
 def make_file(tmp_path):
     """Write an HDF5 file: datasets by path, attributes as ``path@name``; returns its name."""
 

@@ -40,18 +40,6 @@ Offsets= 9925.80 9914.40
         Energy            I0            It"""
 
 
-@pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
-@pytest.fixture
-def counts(scan):
-    """I0 and It of the scan."""
-    i0 = 1e5 + 10 * (scan.energy - 7112.0)
-    return i0, i0 * np.exp(-scan.mu)
-
-
 def names(spectrum):
     return [finding.name for finding in spectrum.findings]
 

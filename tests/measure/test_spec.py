@@ -27,11 +27,6 @@ ALIGNMENT = """
 
 
 @pytest.fixture
-def scan(make_scan):
-    return make_scan("Fe")
-
-
-@pytest.fixture
 def body(scan):
     """Scan of a SPEC file: ``body(number, extra lines of the header, lines between the rows)``."""
 
