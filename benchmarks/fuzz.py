@@ -191,12 +191,16 @@ def check_model(path: Path) -> str:
     return "read"
 
 
+class HangError(BaseException):
+    """What takes too long. No ``Exception``: readers turn many of those, as TimeoutError, into errors of ours."""
+
+
 @contextlib.contextmanager
 def time_limit() -> Iterator[None]:
-    """Raise TimeoutError in what takes too long."""
+    """Raise HangError in what takes too long."""
 
     def stop(*_: object) -> None:
-        raise TimeoutError(f"more than {HANG} s")
+        raise HangError(f"more than {HANG} s")
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, HANG)
@@ -212,7 +216,7 @@ def fate(check: Callable[[Path], str], path: Path) -> tuple[str, str]:
         with warnings.catch_warnings(), time_limit():
             warnings.simplefilter("ignore")
             return check(path), ""
-    except Exception:
+    except (Exception, HangError):
         return "DEFECT", traceback.format_exc()
 
 

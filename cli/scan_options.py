@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,25 @@ import click
 
 from exafsnn.settings import BackgroundSettings
 
-_POSITIVE = click.FloatRange(min=0, min_open=True)
+
+class _FiniteRange(click.FloatRange):
+    """A number in a range; ``nan``, which is in every range, and ``inf`` are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check one value."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+_POSITIVE = _FiniteRange(min=0, min_open=True)
 _OPTIONS = (
     click.argument("scans", nargs=-1, required=True, metavar="SCANS…"),
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
     click.option("--e0", metavar="X", type=_POSITIVE, help="Edge energy E₀ in eV."),
     click.option("--rbkg", metavar="X", type=_POSITIVE, help="Frequencies below this R in Å are background."),
-    click.option("--kmin", metavar="X", type=click.FloatRange(min=0), help="Start of the k range in 1/Å."),
+    click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
     click.option("--kmax", metavar="X", type=_POSITIVE, help="End of the k range in 1/Å."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
     click.option("-o", "output", type=click.Path(file_okay=False), default="exafsnn-results", metavar="DIR",

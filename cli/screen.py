@@ -44,23 +44,28 @@ def show_scans(
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
-    from exafsnn.tables import plain, summary_rows
+    from exafsnn.tables import plain, scan_facts, summary_rows
 
     rows: list[Row] = []
+    scans: list[Row] = []
     defects, done = [], []
     with folder:
         for outcome in outcomes:
             folder.add(outcome)
             rows.extend(summary_rows(outcome))
+            scans.append(scan_facts(outcome))
             defects.append(outcome.defect)
             done.append(outcome.status != "rejected")
     if as_json:
-        document = {"results": str(folder.folder), "summary": rows}
+        document = {"results": str(folder.folder), "written": not folder.kept_earlier, "summary": rows, "scans": scans}
         click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
     else:
         print_table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
     _print_warnings(rows)
-    click.echo(f"Results are in {folder.folder}", err=True)
+    if folder.kept_earlier:
+        click.echo(f"No scan was done, so {folder.folder} was left as it was, with the earlier results", err=True)
+    else:
+        click.echo(f"Results are in {folder.folder}", err=True)
     if any(defects):
         raise DefectsError("\n".join(dict.fromkeys(filter(None, defects))))
     return 0 if all(done) else SOME_REJECTED if any(done) else NONE_DONE

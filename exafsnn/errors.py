@@ -5,6 +5,12 @@ Anything else that escapes is a defect of ours.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from exafsnn.records import Finding
+
 
 class ExafsnnError(Exception):
     """Base class of all errors raised on purpose.
@@ -34,6 +40,27 @@ class ExafsnnError(Exception):
 
 class ScanError(ExafsnnError):
     """A scan cannot be read or used; the other scans of the run go on."""
+
+    findings: tuple[Finding, ...] = ()
+    """What had been found by then, the reason among it; empty where a file could not be read."""
+
+    @classmethod
+    def refuse_fatal(cls, findings: Iterable[Finding], where: str) -> None:
+        """Reject a scan in which something fatal was found, with all of that as the reason.
+
+        Raises
+        ------
+        ScanError
+            If a finding is fatal.
+        """
+        findings = tuple(findings)
+        fatal = [finding for finding in findings if finding.severity == "fatal"]
+        if fatal:
+            *others, last = fatal
+            reason = "; ".join([*(finding.sentence for finding in others), last.message])
+            error = cls(reason, where=where, remedy=last.remedy)
+            error.findings = findings
+            raise error
 
 
 class SettingsError(ExafsnnError):

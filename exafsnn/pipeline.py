@@ -37,6 +37,8 @@ class Outcome:
     """Name of the model that was used."""
     reason: str = ""
     """Why the scan was rejected; empty if it was not."""
+    found: tuple[Finding, ...] = ()
+    """What had been found when the scan was rejected."""
     defect: str = ""
     """Traceback, where the fault is ours."""
 
@@ -49,12 +51,20 @@ class Outcome:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """All that was found on the way, each once; of a rejected scan the reason alone."""
+        """All that was found doubtful on the way, each once; of a rejected scan all that was fatal, in one text."""
         if self.reason:
             return (self.reason,)
         found = [item.sentence for item in self.chi.findings if item.severity == "warning"] if self.chi else []
         said = self.prediction.warnings if self.prediction else ()
         return tuple(dict.fromkeys([*found, *said]))
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, notes too, each once; where none says why a scan was rejected, its reason is one."""
+        known = dict.fromkeys([*self.found, *(self.chi.findings if self.chi else ())])
+        if self.reason and all(finding.severity != "fatal" for finding in known):
+            known[Finding("rejected", "fatal", self.reason)] = None
+        return tuple(known)
 
 
 def measure_scans(
@@ -153,18 +163,11 @@ def _measure_source(source: str, columns: str | None, settings: BackgroundSettin
 
 def _chi_of(scan: Spectrum | ChiK, settings: BackgroundSettings) -> ChiK:
     """Bring any scan to χ(k), fit for use."""
-    _refuse_fatal(scan.source, scan.findings)
+    ScanError.refuse_fatal(scan.findings, scan.source)
     chi = scan if isinstance(scan, ChiK) else scan.to_chi(settings)
-    _refuse_fatal(scan.source, chi.findings)
+    ScanError.refuse_fatal(chi.findings, scan.source)
     usable = min(chi.k_max_usable, settings.kmax or np.inf)
     return replace(chi, k_max_usable=usable)
-
-
-def _refuse_fatal(source: str, findings: Iterable[Finding]) -> None:
-    """Reject a scan in which something fatal was found."""
-    fatal = [finding.sentence for finding in findings if finding.severity == "fatal"]
-    if fatal:
-        raise ScanError("; ".join(fatal), where=source)
 
 
 def _models(name: str | None) -> Callable[[ChiK], Model]:
@@ -226,6 +229,7 @@ def _refuse_infinite(prediction: Prediction) -> None:
 def _rejected(outcome: Outcome, error: Exception) -> Outcome:
     """Reject a scan for an error; even one of ours must not cost the others."""
     if isinstance(error, ExafsnnError):
-        return replace(outcome, reason=str(error).removeprefix(outcome.file).lstrip(":, "))
+        found = error.findings if isinstance(error, ScanError) else ()
+        return replace(outcome, reason=str(error).removeprefix(outcome.file).lstrip(":, "), found=found)
     reason = f"a defect of exafsnn, not of the scan: {type(error).__name__}: {error}"
     return replace(outcome, reason=reason, defect="".join(traceback.format_exception(error)))

@@ -2,8 +2,9 @@
 
 ``Outcome``s come in one by one, so that a long series needs no more memory than a short one. Everything is written
 into a hidden folder beside its destination, and renamed into place when the last scan is done: an interrupted run
-leaves the earlier results as they were. ``settings.json`` comes last, with the checksums of the files published with
-it: ``faults_of`` tells results that were cut off between two files, and the next run completes them before its own.
+leaves the earlier results as they were, and so does one in which no scan was done. ``settings.json`` comes last, with
+the checksums of the files published with it: ``faults_of`` tells results that were cut off between two files, and the
+next run completes them before its own. What an earlier run left is removed only where that list names it, unchanged.
 The formats are those of the README; scripts rely on them.
 """
 
@@ -30,9 +31,10 @@ import numpy as np
 
 from exafsnn import __version__
 from exafsnn.atomic import explained, only_writer, sync, sync_folder, write_whole
+from exafsnn.errors import SettingsError
 from exafsnn.pipeline import Outcome
 from exafsnn.records import ChiK, PartialRDF, Prediction
-from exafsnn.tables import TABLES, Row, Table, chi_rows, plain, printable, rdf_rows, summary_rows
+from exafsnn.tables import TABLES, Row, Table, chi_rows, plain, printable, rdf_rows, scan_facts, summary_rows
 
 LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
@@ -40,7 +42,9 @@ TABLE_LIMIT = 1000
 FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
 SIGNATURE = "exafsnn figure"
-"""Written into every figure, so that only our own are ever removed."""
+"""Written into every figure: what made it."""
+FILES = {"predict": {*TABLES["predict"], "results.h5"}, "preprocess": {*TABLES["preprocess"]}}
+"""What each command writes, besides figures and ``settings.json``."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a ``settings.json`` that is none may raise."""
@@ -53,7 +57,7 @@ class ResultsFolder:
     Parameters
     ----------
     folder
-        Where the results appear; existing files of the same names are replaced.
+        Where the results appear; results of an earlier run of the same command are replaced.
     command
         ``"predict"`` or ``"preprocess"``.
     settings
@@ -80,7 +84,9 @@ class ResultsFolder:
         self._models: dict[str, None] = {}
         self._figures: dict[str, str] = {}
         self._overview: list[Prediction] = []
-        self._count = 0
+        self._scans: list[Row] = []
+        self.kept_earlier = False
+        """Whether no scan was done, and so the good results of an earlier run were left in their place."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -90,6 +96,8 @@ class ResultsFolder:
             stack.enter_context(only_writer(self.folder / "settings.json"))
             stack.enter_context(explained(self.folder))
             _settle(self.folder)
+            self._earlier = _earlier(self.folder)
+            _refuse_other_results(self.folder, self.command, self._earlier)
             self._stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
             stack.callback(shutil.rmtree, self._stage, ignore_errors=True)
             self._open = stack.enter_context(ExitStack())
@@ -116,7 +124,13 @@ class ResultsFolder:
             self._inputs[outcome.file] = None
             if outcome.chi is not None and outcome.status != "rejected":
                 self._add_details(outcome, outcome.chi)
-        self._count += 1
+            elif self.command == "predict":
+                _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
+        self._scans.append(scan_facts(outcome))
+
+    @property
+    def _count(self) -> int:
+        return len(self._scans)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -163,7 +177,10 @@ class ResultsFolder:
         plotting.scan_figure(chi, outcome.prediction).savefig(self._stage / name, metadata={"Software": SIGNATURE})
 
     def _finish(self) -> None:
-        """Complete the staged files and move them to their place."""
+        """Complete the staged files and move them to their place; good results stay if no scan was done."""
+        self.kept_earlier = _any_done(self._earlier) and not _any_done({"scans": self._scans})
+        if self.kept_earlier:
+            return
         if len(self._overview) > 1:
             from exafsnn import plotting
 
@@ -191,6 +208,7 @@ class ResultsFolder:
             "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
             "inputs": [_fingerprint(name) for name in self._inputs],
             "figures": self._figures,
+            "scans": self._scans,
         }
 
 
@@ -200,11 +218,9 @@ def _open(path: Path) -> TextIO:
 
 def _archive(group: h5py.Group, outcome: Outcome, chi: ChiK, prediction: Prediction) -> None:
     """Write everything that is known of one scan into ``results.h5``."""
-    group.attrs["file"] = printable(outcome.file)
-    group.attrs["record"] = printable(outcome.record)
-    group.attrs["status"] = outcome.status
+    _archive_fate(group, outcome)
     _archive_scalars(group, prediction)
-    _archive_texts(group, {"warnings": outcome.warnings, "history": prediction.history})
+    _archive_texts(group, {"history": prediction.history})
     _archive_texts(group, {"preprocessing": (json.dumps(plain(chi.settings)),)})
     if chi.spectrum is not None:
         metadata_text = json.dumps(plain(chi.spectrum.metadata))
@@ -219,6 +235,15 @@ def _archive(group: h5py.Group, outcome: Outcome, chi: ChiK, prediction: Predict
     group["rdf"].attrs["smoothing"] = rdf.smoothing
     for name, shell in prediction.shells.items():
         _archive_scalars(group.require_group(f"shells/{name}"), shell)
+
+
+def _archive_fate(group: h5py.Group, outcome: Outcome) -> None:
+    """Write what became of a scan, and what was found: each finding as JSON."""
+    facts = scan_facts(outcome)
+    for name in ("file", "record", "status"):
+        group.attrs[name] = printable(facts[name])
+    findings = tuple(json.dumps(plain(finding), ensure_ascii=False) for finding in facts["findings"])
+    _archive_texts(group, {"warnings": outcome.warnings, "findings": findings})
 
 
 def _archive_scalars(group: h5py.Group, record: Any) -> None:
@@ -335,21 +360,45 @@ def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
 
 
 def _remove_stale(folder: Path, fresh: set[str]) -> None:
-    """Remove the figures and tables of an earlier run of ours that this one does not replace."""
-    old = (
-        [folder / name for name in ("rdf.csv", "chi.csv", "results.h5")] if (folder / "settings.json").exists() else []
-    )
-    for path in [*old, *filter(_is_our_figure, folder.glob("*.png"))]:
-        if path.name not in fresh:
-            path.unlink(missing_ok=True)
+    """Remove what an earlier run of ours wrote and this one does not replace; what somebody changed since stays."""
+    listed = (_earlier(folder) or {}).get("files", {})
+    for name in set(listed) - fresh:
+        path = folder / name
+        if path.name == name and path.is_file() and _sha256(path) == listed[name]:
+            path.unlink()
 
 
-def _is_our_figure(path: Path) -> bool:
-    """Whether a PNG bears our signature."""
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return SIGNATURE.encode() in stream.read(1024)
+def _earlier(folder: Path) -> Row | None:
+    """What the ``settings.json`` of earlier results says; None where there is none.
+
+    Raises
+    ------
+    SettingsError
+        If that file is not one of ours: nobody asked us to replace it.
+    """
+    path = folder / "settings.json"
+    if not path.exists():
+        return None
+    with suppress(*_UNREADABLE):
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(facts["exafsnn"], str) and isinstance(facts["command"], str):
+            return dict(facts) | {"files": dict(facts.get("files", {})), "scans": list(facts.get("scans", []))}
+    reason = "this file is not from exafsnn, or damaged, and is not replaced"
+    raise SettingsError(reason, where=str(path), remedy="Write elsewhere with -o, or move it away")
+
+
+def _refuse_other_results(folder: Path, command: str, earlier: Row | None) -> None:
+    """Refuse a folder with another command's results, of which some would not be replaced by this one's."""
+    other = earlier["command"] if earlier else command
+    if other != command and not FILES.get(other, {other}) <= FILES[command]:
+        reason = f"the folder holds results of exafsnn {other}, which those of {command} would not wholly replace"
+        raise SettingsError(reason, where=str(folder), remedy="Write elsewhere with -o, or remove that folder")
+
+
+def _any_done(facts: Row | None) -> bool:
+    """Whether a run did any scan."""
+    scans = facts["scans"] if facts else []
+    return any(isinstance(scan, dict) and scan.get("status") != "rejected" for scan in scans)
 
 
 def _source(outcome: Outcome) -> str:

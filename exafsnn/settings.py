@@ -5,11 +5,15 @@ Names follow larch where larch has one (``rbkg``, ``kmin``, ``kweight``, ``pre1`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from exafsnn.errors import SettingsError
+
+MIN_K_MAX = 6.0
+"""Least end of the k range [Å⁻¹] of any background removal."""
 
 
 @dataclass(frozen=True)
@@ -80,17 +84,24 @@ class BackgroundSettings(Settings):
         Raises
         ------
         SettingsError
-            If a range is empty, or a length is not positive.
+            If a value is no number, a range is empty or too short, or a length is not positive.
         """
         ranges = (("kmin", "kmax"), ("pre1", "pre2"), ("norm1", "norm2"))
         limits = {name: getattr(self, name) for pair in ranges for name in pair}
         faults = [
+            f"{name} = {value} is not a finite number"
+            for name, value in vars(self).items()
+            if isinstance(value, float) and not math.isfinite(value)
+        ]
+        faults += [
             f"{low} = {limits[low]:g} is not below {high} = {limits[high]:g}"
             for low, high in ranges
             if limits[high] is not None and limits[low] >= limits[high]
         ]
         if self.pre2 >= 0:
             faults.append(f"pre2 = {self.pre2:g} is not below the edge")
+        if self.kmax is not None and self.kmax < MIN_K_MAX:
+            faults.append(f"kmax = {self.kmax:g} is below {MIN_K_MAX:g} 1/Å: too little is left to judge the noise")
         if self.rbkg <= 0 or self.kstep <= 0:
             faults.append("rbkg and kstep are not both positive")
         if faults:

@@ -57,6 +57,12 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
             yield row | {"range": name} | asdict(shell)
 
 
+def scan_facts(outcome: Outcome) -> Row:
+    """What became of a scan, with every finding of it: name, severity, message, energy [eV] and remedy."""
+    findings = [asdict(finding) for finding in outcome.findings]
+    return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
+
+
 def chi_rows(outcome: Outcome, chi: ChiK) -> Iterator[Row]:
     """χ(k), and the model's where there is one."""
     scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
@@ -88,9 +94,9 @@ def plain(value: Any) -> Any:
 
 
 def printable(text: str) -> str:
-    """Text without control characters, in valid Unicode, for terminals and tables."""
+    """Text in valid Unicode for terminals and tables: control characters are escaped, so that names stay apart."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(char if char.isprintable() else " " for char in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 class Table:
@@ -99,7 +105,7 @@ class Table:
     Numbers are written as they are, signs included. A text that a spreadsheet might take for a formula, because its
     first character but for spaces and apostrophes is one of ``= + - @``, gets an apostrophe in front, and no other
     does. Who wants the text back removes one apostrophe from cells of text columns that match ``^'['\s]*[=+\-@]``
-    (or the full-width forms of these). Control characters, tabs and line ends are spaces.
+    (or the full-width forms of these). Control characters, tabs and line ends are escaped as in Python: ``\n``.
     """
 
     def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:

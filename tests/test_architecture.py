@@ -38,7 +38,12 @@ HOMES = {
     "dask": ("exafsnn/simulate/executor.py",),
     "distributed": ("exafsnn/simulate/executor.py",),
     "matplotlib": ("exafsnn/plotting.py",),
-    "h5py": ("exafsnn/measure/nexus.py", "exafsnn/simulate/library.py", "exafsnn/results.py"),
+    "h5py": (
+        "exafsnn/measure/hdf5.py",
+        "exafsnn/measure/nexus.py",
+        "exafsnn/simulate/library.py",
+        "exafsnn/results.py",
+    ),
     "click": ("cli/",),
 }
 """Where a package may be imported at all."""

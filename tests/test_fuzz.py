@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import time
 from pathlib import Path
 
 import pytest
@@ -43,4 +45,25 @@ def test_a_hang_is_noticed(fuzz, tmp_path, monkeypatch):
 
     word, trace = fuzz.fate(slow, tmp_path)
     assert word == "DEFECT"
-    assert "TimeoutError" in trace
+    assert "HangError" in trace
+
+
+def test_a_hang_where_errors_of_the_system_are_expected_is_noticed(fuzz, tmp_path, monkeypatch):
+    """Both readers turn any OSError, as TimeoutError is, into an error of ours."""
+
+    def slow(*_, **__):
+        time.sleep(10)
+
+    good = fuzz.model_seed(tmp_path)
+    (tmp_path / "m.safetensors").write_bytes(good[1])
+    (tmp_path / "m.json").write_text(json.dumps(good[0]))
+    (tmp_path / "scan.h5").write_bytes(fuzz.hdf5_seeds(tmp_path)[0])
+    assert fuzz.fate(fuzz.check_model, tmp_path / "m.safetensors") == ("read", "")
+    assert fuzz.fate(fuzz.check_scan, tmp_path / "scan.h5") == ("read", "")
+    monkeypatch.setattr(fuzz, "HANG", 0.2)
+    monkeypatch.setattr("exafsnn.learn.model_file.json.loads", slow)
+    monkeypatch.setattr("exafsnn.measure.nexus.h5py.File", slow)
+    for check, name in ((fuzz.check_model, "m.safetensors"), (fuzz.check_scan, "scan.h5")):
+        word, trace = fuzz.fate(check, tmp_path / name)
+        assert word == "DEFECT"
+        assert "HangError" in trace

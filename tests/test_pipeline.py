@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -49,6 +50,19 @@ def test_wrong_columns_are_told_before_the_first_scan() -> None:
 def test_fatal_finding_rejects(beamline: None) -> None:
     (outcome,) = measure_scans(["fatal.dat"])
     assert outcome.reason == "The sign is inverted. Swap I0 and It"
+
+
+def test_a_rejection_tells_all_that_is_fatal(make_chi: Callable[..., ChiK], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scan that begins too late and ends too early."""
+    scan = make_chi().spectrum
+    assert scan is not None
+    part = (scan.energy > 7112.0 - 25) & (scan.energy < 7112.0 + 200)
+    short = replace(scan, energy=scan.energy[part], mu=scan.mu[part])
+    monkeypatch.setattr("exafsnn.measure.readers.expand", lambda source: [source])
+    monkeypatch.setattr("exafsnn.measure.readers.read_one", lambda *_, **__: short)
+    (outcome,) = measure_scans(["fe.300"])
+    assert [item.name for item in outcome.findings if item.severity == "fatal"] == ["short-range", "short-pre-edge"]
+    assert re.fullmatch(r"the scan ends at .*; the scan begins \d+ eV below the edge.*", outcome.reason)
 
 
 def test_kmax_bounds_what_is_usable(beamline: None) -> None:

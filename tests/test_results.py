@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from exafsnn import results, tables
 from exafsnn.atomic import only_writer
-from exafsnn.errors import ExafsnnError
+from exafsnn.errors import ExafsnnError, SettingsError
 from exafsnn.pipeline import Outcome
 from exafsnn.records import ChiK, Finding, Prediction
 from exafsnn.results import ResultsFolder, faults_of
@@ -140,9 +140,96 @@ def test_leftovers_of_ours_go_and_others_stay(tmp_path: Path, make_prediction: M
     write(tmp_path, predicted(make_prediction("new.dat")))
     assert {path.name for path in tmp_path.glob("*.png")} == {"scan-mine.png", "scan-new.dat.png"}
     assert not list(tmp_path.glob(".unfinished*"))
-    write(tmp_path, replace(predicted(make_prediction("new.dat")), prediction=None), command="preprocess")
-    assert not (tmp_path / "rdf.csv").exists()
-    assert not (tmp_path / "results.h5").exists()
+
+
+def test_what_is_not_listed_or_was_changed_since_stays(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, predicted(make_prediction("old.dat")), predicted(make_prediction("older.dat")))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "overview.png").write_bytes(b"I drew on it: exafsnn figure")
+    facts = json.loads((tmp_path / "settings.json").read_text())
+    outside = tmp_path.parent / "outside.txt"
+    outside.write_text("x")
+    facts["files"] |= {f"../{outside.name}": hashlib.sha256(b"x").hexdigest()}
+    (tmp_path / "settings.json").write_text(json.dumps(facts))
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert {"notes.txt", "overview.png"} < {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "scan-old.dat.png").exists()
+    assert outside.exists()
+
+
+@pytest.mark.parametrize("content", ["{}", "{", "[]", '{"exafsnn": 1, "command": "predict"}', '{"command": "predict"}'])
+def test_a_folder_with_settings_of_somebody_else_is_refused(tmp_path: Path, content: str) -> None:
+    mine = {"settings.json": content, "results.h5": "x", "rdf.csv": "x", "summary.csv": "x"}
+    for name, text in mine.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.json: this file is not from exafsnn.*elsewhere with -o"):
+        write(tmp_path, REJECTED, command="preprocess")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == mine
+
+
+def test_files_beside_no_settings_are_not_ours_to_remove(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
+    (tmp_path / "results.h5").write_text("x")
+    (tmp_path / "rdf.csv").write_text("x")
+    write(tmp_path, Outcome("fe.060", chi=make_chi("fe.060")), command="preprocess")
+    assert (tmp_path / "results.h5").read_text() == (tmp_path / "rdf.csv").read_text() == "x"
+
+
+def test_preprocessing_does_not_replace_a_prediction(folder: Path, make_prediction: MakePrediction) -> None:
+    before = contents(folder)
+    with pytest.raises(SettingsError, match=r"results of exafsnn predict, which those of preprocess .* with -o"):
+        write(folder, REJECTED, command="preprocess")
+    assert contents(folder) == before
+
+
+def test_a_prediction_replaces_a_preprocessing(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, replace(predicted(make_prediction("old.dat")), prediction=None), command="preprocess")
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert [path.name for path in tmp_path.glob("*.png")] == ["scan-new.dat.png"]
+    assert not faults_of(tmp_path)
+
+
+def test_good_results_are_kept_if_no_scan_is_done(folder: Path) -> None:
+    before = contents(folder)
+    with ResultsFolder(folder, "predict", {}) as target:
+        target.add(REJECTED)
+    assert target.kept_earlier
+    assert contents(folder) == before
+
+
+def test_results_without_a_good_scan_are_replaced(tmp_path: Path) -> None:
+    write(tmp_path, REJECTED)
+    write(tmp_path, replace(REJECTED, file="worse.dat"))
+    assert rows(tmp_path / "summary.csv")[0]["file"] == "worse.dat"
+
+
+def test_every_finding_is_written(
+    tmp_path: Path, make_chi: Callable[..., ChiK], make_prediction: MakePrediction
+) -> None:
+    """By name, energy and severity, of rejected scans too."""
+    spike = Finding("glitch", "warning", "A spike", 7300.5, "Look there")
+    chi = make_chi("fe.060", findings=(spike, Finding("signal", "note", "Fine")))
+    fatal = Finding("no-edge", "fatal", "No edge", 7112.0)
+    write(
+        tmp_path,
+        Outcome("fe.060", chi=chi, prediction=make_prediction(chi=chi), model="fe-k"),
+        Outcome("bad.dat", reason="No edge", found=(spike, fatal)),
+        REJECTED,
+    )
+    scans = json.loads((tmp_path / "settings.json").read_text())["scans"]
+    told = [[(item["name"], item["severity"], item["energy"]) for item in scan["findings"]] for scan in scans]
+    assert told == [
+        [("glitch", "warning", 7300.5), ("signal", "note", None)],
+        [("glitch", "warning", 7300.5), ("no-edge", "fatal", 7112.0)],
+        [("rejected", "fatal", None)],
+    ]
+    assert scans[0]["findings"][0] == {
+        "name": "glitch", "severity": "warning", "message": "A spike", "energy": 7300.5, "remedy": "Look there",
+    }  # fmt: skip
+    with h5py.File(tmp_path / "results.h5") as archive:
+        groups = [archive["scans/000000"], archive["rejected/000001"], archive["rejected/000002"]]
+        archived = [[json.loads(text) for text in group["findings"].asstr()[:]] for group in groups]
+        assert [group.attrs["file"] for group in groups] == ["fe.060", "bad.dat", "bad.dat"]
+    assert archived == [scan["findings"] for scan in scans]
 
 
 class Killed(BaseException):
@@ -169,10 +256,11 @@ def killed_at(rename: int, folder: Path, *outcomes: Outcome) -> bool:
 
 
 def contents(folder: Path) -> dict[str, object]:
-    """Everything in a folder, but for the time."""
+    """Everything in a folder, but for the time and what HDF5 makes of it."""
     found: dict[str, object] = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".h5"}
     facts = json.loads((folder / "settings.json").read_text())
     del facts["created"]
+    facts["files"].pop("results.h5", None)
     return found | {"settings.json": facts, "h5": sorted(path.name for path in folder.glob("*.h5"))}
 
 
@@ -182,7 +270,7 @@ def contents(folder: Path) -> dict[str, object]:
 def test_a_run_killed_at_any_rename_is_told_and_made_good(
     tmp_path: Path, make_prediction: MakePrediction, rename: int, earlier: bool
 ) -> None:
-    again = replace(predicted(make_prediction("new.dat")), prediction=None)
+    again = predicted(make_prediction("again.dat"))
     if earlier:
         write(tmp_path / "cut", predicted(make_prediction("old.dat")))
     killed = killed_at(rename, tmp_path / "cut", predicted(make_prediction("new.dat")))
@@ -191,8 +279,8 @@ def test_a_run_killed_at_any_rename_is_told_and_made_good(
     whole = not killed or (earlier and rename == 0)
     assert bool(faults_of(tmp_path / "cut")) != whole
     assert "settings.json" not in shown or earlier or not killed
-    write(tmp_path / "cut", again, command="preprocess")
-    write(tmp_path / "fresh", again, command="preprocess")
+    write(tmp_path / "cut", again)
+    write(tmp_path / "fresh", again)
     assert contents(tmp_path / "cut") == contents(tmp_path / "fresh")
     assert not faults_of(tmp_path / "cut")
 
@@ -314,7 +402,13 @@ def test_cells_are_no_formulas_and_texts_come_back(text: str) -> None:
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formulas_are_guarded(text: str) -> None:
-    assert cell_of(text).startswith("'")
+    assert cell_of(text).startswith("'" if text[0].isprintable() else "\\")
+
+
+def test_names_that_differ_in_a_control_character_stay_apart() -> None:
+    assert cell_of("new\nline.dat") == r"new\nline.dat"
+    assert cell_of("new line.dat") == "new line.dat"
+    assert cell_of("a\x1b[31m\u202e") == r"a\x1b[31m\u202e"
 
 
 @pytest.mark.parametrize("text", ["fe.060", "a-b", "it's", "'quoted'", "1e-5", "", "°C", "Fe-Fe"])

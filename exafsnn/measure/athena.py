@@ -20,10 +20,13 @@ from exafsnn.records import Array, Finding
 MAX_GROUPS = 10_000
 """Most groups of a project."""
 
-MAX_ITEMS = 10_000
-"""Most parameters of a group."""
+MAX_ITEMS, MAX_ALL_ITEMS = 10_000, 1_500_000
+"""Most keys and values of a group, and of all groups: reading more takes too long."""
 
 ASSIGNMENT = re.compile(r"\s*+[$@](old_group|args|x|y|i0)\s*+=\s*+(.*)", re.DOTALL)
+
+ARRAYS = ("x", "y", "i0")
+"""Assignments that hold numbers; the others hold parameters."""
 
 ITEM = re.compile(
     r"""\s*+(?:
@@ -83,7 +86,7 @@ class _Group:
 
 def _groups(lines: list[str], source: str) -> Iterator[_Group]:
     """Yield the groups of a project."""
-    group, count, total = _Group(), 0, 0
+    group, count, total, items = _Group(), 0, 0, 0
     for number, line in enumerate(lines, 1):
         if line.startswith("[record]"):
             group.line, count = number, count + 1
@@ -94,10 +97,17 @@ def _groups(lines: list[str], source: str) -> Iterator[_Group]:
             yield group
             group = _Group()
         elif group.fault is None and (match := ASSIGNMENT.match(line)):
+            items += 0 if match[1] in ARRAYS else match[2].count(",") + match[2].count("=>")
+            if items > MAX_ALL_ITEMS:
+                reason = f"the project holds more than {MAX_ALL_ITEMS} parameters"
+                raise ScanError(reason, where=f"{source}, line {number}", remedy="Save it in parts")
             try:
                 _assign(group, match[1], match[2].rstrip())
             except ValueError as error:
                 group.fault = str(error), number
+    if group.old_group or group.args or group.arrays or group.fault:
+        group.fault = group.fault or ("the group is not finished: the file ends before its [record]", len(lines))
+        yield group
 
 
 def _assign(group: _Group, name: str, value: str) -> None:

@@ -140,9 +140,10 @@ def _sorted(table: Table, column: int, backlash: float) -> Table:
     if lag[worst] == 0:
         return table
     if lag[worst] > backlash:
+        turn = int(np.flatnonzero(lag[: np.argmax(lag > backlash)] == 0)[-1]) + 1
         raise ScanError(
-            f"the axis goes back from {axis[worst - 1]:g} to {axis[worst]:g}",
-            where=table.place(worst),
+            f"the axis goes back from {axis[turn - 1]:g} to {axis[turn]:g}",
+            where=table.place(turn),
             remedy="Give one scan in one direction; split joined scans into files of their own",
         )
     back = int((np.diff(axis) < 0).sum())

@@ -14,6 +14,7 @@ import numpy as np
 
 from exafsnn.errors import ScanError, SettingsError
 from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
+from exafsnn.measure.edges import edge_rise
 from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs, mended
 from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array, ChiK, Finding, Spectrum
@@ -24,6 +25,10 @@ MAX_DISAGREEMENT = 4.0
 
 NOISY, LOUD_K = 0.1, (4.0, 8.0)
 """Noise above this share of the root mean square of χ(k) in that range [Å⁻¹] is told."""
+
+NORMAL_RISES = (0.05, 8.0)
+"""Rises of μ at the edge that larch gets as they are. The floor of its edge step (1e-12) and its clamps (20 % of χ(k)
+for μ in 10⁴ counts) depend on the unit, so other scans are brought to a rise of 1."""
 
 FIXED = {"nvict": 0, "npre": 1, "step": None}
 """larch's ``pre_edge`` parameters that no setting changes: a straight line below the edge, the step from the fit."""
@@ -62,14 +67,16 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
         If a setting is impossible for this scan.
     """
     settings = settings or BackgroundSettings()
-    _reject(spectrum, spectrum.findings)
+    where = f"{spectrum.source}::{spectrum.record}" if spectrum.record else spectrum.source
+    ScanError.refuse_fatal(spectrum.findings, where)
     findings = check(spectrum)
-    _reject(spectrum, findings)
+    ScanError.refuse_fatal((*spectrum.findings, *findings), where)
     used, repairs = mended(_up_to(spectrum, end_of_exafs(spectrum)))
-    _reject(spectrum, repairs)
-    e0, doubts = _edge_energy(used, settings.e0)
+    ScanError.refuse_fatal((*spectrum.findings, *findings, *repairs), where)
+    unit = _unit(used)
+    e0, doubts = _edge_energy(replace(used, mu=used.mu / unit), settings.e0)
     values = _resolved(settings, used, e0)
-    removal = _autobk(used, values)
+    removal = _autobk(used, values, unit)
     noise = noise_of(removal.k, removal.chi)
     return ChiK(
         removal.k,
@@ -91,14 +98,6 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
     )
 
 
-def _reject(spectrum: Spectrum, findings: tuple[Finding, ...]) -> None:
-    """Raise the first fatal finding."""
-    where = f"{spectrum.source}::{spectrum.record}" if spectrum.record else spectrum.source
-    for finding in findings:
-        if finding.severity == "fatal":
-            raise ScanError(finding.message, where=where, remedy=finding.remedy)
-
-
 def _up_to(spectrum: Spectrum, end: float) -> Spectrum:
     """Cut the scan at an energy [eV], into arrays of its own."""
     inside = spectrum.energy <= end
@@ -107,6 +106,12 @@ def _up_to(spectrum: Spectrum, end: float) -> Spectrum:
         energy=np.array(spectrum.energy[inside], dtype=np.float64),
         mu=np.array(spectrum.mu[inside], dtype=np.float64),
     )
+
+
+def _unit(spectrum: Spectrum) -> float:
+    """Rise of μ at the edge if larch would not give the χ(k) of ordinary units, else 1."""
+    rise = edge_rise(spectrum.energy, spectrum.mu, edge_position(spectrum))
+    return 1.0 if rise <= 0 or NORMAL_RISES[0] <= rise <= NORMAL_RISES[1] else rise
 
 
 def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[Finding, ...]]:
@@ -129,9 +134,10 @@ def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[
 def _noisy(removal: _Removal, noise: float) -> tuple[Finding, ...]:
     """Tell noise that is no longer small against the oscillations."""
     loud = (removal.k > LOUD_K[0]) & (removal.k < LOUD_K[1])
-    share = noise / float(np.sqrt(np.mean(removal.chi[loud] ** 2)))
-    if share < NOISY:
+    signal = float(np.sqrt(np.mean(removal.chi[loud] ** 2)))
+    if noise < NOISY * signal:
         return ()
+    share = noise / signal if signal else np.inf
     message = (
         f"the noise is {share:.0%} of the oscillations at k = {LOUD_K[0]:g} to {LOUD_K[1]:g} Å⁻¹ (ε_k {noise:.1e})"
     )
@@ -164,11 +170,11 @@ def _larch() -> ModuleType:
     return module
 
 
-def _autobk(spectrum: Spectrum, values: dict[str, Any]) -> _Removal:
-    """Run larch's ``pre_edge`` and ``autobk`` on a fresh group."""
+def _autobk(spectrum: Spectrum, values: dict[str, Any], unit: float) -> _Removal:
+    """Run larch's ``pre_edge`` and ``autobk`` on a fresh group, with μ in that unit."""
     from larch import Group
 
-    larch, energy, mu = _larch(), spectrum.energy.copy(), spectrum.mu.copy()
+    larch, energy, mu = _larch(), spectrum.energy.copy(), spectrum.mu / unit
     group = Group(energy=energy, mu=mu)
     line = {key: values[key] for key in ("e0", "pre1", "pre2", "norm1", "norm2", "nnorm", *FIXED)}
     larch.pre_edge(energy, mu=mu, group=group, make_flat=False, iscalc=False, **line)
@@ -188,7 +194,8 @@ def _autobk(spectrum: Spectrum, values: dict[str, Any]) -> _Removal:
     )
     if getattr(group, "chi", None) is None or not np.isfinite(group.chi).all():
         raise ScanError("AUTOBK found no background", where=spectrum.source, remedy="Try another --rbkg or --kmax")
-    return _Removal(np.asarray(group.k), np.asarray(group.chi), np.asarray(group.bkg), float(group.edge_step))
+    k, chi, background = (np.asarray(array) for array in (group.k, group.chi, group.bkg))
+    return _Removal(k, chi, unit * background, unit * float(group.edge_step))
 
 
 def _history(

@@ -179,28 +179,12 @@ def _judged(rest: _Rest, place: int, masked: np.ndarray | None, strength: float)
     return Break("wide" if masked is None else "step", spot, spot + 1, height, strength)
 
 
-def pre_edge_step(energy: Array, mu: Array, least: float) -> Break | None:
-    """Find a step in the smooth absorption below the edge: a parabola and a step that explain it to a small rest.
-
-    Parameters
-    ----------
-    energy, mu
-        (n,) pre-edge.
-    least
-        Smallest height that matters, in units of μ.
-    """
-    if len(energy) < 10:
-        return None
-    x = (energy - energy.mean()) / np.ptp(energy)
-    found = []
-    for spot in range(2, len(energy) - 3):
-        shapes = np.column_stack([x**0, x, x**2, np.arange(len(x)) > spot])
-        solution = np.linalg.lstsq(shapes, mu, rcond=None)[0]
-        found.append((float(np.abs(mu - shapes @ solution).max()), spot, float(solution[-1])))
-    worst, spot, height = min(found)
-    if abs(height) < max(least, STRENGTH * worst):
-        return None
-    return Break("step", spot, spot + 1, height, abs(height) / max(worst, 1e-12))
+def usual_noise(k: Array, mu: Array, skip: np.ndarray | None = None) -> float:
+    """Standard deviation of the noise of single points: what no waves leave, but for points to ``skip`` (n,)."""
+    rest = _rest(k, mu)
+    if skip is not None and skip.any():
+        rest = rest.without(rest.points[:, skip])
+    return float(np.median(rest.size()))
 
 
 def edge_strengths(k: Array, mu: Array, shapes: Array) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 
@@ -31,21 +32,37 @@ MAX_HEADER = 2**20
 MAX_COLUMNS = 1000
 """Most columns of a table."""
 
+MAX_SEARCHED, MAX_LOOK = 1000, 300
+"""First lines, and first characters of each, among which is sought why there are no rows of numbers."""
+
+MAX_COMMENTED = 10_000
+"""Most commented lines that are looked at for rows of numbers."""
+
 LABEL_LINES = 100
 """Last lines of a header, among which the names of the columns are sought."""
 
-ROW = re.compile(r"[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
+ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
+
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+FAR = 10
+"""A commented line further than so many steps from the first row's energy is no row before it."""
 
 Splitter = Callable[[str], list[str]]
 
 
 def _semicolons(line: str) -> list[str]:
-    return [cell.strip() for cell in line.rstrip("; \t").split(";")]
+    return [_unquoted(cell.strip()) for cell in line.rstrip("; \t").split(";")]
 
 
 def _commas(line: str) -> list[str]:
-    return [cell.strip() for cell in line.rstrip(", \t").split(",")]
+    return [_unquoted(cell.strip()) for cell in line.rstrip(", \t").split(",")]
+
+
+def _unquoted(cell: str) -> str:
+    """Cell without the quotes around it; a quote on one side only stays, as the cell is then no whole one."""
+    return cell[1:-1] if len(cell) > 1 and cell[0] in "\"'" and cell[0] == cell[-1] else cell
 
 
 def _decimal_commas(split: Splitter) -> Splitter:
@@ -154,8 +171,62 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
             raise _too_much_header(source)
         previous = (number, line)
     if block is None:
-        raise ScanError("no rows of numbers were found", where=source, remedy="Give a scan as columns of numbers")
-    return block, findings
+        raise _no_rows(lines, source)
+    return block, [*findings, *_commented_rows(lines, block)]
+
+
+def _no_rows(lines: list[str], source: str) -> ScanError:
+    """Say which cell of the first two lines that look like rows is no number."""
+    previous = (0, "", 0, "")
+    for number, line in islice(_content(lines, source), MAX_SEARCHED):
+        odd_cells = (_odd_cell(split(line[:MAX_LOOK])) for split in (_semicolons, str.split, _in_quotes, _commas))
+        count, cell = next((found for found in odd_cells if found[0]), (0, ""))
+        if count and count == previous[2]:
+            first, text, _, odd = previous
+            reason = f"no rows of numbers were found: {text[:60]!r} looks like one, but {odd[:40]!r} is no number"
+            remedy = "Give plain numbers (no times, words or thousands separators) between spaces, tabs, commas or ';'"
+            return ScanError(reason, where=f"{source}, line {first}", remedy=remedy)
+        previous = (number, line, count, cell)
+    remedy = "Give a scan as columns of numbers"
+    return ScanError("no rows of numbers were found", where=source, remedy=remedy)
+
+
+def _odd_cell(cells: list[str]) -> tuple[int, str]:
+    """How many cells there are if half of them begin like numbers and one is one, else 0; the first that is none."""
+    alike = sum(ROW.match(cell) is not None for cell in cells)
+    odd = [cell for cell in cells if _number(cell) is None]
+    one = len(odd) < len(cells) or any(map(THOUSANDS.fullmatch, odd))
+    return (len(cells), odd[0]) if odd and one and len(cells) <= 2 * alike else (0, "")
+
+
+def _in_quotes(line: str) -> list[str]:
+    """Cells of a line that has them in double quotes, commas and all."""
+    return re.findall(r'"([^"]*)"', line)
+
+
+def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
+    """Tell rows of numbers behind comment marks: among or after the data, or right before them."""
+    first, found = block.lines[0], []
+    near = FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
+    for number in range(first - 1, max(first - MAX_COMMENTED, 0), -1):
+        values = numbers(SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
+        if not values or abs(values[0] - block.values[0]) > near:
+            break
+        found.append(number)
+    behind = ((number, _behind_mark(lines[number - 1])) for number in range(first + 1, len(lines) + 1))
+    marked = islice(((number, text) for number, text in behind if text), MAX_COMMENTED)
+    found += [number for number, text in marked if numbers(SPLITTERS[block.style](text), block.width)]
+    if found:
+        rows = f"{len(found)} rows of numbers stand" if len(found) > 1 else "a row of numbers stands"
+        message = f"{rows} behind a comment mark, in line {min(found)}{' first' if len(found) > 1 else ''}: not read"
+        yield Finding("rows-commented", "warning", message, remedy="Remove the mark if the row belongs to the scan")
+
+
+def _behind_mark(line: str) -> str:
+    """Text behind a comment mark if it begins like a row of numbers, else empty."""
+    bare = line.strip()
+    text = bare.lstrip("#%;*!/ \t") if bare.startswith(COMMENT) else ""
+    return text if ROW.match(text) else ""
 
 
 def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:

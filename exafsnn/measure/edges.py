@@ -23,6 +23,9 @@ SMOOTHING = 0.5
 MIN_CONTRAST = 5.0
 """Smallest step of an edge, in units of the noise of single points."""
 
+GRID = 0.25
+"""Spacing [eV] on which running medians are taken."""
+
 ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
 HEAVIEST = 98
@@ -83,6 +86,13 @@ def tabulated(absorber: str, edge: str) -> float:
     raise ScanError(f"no {edge} edge of {absorber} is known", remedy="Give a chemical symbol and K, L1, L2 or L3")
 
 
+def core_hole_width(absorber: str, edge: str) -> float:
+    """Width of an edge's core hole [eV], full width at half maximum: nothing in its absorption is sharper."""
+    import xraydb
+
+    return float(xraydb.core_width(absorber, edge))
+
+
 def next_edge(absorber: str, edge: str) -> Edge | None:
     """Find the absorber's next higher edge, where EXAFS of ``edge`` has to end; K has none."""
     energy = tabulated(absorber, edge)
@@ -126,6 +136,16 @@ def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.in
     slope = np.gradient(gaussian_filter1d(np.interp(grid, energy, median_filter(mu, 3)), SMOOTHING / step), step)
     slope[(grid < max(low, energy[1])) | (grid > min(high, energy[-2]))] = -np.inf
     return float(grid[np.argmax(slope)])
+
+
+def without_spikes(energy: Array, mu: Array, width: float) -> Array:
+    """(n,) running median of μ over ``width`` eV: what is narrower than half of that vanishes, an edge stays."""
+    from scipy.ndimage import median_filter
+
+    grid = np.arange(energy[0], energy[-1], GRID)
+    size = 2 * round(width / GRID / 2) + 1
+    steady: Array = np.interp(energy, grid, median_filter(np.interp(grid, energy, mu), size))
+    return steady
 
 
 def has_edge(energy: Array, mu: Array, position: float, least: float = 0.0) -> bool:

@@ -7,45 +7,26 @@ path and row: ``/entry/data[17]``. Nothing outside the file is followed, and not
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 import h5py
 import numpy as np
 
 from exafsnn.errors import ScanError
+from exafsnn.measure.hdf5 import BROKEN, MAX_BYTES, MAX_TEXT, attribute, object_at, storage_fault, text_of, values
 from exafsnn.measure.roles import role_of
 from exafsnn.measure.table import Table, faulty, few
-from exafsnn.records import Array, Finding
+from exafsnn.records import Finding
 
-MAX_BYTES = 64 * 2**20
-"""Largest record, and largest chunk of a dataset, that is read."""
+MAX_COLUMNS = 1000
+"""Most columns and header fields of a record."""
 
-MAX_COLUMNS, MAX_TEXT = 1000, 1000
-"""Most columns and header fields of a record, and the longest text [characters] of one."""
-
-MAX_GROUPS, MAX_DEPTH, MAX_LINKS = 1_000_000, 8, 16
-"""Most groups of a file that are looked into, how deep, and how many soft links lead to one object."""
-
-GZIP, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
-FILTERS = (GZIP, SHUFFLE, FLETCHER32, LZF)
-"""Filters that HDF5 applies without plugins."""
-
-BROKEN = (
-    zlib.error,
-    OSError,
-    RuntimeError,
-    LookupError,
-    ValueError,
-    TypeError,
-    ArithmeticError,
-    AttributeError,
-    MemoryError,
-)
-"""What h5py raises on damaged files."""
+MAX_GROUPS, MAX_DEPTH = 1_000_000, 8
+"""Most groups of a file that are looked into, and how deep."""
 
 USUAL_NAMES = {
     "incoming_beam": "i0",
@@ -57,6 +38,11 @@ USUAL_NAMES = {
     "intensity": "mu",
 }
 """Names in the definition NXxas → the field's usual ones."""
+
+PLAIN = "HDF5"
+"""Name of the layout of groups without a known one."""
+
+NO_SIGNAL = "Give energies and signals as numbers of one length, a stack as (spectra, points), or measure it again"
 
 LABELS = ("alias", "label", "long_name")
 """Attributes in which SOLEIL's flyscans name a dataset."""
@@ -83,8 +69,8 @@ class _Scan:
     series: dict[str, h5py.Dataset] = field(default_factory=dict)
     """What a stack tells of each of its spectra, (rows)."""
     notes: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    """Datasets that are not taken, with the reason."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """Why datasets are not taken, by their name."""
 
     @property
     def axis(self) -> h5py.Dataset | None:
@@ -93,6 +79,11 @@ class _Scan:
         wanted = ("energy", "k") if "chi" in roles.values() else ("energy",)
         axes = [item for name, item in self.columns.items() if roles[name] in wanted]
         return max(axes, key=lambda item: item.shape[-1], default=None)
+
+    @property
+    def points(self) -> int:
+        """Number of energies; 0 where there are none."""
+        return self.axis.shape[-1] if self.axis is not None else 0
 
     @property
     def names(self) -> list[str]:
@@ -138,9 +129,10 @@ def _scans(name: str, record: str) -> Iterator[list[_Scan | Table]]:
 
 def _asked(file: h5py.File, record: str, source: str) -> list[_Scan | Table]:
     """One scan or stack, or one row of a stack, without a look at the others."""
-    match = re.fullmatch(r"/?([^\0]*?)(?:\[(\d{1,9})\])?", record)
-    group = _object(file, match[1]) if match else None
-    scan = _recognised(group) if isinstance(group, h5py.Group) else None
+    if scan := _scan_at(file, record):
+        return [scan]
+    match = re.fullmatch(r"([^\0]*?)(?:\[(\d{1,9})\])?", record)
+    scan = _scan_at(file, match[1]) if match else None
     if match and scan and match[2]:
         scan.rows = scan.rows[int(match[2]) : int(match[2]) + 1]
     if match and scan and (scan.rows or not match[2]):
@@ -153,9 +145,16 @@ def _asked(file: h5py.File, record: str, source: str) -> list[_Scan | Table]:
     raise ScanError(f"there is no record {record!r}", where=source, remedy=f"Its records: {few([*map(repr, known)])}")
 
 
+def _scan_at(file: h5py.File, path: str) -> _Scan | None:
+    """Scan of a group; None if there is no such group, or it is none."""
+    group = object_at(file, path) if "\0" not in path else None
+    return _recognised(group)[0] if isinstance(group, h5py.Group) else None
+
+
 def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
-    """All scans, in natural order of their paths; links to other files are records with a fault."""
+    """All scans, in natural order of their paths; links to other files, and scans without data, have a fault."""
     found: list[_Scan | Table] = []
+    doubtful: set[str] = set()
     seen: set[tuple[int, int]] = set()
     waiting: list[tuple[h5py.Group | Table, int]] = [(file["/"], 0)]
     while waiting:
@@ -167,16 +166,28 @@ def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
         if (info.fileno, info.addr) in seen:
             continue
         seen.add((info.fileno, info.addr))
-        if scan := _recognised(group):
+        scan, layout, reason = _recognised(group)
+        if scan:
             found.append(scan)
-        elif depth < MAX_DEPTH:
+        elif reason:
+            where = f"{source}::{group.name}"
+            found.append(faulty(source, group.name, ScanError(reason, where=where, remedy=NO_SIGNAL)))
+            doubtful |= {group.name} if layout == PLAIN else set()
+        if not scan and (not reason or layout == PLAIN) and depth < MAX_DEPTH:
             waiting += [(item, depth + 1) for item in reversed(_below(group, source))]
         if len(seen) + len(waiting) > MAX_GROUPS:
             raise ScanError(f"the file has more than {MAX_GROUPS} groups", where=source, remedy="Split it")
     if not found:
         remedy = "Give a file with a group of at least two datasets of one length, one of them named energy"
         raise ScanError("the HDF5 file holds no group with an energy axis", where=source, remedy=remedy)
-    return found
+    return _without_parents(found, doubtful)
+
+
+def _without_parents(found: list[_Scan | Table], doubtful: set[str]) -> list[_Scan | Table]:
+    """Leave out doubtful groups with a record below them: their energies may only be what the records share."""
+    paths = [item.record if isinstance(item, Table) else item.group.name for item in found]
+    above = {str(parent) for path in paths for parent in PurePosixPath(path).parents if str(parent) != path}
+    return [item for path, item in zip(paths, found, strict=True) if path not in doubtful & above]
 
 
 def _below(group: h5py.Group, source: str) -> list[h5py.Group | Table]:
@@ -200,93 +211,91 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
     return [(not part[0].isdecimal(), int(part) if part[0].isdecimal() else 0, part) for part in parts]
 
 
-def _object(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
-    """Object on a path, through soft links but never through one that leaves the file; None if there is none."""
-    here, links = group, 0
-    parts = path.split("/")[::-1]
-    while parts:
-        part = parts.pop()
-        if part in ("", "."):
-            continue
-        link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if isinstance(link, h5py.SoftLink) and links < MAX_LINKS:
-            links += 1
-            here = here.file if link.path.startswith("/") else here
-            parts += link.path.split("/")[::-1]
-        elif isinstance(link, h5py.HardLink):
-            here = here[part]
-        else:
-            return None
-    return here if isinstance(here, h5py.Group | h5py.Dataset) else None
-
-
-def _recognised(group: h5py.Group) -> _Scan | None:
-    """Scan that a group holds, by the first layout that it fits; None if it fits none."""
+def _recognised(group: h5py.Group) -> tuple[_Scan | None, str, str]:
+    """Scan that a group holds, by the first layout that it fits; else a layout, and why what looks like it is none."""
     if len(group) > MAX_COLUMNS:
-        return None
+        return None, "", ""
+    doubts: dict[str, str] = {}
     for layout in (_bliss, _soleil, _nxxas, _any_group):
         scan = layout(group)
-        if scan is not None and scan.axis is not None and len(_shaped(scan).columns) > 1:
-            return scan
-    return None
+        if scan is not None and scan.points > 1 and len(_shaped(scan).columns) > 1:
+            return scan, scan.layout, ""
+        if scan is not None and (reason := _lacking(scan)):
+            doubts[scan.layout] = reason
+    return None, *next(iter(doubts.items()), ("", ""))
+
+
+def _lacking(scan: _Scan) -> str:
+    """What datasets that look like a scan lack; empty where they do not look like one."""
+    energies = [f"{name} ({reason})" for name, reason in scan.left_out.items() if role_of(name) == "energy"]
+    is_measured = any(role_of(name) not in (None, "energy") for name in (*scan.columns, *scan.left_out))
+    others = [f"{name} ({reason})" for name, reason in scan.left_out.items() if role_of(name) != "energy"]
+    if scan.axis is None:
+        return f"its energies cannot be used: {few(energies)}" if energies and is_measured else ""
+    if scan.points > 1:
+        return f"no signal is as long as its {scan.points} energies" + (f"; left out: {few(others)}" if others else "")
+    if not is_measured:
+        return ""
+    if scan.axis.ndim > 1 and scan.axis.shape[0] > 1:
+        return f"its energies are {_size(scan.axis)}, not one row of them"
+    return f"the scan has {scan.points} point{'s' * (scan.points != 1)}"
 
 
 def _bliss(group: h5py.Group) -> _Scan | None:
     """``/1.1/measurement/{energy, mu_trans, p1, …}`` of the ESRF."""
-    measurement = _object(group, "measurement")
+    measurement = object_at(group, "measurement")
     return _added(_Scan(group, "BLISS"), measurement) if isinstance(measurement, h5py.Group) else None
 
 
 def _soleil(group: h5py.Group) -> _Scan | None:
     """``/<scan>/scan_data/data_01`` of SOLEIL, each dataset named by an attribute."""
-    data = _object(group, "scan_data")
+    data = object_at(group, "scan_data")
     if not isinstance(data, h5py.Group):
         return None
     named = _added(_Scan(group, "SOLEIL flyscan"), data)
     scan = _Scan(group, named.layout, left_out=named.left_out)
     for name, item in named.columns.items():
-        label = next((text for key in LABELS if (text := _attribute(item, key))), name)
+        label = next((text for key in LABELS if (text := attribute(item, key))), name)
         _add(scan, label.rstrip("/").rpartition("/")[2].strip() or name, item)
     return scan
 
 
 def _nxxas(group: h5py.Group) -> _Scan | None:
     """NXxas in its classic and its newer form: an NXdata group, the entry itself, and detectors in the instrument."""
-    if not _text(_object(group, "definition")).startswith("NXxas"):
+    if not text_of(object_at(group, "definition")).startswith("NXxas"):
         return None
     scan = _Scan(group, "NXxas")
     for data in _data_groups(group)[:1]:
         _added(scan, data)
-        signal = _attribute(data, "signal")
+        signal = attribute(data, "signal")
         if signal in scan.columns and not (role_of(signal) or signal in USUAL_NAMES or signal == "absorbed_beam"):
             scan.columns["mu"] = scan.columns.pop(signal)
             scan.notes.append(f"{signal}, the signal of {data.name}, was taken for μ")
     _added(scan, group)
     _add_detectors(scan)
-    scan.left_out += [f"{data.name} (another NXdata group)" for data in _data_groups(group)[1:]]
+    scan.left_out |= {data.name: "another NXdata group" for data in _data_groups(group)[1:]}
     return _usually_named(scan)
 
 
-def _any_group(group: h5py.Group) -> _Scan | None:
+def _any_group(group: h5py.Group) -> _Scan:
     """Datasets of a group without a known layout."""
-    scan = _added(_Scan(group, "HDF5"), group)
-    return scan if scan.axis is not None and scan.axis.shape[-1] > 1 else None
+    return _added(_Scan(group, PLAIN), group)
 
 
 def _data_groups(entry: h5py.Group) -> list[h5py.Group]:
     """NXdata groups of an entry that hold an energy, the default first."""
-    groups = {name: _object(entry, name) for name in entry}
+    groups = {name: object_at(entry, name) for name in entry}
     data = [name for name, item in groups.items() if isinstance(item, h5py.Group) and "energy" in item]
-    data = [name for name in data if _attribute(groups[name], "NX_class") == "NXdata"]
-    return [groups[name] for name in sorted(data, key=lambda name: name != _attribute(entry, "default"))]
+    data = [name for name in data if attribute(groups[name], "NX_class") == "NXdata"]
+    return [groups[name] for name in sorted(data, key=lambda name: name != attribute(entry, "default"))]
 
 
 def _add_detectors(scan: _Scan) -> None:
     """Add the detectors' data, by the detectors' names, and the monochromator's energy."""
-    instrument = _object(scan.group, "instrument")
+    instrument = object_at(scan.group, "instrument")
     for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= MAX_COLUMNS else ():
         inner = "energy" if name == "monochromator" else "data"
-        item = _object(instrument, f"{name}/{inner}")
+        item = object_at(instrument, f"{name}/{inner}")
         if isinstance(item, h5py.Dataset):
             _add(scan, inner if inner == "energy" else name, item)
 
@@ -307,11 +316,11 @@ def _usually_named(scan: _Scan) -> _Scan:
 def _added(scan: _Scan, group: h5py.Group) -> _Scan:
     """Add all datasets of a group."""
     for name in group if len(group) <= MAX_COLUMNS else ():
-        item = _object(group, name)
+        item = object_at(group, name)
         if isinstance(item, h5py.Dataset):
             _add(scan, name, item)
         elif item is None:
-            scan.left_out.append(f"{name[:60]} (a link that leads nowhere, or out of the file)")
+            scan.left_out[name[:60]] = "a link that leads nowhere, or out of the file"
     return scan
 
 
@@ -320,11 +329,11 @@ def _add(scan: _Scan, name: str, item: h5py.Dataset) -> None:
     if name in scan.columns or not item.shape:
         return
     if item.dtype.kind not in "iuf" or item.dtype.itemsize > 8:
-        scan.left_out.append(f"{name[:60]} (no numbers)")
+        scan.left_out[name[:60]] = "complex numbers" if item.dtype.kind == "c" else "no numbers"
     elif item.ndim > 2:
-        scan.left_out.append(f"{name[:60]} ({_size(item)})")
-    elif fault := _storage_fault(item):
-        scan.left_out.append(f"{name[:60]} ({fault})")
+        scan.left_out[name[:60]] = _size(item)
+    elif fault := storage_fault(item):
+        scan.left_out[name[:60]] = fault
     else:
         scan.columns[name] = item
 
@@ -333,35 +342,9 @@ def _size(item: h5py.Dataset) -> str:
     return f"{' × '.join(map(str, item.shape))} values"
 
 
-def _storage_fault(item: h5py.Dataset, depth: int = 0) -> str:
-    """Why a dataset is not read, because of how it is stored; empty if it is."""
-    if item.is_virtual:
-        sources = item.virtual_sources()
-        parts = [_object(item.file, part.dset_name) if part.file_name == "." else None for part in sources]
-        if depth or not all(isinstance(part, h5py.Dataset) for part in parts):
-            return "made of parts of other files"
-        return next((fault for part in parts if (fault := _storage_fault(part, depth + 1))), "")
-    if item.external:
-        return "kept in another file"
-    if item.chunks and np.prod(item.chunks, dtype=np.float64) * item.dtype.itemsize > MAX_BYTES:
-        return f"in pieces of more than {MAX_BYTES // 2**20} MiB"
-    codes = _filters(item)
-    unknown = [code for code in codes if code not in FILTERS]
-    if unknown:
-        return f"packed with filter {unknown[0]}, not with gzip or lzf"
-    after = codes[codes.index(GZIP) + 1 :] if GZIP in codes else []
-    return "packed more than once" if set(after) - {FLETCHER32} else ""
-
-
-def _filters(item: h5py.Dataset) -> list[int]:
-    """Numbers of the filters that a dataset went through, in order."""
-    properties = item.id.get_create_plist()
-    return [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
-
-
 def _shaped(scan: _Scan) -> _Scan:
     """Keep the datasets that are columns of the spectra: as long as the axis, or stacks of such."""
-    points = scan.axis.shape[-1] if scan.axis is not None else 0
+    points = scan.points
     heights = Counter(item.shape[0] for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points)
     rows = heights.most_common(1)[0][0] if heights else 0
     for name, item in list(scan.columns.items()):
@@ -370,7 +353,7 @@ def _shaped(scan: _Scan) -> _Scan:
             if rows and item.shape == (rows,):
                 scan.series[name] = item
             else:
-                scan.left_out.append(f"{name[:60]} ({_size(item)})")
+                scan.left_out[name[:60]] = _size(item)
     scan.rows = range(rows)
     return scan
 
@@ -393,11 +376,8 @@ def _tables(scan: _Scan, source: str) -> Iterator[Table]:
 
 def _fault(scan: _Scan, metadata: Mapping[str, str], where: str) -> ScanError | None:
     """Why a scan cannot be used: too large, or ended before its time."""
-    points = scan.axis.shape[-1] if scan.axis is not None else 0
-    if points < 2:
-        return ScanError(f"the scan has {points} points", where=where, remedy="Measure it again")
-    if 8 * points * len(scan.columns) > MAX_BYTES:
-        reason = f"{len(scan.columns)} columns of {points} values are more than {MAX_BYTES // 2**20} MiB"
+    if 8 * scan.points * len(scan.columns) > MAX_BYTES:
+        reason = f"{len(scan.columns)} columns of {scan.points} values are more than {MAX_BYTES // 2**20} MiB"
         return ScanError(reason, where=where, remedy="Rebin the scan")
     ended = metadata.get("end_reason", "")
     if scan.layout == "BLISS" and ended and ended.upper() != "SUCCESS":
@@ -408,30 +388,13 @@ def _fault(scan: _Scan, metadata: Mapping[str, str], where: str) -> ScanError | 
 
 def _table(scan: _Scan, row: int | None, source: str, record: str, metadata: Mapping[str, str]) -> Table:
     """Read the numbers of one record."""
-    columns = [_values(item, row) for item in scan.columns.values()]
-    units = tuple(_attribute(item, "units") for item in scan.columns.values())
+    columns = [values(item, row) for item in scan.columns.values()]
+    units = tuple(attribute(item, "units") for item in scan.columns.values())
     if row is not None:
-        told = {name: f"{item[row]} {_attribute(item, 'units')}".strip() for name, item in scan.series.items()}
+        told = {name: f"{item[row]} {attribute(item, 'units')}".strip() for name, item in scan.series.items()}
         metadata = {**metadata, **told}
     names, data = tuple(scan.columns), np.column_stack(columns)
     return Table(source, scan.layout, names, units, data, (), record, metadata, _findings(scan))
-
-
-def _values(item: h5py.Dataset, row: int | None) -> Array:
-    """Values (n,) of a dataset, or of one row of a stack."""
-    for start in range(0, item.shape[-1], item.chunks[-1]) if item.chunks and GZIP in _filters(item) else ():
-        _refuse_bomb(item, (start,) if item.ndim == 1 else ((row or 0) // item.chunks[0] * item.chunks[0], start))
-    return np.asarray(item[()] if item.ndim == 1 else item[row], dtype=np.float64)
-
-
-def _refuse_bomb(item: h5py.Dataset, offset: tuple[int, ...]) -> None:
-    """Refuse a packed chunk that unpacks to more than it should hold, as HDF5 would let it fill the memory."""
-    if item.id.get_chunk_info_by_coord(offset).byte_offset is None:
-        return
-    skipped, packed = item.id.read_direct_chunk(offset)
-    size = int(np.prod(item.chunks)) * item.dtype.itemsize
-    if not skipped and len(zlib.decompressobj().decompress(packed, size + 1)) > size:
-        raise ValueError(f"{item.name} unpacks to more than it should")
 
 
 def _findings(scan: _Scan) -> tuple[Finding, ...]:
@@ -439,7 +402,8 @@ def _findings(scan: _Scan) -> tuple[Finding, ...]:
     notes = [Finding("names", "note", note) for note in scan.notes]
     if scan.left_out:
         more = f" and {len(scan.left_out) - 8} more" if len(scan.left_out) > 8 else ""
-        notes.append(Finding("left-out", "note", f"Left out: {', '.join(scan.left_out[:8])}{more}"))
+        told = ", ".join(f"{name} ({reason})" for name, reason in list(scan.left_out.items())[:8])
+        notes.append(Finding("left-out", "note", f"Left out: {told}{more}"))
     return tuple(notes)
 
 
@@ -448,51 +412,11 @@ def _metadata(scan: _Scan) -> dict[str, str]:
     fields: dict[str, str] = {}
     for group in (scan.group, scan.group.parent):
         for key, paths in PLACES.items():
-            if text := next((text for path in paths if (text := _text(_object(group, path)))), ""):
+            if text := next((text for path in paths if (text := text_of(object_at(group, path)))), ""):
                 fields.setdefault(key, text)
         if len(group) <= MAX_COLUMNS:
-            texts = {name: _text(_object(group, name)) for name in group}
-            attributes = {name: _attribute(group, name) for name in list(group.attrs)[:MAX_COLUMNS]}
+            texts = {name: text_of(object_at(group, name)) for name in group}
+            attributes = {name: attribute(group, name) for name in list(group.attrs)[:MAX_COLUMNS]}
             told = {name: text for name, text in (attributes | texts).items() if text}
             fields = told | fields
     return {name[:MAX_TEXT]: text for name, text in fields.items()}
-
-
-def _text(item: h5py.Group | h5py.Dataset | None) -> str:
-    """Text of a dataset of one value, with its unit; empty where it is no such dataset."""
-    if not isinstance(item, h5py.Dataset) or item.size != 1 or not _is_plain(item.dtype) or _storage_fault(item):
-        return ""
-    try:
-        value = _plain(item[()])
-    except BROKEN:
-        return ""
-    return f"{value} {_attribute(item, 'units')}".strip()[:MAX_TEXT]
-
-
-def _attribute(item: h5py.Group | h5py.Dataset, name: str) -> str:
-    """Attribute of one value as text; empty where there is none."""
-    try:
-        known = item.attrs.get_id(name) if name and name in item.attrs else None
-        if known is None or known.get_storage_size() > 65536 or not _is_plain(known.dtype):
-            return ""
-        return _plain(item.attrs[name])[:MAX_TEXT].strip()
-    except BROKEN:
-        return ""
-
-
-def _is_plain(dtype: np.dtype) -> bool:
-    """Tell whether values are text or numbers of a sensible size, not references or the like."""
-    return (dtype.kind in "iufbS" and dtype.itemsize <= 65536) or _is_text(dtype)
-
-
-def _is_text(dtype: np.dtype) -> bool:
-    return dtype.kind == "O" and h5py.check_string_dtype(dtype) is not None
-
-
-def _plain(value: object) -> str:
-    """One value as text; empty for several, or none."""
-    if isinstance(value, np.ndarray):
-        value = value.flat[0] if value.size == 1 else ""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return "" if isinstance(value, h5py.Empty) else str(value)

@@ -10,10 +10,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from exafsnn.measure.breaks import MAX_POINTS, Break, edge_strengths, find_breaks, pre_edge_step
+from exafsnn.measure.breaks import MAX_POINTS, Break, edge_strengths, find_breaks, usual_noise
 from exafsnn.measure.detector import detector_findings
-from exafsnn.measure.edges import edge_rise, edges_between, edges_near, has_edge, next_edge, steepest, tabulated
+from exafsnn.measure.edges import (
+    core_hole_width,
+    edge_rise,
+    edges_between,
+    edges_near,
+    has_edge,
+    next_edge,
+    steepest,
+    tabulated,
+    without_spikes,
+)
 from exafsnn.measure.glitches import bridged, find_glitches
+from exafsnn.measure.nearedge import near_edge_breaks
+from exafsnn.measure.oscillations import find_bump, oscillations
+from exafsnn.measure.preedge import LONGEST, pre_edge_breaks
 from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
 from exafsnn.records import Array, Finding, Spectrum
 
@@ -37,10 +50,22 @@ MIN_POINTS, FEW_POINTS = 50, 150
 NEXT_EDGE_MARGIN = 20.0
 """A scan ends this far [eV] below the absorber's next edge, or another element's."""
 
+SPIKE, WIDE_SPIKE = 5.0, 15.0
+"""Widths [eV] of the running medians that remove spikes before the edge is measured, and before it is sought."""
+
+NEAR_EDGE = 8.0
+"""The steepest point lies so near [eV] to that of the curve without spikes."""
+
+ON_EDGE = 10.0
+"""A repair nearer to the edge [eV] may shift E₀."""
+
 PRE_EDGE_END = -20.0
 """Up to here [eV from the edge] μ is smooth below it."""
 
-SMALLEST = {"pre-edge": 0.02, "EXAFS": 0.008, "end": 0.01}
+LAST_PRE_EDGE = -12.0
+"""Up to here [eV from the edge] at least its own rise is small against steps that were found below it."""
+
+SMALLEST = {"pre-edge": 0.02, "edge": 0.01, "EXAFS": 0.008, "end": 0.01}
 """What is off the curve by less, relative to the edge step, does not matter."""
 
 LOW_K = 3.2
@@ -48,6 +73,15 @@ LOW_K = 3.2
 
 LAST = 0.6
 """The last stretch [Å⁻¹], where what comes next is not known."""
+
+UNCERTAIN = 0.01
+"""Uncertainty that a repair may leave, as a share of k²χ over ``USED_K`` (root mean square)."""
+
+USED_K = (3.0, 12.0)
+"""Range of k [Å⁻¹] over which repairs are judged."""
+
+FLANK, FLANK_LIMIT = 3, 30.0
+"""Points on either side of a glitch that must be sound: their mean χ² is less than that."""
 
 MOST = 8
 """Most glitches that a scan may have."""
@@ -60,6 +94,12 @@ EDGE_OFFSETS = (-4.0, -2.0, 0.0, 2.0, 4.0)
 
 EDGE_WIDTH = 1.5
 """… its half width [eV] …"""
+
+GLITCH_SHIFT, EDGE_WIDTHS = 6.0, (0.5, 1.0, 2.0, 4.0)
+"""Against a glitch it may lie so far off, and be so wide [eV] …"""
+
+GLITCH_GAIN, GLITCH_MARGIN = 1.12, 80.0
+"""… and is none if a glitch explains so much more: a factor, for its shape, and χ² of six free points …"""
 
 FOREIGN, FOREIGN_STRENGTH = 0.008, 5.0
 """… and its least height, relative to the scan's edge, and strength."""
@@ -108,7 +148,17 @@ def edge_position(spectrum: Spectrum) -> float:
     expected = tabulated(spectrum.absorber, spectrum.edge)
     if not spectrum.energy[0] < expected < spectrum.energy[-1]:
         return expected
-    return steepest(spectrum.energy, spectrum.mu, expected - MAX_EDGE_OFFSET, expected + MAX_EDGE_OFFSET)
+    energy, low, high = spectrum.energy, expected - MAX_EDGE_OFFSET, expected + MAX_EDGE_OFFSET
+    steady = without_spikes(energy, spectrum.mu, WIDE_SPIKE)
+    sharp, coarse = steepest(energy, spectrum.mu, low, high), steepest(energy, steady, low, high)
+    if edge_rise(energy, steady, sharp) >= edge_rise(energy, steady, coarse):
+        return sharp
+    return steepest(energy, spectrum.mu, max(low, coarse - NEAR_EDGE), min(high, coarse + NEAR_EDGE))
+
+
+def edge_height(spectrum: Spectrum, position: float) -> float:
+    """By how much μ rises at its edge [eV], whatever spikes there are."""
+    return edge_rise(spectrum.energy, without_spikes(spectrum.energy, spectrum.mu, SPIKE), position)
 
 
 def _broken_axis(spectrum: Spectrum) -> Finding | None:
@@ -135,10 +185,12 @@ def _no_edge(spectrum: Spectrum, position: float) -> Finding | None:
         return None
     expected, other = tabulated(spectrum.absorber, spectrum.edge), steepest(energy, mu)
     rival = edge_rise(energy, mu, other) if has_edge(energy, mu, other) else 0.0
-    if has_edge(energy, mu, position) and edge_rise(energy, mu, position) > MIN_SHARE * rival:
-        return None
+    rises = edge_rise(energy, mu, position) if has_edge(energy, mu, position) else 0.0
     down = steepest(energy, -mu, expected - MAX_EDGE_OFFSET, expected + MAX_EDGE_OFFSET)
-    if has_edge(energy, -mu, down) and edge_rise(energy, -mu, down) > rival:
+    falls = edge_rise(energy, -mu, down) if has_edge(energy, -mu, down) else 0.0
+    if rises > MIN_SHARE * rival and falls < 2 * rises:
+        return None
+    if falls > max(rival, 2 * rises):
         message = f"μ falls at the {name} edge ({down:.1f} eV): the sign is inverted"
         return Finding("inverted", "fatal", message, down, "Swap I0 and It, or take other columns, with --columns")
     if abs(other - expected) > MAX_EDGE_OFFSET and rival:
@@ -215,27 +267,81 @@ def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
     """
     position = edge_position(spectrum)
     spectrum, notes = rebinned(spectrum, position)
-    rise = edge_rise(spectrum.energy, spectrum.mu, position)
+    rise = edge_height(spectrum, position)
     notes += detector_findings(spectrum, position, rise) + axis_findings(spectrum, position)
-    spectrum, step = _after_step(spectrum, position, rise)
+    spectrum, below = _mended_pre_edge(spectrum, position, rise)
+    spectrum, near = _mended_edge(spectrum, position, rise)
+    if near:
+        position = edge_position(spectrum)
+        rise = edge_height(spectrum, position)
     spectrum, foreign = _before_foreign_edge(spectrum, position, rise)
     spectrum, breaks = _without_breaks(spectrum, position, rise)
-    return spectrum, (*notes, *step, *foreign, *breaks)
+    found = (*notes, *below, *near, *foreign, *breaks)
+    return spectrum, (*found, *_too_many(found))
 
 
-def _after_step(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Begin the scan after a step of the pre-edge."""
+def _too_many(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Tell that there are more glitches than a scan may have."""
+    if sum(finding.name == "glitch" for finding in findings) <= MOST:
+        return ()
+    return (Finding("many-glitches", "fatal", f"more than {MOST} glitches", remedy="Measure the scan again"),)
+
+
+def _mended_pre_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Bridge glitches below the edge, and begin the scan after a step."""
     energy, below = spectrum.energy, spectrum.energy < position + PRE_EDGE_END
-    step = pre_edge_step(energy[below], spectrum.mu[below] / rise, SMALLEST["pre-edge"])
-    if step is None:
-        return spectrum, ()
-    place = float(energy[step.last])
-    message = f"μ jumps by {step.height:+.1%} of the edge step at {place:.1f} eV, below the edge"
-    if position - place < MIN_PRE_EDGE:
-        remedy = "Measure again, or begin the scan earlier"
-        return spectrum, (Finding("pre-edge-step", "fatal", message, place, remedy),)
-    later = replace(spectrum, energy=energy[step.last :], mu=spectrum.mu[step.last :])
-    return later, (Finding("pre-edge-step", "warning", f"{message}: the scan is used from there on", place),)
+    breaks = pre_edge_breaks(energy[below], spectrum.mu[below] / rise, position, SMALLEST["pre-edge"])
+    steps = [item for item in breaks if item.kind == "step"]
+    start = max((item.last for item in steps), default=0)
+    findings = [_told_step(spectrum, item, position, rise) for item in steps]
+    glitches = [item for item in breaks if item.kind == "glitch" and item.first >= start]
+    findings += [_told(energy, item, below=True) for item in glitches]
+    mu = _bridged(spectrum.mu, glitches, rise)
+    return replace(spectrum, energy=energy[start:], mu=mu[start:]), tuple(findings)
+
+
+def _told_step(spectrum: Spectrum, item: Break, position: float, rise: float) -> Finding:
+    """Tell a step below the edge; fatal where too little is left after it, or where it does not last."""
+    place = float(spectrum.energy[item.last])
+    message = f"μ jumps by {item.height:+.1%} of the edge step at {place:.1f} eV, below the edge"
+    if position - place < MIN_PRE_EDGE or not _lasts(spectrum, item, position, rise):
+        return Finding("pre-edge-step", "fatal", message, place, "Measure again, or begin the scan earlier")
+    return Finding("pre-edge-step", "warning", f"{message}: the scan is used from there on", place)
+
+
+def _lasts(spectrum: Spectrum, step: Break, position: float, rise: float) -> bool:
+    """Tell whether μ is still after its step where the edge begins to rise, not back where it was before."""
+    away = spectrum.energy - position
+    before, next_ = away < away[step.last], (away >= PRE_EDGE_END) & (away < LAST_PRE_EDGE)
+    if not next_.any() or (spectrum.energy < position + PRE_EDGE_END)[step.last :].sum() > LONGEST:
+        return True
+    line = np.polynomial.Polynomial.fit(away[before], spectrum.mu[before] / rise, 1)
+    back = float(np.median(spectrum.mu[next_] / rise - line(away[next_])))
+    return abs(back - step.height) < abs(back)
+
+
+def _bridged(mu: Array, glitches: list[Break], rise: float) -> Array:
+    """(n,) μ with the points of glitches where the others say."""
+    mended = mu.copy()
+    for item in glitches:
+        mended[item.first : item.last + 1] -= rise * np.array(item.heights)
+    return mended
+
+
+def _mended_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Bridge glitches around the edge, and tell what else is too sharp for its core hole."""
+    width = core_hole_width(spectrum.absorber, spectrum.edge)
+    breaks = near_edge_breaks(spectrum.energy, spectrum.mu / rise, position, width, SMALLEST["edge"])
+    glitches = [item for item in breaks if item.kind == "glitch"]
+    findings = [_told(spectrum.energy, item) for item in breaks]
+    mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, rise))
+    places = [float(spectrum.energy[item.first]) for item in glitches]
+    on_edge = [place for place in places if abs(place - edge_position(mended)) < ON_EDGE]
+    if on_edge:
+        message = f"the glitch at {on_edge[0]:.1f} eV lies on the edge itself: E₀ after its repair is uncertain"
+        remedy = "Measure again, or give the E₀ of a sound scan with --e0"
+        findings.append(Finding("uncertain-repair", "warning", message, on_edge[0], remedy))
+    return mended, tuple(findings)
 
 
 def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
@@ -254,6 +360,8 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     if strengths[best] < FOREIGN_STRENGTH:
         return spectrum, ()
     edge, place = candidates[best // len(EDGE_OFFSETS)], float(places.ravel()[best])
+    if _glitch_instead(spectrum.energy[above], k[above], spectrum.mu[above] / rise, place):
+        return spectrum, ()
     message = f"μ rises by {heights[best]:.1%} of the edge step at {place:.1f} eV, where the {edge} edge lies"
     end = place - NEXT_EDGE_MARGIN
     if wavenumbers(end, position) < MIN_K_MAX:
@@ -262,6 +370,17 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     inside = spectrum.energy <= end
     cut = replace(spectrum, energy=spectrum.energy[inside], mu=spectrum.mu[inside])
     return cut, (Finding("foreign-edge", "warning", f"{message}: the scan is used up to {end:.0f} eV", place),)
+
+
+def _glitch_instead(energy: Array, k: Array, relative: Array, place: float) -> bool:
+    """Tell whether a few points off explain what looks like an edge at ``place`` [eV] better than any edge there."""
+    shifts = np.arange(-GLITCH_SHIFT, GLITCH_SHIFT + 0.5, 0.5)
+    away = (energy[:, None] - place - shifts)[:, :, None] / np.array(EDGE_WIDTHS)
+    shapes = (0.5 + np.arctan(away) / np.pi).reshape(len(energy), -1)
+    middle = int(np.argmin(np.abs(energy - place)))
+    near = np.abs(np.arange(len(k)) - middle) <= 8
+    edge, glitch = oscillations(k, relative, usual_noise(k, relative, near), near).rivals(shapes, middle)
+    return glitch > GLITCH_GAIN * edge + GLITCH_MARGIN
 
 
 def _oscillations(k: Array) -> np.ndarray:
@@ -273,17 +392,77 @@ def _oscillations(k: Array) -> np.ndarray:
 def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
     """Bridge glitches, and tell steps and stretches that are no EXAFS."""
     k, relative = wavenumbers(spectrum.energy, position), spectrum.mu / rise
-    breaks, off, findings = _breaks(k, relative), np.zeros(len(k)), []
-    outer = _pre_edge_glitches(spectrum.energy, relative, position)
-    for item in (*breaks, *outer, *_end_glitches(spectrum.energy, k, relative)):
-        if item.kind == "glitch":
-            off[item.first : item.last + 1] = item.heights
-        findings.append(_told(spectrum.energy, item))
-    if len(breaks) + len(outer) > MOST:
-        findings.append(
-            Finding("many-glitches", "fatal", f"more than {MOST} glitches", remedy="Measure the scan again")
-        )
-    return replace(spectrum, mu=spectrum.mu - rise * off) if off.any() else spectrum, tuple(findings)
+    breaks = [*_breaks(k, relative), *_end_glitches(spectrum.energy, k, relative)]
+    breaks = [_wider(k, relative, item) if item.kind == "glitch" else item for item in breaks]
+    glitches, doubt = _foretold(k, relative, [item for item in breaks if item.kind == "glitch"])
+    breaks = [item for item in breaks if item.kind != "glitch"]
+    findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches)]
+    if doubt > UNCERTAIN:
+        findings.append(_uncertain(spectrum.energy, glitches, doubt))
+    mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, rise))
+    rejected = any(finding.severity == "fatal" for finding in findings)
+    bump = None if rejected else _bump(k, mended.mu / rise)
+    return mended, (*findings, *([_told(spectrum.energy, bump)] if bump else []))
+
+
+def _wider(k: Array, relative: Array, glitch: Break) -> Break:
+    """Glitch; part of something wider if the points beside it are off as well."""
+    above = _oscillations(k)
+    inside = (above >= glitch.first) & (above <= glitch.last)
+    skip = (above >= glitch.first - FLANK) & (above <= glitch.last + FLANK)
+    if not inside.any():
+        return glitch
+    scan = oscillations(k[above], relative[above], usual_noise(k[above], relative[above], skip), skip)
+    heights, covariance = scan.expected(np.flatnonzero(skip))
+    beside = ~inside[skip]
+    off = heights[beside]
+    surprise = float(off @ np.linalg.solve(covariance[np.ix_(beside, beside)], off)) / len(off)
+    wide = surprise > FLANK_LIMIT and float(np.abs(off).max()) > SMALLEST["EXAFS"]
+    return replace(glitch, kind="wide", heights=()) if wide else glitch
+
+
+def _foretold(k: Array, relative: Array, glitches: list[Break]) -> tuple[list[Break], float]:
+    """Glitches with the heights that the scan's own oscillations give them, and what that leaves uncertain of k²χ."""
+    above = _oscillations(k)
+    if not len(above) or not glitches:
+        return glitches, 0.0
+    skip = np.zeros(len(above), dtype=bool)
+    for item in glitches:
+        skip[np.flatnonzero((above >= item.first) & (above <= item.last))] = True
+    points = np.flatnonzero(skip)
+    scan = oscillations(k[above], relative[above], usual_noise(k[above], relative[above], skip), skip)
+    heights, covariance = scan.expected(points)
+    off = dict(zip(above[points].tolist(), heights.tolist(), strict=True))
+    told = []
+    for item in glitches:
+        own = tuple(off[place] for place in range(item.first, item.last + 1))
+        told.append(replace(item, heights=own, height=max(own, key=abs)))
+    used = (k[above] > USED_K[0]) & (k[above] < USED_K[1])
+    weight = k[above] ** 2 * np.gradient(k[above]) ** 0.5
+    smooth = np.polynomial.Polynomial.fit(k[above], relative[above], 3)(k[above])
+    whole = (weight * (relative[above] - smooth))[used & ~skip]
+    spread = np.diag(covariance) * (weight**2 * used)[points]
+    without = scan.mu.copy()
+    without[points] -= heights
+    return told, replace(scan, mu=without).usual() * float(np.sqrt(spread.sum() / (whole**2).sum()))
+
+
+def _uncertain(energy: Array, glitches: list[Break], doubt: float) -> Finding:
+    """Tell that repairs may be wrong by more than they should."""
+    longest = max(glitches, key=lambda item: len(item.heights))
+    place = float(energy[longest.first])
+    message = f"the repairs, the longest of {len(longest.heights)} points at {place:.1f} eV, leave k²χ uncertain"
+    return Finding("uncertain-repair", "warning", f"{message} by {doubt:.1%}", place, "Measure those points again")
+
+
+def _bump(k: Array, relative: Array) -> Break | None:
+    """Bump among the oscillations, as indices of the whole scan."""
+    above = _oscillations(k)
+    if not len(above):
+        return None
+    part = k[above], relative[above]
+    found = find_bump(*part, usual_noise(*part), LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
+    return replace(found, first=found.first + int(above[0]), last=found.last + int(above[0])) if found else None
 
 
 def _breaks(k: Array, relative: Array) -> list[Break]:
@@ -293,12 +472,6 @@ def _breaks(k: Array, relative: Array) -> list[Break]:
         return []
     found = find_breaks(k[above], relative[above], LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
     return [replace(item, first=item.first + int(above[0]), last=item.last + int(above[0])) for item in found]
-
-
-def _pre_edge_glitches(energy: Array, relative: Array, position: float) -> list[Break]:
-    """Glitches below the edge."""
-    below = np.flatnonzero(energy < position + PRE_EDGE_END)
-    return _glitches(energy, relative, below, SMALLEST["pre-edge"])
 
 
 def _end_glitches(energy: Array, k: Array, relative: Array) -> list[Break]:
@@ -319,13 +492,13 @@ def _glitches(energy: Array, relative: Array, stretch: np.ndarray, least: float)
     return found
 
 
-def _told(energy: Array, item: Break) -> Finding:
-    """Tell a break; one that cannot be repaired and matters is fatal."""
+def _told(energy: Array, item: Break, below: bool = False) -> Finding:
+    """Tell a break; one that cannot be repaired and matters is fatal. Below the edge longer ones can be repaired."""
     first, last = float(energy[item.first]), float(energy[item.last])
     size = f"{item.height:+.1%} of the edge step"
     where = f"at {first:.1f} eV" if first == last else f"from {first:.1f} to {last:.1f} eV"
     remedy = "Look there for a jump of the monochromator or the beam; measure again, or end the scan before it"
-    if item.kind == "glitch" and len(item.heights) <= MAX_POINTS:
+    if item.kind == "glitch" and (len(item.heights) <= MAX_POINTS or below):
         return Finding("glitch", "warning", f"glitch {where}, off by {size}: replaced by the curve around", first)
     if item.kind == "glitch":
         return Finding("wide-glitch", "fatal", f"glitch {where}, off by {size}: too long to be bridged", first, remedy)

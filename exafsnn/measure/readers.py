@@ -31,7 +31,7 @@ from exafsnn.measure.edges import (
     steepest,
 )
 from exafsnn.measure.roles import MAX_KEV, Roles, find_roles
-from exafsnn.measure.signals import aligned, best_signal, guessed_roles
+from exafsnn.measure.signals import Signal, aligned, best_signal, guessed_roles
 from exafsnn.measure.sources import is_hdf5, read_text, split_source
 from exafsnn.measure.table import Table, few
 from exafsnn.records import Array, ChiK, Finding, Spectrum
@@ -50,6 +50,12 @@ MAX_VALUE = 40
 
 MAX_NAMED = 12
 """Most columns that a message names."""
+
+LONELY = 3.0
+"""A point is a spike if it is so many times further off its neighbours than any other, and by 30 % of all others."""
+
+CONTRADICTION = 0.01
+"""Largest difference between a ready μ and that of its counters, relative to the range of μ, that is not told."""
 
 ROOM_TEMPERATURE = 295.0
 """What "room temperature" means [K]."""
@@ -124,18 +130,17 @@ def _tables(source: str | Path) -> list[Table]:
         from exafsnn.measure import nexus
 
         return nexus.tables(name, record)
-    tables = _recognised(name)
+    records = _recognised(name)
     if not record:
-        return tables
-    chosen = [table for table in tables if table.record == record]
-    if not chosen:
-        known = few([repr(table.record) for table in tables if table.record], MAX_NAMED) or "none"
+        return [table for tables in records.values() for table in tables]
+    if record not in records:
+        known = few([repr(known) for known in records if known], MAX_NAMED) or "none"
         raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
-    return chosen
+    return records[record]
 
 
-def _recognised(name: str) -> list[Table]:
-    """Tables of a text file; those of the last file are kept, as its records are asked for one by one."""
+def _recognised(name: str) -> dict[str, list[Table]]:
+    """Tables of a text file by record; those of the last file are kept, as its records are asked for one by one."""
     try:
         status = Path(name).stat()
     except (OSError, ValueError):
@@ -144,13 +149,14 @@ def _recognised(name: str) -> list[Table]:
 
 
 @lru_cache(maxsize=1)
-def _parsed(name: str, _version: tuple[int, ...]) -> list[Table]:
-    """Tables of a file, by the first recogniser that knows it; plain columns come last."""
+def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, list[Table]]:
+    """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
     text = read_text(name)
-    for recogniser in (athena, xdi, photon_factory, spec):
-        if (tables := recogniser.recognise(text, name)) is not None:
-            return tables
-    return text_columns.recognise(text, name)
+    tried = (recogniser.recognise(text, name) for recogniser in (athena, xdi, photon_factory, spec, text_columns))
+    records: dict[str, list[Table]] = {}
+    for table in next(tables for tables in tried if tables is not None):
+        records.setdefault(table.record, []).append(table)
+    return records
 
 
 def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectrum | ChiK:
@@ -210,8 +216,53 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         temperature=_temperature(table),
         mode=signal.mode,
         metadata=dict(table.metadata),
-        findings=(*table.findings, origin, *signal.findings, *named, *shifted, *_left_over(table, roles)),
+        findings=(
+            *(*table.findings, origin, *signal.findings, *named, *shifted),
+            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles)),
+        ),
     )
+
+
+def _contradicted(table: Table, roles: Roles, energy: Array, signal: Signal) -> tuple[Finding, ...]:
+    """Say how a ready μ differs from that of the counters beside it, of which the likest counts."""
+    made: dict[str, Array] = {}
+    for name, upper, lower in (("ln(I0/It)", "i0", "it"), ("If/I0", "if", "i0")):
+        if {upper, lower} <= set(roles):
+            counts = table.column(roles[upper]), table.column(roles[lower])
+            if min(map(np.min, counts)) <= 0:
+                return ()
+            ratio = counts[0] / counts[1]
+            made[name] = np.log(ratio) if lower == "it" else ratio
+    if not made or not signal.origin.startswith("ready"):
+        return ()
+    off, factor, name = min((*_unlike(energy, signal.mu, other), name) for name, other in made.items())
+    if off > CONTRADICTION:
+        message = f"the ready μ is not {name} of the counters beside it: it differs by {off:.1%} of its rise (rms)"
+        remedy = "Overrule it with --columns, e.g. energy=1,i0=2,it=3, if the counters are right"
+        return (Finding("mu-contradicts-counters", "warning", message, remedy=remedy),)
+    if abs(factor - 1) > CONTRADICTION:
+        return (Finding("mu-scaled", "note", f"The ready μ is {factor:.4g} times {name}, plus a smooth curve"),)
+    return ()
+
+
+def _unlike(energy: Array, mu: Array, made: Array) -> tuple[float, float]:
+    """Compare μ with one made of counters, but for what does not matter to χ(k): a smooth factor, a smooth curve.
+
+    Parameters
+    ----------
+    energy, mu, made
+        (n,) scan, and the other μ.
+
+    Returns
+    -------
+    tuple of float
+        Root mean square of what remains, relative to the range of μ, and the factor in the middle of the scan.
+    """
+    x = 2 * (energy - energy[0]) / np.ptp(energy) - 1
+    terms = np.column_stack([made, made * x, np.ones_like(x), x, x**2])
+    factors = np.linalg.lstsq(terms, mu, rcond=None)[0]
+    size = float(np.ptp(mu)) or 1.0
+    return float(np.sqrt(np.mean((mu - terms @ factors) ** 2))) / size, float(factors[0])
 
 
 def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
@@ -240,6 +291,8 @@ def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> t
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
         return near[0], (_guess(near, position),)
+    if e0 is not None and (misled := _elsewhere(energy, mu, e0)):
+        return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
     said = edges_near(stated, symbol, name) if stated else []
     inside = [edge for edge in edges_of(symbol or "") if energy[0] < edge.energy < energy[-1]]
@@ -250,8 +303,35 @@ def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> t
     return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
 
 
+def _elsewhere(energy: Array, mu: Array, e0: float) -> Finding | None:
+    """Say that the user's E₀ [eV] is far from the edge of the scan; None where the scan has no edge elsewhere."""
+    position = steepest(energy, mu)
+    if abs(position - e0) <= MAX_OFFSET or not has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+        return None
+    reason = f"there is no edge at e0 = {e0:g} eV; the edge of the scan is at {position:.1f} eV"
+    return Finding("edge-unknown", "fatal", reason, position, "Correct --e0, or leave it out")
+
+
+def _lonely(mu: Array) -> int | None:
+    """Row of the one point that stands out of all others, as a spike or a number cut short does; None without one."""
+    from scipy.ndimage import median_filter
+
+    if len(mu) < MIN_EDGE_POINTS:
+        return None
+    off = np.abs(mu - median_filter(mu, 5, mode="reflect"))
+    row = int(np.argmax(off))
+    others = np.delete(np.arange(len(mu)), np.arange(max(row - 2, 0), min(row + 3, len(mu))))
+    alone = off[row] > LONELY * off[others].max() and off[row] > LONELY / 10 * np.ptp(mu[others])
+    return row if alone else None
+
+
 def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> Finding:
     """Say why element and edge cannot be told."""
+    if (row := _lonely(mu)) is not None:
+        place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
+        reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"
+        remedy = f"Repair or delete that point. If it is right: {NAME_IT[0].lower()}{NAME_IT[1:]}"
+        return Finding("edge-unknown", "fatal", reason, float(energy[row]), remedy)
     down = steepest(energy, -mu)
     if edges_near(down, *_named(table)) and _is_sharp(energy, -mu, down):
         reason = f"element and edge cannot be told: μ falls at {down:.1f} eV as it should rise: the sign is inverted"

@@ -118,6 +118,9 @@ def parse_columns(columns: str) -> Roles:
                 remedy=EXAMPLE,
             )
         roles[match[1].lower()] = tuple(int(number) - 1 for number in match[2].split(";"))
+    if several := [key for key in ("energy", "k") if len(roles.get(key, ())) > 1]:
+        reason = f"{several[0]} is one column, and is no sum of several"
+        raise SettingsError(reason, where=f"--columns {columns}", remedy=EXAMPLE)
     if not is_complete(roles):
         raise SettingsError("no spectrum follows from these columns", where=f"--columns {columns}", remedy=EXAMPLE)
     return roles

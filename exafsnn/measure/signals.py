@@ -12,6 +12,7 @@ import numpy as np
 
 from exafsnn.errors import ScanError
 from exafsnn.measure.axis import MAX_BACKLASH, in_ev, increasing
+from exafsnn.measure.counters import counter_findings
 from exafsnn.measure.edges import MAX_OFFSET, MIN_CONTRAST, Edge, edge_contrast, has_edge, steepest
 from exafsnn.measure.roles import Roles, anonymous_detectors
 from exafsnn.measure.table import Table
@@ -79,10 +80,22 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
         raise faults[0]
     if max(contrasts) < MIN_CONTRAST and (reference := _only_reference(table, roles, energy, signals, expected)):
         return reference
-    good = (signal for signal, contrast in zip(signals, contrasts, strict=True) if contrast >= max(contrasts) / 5)
-    passed = (Finding("signal-passed-over", "note", fault.reason) for fault in faults)
-    best = next(good)
+    good = [signal for signal, contrast in zip(signals, contrasts, strict=True) if contrast >= max(contrasts) / 5]
+    passed = [Finding("signal-passed-over", "note", fault.reason) for fault in faults]
+    best = next((signal for signal in good if not _fault(signal)), good[0])
+    passed += [_passed_over(signal) for signal in good[: good.index(best)]]
     return replace(best, findings=(*best.findings, *passed))
+
+
+def _fault(signal: Signal) -> Finding | None:
+    """Why a signal cannot be used."""
+    return next((finding for finding in signal.findings if finding.severity == "fatal"), None)
+
+
+def _passed_over(signal: Signal) -> Finding:
+    """Say which signal was not taken, and why."""
+    fault = _fault(signal)
+    return Finding("signal-passed-over", "warning", f"{signal.origin} was not taken: {fault.message if fault else ''}")
 
 
 def _signal(table: Table, roles: Roles, kind: str, energy: Array) -> Signal:
@@ -90,16 +103,26 @@ def _signal(table: Table, roles: Roles, kind: str, energy: Array) -> Signal:
     origin = f"{kind}, {_naming(table, roles, SIGNALS[kind])}"
     match kind:
         case "ln(I0/It)":
-            return Signal(_log_ratio(table, roles["i0"], roles["it"]), origin, "transmission")
+            mu = _log_ratio(table, roles["i0"], roles["it"])
+            return Signal(mu, origin, "transmission", _counters(table, roles, energy, "it"))
         case "If/I0":
             with np.errstate(over="ignore"):
                 ratio = table.column(roles["if"]) / _positive(table, roles["i0"])
-            return Signal(_sane(table, ratio), origin, "fluorescence")
+            return Signal(_sane(table, ratio), origin, "fluorescence", _counters(table, roles, energy, "if"))
         case "ready":
             mu, findings = _limited(table, roles, energy)
             return Signal(_sane(table, mu), origin, findings=findings)
         case _:
             return Signal(_sane(table, table.column(roles["muf"])), origin, "fluorescence")
+
+
+def _counters(table: Table, roles: Roles, energy: Array, behind: str) -> tuple[Finding, ...]:
+    """Look at the raw counters before and behind the sample; each column of a sum counts for itself."""
+    names = {index: _named(table, index) for role in ("i0", behind) for index in roles[role]}
+    counters = {name: table.column((index,)) for index, name in names.items()}
+    sums = {role: ", ".join(names[index] for index in roles[role]) for role in ("i0", behind)}
+    counters |= {name: table.column(roles[role]) for role, name in sums.items()}
+    return counter_findings(energy, counters, sums["i0"], sums[behind])
 
 
 def _sane(table: Table, mu: Array) -> Array:
@@ -150,8 +173,10 @@ def _limited(table: Table, roles: Roles, energy: Array) -> tuple[Array, tuple[Fi
         return mu, ()
     i0, it = table.column(roles["i0"]), table.column(roles["it"])
     dark, lit = it <= 0, it > 0
-    if not dark.any() or not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > SAME:
+    if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > SAME:
         return mu, ()
+    if not dark.any():
+        return mu, _counters(table, roles, energy, "it")
     floor = max(-float(it.min()), float(it[lit].min()))
     limit = float(np.median(np.log(i0 / floor)))
     limited, first = np.where(dark, limit, np.minimum(mu, limit)), int(np.argmax(dark))

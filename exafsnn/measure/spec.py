@@ -61,6 +61,8 @@ class _Scan:
     width: int = 0
     values: array[float] = field(default_factory=lambda: array("d"))
     lines: list[int] = field(default_factory=list)
+    commented: list[int] = field(default_factory=list)
+    """Lines of rows behind a comment mark."""
     bad: tuple[int, str] | None = None
     """First row that cannot be read, with its line."""
 
@@ -153,6 +155,8 @@ def _header(scan: _Scan, number: int, line: str) -> None:
             scan.aborted = number
         elif RESUMED.search(rest):
             scan.aborted = 0
+    elif scan.width and numbers(line.lstrip("# ").split(), scan.width):
+        scan.commented.append(number)
 
 
 def _row(scan: _Scan, number: int, line: str) -> None:
@@ -189,12 +193,18 @@ def _table(scan: _Scan, motors: list[str], record: str, source: str) -> Table | 
     if fault := _fault(scan, names, record, source):
         return faulty(source, record, fault)
     metadata = {"title": scan.title, "date": scan.date} | _temperatures(scan, motors) | header_fields(scan.comments)
-    findings: tuple[Finding, ...] = ()
+    units = ("",) * len(names)
+    return Table(source, "SPEC", tuple(names), units, data, tuple(scan.lines), record, metadata, tuple(_findings(scan)))
+
+
+def _findings(scan: _Scan) -> Iterator[Finding]:
+    """Tell what of a scan was not read."""
     if scan.spectra:
         message = f"{scan.spectra} lines of multichannel spectra (@A) were passed over"
-        findings = (Finding("spectra-passed-over", "note", message),)
-    units = ("",) * len(names)
-    return Table(source, "SPEC", tuple(names), units, data, tuple(scan.lines), record, metadata, findings)
+        yield Finding("spectra-passed-over", "note", message)
+    if scan.commented:
+        message = f"{len(scan.commented)} rows behind '#' were not read, the first in line {scan.commented[0]}"
+        yield Finding("rows-commented", "warning", message, remedy="Remove the mark if the row belongs to the scan")
 
 
 def _temperatures(scan: _Scan, motors: list[str]) -> dict[str, str]:

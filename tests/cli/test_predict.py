@@ -42,6 +42,24 @@ def test_none_done() -> None:
     assert Path("exafsnn-results/summary.csv").exists()
 
 
+def test_good_results_outlive_a_run_in_which_no_scan_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "good.dat"]) == 0
+    before = {path.name: path.read_bytes() for path in Path("exafsnn-results").iterdir()}
+    capsys.readouterr()
+    assert run(["predict", "absent.dat", "--json"]) == 4
+    shown = capsys.readouterr()
+    assert "No scan was done, so exafsnn-results was left as it was, with the earlier results" in shown.err
+    assert json.loads(shown.out)["written"] is False
+    assert {path.name: path.read_bytes() for path in Path("exafsnn-results").iterdir()} == before
+
+
+def test_another_command_does_not_remove_a_prediction(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["predict", "good.dat"]) == 0
+    assert run(["preprocess", "good.dat"]) == 2
+    assert "exafsnn-results: the folder holds results of exafsnn predict" in capsys.readouterr().err
+    assert Path("exafsnn-results/results.h5").exists()
+
+
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "good.dat", "bad.dat", "--json"]) == 3
     document = json.loads(capsys.readouterr().out)
@@ -49,6 +67,9 @@ def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     first, _, bad = document["summary"]
     assert (first["file"], first["range"], first["coordination"]) == ("good.dat", "first", 13.96)
     assert (bad["status"], bad["warnings"]) == ("rejected", "line 7: no edge. Measure one")
+    assert [scan["file"] for scan in document["scans"]] == ["good.dat", "bad.dat"]
+    (finding,) = document["scans"][1]["findings"]
+    assert (finding["name"], finding["severity"], finding["energy"]) == ("rejected", "fatal", None)
 
 
 def test_reference_needs_its_structure(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +81,20 @@ def test_reference_needs_its_structure(capsys: pytest.CaptureFixture[str]) -> No
 
 @pytest.mark.parametrize(
     "wrong",
-    [[], ["--rbkg", "-1"], ["good.dat", "--columns", "x"], ["good.dat", "--model", "xx-k"], ["good.dat", "--colour"]],
+    [
+        *(
+            ["good.dat", name, value]
+            for name in ("--e0", "--rbkg", "--kmin", "--kmax")
+            for value in ("nan", "inf", "-inf")
+        ),
+        ["good.dat", "--kmax", "3"],
+        ["good.dat", "--columns", "energy=1;2,mu=3"],
+        [],
+        ["--rbkg", "-1"],
+        ["good.dat", "--columns", "x"],
+        ["good.dat", "--model", "xx-k"],
+        ["good.dat", "--colour"],
+    ],
 )
 def test_wrong_usage(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", *wrong]) == 2

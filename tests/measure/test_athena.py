@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -91,6 +93,35 @@ def test_a_bad_group_does_not_stop_the_others(lines, fault, save, group):
     assert fault in str(error.value)
     assert "line" in error.value.where
     assert error.value.remedy == "Save the project again"
+
+
+@pytest.mark.parametrize("cut", ["[record]", "@y = ", "@x = ", "@args = "])
+def test_an_unfinished_last_group_is_told(cut, save, group):
+    whole = group("good") + group("lost")
+    name = save(whole[: whole.rindex(cut)], packed=False)
+    content = Path(name).read_text().replace("@journal = ();\n1;\n", "")
+    Path(name).write_text(content)
+    first, second = expand(name)
+    assert read_one(first).record == "good"
+    with pytest.raises(ScanError, match=r"line \d+: the group is not finished: the file ends before its \[record\]"):
+        read_one(second)
+
+
+def test_a_line_cut_in_the_middle_is_told(save, group):
+    whole = group("good") + group("lost")
+    name = save(whole, packed=False)
+    content = Path(name).read_text()
+    Path(name).write_text(content[: content.rindex("@y = ") + 50])
+    with pytest.raises(ScanError, match="the value of y does not end on its line"):
+        read_one(expand(name)[1])
+
+
+def test_too_many_parameters_are_refused_at_once():
+    args = "@args = (" + "'a','b'," * 4999 + "'c','d');\n"
+    started = time.monotonic()
+    with pytest.raises(ScanError, match="more than 1500000 parameters"):
+        athena.recognise(FIRST + 600 * f"$old_group = 'a';\n{args}" + "[record]\n", "large.prj")
+    assert time.monotonic() - started < 5.0
 
 
 def test_i0_goes_along(save, group, scan):

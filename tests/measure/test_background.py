@@ -40,6 +40,17 @@ def test_scale_does_not_matter(scan):
     assert scaled.edge_step == pytest.approx(3.7 * chi.edge_step)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-13, 1e-3, 1e4, 1e9])
+def test_the_unit_of_mu_does_not_matter(unit, scan):
+    """larch's floor of the edge step, and its clamps, are in the unit of μ: 20 % of χ(k) in counts."""
+    ordinary, other = remove_background(scan), remove_background(replace(scan, mu=unit * scan.mu))
+    assert difference(other, ordinary) < 1e-6
+    assert other.edge_step == pytest.approx(unit * ordinary.edge_step, rel=1e-9)
+    np.testing.assert_allclose(other.background, unit * ordinary.background, rtol=1e-6)
+    np.testing.assert_array_equal(other.spectrum.mu, unit * ordinary.spectrum.mu)
+    assert [finding.name for finding in other.findings] == [finding.name for finding in ordinary.findings]
+
+
 def test_a_line_under_the_scan_does_not_matter(scan):
     slope = 0.4 - 2e-4 * (scan.energy - 7112.0)
     chi, sloped = (remove_background(replace(scan, mu=scan.mu + line)) for line in (0 * slope, slope))
@@ -85,7 +96,7 @@ def test_a_spike_does_not_move_e0(scan):
     mu[np.searchsorted(scan.energy, 7124.0)] += 3.0
     chi = remove_background(replace(scan, mu=mu))
     assert chi.e0 == pytest.approx(7112.0, abs=2.0)
-    assert "e0-off-edge" in [finding.name for finding in chi.findings]
+    assert {"e0-off-edge", "glitch"} & {finding.name for finding in chi.findings}
 
 
 @pytest.mark.parametrize(
@@ -96,6 +107,9 @@ def test_a_spike_does_not_move_e0(scan):
         ({"pre2": -250.0}, "pre1 = -150 is not below pre2 = -250"),
         ({"pre2": 20.0}, "pre2 = 20 is not below the edge"),
         ({"norm2": 50.0}, "norm1 = 100 is not below norm2 = 50"),
+        ({"kmax": 3.0}, "kmax = 3 is below 6 1/Å"),
+        ({"e0": float("nan")}, "e0 = nan is not a finite number"),
+        ({"kmax": float("inf")}, "kmax = inf is not a finite number"),
         ({"rbkg": 0.0}, "rbkg and kstep are not both positive"),
     ],
 )

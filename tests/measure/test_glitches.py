@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exafsnn.measure.breaks import find_breaks, pre_edge_step
+from exafsnn.measure.breaks import find_breaks
 from exafsnn.measure.glitches import bridged, find_glitches, outliers
+from exafsnn.measure.nearedge import near_edge_breaks
+from exafsnn.measure.oscillations import find_bump, oscillations
+from exafsnn.measure.preedge import pre_edge_breaks
 
 K = np.arange(2.5, 15.0, 0.05)
 
@@ -46,17 +49,92 @@ def test_a_line_has_no_glitches():
     assert find_glitches(energy, 1e-3 * (energy - 7000), 1e-9) == []
 
 
-def test_a_step_below_the_edge_is_no_spike():
+def pre_edge(noise: float = 1e-4) -> tuple[np.ndarray, np.ndarray]:
+    """Energies and a line with white noise below an edge at 7112 eV."""
     energy = np.arange(6900.0, 7090.0, 5.0)
-    line = -1e-3 * (energy - 7000) + 1e-4 * np.random.default_rng(0).standard_normal(len(energy))
-    found = pre_edge_step(energy, line + 0.1 * (energy > 7000), 0.02)
-    assert found is not None
-    assert found.height == pytest.approx(0.1, abs=0.005)
+    return energy, -1e-3 * (energy - 7000) + noise * np.random.default_rng(0).standard_normal(len(energy))
+
+
+@pytest.mark.parametrize("height", [0.1, -0.4, 3.0])
+def test_a_step_below_the_edge_is_no_spike(height):
+    energy, line = pre_edge()
+    (found,) = pre_edge_breaks(energy, line + height * (energy > 7000), 7112.0, 0.02)
+    assert found.kind == "step"
+    assert found.height == pytest.approx(height, rel=0.05)
     assert energy[found.first] <= 7000 < energy[found.last]
-    spiked = line.copy()
-    spiked[15] += 0.1
-    assert pre_edge_step(energy, spiked, 0.02) is None
-    assert pre_edge_step(energy, line, 0.02) is None
+
+
+@pytest.mark.parametrize("points", [1, 3, 5, 9])
+@pytest.mark.parametrize("height", [0.1, -0.4, 3.0])
+def test_a_spike_below_the_edge_is_no_step(points, height):
+    energy, line = pre_edge()
+    mu = line.copy()
+    mu[15 : 15 + points] += height
+    (found,) = pre_edge_breaks(energy, mu, 7112.0, 0.02)
+    assert (found.kind, found.first, found.last) == ("glitch", 15, 14 + points)
+    assert np.allclose(found.heights, height, atol=2e-3)
+
+
+def test_a_smooth_pre_edge_has_no_breaks():
+    energy, line = pre_edge(2e-3)
+    assert pre_edge_breaks(energy, line, 7112.0, 0.02) == []
+    assert pre_edge_breaks(energy, line + 0.3 / (7112.0 - energy), 7112.0, 0.02) == []
+
+
+NEAR = np.concatenate([np.arange(7012.0, 7092.0, 5.0), np.arange(7092.0, 7142.0, 0.5), np.arange(7142.0, 7220.0, 1.0)])
+
+
+def near_edge(noise: float = 5e-4) -> np.ndarray:
+    """An edge at 7112 eV with a white line, both as wide as a core hole, and white noise."""
+    away = NEAR - 7112.0
+    peak = 0.5 / (1 + ((away - 4) / 1.5) ** 2)
+    random = noise * np.random.default_rng(0).standard_normal(len(NEAR))
+    return 0.5 + np.arctan(away / 0.7) / np.pi + peak + 0.1 * np.sin(0.15 * away) * (away > 0) + random
+
+
+def test_an_edge_is_no_break():
+    assert near_edge_breaks(NEAR, near_edge(), 7112.0, 1.3, 0.01) == []
+    assert near_edge_breaks(NEAR, near_edge(0.01), 7112.0, 1.3, 0.01) == []
+
+
+@pytest.mark.parametrize(("away", "points", "height"), [(-15, 1, 0.05), (20, 1, 0.05), (30, 3, -0.1), (12, 3, 8.0)])
+def test_what_is_sharper_than_a_core_hole_is_found(away, points, height):
+    clean, first = near_edge(), int(np.searchsorted(NEAR, 7112.0 + away))
+    mu = clean.copy()
+    mu[first : first + points] += height
+    (found,) = near_edge_breaks(NEAR, mu, 7112.0, 1.3, 0.01)
+    assert (found.kind, found.first, found.last) == ("glitch", first, first + points - 1)
+    assert np.allclose(found.heights, height, atol=0.03)
+
+
+def test_a_step_beside_an_edge_is_found():
+    (found,) = near_edge_breaks(NEAR, near_edge() + 0.1 * (NEAR > 7137.2), 7112.0, 1.3, 0.01)
+    assert found.kind == "step"
+    assert NEAR[found.first] < 7137.2 < NEAR[found.last]
+
+
+def test_oscillations_foretell_a_stretch():
+    skip = (np.arange(len(K)) >= 100) & (np.arange(len(K)) < 104)
+    clean = wavy()
+    mu = clean + 0.3 * skip
+    off, covariance = oscillations(K, mu, 2e-4, skip).expected(np.flatnonzero(skip))
+    assert np.allclose(off, 0.3, atol=5 * np.sqrt(np.diag(covariance).max()))
+    assert np.sqrt(np.diag(covariance).max()) < 0.01
+
+
+@pytest.mark.parametrize("distance", [2.2, 5.0, 9.0])
+def test_waves_of_neighbours_are_no_bumps(distance):
+    assert find_bump(K, wavy(distance), 2e-4, 3.2, 14.4, 0.008) is None
+
+
+@pytest.mark.parametrize(("points", "height"), [(5, 0.05), (8, 0.2), (12, 0.3)])
+def test_bumps_are_found(points, height):
+    mu = wavy()
+    mu[120 : 120 + points] += height * np.hanning(points + 2)[1:-1]
+    found = find_bump(K, mu, 2e-4, 3.2, 14.4, 0.008)
+    assert found is not None
+    assert found.kind == "wide"
+    assert 110 <= found.first <= found.last <= 140
 
 
 @pytest.mark.parametrize("distance", [2.2, 5.0, 9.0])

@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exafsnn.measure.background import remove_background
 from exafsnn.measure.edges import tabulated
 from exafsnn.measure.readers import read, read_one
 from exafsnn.records import ChiK, Spectrum
+
+SIMULATED = Path(__file__).parents[2] / "spectra"
 
 SCANS = {
     "fe/fe.060": ("Fe", "K", 19.0),
@@ -58,6 +61,41 @@ def test_every_scan(name, data_dir):
         assert chi.k_max_usable >= k_usable
         assert 1e-5 < chi.noise < 2e-3
         assert np.abs(chi.k**2 * chi.chi)[chi.k > 3].max() < 8
+
+
+ALARMS = {
+    "dead-monitor", "glitch", "many-glitches", "saturated", "step", "stuck", "uncertain-repair", "wide-glitch",
+}  # fmt: skip
+
+
+def test_clean_scans_give_no_alarm(data_dir):
+    scans = [scan for name in SCANS for scan in read(data_dir / name) if isinstance(scan, Spectrum)]
+    found = [{finding.name for finding in remove_background(scan).findings} for scan in scans]  # none is rejected
+    assert len(scans) >= 27
+    assert sum(bool(names & ALARMS) for names in found) <= len(scans) / 20
+
+
+def test_clean_simulated_scans_give_no_alarm():
+    for path in sorted(SIMULATED.glob("*.dat")):
+        names = {finding.name for finding in remove_background(read_one(path)).findings}
+        assert not names & ALARMS, path.name
+
+
+@pytest.mark.parametrize("name", ["fe/fe.300", "fe/fe.060", "fe/Fe_metal_rt_02.xdi"])
+def test_chi_of_a_clean_scan_is_larchs(name, data_dir):
+    """Nothing is repaired where nothing is wrong, and no parameter is other than it says."""
+    from larch import Group
+    from larch.xafs import autobk, pre_edge
+
+    scan = read_one(data_dir / name)
+    chi = chi_of(scan)
+    group = Group(energy=scan.energy.copy(), mu=scan.mu.copy())
+    line = {key: chi.settings[key] for key in ("pre1", "pre2", "norm1", "norm2", "nnorm", "nvict")}
+    pre_edge(group, e0=chi.e0, **line)
+    same = ("rbkg", "kmin", "kmax", "kweight", "dk", "clamp_lo", "clamp_hi", "nclamp")
+    autobk(group, ek0=chi.e0, **{key: chi.settings[key] for key in same})
+    np.testing.assert_allclose(chi.chi, group.chi, atol=1e-9)
+    assert chi.edge_step == pytest.approx(group.edge_step)
 
 
 def test_the_table_is_complete(data_dir):

@@ -95,6 +95,75 @@ def test_the_damage_is_located(good):
     assert [finding.energy for finding in found] == [pytest.approx(where)]
 
 
+def raw_counters(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Energies, I0 and It of a file that holds them, wherever its table says."""
+    rows = [line.split() for line in path.read_text().splitlines() if line.strip() and line.strip()[0].isdigit()]
+    table = np.array([[float(cell) for cell in row] for row in rows if len(row) == len(rows[-1])])
+    return tuple(table[:, :3].T)
+
+
+def clipped(counts: np.ndarray, share: float) -> np.ndarray:
+    return np.minimum(counts, share * counts.max())
+
+
+RAW = {
+    "saturated It": (lambda i0, it, s: (i0, clipped(it, s)), (0.95, 0.7, 0.5), "saturated"),
+    "saturated I0": (lambda i0, it, s: (clipped(i0, s), it), (0.98, 0.95, 0.9), "saturated"),
+    "noisy dead I0": (
+        lambda i0, it, s: (100 * (1 + s * np.random.default_rng(1).standard_normal(len(i0))), it),
+        (1e-4, 1e-3, 1e-2),
+        "dead-monitor",
+    ),
+    "constant I0": (lambda i0, it, s: (np.full_like(i0, s), it), (1.0, 100.0, 1e5), "stuck"),
+    "hanging It": (
+        lambda i0, it, s: (i0, np.where((np.arange(len(it)) > 200) & (np.arange(len(it)) < 200 + s), it[200], it)),
+        (6, 12, 30),
+        "stuck",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["simulated", "measured"])
+@pytest.mark.parametrize(("fault", "strength"), [(name, s) for name, item in RAW.items() for s in item[1]])
+def test_every_fault_of_a_raw_counter_is_named(kind, fault, strength, tmp_path, request):
+    path = SIMULATED if kind == "simulated" else request.getfixturevalue("data_dir") / "fe" / "fe.300"
+    energy, i0, it = raw_counters(path)
+    change, _, name = RAW[fault]
+    for file, counters in (("good.dat", (i0, it)), ("bad.dat", change(i0, it, strength))):
+        np.savetxt(tmp_path / file, np.column_stack([energy, *counters]), header="Element.symbol: Fe\nenergy i0 it")
+    good, bad = ({finding.name for finding in read_one(tmp_path / file).findings} for file in ("good.dat", "bad.dat"))
+    assert name not in good
+    assert name in bad
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.graded], ids=lambda fault: fault.name)
+def test_the_weakest_fault_matters(good, good_chi, fault, monkeypatch):
+    """Without the gate the weakest strength changes k²χ by about as much as a repair may leave, or more."""
+    from exafsnn.measure import background
+
+    monkeypatch.setattr(background, "mended", lambda scan: (scan, ()))
+    monkeypatch.setattr(background, "check", lambda scan: ())
+    damaged = remove_background(fault.damaged(good, rise_of(good), fault.strengths[0]))
+    assert difference(good_chi, damaged) > 0.015
+
+
+@pytest.mark.parametrize("height", [0.15, -0.15, 0.4])
+def test_a_jump_just_below_the_edge_is_named(height, data_dir):
+    scan = read_one(data_dir / "fe" / "fe.300")
+    jumped = replace(scan, mu=scan.mu + height * rise_of(scan) * (scan.energy > 7087))
+    assert names_of(jumped) & {"step", "wide-glitch"}
+
+
+@pytest.mark.parametrize("points", [3, 4, 5])
+@pytest.mark.parametrize("away", [-6.0, -3.0, 0.0, 3.0])
+def test_a_glitch_is_no_edge_of_another_element(points, away, good):
+    mu, first = good.mu.copy(), int(np.argmin(np.abs(good.energy - 7514.0 - away)))
+    mu[first : first + points] += 0.05 * rise_of(good)
+    names = names_of(replace(good, mu=mu))
+    assert "foreign-edge" not in names
+    assert names & {"glitch", "wide-glitch"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.graded], ids=lambda fault: fault.name)
 def test_the_weakest_fault_moves_the_coordination_number_by_a_few_percent(good, fault, monkeypatch):

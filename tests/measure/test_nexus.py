@@ -272,6 +272,46 @@ def test_a_packed_bomb_is_refused(tmp_path, scan):
         read(tmp_path / "data.h5")
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ({"energy": [7112.0], "mu": [1.0]}, "the scan has 1 point\\."),
+        ({"energy": [], "mu": []}, "the scan has 0 points"),
+        ({"energy": np.arange(7000.0, 7100)}, "no signal is as long as its 100 energies"),
+        (
+            {"energy": np.arange(7000.0, 7100), "mu": np.ones((100, 5))},
+            r"100 energies; left out: mu \(100 × 5 values\)",
+        ),
+        ({"energy": np.ones((100, 1)), "mu": np.ones((100, 1))}, "its energies are 100 × 1 values, not one row"),
+        ({"energy": np.array([b"7000", b"7001"]), "mu": [1.0, 2.0]}, r"energies cannot be used: energy \(no numbers\)"),
+        ({"energy": np.arange(7000.0, 7100), "mu": np.ones(100, complex)}, r"left out: mu \(complex numbers\)"),
+        ({"measurement/energy": [7112.0], "measurement/mu_trans": [1.0]}, "the scan has 1 point\\."),
+    ],
+)
+def test_a_scan_without_data_is_a_record_with_its_reason(content, fault, make_file, scan):
+    good = {"a/energy": scan.energy, "a/mu": scan.mu, "a/element": "Fe", "a/edge": "K"}
+    name = make_file(good | {f"c/{path}": value for path, value in content.items()})
+    assert expand(name) == [f"{name}::/a", f"{name}::/c"]
+    np.testing.assert_allclose(read_one(f"{name}::/a").mu, scan.mu)
+    with pytest.raises(ScanError, match=fault):
+        read_one(f"{name}::/c")
+    with pytest.raises(ScanError, match=fault):
+        read_one(make_file({f"c/{path}": value for path, value in content.items()}, "alone.h5"))
+
+
+def test_energies_beside_whole_scans_are_no_scan(make_file, scan):
+    good = {"s/a/energy": scan.energy, "s/a/mu": scan.mu, "s/a/element": "Fe"}
+    name = make_file(good | {"s/energy": scan.energy, "positions/energy": [7112.0], "positions/x": [1.0]})
+    assert nexus.records(name) == ["/s/a"]
+
+
+def test_a_group_whose_name_looks_like_a_row_of_a_stack_is_read(make_file, scan):
+    name = make_file({f"{group}/{key}": value for group in ("=cmd[0]", "b") for key, value in
+                      {"energy": scan.energy, "mu": scan.mu, "element": "Fe"}.items()})  # fmt: skip
+    assert nexus.records(name) == ["/=cmd[0]", "/b"]
+    np.testing.assert_allclose(read_one(f"{name}::/=cmd[0]").mu, scan.mu)
+
+
 def test_loops_of_links_end(tmp_path, scan):
     with h5py.File(tmp_path / "data.h5", "w") as file:
         file["a/b"] = h5py.SoftLink("/a/c")

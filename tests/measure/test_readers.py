@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import numpy as np
@@ -301,6 +302,55 @@ def test_a_bad_row_is_an_error_with_its_line(row, fault, write, scan, counts):
     assert error.value.remedy
 
 
+@pytest.mark.parametrize("mark", ["*", "; ", "!", "%", "# ", "//"])
+@pytest.mark.parametrize("row", [0, 1, 20, 60, -1])
+def test_rows_behind_a_comment_mark_are_told(mark, row, write, scan):
+    path = Path(write(scan.energy, scan.mu, header="# Element.symbol: Fe\n# energy mu"))
+    lines = path.read_text().splitlines()
+    place = len(lines) - 1 if row < 0 else row + 2
+    lines[place] = mark + lines[place]
+    path.write_text("\n".join(lines) + "\n")
+    told = [item for item in read_one(path).findings if item.name == "rows-commented"]
+    assert [item.severity for item in told] == ["warning"]
+    assert f"in line {place + 1}: not read" in told[0].message
+
+
+@pytest.mark.parametrize("comment", ["# 1 2", "# 7112.5", "# scan 2", "# -150 -10"])
+def test_other_comments_are_no_rows(comment, write, scan):
+    path = write(scan.energy, scan.mu, header=f"# Element.symbol: Fe\n# energy mu\n{comment}")
+    assert "rows-commented" not in [item.name for item in read_one(path).findings]
+
+
+def test_numbers_in_quotes_are_numbers(tmp_path, scan):
+    rows = [f'"{energy:.6f}","{mu:.6f}"' for energy, mu in zip(scan.energy, scan.mu, strict=True)]
+    path = tmp_path / "quoted.csv"
+    path.write_text("\n".join(['"energy","mu"', *rows]) + "\n")
+    np.testing.assert_allclose(read_one(path).mu, scan.mu, atol=1e-6)
+    path.write_text("\n".join(['"energy","mu"', *rows, '"7900.0,"1.0"']) + "\n")
+    with pytest.raises(ScanError, match="is not a row of 2 numbers"):
+        read_one(path)
+
+
+@pytest.mark.parametrize(
+    ("form", "odd"),
+    [
+        ("12:00:00 {0:.2f} {1:.6f}", "12:00:00"),
+        ("{0:.2f} {1:.6f} OK", "OK"),
+        ("{0:,.2f} {1:.6f}", r"\d,\d\d\d\.\d\d"),
+        ('"{0:,.2f}","{1:.6f}"', r"\d,\d\d\d\.\d\d"),
+        ("2020-01-01 12:00:00,{0:.2f},{1:.6f}", "2020-01-01 12:00:00"),
+    ],
+)
+def test_why_there_are_no_rows_is_told(form, odd, tmp_path, scan):
+    rows = [form.format(*values) for values in zip(scan.energy, scan.mu, strict=True)]
+    path = tmp_path / "scan.dat"
+    path.write_text("\n".join(["# Element.symbol: Fe", "# a b c", *rows]) + "\n")
+    with pytest.raises(
+        ScanError, match=rf"line 3: no rows of numbers .* but '{odd}' is no number\. Give plain numbers"
+    ):
+        read_one(path)
+
+
 def test_a_broken_first_or_last_row_is_no_header(write, scan, counts):
     name = write(scan.energy, *counts, header="# energy i0 it")
     lines = lines_of(name)
@@ -339,6 +389,18 @@ def test_what_is_no_scan(content, fault, tmp_path):
     assert str(path) in str(error.value)
 
 
+def test_what_is_no_regular_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for name, fault in (
+        (tmp_path / "pipe", "pipe or a device"),
+        ("/dev/null", "device"),
+        (tmp_path / "link", "a link"),
+    ):
+        with pytest.raises(ScanError, match=fault):
+            read(name)
+
+
 def test_missing_files_folders_and_giants(tmp_path):
     with pytest.raises(ScanError, match="no such file"):
         read(tmp_path / "nothing.xdi")
@@ -354,7 +416,8 @@ def test_missing_files_folders_and_giants(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "spec", ["", "energy", "energy=0,mu=2", "energy=1,nu=2", "energy=1,i0=2", "energy=1,energy=2,mu=3"]
+    "spec",
+    ["", "energy", "energy=0,mu=2", "energy=1,nu=2", "energy=1,i0=2", "energy=1,energy=2,mu=3", "energy=1;2,mu=3"],
 )
 def test_bad_column_specifications(spec, write, scan):
     with pytest.raises(SettingsError, match="--columns energy=1,i0=2,it=3"):
@@ -375,6 +438,57 @@ def test_an_unnamed_edge_that_no_table_knows(write, scan):
     assert (spectrum.absorber, spectrum.edge) == ("", "")
     with pytest.raises(ScanError, match=r"steepest at 718\d.* no known edge lies there.*Element.symbol"):
         spectrum.to_chi()
+
+
+@pytest.mark.parametrize("above", [40, 70, 100])
+@pytest.mark.parametrize("value", [1e3, 1e29])
+def test_a_spike_that_hides_an_unnamed_edge_is_told_with_its_line(above, value, write, scan):
+    mu = scan.mu.copy()
+    row = int(np.argmin(np.abs(scan.energy - 7112.0 - above)))
+    mu[row] = value
+    with pytest.raises(
+        ScanError, match=rf"μ is {value:.4g} in line {row + 2}, far off its neighbours\. Repair".replace("+", r"\+")
+    ):
+        read_one(write(scan.energy, mu, header="# energy mu")).to_chi()
+
+
+def test_a_number_cut_short_that_hides_an_unnamed_edge_is_told_with_its_line(write, scan, counts):
+    path = Path(write(scan.energy, *counts, header="# energy i0 it"))
+    text = path.read_text().rstrip("\n")
+    path.write_text(text[: text.rindex(" ") + 2])
+    with pytest.raises(ScanError, match=rf"in line {len(scan.energy) + 1}, far off its neighbours\. Repair or delete"):
+        read_one(path).to_chi()
+
+
+def test_a_wrong_e0_is_told_as_such(write, scan):
+    with pytest.raises(ScanError, match=r"no edge at e0 = 9000 eV; the edge .* at 711\d\.\d eV\. Correct --e0"):
+        read_one(write(scan.energy, scan.mu, header="# energy mu"), e0=9000.0).to_chi()
+
+
+def test_a_scan_up_and_down_names_the_turning_point(write, scan):
+    energy, mu = np.r_[scan.energy, scan.energy[::-1][1:]], np.r_[scan.mu, scan.mu[::-1][1:]]
+    with pytest.raises(ScanError, match=rf"line {len(scan.energy) + 3}: the axis goes back from"):
+        read_one(write(energy + np.r_[np.zeros(len(energy) - 1), 1], mu, header="# Element.symbol: Fe\n# energy mu"))
+
+
+@pytest.mark.parametrize(
+    ("ready", "name"),
+    [
+        (lambda mu, energy: mu, None),
+        (lambda mu, energy: 0.5 * mu, "mu-scaled"),
+        (lambda mu, energy: (mu - 0.2 - 1e-4 * energy) / 1.3, "mu-scaled"),
+        (lambda mu, energy: np.roll(mu, 3), "mu-contradicts-counters"),
+        (lambda mu, energy: mu + 0.06 * np.sin(energy / 10) * (energy > 7112), "mu-contradicts-counters"),
+    ],
+)
+@pytest.mark.parametrize("fluorescence", [False, True])
+def test_a_ready_mu_is_held_against_the_counters_beside_it(ready, name, fluorescence, write, scan, counts):
+    i0, it = counts
+    second, label = (i0 * scan.mu, "if") if fluorescence else (it, "it")
+    header = f"# Element.symbol: Fe\n# Element.edge: K\n# energy mu i0 {label}"
+    found = read_one(write(scan.energy, ready(scan.mu, scan.energy), i0, second, header=header)).findings
+    told = [(item.name, item.severity) for item in found if item.name.startswith("mu-")]
+    assert told == ([(name, "note" if name == "mu-scaled" else "warning")] if name else [])
 
 
 def test_an_upside_down_scan_without_a_header(write, scan):

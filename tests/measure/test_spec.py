@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
@@ -116,3 +118,18 @@ def test_no_scan_over_energy(save):
 @pytest.mark.parametrize("text", ["# energy mu\n1 2\n", "#S Scan 29; exafsscan\n#C 1_Energy (keV) 2_i0\n1 2\n", "1 2"])
 def test_what_is_no_spec_file(text):
     assert spec.recognise(text, "file") is None
+
+
+def test_rows_behind_a_comment_mark_are_told(save, body):
+    spectrum = read_one(save(body(between="#7000 1 1 1e5 1e4\n# 7001 1 1 1e5 1e4")))
+    (told,) = [item for item in spectrum.findings if item.name == "rows-commented"]
+    assert (told.severity, told.message) == ("warning", "2 rows behind '#' were not read, the first in line 16")
+
+
+def test_many_scans_are_found_quickly(save):
+    name = save("".join(f"#S {number} a\n#L Energy  I0\n1 2\n" for number in range(9000)))
+    started = time.monotonic()
+    for record in expand(name):
+        with pytest.raises(ScanError):
+            read_one(record)
+    assert time.monotonic() - started < 4.0

@@ -1,0 +1,133 @@
+"""Surroundings of an edge → glitches and steps: what is sharper than the lifetime of the core hole allows.
+
+``quality.py`` calls it. Nothing in an absorption spectrum is narrower than the core hole's Lorentzian; away from the
+edge the photoelectron's own lifetime widens it further. So μ is taken as a random process whose correlation is a
+Lorentzian of that width, large at the edge and small far from it, whatever the sample. A few points, or a step, that
+the others make impossible are found and replaced by what the others say.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from exafsnn.measure.breaks import Break
+from exafsnn.records import Array
+
+AROUND = (-60.0, 90.0)
+"""Points that say something [eV from the edge]."""
+
+SOUGHT = (-25.0, 45.0)
+"""Where breaks are sought [eV from the edge]."""
+
+FEWEST = 20
+"""Fewest points [count] that tell anything."""
+
+WIDENING, CONSTANT = 0.25, 5.0
+"""By how much [eV per eV] structures widen with the distance from the edge, beyond so many eV."""
+
+ABOVE, BELOW = (0.05, 15.0, 2), (0.003, 7.0, 4)
+"""Size of structures far from the edge, in edge steps; the distance [eV] and the power with which it falls to that …"""
+
+LARGEST = 0.4
+"""… from this at the edge."""
+
+NOISE, JITTER = 0.002, 0.03
+"""Least noise, in edge steps, and the least uncertainty of the energies [eV]."""
+
+LONGEST = 5
+"""Most points of one glitch …"""
+
+BRIDGED = 4
+"""… and of those that the points around can replace."""
+
+STRENGTH, COST = 6.0, 12.0
+"""A break is so many standard deviations high; each further point must explain so much more (in their square)."""
+
+MOST = 4
+"""Most breaks that are sought."""
+
+
+def near_edge_breaks(energy: Array, mu: Array, edge: float, width: float, least: float) -> list[Break]:
+    """Find points and steps near an edge that no core hole of that width allows.
+
+    Parameters
+    ----------
+    energy, mu
+        (n,) scan, energy increasing [eV], μ in edge steps.
+    edge, width
+        Energy of the edge, and width of its core hole [eV].
+    least
+        Smallest height that matters, in edge steps.
+
+    Returns
+    -------
+    list of Break
+        As indices of the scan, the most extreme first.
+    """
+    places = np.flatnonzero((energy > edge + AROUND[0]) & (energy < edge + AROUND[1]))
+    found: list[Break] = []
+    while len(found) < MOST and len(places) >= FEWEST:
+        away, values = energy[places] - edge, mu[places]
+        certainty = _certainty(away, values, width)
+        item = _most_extreme(certainty, values, (away > SOUGHT[0]) & (away < SOUGHT[1]), least)
+        if item is None:
+            return found
+        found.append(_of_scan(item, places))
+        if item.kind == "step":
+            return found
+        places = np.delete(places, slice(item.first, item.last + 1))
+    return found
+
+
+def _of_scan(item: Break, places: np.ndarray) -> Break:
+    """Break by the indices of the whole scan; too many points, or with others between them, are no glitch."""
+    first, last = int(places[item.first]), int(places[item.last])
+    whole = last - first == item.last - item.first
+    kind = "wide" if item.kind == "glitch" and (len(item.heights) > BRIDGED or not whole) else item.kind
+    return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
+
+
+def _certainty(away: Array, values: Array, width: float) -> Array:
+    """(n, n) inverse covariance of μ at energies ``away`` from the edge [eV]; noise as large as the points show."""
+    far, reach, power = (np.where(away > 0, above, below) for above, below in zip(ABOVE, BELOW, strict=True))
+    size = np.maximum(LARGEST / (1 + np.abs(away / reach) ** power), far)
+    beyond = np.maximum(np.abs(away) - CONSTANT, 0.0)
+    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(WIDENING * beyond / width) / WIDENING)
+    rise = 0.5 + np.arctan(2 * away / width) / np.pi
+    smooth = np.stack([away**0, away / 50, rise], axis=1)
+    sharp = size[:, None] * size / (1 + (scale[:, None] - scale) ** 2)
+    allowed = sharp + 100 * smooth @ smooth.T
+    jitter = JITTER * size / width
+    noise = np.full(len(away), NOISE)
+    for _ in range(2):
+        certainty = np.linalg.inv(allowed + np.diag(noise**2 + jitter**2))
+        surprise = np.abs(certainty @ values) / np.sqrt(np.diag(certainty)) / 0.6745
+        for side in (away < 0, away >= 0):  # counts are fewer above the edge, or more
+            noise[side] *= max(float(np.median(surprise[side])), 1.0) if side.any() else 1.0
+    return np.asarray(np.linalg.inv(allowed + np.diag(noise**2 + jitter**2)))
+
+
+def _most_extreme(certainty: Array, values: Array, sought: np.ndarray, least: float) -> Break | None:
+    """Glitch or step that the other points make most unlikely; None if all are possible."""
+    n, pull = len(values), certainty @ values
+    best, worth = None, STRENGTH**2
+    for count in range(1, LONGEST + 1):
+        points = np.arange(n - count + 1)[:, None] + np.arange(count)
+        blocks = certainty[points[:, :, None], points[:, None, :]]
+        heights = np.linalg.solve(blocks, pull[points][:, :, None])[:, :, 0]
+        unlikely = (heights * pull[points]).sum(axis=1) - (count - 1) * COST
+        counted = sought[points].all(axis=1) & (np.abs(heights).max(axis=1) > least)
+        place = int(np.argmax(np.where(counted, unlikely, 0.0)))
+        if counted[place] and unlikely[place] > worth:
+            worth, off = float(unlikely[place]), heights[place]
+            highest = float(off[np.argmax(np.abs(off))])
+            best = Break("glitch", place, place + count - 1, highest, float(np.sqrt(worth)), tuple(off.tolist()))
+    later = np.cumsum(pull[::-1])[::-1][1:]  # [step after each point but the last]
+    corner = np.cumsum(np.cumsum(certainty[::-1, ::-1], axis=0), axis=1)[::-1, ::-1]
+    seen = np.diag(corner)[1:]
+    unlikely = later**2 / seen - COST
+    counted = sought[1:] & sought[:-1] & (np.abs(later / seen) > least)
+    spot = int(np.argmax(np.where(counted, unlikely, 0.0)))
+    if counted[spot] and unlikely[spot] > worth:
+        return Break("step", spot, spot + 1, float(later[spot] / seen[spot]), float(np.sqrt(unlikely[spot])))
+    return best
