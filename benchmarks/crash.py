@@ -69,6 +69,9 @@ batch = 32
 [network]
 hidden = 16
 recognise = 8
+[calibration]
+sessions = 1
+scans = 2
 """
 
 

@@ -21,6 +21,7 @@ from .doctor import doctor
 from .models import models
 from .predict import predict
 from .preprocess import preprocess
+from .refine import refine
 from .screen import DEFECT, INTERRUPTED, NONE_DONE, USAGE, DefectsError
 from .simulate import simulate
 from .train import train
@@ -35,7 +36,7 @@ def root() -> None:
     """
 
 
-for command in (predict, preprocess, simulate, train, models, doctor):
+for command in (predict, refine, preprocess, simulate, train, models, doctor):
     root.add_command(command)
 
 

@@ -19,10 +19,15 @@ _FILE = click.Path(exists=True, dir_okay=False)
 def train(libraries: tuple[str, ...], output: str, overruled: str | None) -> None:
     """Train a model on site libraries."""
     from exafsnn.learn import training
+    from exafsnn.trial import calibrate
 
     try:
         table = tomllib.loads(Path(overruled).read_text(encoding="utf-8")) if overruled else {}
     except ValueError as error:
         raise click.BadParameter(f"{overruled} is no TOML file: {error}", param_hint="--settings") from error
-    path = training.train(libraries, output, training.training_from_mapping(table), progress_bar())
+    settings = training.training_from_mapping(table)
+    path = training.train(libraries, output, settings, progress_bar())
+    if settings.calibration.sessions:
+        click.echo("Setting its error bars on held-out states …", err=True)
+        calibrate(str(path), libraries, settings.calibration)
     click.echo(f"The model is {path}", err=True)

@@ -7,8 +7,8 @@ it **infers** an RDF from a measured χ(k); the RDF is **analysed**. One folder 
     prediction = exafsnn.load_model("fe-k").predict(chi)
     prediction.rdf.shell("Fe-Fe", 1.9, 3.3).coordination
 
-Many scans at once: ``exafsnn.predict_scans``, which is what the command ``exafsnn predict`` calls. The names below are
-imported when they are first used, so that ``import exafsnn`` costs nothing.
+Many scans at once: ``exafsnn.predict_scans`` and ``exafsnn.refine_scans``, which are what the commands call. The names
+below are imported when they are first used, so that ``import exafsnn`` costs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from exafsnn.infer.predict import load_model
     from exafsnn.infer.reference import calibrate
     from exafsnn.measure.readers import read_one as read
-    from exafsnn.pipeline import measure_scans, predict_scans
+    from exafsnn.pipeline import measure_scans, predict_scans, refine_scans
     from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
     from exafsnn.settings import BackgroundSettings
 
@@ -33,6 +33,7 @@ _PLACES = {
     "calibrate": ("exafsnn.infer.reference", "calibrate"),
     "measure_scans": ("exafsnn.pipeline", "measure_scans"),
     "predict_scans": ("exafsnn.pipeline", "predict_scans"),
+    "refine_scans": ("exafsnn.pipeline", "refine_scans"),
     "Spectrum": ("exafsnn.records", "Spectrum"),
     "ChiK": ("exafsnn.records", "ChiK"),
     "PartialRDF": ("exafsnn.records", "PartialRDF"),
@@ -49,6 +50,7 @@ __all__ = [
     "calibrate",
     "measure_scans",
     "predict_scans",
+    "refine_scans",
     "Spectrum",
     "ChiK",
     "PartialRDF",

@@ -20,7 +20,6 @@ from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
-    from exafsnn.infer.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,60 @@ def predict_scans(
     ExafsnnError
         If the named model or a reference cannot be used.
     """
+    return _answer_all(sources, _predictor, model, references, structure, columns, settings)
+
+
+def refine_scans(
+    sources: Iterable[str],
+    *,
+    model: str | None = None,
+    references: Iterable[str] = (),
+    structure: str | None = None,
+    columns: str | None = None,
+    settings: BackgroundSettings | None = None,
+) -> Iterator[Outcome]:
+    """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
+
+    With a reference the smooth errors of the theory are found, too, and taken out (``infer.session``).
+    """
+    return _answer_all(sources, _refiner, model, references, structure, columns, settings)
+
+
+Answer = Callable[[ChiK], Prediction]
+Answerer = Callable[["Model", ChiK | None, str | None], Answer]
+"""From a model, and a standard with its structure, to what answers."""
+
+
+def _predictor(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
+    from exafsnn.infer.reference import calibrate
+
+    reference = calibrate(model, standard, structure) if standard and structure else None
+    return lambda chi: model.predict(chi, reference=reference)
+
+
+def _refiner(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
+    from exafsnn.infer.refine import Refiner
+
+    return Refiner(model, standard, structure).refine
+
+
+def _answer_all(
+    sources: Iterable[str],
+    answerer: Answerer,
+    model: str | None,
+    references: Iterable[str],
+    structure: str | None,
+    columns: str | None,
+    settings: BackgroundSettings | None,
+) -> Iterator[Outcome]:
     from exafsnn.measure.readers import read_one
 
     settings = settings or BackgroundSettings()
     model_for = _models(model)
     standards = (_chi_of(read_one(item, columns=columns, e0=settings.e0), settings) for item in references)
-    calibrations = _calibrate(standards, structure, model_for)
+    answers = _calibrated(standards, structure, model_for, answerer)
     outcomes = measure_scans(sources, columns=columns, settings=settings)
-    return (_predict_outcome(outcome, model_for, calibrations) for outcome in outcomes)
+    return (_answered(outcome, model_for, answers, answerer) for outcome in outcomes)
 
 
 def _measure_all(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
@@ -180,32 +225,32 @@ def _models(name: str | None) -> Callable[[ChiK], Model]:
     return lambda chi: load(name or f"{chi.absorber}-{chi.edge}".lower())
 
 
-def _calibrate(
-    standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model]
-) -> dict[str, Reference]:
-    """Calibrate each model on the standard of its edge; the result is by name of the model."""
-    from exafsnn.infer.reference import calibrate
-
-    found: dict[str, Reference] = {}
+def _calibrated(
+    standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model], answerer: Answerer
+) -> dict[str, Answer]:
+    """What answers with the standard of each edge, by name of the model."""
+    found: dict[str, Answer] = {}
     for chi in standards:
         model = model_for(chi)
         if structure is None:
             raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
         if model.name in found:
             raise SettingsError(f"two references of the {chi.absorber} {chi.edge} edge", remedy="Give one per edge")
-        found[model.name] = calibrate(model, chi, structure)
+        found[model.name] = answerer(model, chi, structure)
     return found
 
 
-def _predict_outcome(
-    outcome: Outcome, model_for: Callable[[ChiK], Model], calibrations: dict[str, Reference]
+def _answered(
+    outcome: Outcome, model_for: Callable[[ChiK], Model], answers: dict[str, Answer], answerer: Answerer
 ) -> Outcome:
-    """Carry one outcome on from χ(k) to the prediction."""
+    """Carry one outcome on from χ(k) to the prediction; what answers is made once for each model."""
     if outcome.chi is None:
         return outcome
     try:
         model = model_for(outcome.chi)
-        prediction = model.predict(outcome.chi, reference=calibrations.get(model.name))
+        if model.name not in answers:
+            answers[model.name] = answerer(model, None, None)
+        prediction = answers[model.name](outcome.chi)
         _refuse_infinite(prediction)
         return replace(outcome, prediction=prediction, model=model.name)
     except Exception as error:

@@ -43,7 +43,9 @@ FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
 SIGNATURE = "exafsnn figure"
 """Written into every figure: what made it."""
-FILES = {"predict": {*TABLES["predict"], "results.h5"}, "preprocess": {*TABLES["preprocess"]}}
+ANSWERS = ("predict", "refine")
+"""The commands that answer with RDFs."""
+FILES = {command: {*TABLES[command], "results.h5"} for command in ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 """What each command writes, besides figures and ``settings.json``."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -59,7 +61,7 @@ class ResultsFolder:
     folder
         Where the results appear; results of an earlier run of the same command are replaced.
     command
-        ``"predict"`` or ``"preprocess"``.
+        ``"predict"``, ``"refine"`` or ``"preprocess"``.
     settings
         Everything that was asked for, for ``settings.json``.
     inputs
@@ -105,7 +107,7 @@ class ResultsFolder:
                 name: Table(self._open.enter_context(_open(self._stage / name)), columns)
                 for name, columns in TABLES[self.command].items()
             }
-            if self.command == "predict":
+            if self.command in ANSWERS:
                 self._archive = self._open.enter_context(h5py.File(self._stage / "results.h5", "w"))
                 self._archive.attrs["exafsnn"] = __version__
             self._held = stack.pop_all()
@@ -124,7 +126,7 @@ class ResultsFolder:
             self._inputs[outcome.file] = None
             if outcome.chi is not None and outcome.status != "rejected":
                 self._add_details(outcome, outcome.chi)
-            elif self.command == "predict":
+            elif self.command in ANSWERS:
                 _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
         self._scans.append(scan_facts(outcome))
 

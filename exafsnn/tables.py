@@ -29,8 +29,10 @@ SUMMARY_COLUMNS = (
 )
 RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
+_ANSWERS = {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS}
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "predict": {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS},
+    "predict": _ANSWERS,
+    "refine": _ANSWERS,
     "preprocess": {"summary.csv": SCAN_COLUMNS, "chi.csv": CHI_COLUMNS[:-1]},
 }
 

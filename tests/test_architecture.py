@@ -26,6 +26,8 @@ MAY_KNOW = {
     "learn": {"measure", "physics", "simulate"},
     "infer": {"measure", "physics", "learn"},
     "analyse": {"measure", "physics", "learn", "infer"},
+    "beamline": {"physics", "learn"},
+    "trial": {"simulate", "learn", "infer", "beamline"},
     "plotting": set(),
     "pipeline": {"measure", "infer"},
     "tables": {"pipeline"},

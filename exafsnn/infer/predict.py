@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import ModelError
+from exafsnn.infer.bars import ErrorBars
 from exafsnn.infer.reference import Reference
+from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.features import FeatureMap, Known
+from exafsnn.learn.intervals import Scale, circumstances
 from exafsnn.learn.model_file import ModelParts, read_model
+from exafsnn.physics.forward import ForwardModel
 from exafsnn.physics.fourier import shift_energy
-from exafsnn.records import Array, ChiK, PartialRDF, Prediction
+from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Shell
 
 _PASSES = 4
 _FOUND_E0_STD = 1.2
@@ -60,6 +65,25 @@ class Model:
         self.features = parts.features
         self.r = parts.pairs.bins()
 
+    def uncalibrated(self) -> Model:
+        """The same model with raw standard deviations."""
+        return Model(replace(self._parts, intervals={}))
+
+    @property
+    def forward(self) -> ForwardModel:
+        """A copy of the forward model RDF → χ(k)."""
+        return deepcopy(self._parts.forward)
+
+    @property
+    def intervals(self) -> Mapping[str, Mapping[str, Scale]]:
+        """The scales of the error bars by kind of answer and quantity; empty if it is not calibrated."""
+        return self._parts.intervals
+
+    @property
+    def atlas(self) -> Atlas:
+        """The RDFs that it learned from."""
+        return self._parts.atlas
+
     @property
     def info(self) -> Mapping[str, Any]:
         """Everything that the model file says of itself."""
@@ -86,22 +110,22 @@ class Model:
             If χ(k) is of another edge, or too short.
         """
         found = self.estimate(chi, reference)
-        rdf = self._rdf(found, reference)
+        raw = self._rdf(found, reference)
+        rdf, shells = self.with_error_bars(raw, "predicted", chi, found, reference is not None)
+        given = self.circumstances(chi, found, raw)
         with torch.no_grad():
             implied = self._parts.forward(torch.from_numpy(rdf.density).float())
-        chi_model = self._chi_model(chi, implied, found)
-        low, high = self.features.kmin, found.k_max
-        use = (chi.k >= low) & (chi.k <= high)
-        measured, modelled, noise = ((chi.k**2 * values)[use] for values in (chi.chi, chi_model, chi.noise))
-        difference, total, expected = (float((part**2).sum()) for part in (measured - modelled, measured, noise))
-        score = self._unexplained(chi, implied, found) / float(self._parts.info["misfit_limit"])
-        shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
+        chi_model = self.chi_model(chi, implied, found.delta_e0, found.amplitude)
+        window = (self.features.kmin, found.k_max)
+        misfit, misfit_noise = misfits(chi, chi_model, window)
+        signs = self.signs(chi, found)
+        score = self._domain_score(signs, given)
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
             amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model,
-            misfit=difference / max(total, 1e-30), misfit_noise=(difference / max(expected, 1e-30)) ** 0.5,
+            misfit=misfit, misfit_noise=misfit_noise,
             in_domain=score <= 1, domain_score=score, model=self.identity,
-            k_window=(low, high), warnings=self._warnings(chi, score),
+            k_window=window, warnings=self._warnings(chi, score, signs),
             history=(*chi.history, self._said(reference)),
         )  # fmt: skip
 
@@ -118,7 +142,7 @@ class Model:
             e0_std = e0_std if number == 0 else _FOUND_E0_STD
             told = (k_max, chi.noise / amplitude, amplitude_std, e0_std)
             known = Known(*(torch.tensor([value]).float() for value in told))
-            features = self._map(self._on_axis(chi, zero) / amplitude, known)
+            features = self._map(self.on_axis(chi, zero) / amplitude, known)
             with torch.no_grad():
                 outputs = [member(features) for member in self._parts.members]
             steps = np.array([float(output.e0[0]) for output in outputs])
@@ -153,10 +177,21 @@ class Model:
                 where=chi.source, remedy="Measure further above the edge",
             )  # fmt: skip
 
-    def _on_axis(self, chi: ChiK, zero: float) -> Tensor:
+    def on_axis(self, chi: ChiK, zero: float) -> Tensor:
         """(1, m) χ on the features' grid, with the energy zero moved by ``zero`` [eV]."""
         k, values = torch.from_numpy(chi.k).float(), torch.from_numpy(chi.chi).float()[None]
         return shift_energy(values, self._map.k, k, torch.tensor([-zero]), K2_PER_EV)
+
+    def with_error_bars(
+        self, raw: PartialRDF, how: str, chi: ChiK, found: Estimate, referenced: bool
+    ) -> tuple[PartialRDF, dict[str, Shell]]:
+        """A raw RDF, ``"predicted"`` or ``"refined"``, and its shells, with errors that cover."""
+        kind = f"{how} {'with reference' if referenced else 'blind'}"
+        least = 0.0 if referenced else self.pairs.amplitude_std
+        bars = ErrorBars(self._parts.intervals.get(kind, {}), self.circumstances(chi, found, raw), least)
+        rdf = bars.rdf(raw)
+        shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
+        return rdf, shells | {"first": bars.shell(raw.shell(self.pair, *self.ranges["first"]))}
 
     def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
         """Mean of the members, with samples that carry spread, members' disagreement and amplitude."""
@@ -167,7 +202,7 @@ class Model:
         modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
         modes = modes + rng.standard_normal((_SAMPLES, len(mean))) * factor[-1]
         members = found.density[rng.integers(len(found.density), size=_SAMPLES)] - mean
-        relative = found.amplitude_std / found.amplitude
+        relative = found.amplitude_std / found.amplitude if reference else 0.0  # without, shells say so (bars.py)
         scale = np.exp(relative * rng.standard_normal((_SAMPLES, 1)))
         samples = np.maximum((mean + members + modes * spread) * scale, 0.0)
         return PartialRDF(
@@ -175,18 +210,39 @@ class Model:
             samples=samples[:, None], smoothing=self.pairs.smoothing,
         )  # fmt: skip
 
-    def _chi_model(self, chi: ChiK, implied: Tensor, found: Estimate) -> Array:
-        """(m,) ``implied`` χ(k) on the scan's own axis, with its amplitude; 0 beyond the model's range."""
+    def chi_model(self, chi: ChiK, implied: Tensor, zero: float, amplitude: float) -> Array:
+        """(m,) ``implied`` χ(k) (1, m) on the scan's own axis, times its amplitude; 0 beyond the model's range."""
         k = torch.from_numpy(chi.k).float()
-        moved = shift_energy(implied, k, self._map.k, torch.tensor([found.delta_e0]), K2_PER_EV)
-        result: Array = found.amplitude * moved[0].double().numpy()
+        moved = shift_energy(implied, k, self._map.k, torch.tensor([zero]), K2_PER_EV)
+        result: Array = amplitude * moved[0].double().numpy()
         return np.where((chi.k >= float(self._map.k[0])) & (chi.k <= float(self._map.k[-1])), result, 0.0)
+
+    def signs(self, chi: ChiK, found: Estimate) -> tuple[float, float]:
+        """How much of what the network sees its answer does not explain, and how much the networks disagree: shares."""
+        mean = found.density.mean(axis=0)
+        with torch.no_grad():
+            implied = self._parts.forward(torch.from_numpy(mean)[None].float())
+        disagreement = float(found.density.std(axis=0).sum() / max(mean.sum(), 1e-9))
+        return self._unexplained(chi, implied, found), disagreement
+
+    def circumstances(self, chi: ChiK, found: Estimate, raw: PartialRDF) -> Array:
+        """(1, 5) k range, noise and disorder of a scan, as ``learn.intervals`` has them."""
+        sigma2 = raw.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
+        sigma2 = sigma2 if np.isfinite(sigma2) else 0.0
+        return circumstances(np.array([found.k_max]), np.array([chi.noise / found.amplitude]), np.array([sigma2]))
+
+    def _domain_score(self, signs: tuple[float, float], given: Array) -> float:
+        """Above 1: not a spectrum that the model can know."""
+        if self._parts.domain is None:
+            return signs[0] / float(self._parts.info["misfit_limit"])
+        unexplained, disagreement = (np.array([sign]) for sign in signs)
+        return float(self._parts.domain.score(unexplained, disagreement, given)[0])
 
     def _unexplained(self, chi: ChiK, implied: Tensor, found: Estimate) -> float:
         """The share of what the network sees of the scan that the RDF does not imply, noise aside."""
         told = (found.k_max, chi.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std)
         known = Known(*(torch.tensor([value]).float() for value in told))
-        return float(self._map.unexplained(self._on_axis(chi, found.delta_e0) / found.amplitude, implied, known)[0])
+        return float(self._map.unexplained(self.on_axis(chi, found.delta_e0) / found.amplitude, implied, known)[0])
 
     def _said(self, reference: Reference | None) -> str:
         """What was assumed about the amplitude, in words."""
@@ -198,14 +254,22 @@ class Model:
             " assumed, which widens the error of N"
         )
 
-    def _warnings(self, chi: ChiK, score: float) -> tuple[str, ...]:
+    def _warnings(self, chi: ChiK, score: float, signs: tuple[float, float]) -> tuple[str, ...]:
         found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
         if score > 1:
             found.append(
-                f"not explained by the model: the misfit is {score:.1f} times that of the samples that it knows."
-                " Do not trust the RDF"
+                f"outside the model's domain: the RDF leaves {signs[0]:.0%} of the signal unexplained and the networks"
+                f" disagree by {signs[1]:.0%}, {score:.1f} times what is usual. Do not trust the RDF"
             )
         return tuple(found)
+
+
+def misfits(chi: ChiK, chi_model: Array, window: tuple[float, float]) -> tuple[float, float]:
+    """R-factor, and root mean square of the misfit in units of the noise, of k²χ over ``window`` [Å⁻¹]."""
+    use = (chi.k >= window[0]) & (chi.k <= window[1])
+    measured, modelled, noise = ((chi.k**2 * values)[use] for values in (chi.chi, chi_model, chi.noise))
+    difference, total, expected = (float((part**2).sum()) for part in (measured - modelled, measured, noise))
+    return difference / max(total, 1e-30), (difference / max(expected, 1e-30)) ** 0.5
 
 
 def load_model(name: str) -> Model:

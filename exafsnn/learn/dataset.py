@@ -18,7 +18,8 @@ from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.theories import compare_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
-from exafsnn.physics.fourier import fade, hanning_window, interpolate_cubic, shift_energy
+from exafsnn.physics.distortion import distort, smooth_curve
+from exafsnn.physics.fourier import broaden, fade, hanning_window, interpolate_cubic, shift_energy
 from exafsnn.records import Array
 from exafsnn.simulate.library import LibraryState, SiteLibrary
 
@@ -59,6 +60,10 @@ class StateBank:
     """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature."""
     phase_length: float
     """A peak of |χ(R)| lies so far below its distance [Å]."""
+
+    def part(self, rows: slice) -> StateBank:
+        """The bank of a slice of the states."""
+        return self.subset(np.arange(len(self.index), dtype=float)[rows])
 
     def subset(self, rows: Array) -> StateBank:
         """The bank of some of the states."""
@@ -266,7 +271,7 @@ class PairMaker:
         k = self._bank_k
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) / stretch[:, None] * torch.exp(-2 * sigma2[:, None] * k**2)
-        rdf = _broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
+        rdf = broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
         source = (self._bins + (stretch[:, None] - 1) * self._phase_length) / stretch[:, None]
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
         density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
@@ -274,11 +279,7 @@ class PairMaker:
 
     def _smooth_curve(self, n: int, lowest: int) -> Tensor:
         """(n, m) random smooth functions of k of unit variance: cosines over the range, from order ``lowest`` to 3."""
-        k = (self._bank_k - 3.0) / 13.0
-        order = torch.arange(lowest, 4)
-        size = torch.tensor([0.6, 1.0, 0.7, 0.4])[lowest:]
-        variance = (size**2 * torch.where(order == 0, 1.0, 0.5)).sum()
-        return (self._normal(n, len(order)) * size) @ torch.cos(math.pi * order[:, None] * k) / variance.sqrt()
+        return smooth_curve(self._normal(n, 4 - lowest), self._bank_k, lowest)
 
     def _calibration(self, gain: Tensor, kmax: Tensor) -> Tensor:
         """(n,) the amplitude that a standard would be found to have, had it the same theory error ``gain`` (n, m).
@@ -298,7 +299,7 @@ class PairMaker:
         s, n = self.settings, len(chi)
         amplitude = 1 + s.theory_amplitude * self._smooth_curve(n, lowest=1)
         phase = s.theory_phase * self._smooth_curve(n, lowest=0)
-        return amplitude * (chi * torch.cos(phase) + _quadrature(chi) * torch.sin(phase)), amplitude
+        return distort(chi, amplitude, phase), amplitude
 
     def _residue(self, n: int) -> Tensor:
         """(n, m) what AUTOBK leaves of the background: slow oscillations that fade with k."""
@@ -325,23 +326,6 @@ def _phase_weights(bank: StateBank) -> Tensor:
     phases = np.array(bank.phases)
     weights = [share.get(phase, 0.25) * cold[i] / cold[phases == phase].sum() for i, phase in enumerate(bank.phases)]
     return torch.tensor(weights)
-
-
-def _broaden(rdf: Tensor, sigma2: Tensor, step: float) -> Tensor:
-    """Each row convolved with a Gaussian of its own variance ``sigma2`` [Å²]."""
-    frequency = torch.fft.rfftfreq(rdf.shape[1] + 64, step)
-    damping = torch.exp(-2 * (math.pi * frequency) ** 2 * sigma2[:, None])
-    padded = torch.nn.functional.pad(rdf, (0, 64))
-    return torch.fft.irfft(torch.fft.rfft(padded) * damping, n=padded.shape[1])[:, : rdf.shape[1]]
-
-
-def _quadrature(chi: Tensor) -> Tensor:
-    """The Hilbert transform of χ(k): sin for cos, −cos for sin."""
-    n = chi.shape[1]
-    spectrum = torch.fft.fft(torch.nn.functional.pad(chi, (0, n)))
-    sign = torch.zeros(2 * n)
-    sign[1:n] = 2.0
-    return torch.fft.ifft(spectrum * sign).imag[:, :n]
 
 
 def split_by_trajectory(bank: StateBank, held_out: float, seed: int) -> tuple[StateBank, StateBank]:

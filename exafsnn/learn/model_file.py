@@ -23,15 +23,16 @@ from torch import Tensor, nn
 
 from exafsnn.atomic import replacing, sync
 from exafsnn.errors import ModelError, SettingsError
+from exafsnn.learn.atlas import Atlas
+from exafsnn.learn.domain import Domain
 from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, scales_from_mapping
 from exafsnn.learn.network import Member, NetworkSettings
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import Settings
 
-FORMAT = "exafsnn-model-2"
-OLD_FORMAT = "exafsnn-model-1"
-"""The same, but the tensors do not name the checksum of the JSON; still read."""
+FORMAT = "exafsnn-model-3"
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
 
@@ -44,7 +45,17 @@ _FINEST, _LARGEST = 1e-3, 100.0
 _KEYS = frozenset(
     (
         *("format", "sha256", "absorber", "edge", "neighbour", "ranges", "members", "pairs", "features", "network"),
-        *("optimiser", "held_out_states", "library", "versions", "background", "misfit_limit"),
+        *(
+            "optimiser",
+            "held_out_states",
+            "library",
+            "versions",
+            "background",
+            "misfit_limit",
+            "atlas",
+            "intervals",
+            "domain",
+        ),
     )
 )
 _AGAIN = "Copy or fetch both files again, or run exafsnn train again"
@@ -61,8 +72,14 @@ class ModelParts:
     """The JSON beside the tensors."""
     members: tuple[Member, ...]
     forward: ForwardModel
+    atlas: Atlas
+    """The RDFs that it learned from."""
     errors: Mapping[str, Tensor]
     """Correlations of the errors on held-out states (``learn.calibration``)."""
+    intervals: Mapping[str, Mapping[str, Scale]]
+    """By kind of answer, ``"predicted blind"`` …, and quantity; empty if the model is not calibrated."""
+    domain: Domain | None
+    """What spectra it can know; None if it is not calibrated."""
     pairs: PairSettings
     features: FeatureSettings
     checksum: str
@@ -117,6 +134,15 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
         sync(beside)  # so that nothing slow lies between the two renames
 
 
+def set_calibration(name: str, intervals: Mapping[str, Mapping[str, Scale]], domain: Domain) -> Path:
+    """Write the scales of the error bars and the domain into a model; all else stays."""
+    parts, path = read_model(name), find_model(name)
+    table = {kind: {quantity: scale.to_mapping() for quantity, scale in of.items()} for kind, of in intervals.items()}
+    info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
+    save_model(path, {**info, "intervals": table, "domain": domain.to_mapping()}, load_tensors(path.read_bytes()))
+    return path
+
+
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -145,7 +171,7 @@ def read_model(name: str) -> ModelParts:
                 "the tensors are not those that the JSON beside them describes", where=str(path), remedy=_AGAIN
             )
         tensors = {key: value.float() for key, value in load_tensors(content).items()}
-        if info["format"] == FORMAT and _named_info(content) != _info_checksum(info):
+        if _named_info(content) != _info_checksum(info):
             raise ModelError("the JSON is not the one that the tensors name", where=str(path), remedy=_AGAIN)
         return _assemble(path.stem, info, tensors, info["sha256"])
     except ModelError as error:
@@ -175,7 +201,7 @@ def _read_info(path: Path) -> dict[str, Any]:
     info = json.loads(_read_limited(path, _JSON_BYTES).decode("utf-8"), parse_constant=refuse)
     if not isinstance(info, dict):
         raise ModelError(f"{path.name} holds no JSON object")
-    if info.get("format") not in (FORMAT, OLD_FORMAT):
+    if info.get("format") != FORMAT:
         raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {FORMAT}")
     if set(info) != _KEYS:
         unknown, missing = sorted(set(info) - _KEYS), sorted(_KEYS - set(info))
@@ -214,11 +240,50 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], check
         members.append(_filled(Member(width, bins, network), own))
     own = _with_prefix(tensors, "forward.")
     k, kernel, components, hidden = own["k"], own["kernel"], len(own["rest_basis"]), len(own["layers.0.weight"])
-    _check_shapes(own, {"layers.2.weight": (hidden, hidden), "rest_basis": (components, len(k))})
-    forward = _filled(ForwardModel(k, kernel, components, hidden), own)
+    ranks = len(own["errors"])
+    wanted = {"layers.2.weight": (hidden, hidden), "rest_basis": (components, len(k)), "errors": (ranks, len(k))}
+    _check_shapes(own, wanted)
+    forward = _filled(ForwardModel(k, kernel, components, hidden, ranks), own)
     forward.k = torch.from_numpy(features.k_grid()).float()
+    atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], pairs)
     errors = _with_prefix(tensors, "errors.")
-    return ModelParts(name, info, tuple(members), forward, errors, pairs, features, checksum)
+    intervals = _intervals(info["intervals"])
+    domain = _domain(info["domain"])
+    return ModelParts(name, info, tuple(members), forward, atlas, errors, intervals, domain, pairs, features, checksum)
+
+
+def _domain(info: Any) -> Domain | None:
+    """What is usual, or nothing of a model that is not calibrated."""
+    if not info:
+        return None
+    weights, limit = tuple(info["weights"]), info["limit"]
+    if set(info) != {"weights", "limit"} or not _is_like((*weights, limit), (0.0,) * 5) or limit <= 0:
+        raise ModelError("the domain is none")
+    return Domain(weights, limit)
+
+
+def _intervals(info: Any) -> dict[str, dict[str, Scale]]:
+    """The scales of the error bars: of all kinds of answers, or of none."""
+    if info and set(info) != set(KINDS_OF_ANSWERS):
+        raise ModelError("the intervals are not of the answers that a model gives")
+    found = {kind: scales_from_mapping(table) for kind, table in info.items()}
+    if any(set(scales) != set(QUANTITIES) for scales in found.values()):
+        raise ModelError("the intervals are not of the quantities that a model gives")
+    return found
+
+
+def _atlas(own: dict[str, Tensor], info: Any, pairs: PairSettings) -> Atlas:
+    """The atlas of RDFs, its parts of one size."""
+    r = torch.from_numpy(pairs.bins()).float()
+    states, components = own["scores"].shape
+    if set(info) != {"phases", "lattice", "perfect"} or any(len(info[key]) != states for key in info):
+        raise ModelError(f"the atlas does not describe its {states} states")
+    _check_shapes(own, {"mean": (len(r),), "scores": (states, components), "shapes": (components, len(r))})
+    if not all(_is_like(value, 1.0) and 0 < value < _LARGEST for value in info["lattice"]):
+        raise ModelError("a lattice constant of the atlas is none")
+    if not all(isinstance(value, bool) for value in info["perfect"]) or not any(info["perfect"]):
+        raise ModelError("the atlas does not say which states are perfect")
+    return Atlas.restored(r, own, {**info, "phases": [str(name) for name in info["phases"]]})
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -264,7 +329,7 @@ def _check_info(info: Mapping[str, Any]) -> None:
 
 def _check_tensors(tensors: Mapping[str, Tensor], members: int) -> None:
     """Check that all tensors are known, and finite."""
-    known = re.compile(r"(member(0|[1-9]\d{0,2})|forward)\..+|errors\.(blind|reference)")
+    known = re.compile(r"(member(0|[1-9]\d{0,2})|forward|atlas)\..+|errors\.(blind|reference)")
     for name, value in tensors.items():
         match = known.fullmatch(name)
         if match is None or int(match[2] or 0) >= members:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -61,3 +62,9 @@ class PairSettings(Settings):
         """(b,) centres of the RDF's bins [Å]."""
         count = round((self.r_max - self.r_min) / self.r_step)
         return np.round(self.r_min + self.r_step * (np.arange(count) + 0.5), 6)
+
+
+def undisturbed(pairs: PairSettings) -> PairSettings:
+    """The same states, as theory has them."""
+    exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
+    return replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))

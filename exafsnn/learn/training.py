@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from exafsnn.atomic import explained, only_writer, remove_folder, remove_leftovers
+from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
+    DEFECTIVE,
     PairMaker,
     StateBank,
     features_of,
@@ -30,13 +32,16 @@ from exafsnn.learn.features import FeatureMap, FeatureSettings
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import Member, NetworkSettings, Output
-from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.learn.pair_settings import PairSettings, undisturbed
 from exafsnn.learn.theories import common_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import SiteLibrary, join
+
+CALIBRATING, TESTING = slice(0, None, 2), slice(1, None, 2)
+"""Of the held-out states: those that set limits and error bars, and those that can test them."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
@@ -137,7 +142,7 @@ def _rdf_loss(found: Tensor, true: Tensor, r_step: float, cumulative: float) -> 
 def train_forward(
     bank: StateBank, pairs: PairSettings, features: FeatureSettings, kernel: Tensor, steps: int, seed: int
 ) -> ForwardModel:
-    """Train the rest of the forward model on undisturbed spectra.
+    """Train the rest of the forward model on undisturbed spectra, half of them of samples that may lack atoms.
 
     Parameters
     ----------
@@ -145,23 +150,32 @@ def train_forward(
         (m, b) as in ``ForwardModel``.
     """
     torch.manual_seed(seed)
-    exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
-    clean = replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))
-    maker = PairMaker(bank, clean, features, seed)
+    maker = PairMaker(bank, undisturbed(pairs), features, seed)
     k = torch.from_numpy(features.k_grid()).float()
     model = ForwardModel(k, kernel)
-    first = maker.draw(4096, reference=0.0, zero_known=0.0)
+    first = maker.draw(4096, zero_known=0.0)
     model.fit_basis(first.density, first.chi - model.single(first.density))
     adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
     for _ in range(steps):
-        batch = maker.draw(256, reference=0.0, zero_known=0.0)
+        batch = maker.draw(256, zero_known=0.0)
         loss = ((model(batch.density) - batch.chi) * k**2).square().mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()
         adam.step()
         schedule.step()
     return model.eval()
+
+
+def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
+    """The RDFs of a bank, on the model's bins."""
+    r = pairs.bins()
+    density = np.array([np.interp(r, bank.fine_r, rdf) for rdf in bank.fine_rdf])
+    perfect = [not any(word in family for word in DEFECTIVE) for family in bank.families]
+    return Atlas(
+        torch.from_numpy(r), torch.from_numpy(density), bank.phases, torch.from_numpy(bank.lattice),
+        torch.tensor(perfect),
+    )  # fmt: skip
 
 
 def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
@@ -174,6 +188,16 @@ def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureS
 
 
 @dataclass(frozen=True)
+class CalibrationSettings(Settings):
+    """How many spectra of held-out states set the error bars (``exafsnn.trial``)."""
+
+    sessions: int = 40
+    """Simulated with a standard, and as many without; 0: the model stays uncalibrated."""
+    scans: int = 8
+    """In each session."""
+
+
+@dataclass(frozen=True)
 class TrainingSettings(Settings):
     """Everything that decides a model, besides its library."""
 
@@ -181,6 +205,7 @@ class TrainingSettings(Settings):
     features: FeatureSettings = field(default_factory=FeatureSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
     held_out: float = 0.12
     """Fraction of the states that no network sees."""
     forward_steps: int = 1200
@@ -201,6 +226,7 @@ def training_from_mapping(table: dict[str, Any]) -> TrainingSettings:
     parts["features"] = FeatureSettings.from_mapping(parts.get("features", {}))
     parts["network"] = NetworkSettings.from_mapping(parts.get("network", {}))
     parts["optimiser"] = OptimiserSettings.from_mapping(parts.get("optimiser", {}))
+    parts["calibration"] = CalibrationSettings.from_mapping(parts.get("calibration", {}))
     if "ranges" in parts:
         parts["ranges"] = tuple((name, *limits) for name, limits in parts["ranges"].items())
     return TrainingSettings.from_mapping(parts)
@@ -263,15 +289,26 @@ def _train_all(
     seed = settings.optimiser.seed
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
-    maker = PairMaker(held_out, settings.pairs, settings.features, seed + 1)
-    solid = held_out.subset(np.array([i for i, phase in enumerate(held_out.phases) if phase != "liquid"]))
+    judges = held_out.part(CALIBRATING)
+    clean = PairMaker(judges, undisturbed(settings.pairs), settings.features, seed).draw(3000, zero_known=0.0)
+    forward.fit_errors(clean.density, clean.chi)
+    atlas = make_atlas(learn, settings.pairs)
+    maker = PairMaker(judges, settings.pairs, settings.features, seed + 1)
+    solid = judges.subset(np.array([i for i, phase in enumerate(judges.phases) if phase != "liquid"]))
     quiet = PairMaker(solid, replace(settings.pairs, noise=(1e-4, 1e-3)), settings.features, seed + 2)
     shares = {"blind": 0.0, "reference": 1.0}
     tensors = {f"errors.{name}": error_modes(members, maker, feature_map, share) for name, share in shares.items()}
     for number, member in enumerate(members):
         tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
     tensors |= {f"forward.{key}": value for key, value in forward.state_dict().items()}
-    info = _info(library, settings, held_out) | {"misfit_limit": misfit_limit(members, forward, quiet, feature_map)}
+    tensors |= {f"atlas.{key}": value for key, value in atlas.tensors().items()}
+    limit = misfit_limit(members, forward, quiet, feature_map)
+    info = _info(library, settings, held_out) | {
+        "misfit_limit": limit,
+        "atlas": atlas.info(),
+        "intervals": {},
+        "domain": {},
+    }
     return info, tensors
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+ERRORS = 40
+
 
 class ForwardModel(nn.Module):
     """Single scattering exactly, the rest learned; S₀² = 1.
@@ -23,6 +25,8 @@ class ForwardModel(nn.Module):
         Number of components of the rest.
     hidden
         Width of the rest's network.
+    errors
+        Number of components of its error.
     """
 
     k: Tensor
@@ -31,8 +35,12 @@ class ForwardModel(nn.Module):
     scale: Tensor
     rest_mean: Tensor
     rest_basis: Tensor
+    errors: Tensor
+    """(e, m) factor of the covariance of the error of k²χ, on spectra that it was not trained on."""
 
-    def __init__(self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128) -> None:
+    def __init__(
+        self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128, errors: int = ERRORS
+    ) -> None:
         super().__init__()
         bins = kernel.shape[1]
         self.register_buffer("k", k)
@@ -41,6 +49,7 @@ class ForwardModel(nn.Module):
         self.register_buffer("scale", torch.ones(bins))
         self.register_buffer("rest_mean", torch.zeros(len(k)))
         self.register_buffer("rest_basis", torch.zeros(components, len(k)))
+        self.register_buffer("errors", torch.zeros(errors, len(k)))
         self.layers = nn.Sequential(
             nn.Linear(bins, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, components)
         )
@@ -53,6 +62,16 @@ class ForwardModel(nn.Module):
         """(n, m) χ(k) of all but single scattering from the bins."""
         rest: Tensor = self.rest_mean + self.layers((density - self.mean) / self.scale) @ self.rest_basis
         return rest
+
+    def rest_slopes(self, density: Tensor) -> Tensor:
+        """(n, c, b) derivatives of the components of ``rest`` with respect to n(r) (n, b)."""
+
+        def components(one: Tensor) -> Tensor:
+            found: Tensor = self.layers((one - self.mean) / self.scale)
+            return found
+
+        slopes: Tensor = torch.func.vmap(torch.func.jacrev(components))(density)
+        return slopes.detach()
 
     def forward(self, density: Tensor) -> Tensor:
         """(n, m) χ(k) of the RDFs ``density`` (n, b) [Å⁻¹], S₀² = 1."""
@@ -68,3 +87,11 @@ class ForwardModel(nn.Module):
         count = self.rest_basis.shape[0]
         size = values[:count, None] / len(rest) ** 0.5
         self.rest_basis.copy_(directions[:count] * size / weight)
+
+    def fit_errors(self, density: Tensor, chi: Tensor) -> None:
+        """Take the covariance of the error from RDFs (n, b) and their χ(k) (n, m) that no training saw."""
+        with torch.no_grad():
+            left = (chi - self(density)) * self.k**2
+        _, sizes, directions = torch.linalg.svd(left, full_matrices=False)
+        count = len(self.errors)
+        self.errors.copy_(directions[:count] * sizes[:count, None] / len(left) ** 0.5)

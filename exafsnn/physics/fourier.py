@@ -60,6 +60,14 @@ def wavelet_matrix(k: Tensor, k_centres: Tensor, r: Tensor, width: float) -> Ten
     return torch.cat([part.flatten(1) for part in parts], dim=1) * float(k[1] - k[0])
 
 
+def broaden(rows: Tensor, sigma2: Tensor, step: float) -> Tensor:
+    """(n, b) rows on bins of ``step`` [Å], each convolved with a Gaussian of its own variance ``sigma2`` (n,) [Å²]."""
+    frequency = torch.fft.rfftfreq(rows.shape[1] + 64, step)
+    damping = torch.exp(-2 * (math.pi * frequency) ** 2 * sigma2[:, None])
+    padded = torch.nn.functional.pad(rows, (0, 64))
+    return torch.fft.irfft(torch.fft.rfft(padded) * damping, n=padded.shape[1])[:, : rows.shape[1]]
+
+
 def shift_energy(chi: Tensor, k: Tensor, k_from: Tensor, shift: Tensor, k2_per_ev: float) -> Tensor:
     """χ on the axis of another energy zero.
 

@@ -41,13 +41,19 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
         asked.extend([libraries, output, settings])
         return Path(output)
 
+    calibrated: list[Any] = []
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
-    monkeypatch.setattr("exafsnn.learn.training.training_from_mapping", lambda table: table)
+    monkeypatch.setattr("exafsnn.trial.calibrate", lambda *task: calibrated.append(task))
     library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
     library.touch()
     settings.write_text("[optimiser]\nmembers = 3\n")
     assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 0
-    assert asked == [(str(library),), "model", {"optimiser": {"members": 3}}]
+    assert asked[:2] == [(str(library),), "model"]
+    assert asked[2].optimiser.members == 3
+    assert calibrated == [("model", (str(library),), asked[2].calibration)]
+    settings.write_text("[calibration]\nsessions = 0\n")
+    assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 0
+    assert len(calibrated) == 1
     settings.write_text("no toml")
     assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 2
 

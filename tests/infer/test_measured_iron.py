@@ -65,4 +65,4 @@ def test_what_is_no_metal_is_not_trusted(model, data_dir, name):
 
     prediction = model.predict(read_one(data_dir / "oxides" / name).to_chi())
     assert not prediction.in_domain
-    assert any("not explained" in warning for warning in prediction.warnings)
+    assert any("outside the model's domain" in warning for warning in prediction.warnings)

@@ -10,8 +10,9 @@ import torch
 
 from exafsnn.analyse.shells import moments
 from exafsnn.constants import K2_PER_EV
-from exafsnn.learn.dataset import PairMaker, _broaden, _quadrature, split_by_trajectory
-from exafsnn.physics.fourier import shift_energy
+from exafsnn.learn.dataset import PairMaker, split_by_trajectory
+from exafsnn.physics.distortion import quadrature
+from exafsnn.physics.fourier import broaden, shift_energy
 
 EXACT = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0}
 QUIET = {**EXACT, "noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0}
@@ -85,7 +86,7 @@ def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, featu
 
 def test_broadening_adds_its_variance_and_no_atoms(bank):
     rows = torch.from_numpy(bank.fine_rdf[:3]).float()
-    broad = _broaden(rows, torch.tensor([0.0, 0.002, 0.004]), 0.01).double().numpy()
+    broad = broaden(rows, torch.tensor([0.0, 0.002, 0.004]), 0.01).double().numpy()
     before, after = (moments(bank.fine_r, n, 1.7, 4.0) for n in (bank.fine_rdf[:3], broad))
     assert np.allclose(after[:, 0], before[:, 0], rtol=1e-3)
     assert np.allclose(after[:, 2] - before[:, 2], [0.0, 0.002, 0.004], atol=1e-4)
@@ -95,7 +96,7 @@ def test_quadrature_is_ninety_degrees_ahead():
     k = torch.arange(0.0, 20.0, 0.05)
     wave = (torch.sin(5 * k) * torch.exp(-((k - 10) ** 2) / 8))[None]
     expected = -torch.cos(5 * k) * torch.exp(-((k - 10) ** 2) / 8)
-    assert float((_quadrature(wave)[0] - expected).abs().max()) < 0.01
+    assert float((quadrature(wave)[0] - expected).abs().max()) < 0.01
 
 
 def test_a_standard_corrects_what_it_shares_with_the_sample(bank, pairs, features):

@@ -1,0 +1,64 @@
+"""What ``predict`` and ``refine`` share: their options, their table, and the way from one to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import screen
+from .scan_options import background_settings, scan_options
+
+if TYPE_CHECKING:
+    from exafsnn.pipeline import Outcome
+
+_COLUMNS = {
+    "scan": screen.scan_of,
+    "status": screen.text("status"),
+    "range": screen.text("range"),
+    "N": screen.number("coordination", 2),
+    "R (Å)": screen.number("distance", 3),
+    "σ² (Å²)": screen.number("sigma2", 4),
+    "ΔE₀ (eV)": screen.number("delta_e0", 1),
+    "S₀²": screen.number("amplitude", 2),
+    "R-factor": screen.number("misfit", 3),
+}
+_OPTIONS = (
+    click.option("--model", metavar="NAME", help="Model by name or path; by default that of the scan's edge."),
+    click.option("--reference", "references", multiple=True, metavar="SCAN", help="Standard of known structure."),
+    click.option("--structure", metavar="S", help="Its structure: bcc:a, fcc:a, hcp:a,c in Å, …"),
+)
+
+
+def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of scans, model and reference to a command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return scan_options(command)
+
+
+def show_answers(
+    command: str,
+    answer: Callable[..., Iterator[Outcome]],
+    scans: tuple[str, ...],
+    *,
+    columns: str | None,
+    output: str,
+    full: bool,
+    as_json: bool,
+    model: str | None,
+    references: tuple[str, ...],
+    structure: str | None,
+    **background: float | None,
+) -> int:
+    """Answer for all scans, write and show the results, and return the exit code."""
+    if bool(references) != bool(structure):
+        raise click.UsageError("--reference and --structure belong together: give both, or neither")
+    from exafsnn.results import ResultsFolder
+
+    settings = background_settings(**background)
+    asked = {"model": model, "references": references, "structure": structure, "columns": columns}
+    outcomes = answer(screen.with_bar(scans, "scans"), **asked, settings=settings)
+    folder = ResultsFolder(output, command, {**asked, "background": settings.to_mapping()}, references, full)
+    return screen.show_scans(outcomes, folder, _COLUMNS, as_json)
