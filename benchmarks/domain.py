@@ -4,8 +4,8 @@
 
 Every spectrum is varied 120 times: noise 1e-4 to 1e-3, energy zero ± 3 eV, amplitude 0.85–1.1, k max 10–15 Å⁻¹.
 Inverted: −χ. Glitched: one to three places of one to three points, ± 0.1–0.3 in χ, between k = 3.5 and 9 Å⁻¹. Wrong
-column: ln I₀ or ln I_t in the place of μ, with a smooth edge of the right height, without which no background could be
-removed. Printed: share that is outside, and AUROC against clean iron (measured foils, and ``spectra/``).
+column: ln I₀, −ln I_t or I₀ in the place of μ, behind a spline instead of AUTOBK (the gate rejects them before).
+Printed: share that is outside, and AUROC against clean iron (measured foils, and ``spectra/``).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.interpolate import LSQUnivariateSpline
 from sklearn.metrics import roc_auc_score
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.measure.readers import read_one
 from exafsnn.physics.fourier import shift_energy
-from exafsnn.records import ChiK, Spectrum
+from exafsnn.records import ChiK
 
 HERE = Path(__file__).parents[1]
 COUNT = 120
@@ -62,19 +63,18 @@ def glitched(chi: ChiK, random: np.random.Generator) -> ChiK:
 
 
 def wrong_columns(folder: Path) -> list[ChiK]:
-    """χ(k) of columns that are no absorption, behind the background removal of the right one."""
+    """χ(k) of columns that are no absorption: what is left of them when a spline of ten knots is taken away."""
     found = []
     for name in ("fe/fe.060", "fe/fe.300"):
-        path = folder / name
-        right = read_one(str(path))
-        energy, i0, it = np.loadtxt(path, skiprows=18).T[:3]
-        e0 = right.to_chi().e0
-        step = right.to_chi().edge_step
-        for column in (np.log(i0), np.log(it), -np.log(it)):
-            sloped = column + 0.02 * step * (energy - energy[0]) / np.ptp(energy)
-            jump = step * 0.5 * (1 + np.tanh((energy - e0) / 3.0))
-            for mu in (sloped + jump, column / max(np.ptp(column), 1e-9) * step + jump):
-                found.append(Spectrum(energy, mu, "Fe", "K", str(path)).to_chi())
+        right = as_iron(folder / name)
+        energy, i0, it = np.loadtxt(folder / name, skiprows=18).T[:3]
+        k = np.sqrt(np.maximum(energy - right.e0, 0.0) * K2_PER_EV)
+        above = k > 1.5
+        for column in (np.log(i0), -np.log(it), i0 / i0.mean()):
+            knots = np.linspace(2.0, k[above].max() - 0.5, 10)
+            smooth = LSQUnivariateSpline(k[above], column[above], knots)
+            values = np.interp(right.k, k[above], (column[above] - smooth(k[above])) / right.edge_step, left=0.0)
+            found.append(replace(right, chi=values))
     return found
 
 

@@ -72,7 +72,8 @@ def judged(
     model: Model, kind: str, item: Prediction, density: Array, given: Array
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Errors of one answer and the half-widths of its intervals, by quantity."""
-    shell, bins = item.shells["first"], item.rdf.density[0]
+    bins = item.rdf.density[0]
+    shell = item.rdf.shell(model.pair, *model.ranges["first"])
     truth = PartialRDF(model.r, (model.pair,), density[None], 0 * density[None], None, item.rdf.smoothing)
     true = truth.shell(model.pair, shell.r_min, shell.r_max)
     seen = bins > SEEN * bins.max()

@@ -32,7 +32,7 @@ def main(library: str, name: str = "fe-k", sessions: str = "16") -> None:
     model = load_model(name)
     bank = make_bank(load(library), model.pairs)
     for referenced in (True, False):
-        beamline = Beamline(bank, bank, model.pairs, model.features, 3, erring=False)
+        beamline = Beamline(bank, bank, model.pairs, model.features, ("Fe", "K"), 3, erring=False)
         rows, seconds = [], 0.0
         for session in beamline.sessions(int(sessions), SCANS, referenced):
             started = time.perf_counter()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from exafsnn.errors import SettingsError
+
 from .screen import progress_bar
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -29,5 +31,8 @@ def train(libraries: tuple[str, ...], output: str, overruled: str | None) -> Non
     path = training.train(libraries, output, settings, progress_bar())
     if settings.calibration.sessions:
         click.echo("Setting its error bars on held-out states …", err=True)
-        calibrate(str(path), libraries, settings.calibration)
+        try:
+            calibrate(str(path), libraries, settings.calibration)
+        except SettingsError as error:
+            click.echo(f"The error bars stay raw: {error}", err=True)
     click.echo(f"The model is {path}", err=True)

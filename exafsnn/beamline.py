@@ -58,6 +58,8 @@ class Beamline:
         States to measure.
     standards
         States to take a standard from: a crystal near room temperature.
+    edge
+        Absorber and edge, e.g. ``("Fe", "K")``.
     erring
         Whether the theory of each session has a smooth error of its own.
     """
@@ -68,12 +70,17 @@ class Beamline:
         standards: StateBank,
         pairs: PairSettings,
         features: FeatureSettings,
+        edge: tuple[str, str],
         seed: int,
         *,
         erring: bool = True,
     ) -> None:
         self._pairs = pairs
-        self._clean = replace(undisturbed(pairs), diluted=(0.0, _DILUTED[0]), dilution=_DILUTED[1])
+        self._absorber, self._edge = edge
+        counted = replace(pairs, diluted=(0.0, _DILUTED[0]), dilution=_DILUTED[1])
+        self._exact = {
+            True: undisturbed(counted, counted=True), False: undisturbed(pairs, counted=False),
+        }  # fmt: skip
         self._wide = replace(features, kmin=1.5, dk=1.0)
         self._k = torch.from_numpy(self._wide.k_grid()).float()
         self._bank, self._standards, self._erring = bank, standards, erring
@@ -87,8 +94,8 @@ class Beamline:
 
     def _session(self, treatment: str, scans: int, referenced: bool) -> SimulatedSession:
         bank = _of_treatment(self._bank, treatment)
-        maker = PairMaker(bank, self._clean, self._wide, int(self._rng.integers(2**31)))
-        drawn = maker.draw(scans, reference=float(referenced), zero_known=0.0)
+        maker = PairMaker(bank, self._exact[referenced], self._wide, int(self._rng.integers(2**31)))
+        drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
         rows = drawn.states.tolist()
         zero = self._rng.uniform(-_ZERO, _ZERO)
         doubt = np.clip(self._pairs.amplitude_std * self._rng.standard_normal(), -0.4, 0.4)
@@ -126,10 +133,13 @@ class Beamline:
             if bank.phases[row] in ("bcc", "fcc") and not any(word in family for word in DEFECTIVE)
         ]  # fmt: skip
         if not crystals:
-            raise SettingsError("the library has no bcc or fcc crystal that could be a standard")
+            raise SettingsError("no bcc or fcc crystal is among the states that could be a standard")
         crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
         one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
-        still = replace(self._clean, stretch=0.0, extra_sigma2=0.0, mixed=(0.0, 0.0), diluted=(0.0, 0.0))
+        nothing = (0.0, 0.0)
+        still = replace(
+            self._exact[False], stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing
+        )
         chi = PairMaker(one, still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
         noise = np.array([_STANDARD_NOISE])
         made = self._measured(chi, zero, amplitude, curves, noise, np.array([k_max]), ["simulated standard"])[0]
@@ -148,7 +158,7 @@ class Beamline:
         )
         moved = moved + self._residue(n, k) + noise[:, None] * self._rng.standard_normal(moved.shape)
         return [
-            ChiK(k=k, chi=row, absorber="Fe", edge="K", noise=float(noise[i]), e0=0.0, edge_step=1.0,
+            ChiK(k=k, chi=row, absorber=self._absorber, edge=self._edge, noise=float(noise[i]), e0=0.0, edge_step=1.0,
                  k_max_usable=float(k_max[i]), source=names[i])
             for i, row in enumerate(moved)
         ]  # fmt: skip

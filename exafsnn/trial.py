@@ -98,7 +98,8 @@ def beamline_of(model: Model, libraries: Sequence[str | Path], rows: slice, seed
         )  # fmt: skip
     bank = make_bank(library, model.pairs)
     held_out = np.array([row for row, index in enumerate(bank.index) if index in set(model.info["held_out_states"])])
-    return Beamline(bank.subset(held_out[rows]), bank, model.pairs, model.features, seed)
+    edge = (model.absorber, model.edge)
+    return Beamline(bank.subset(held_out[rows]), bank.subset(held_out), model.pairs, model.features, edge, seed)
 
 
 def _try_out(task: tuple[str, tuple[str, ...], int, int, bool]) -> dict[str, Trial]:
@@ -109,7 +110,10 @@ def _try_out(task: tuple[str, tuple[str, ...], int, int, bool]) -> dict[str, Tri
     beamline = beamline_of(model, libraries, CALIBRATING, 1 + referenced)
     answers: dict[str, list[tuple[Prediction, Array, tuple[float, float], Array]]] = {"predicted": [], "refined": []}
     for session in beamline.sessions(sessions, scans, referenced):
-        refiner = Refiner(model, session.standard, session.structure)
+        try:
+            refiner = Refiner(model, session.standard, session.structure)
+        except SettingsError:  # theory is so wrong in this session that its standard is not recognised
+            continue
         refined = refiner.refine_all(session.scans)
         for chi, density, better in zip(session.scans, session.density, refined, strict=True):
             found = model.estimate(chi, refiner.reference)
@@ -118,6 +122,11 @@ def _try_out(task: tuple[str, tuple[str, ...], int, int, bool]) -> dict[str, Tri
             signs = model.signs(chi, found)
             answers["predicted"].append((prediction, density, signs, given))
             answers["refined"].append((better, density, signs, model.circumstances(chi, found, better.rdf)))
+    if len(answers["predicted"]) < sessions * scans / 2:
+        raise SettingsError(
+            f"in {sessions} simulated sessions the model recognised fewer than half of the standards",
+            where=name, remedy="Train it longer, or on more states",
+        )  # fmt: skip
     how = "with reference" if referenced else "blind"
     return {f"{kind} {how}": _trial(model, items) for kind, items in answers.items()}
 
@@ -128,7 +137,8 @@ def _trial(model: Model, items: list[tuple[Prediction, Array, tuple[float, float
     raw: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
     given: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
     for prediction, density, _, circumstance in items:
-        shell, bins = prediction.shells["first"], prediction.rdf.density[0]
+        bins = prediction.rdf.density[0]
+        shell = prediction.rdf.shell(model.pair, *model.ranges["first"])  # raw: no doubt about the amplitude in it
         truth = PartialRDF(
             model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, prediction.rdf.smoothing
         )

@@ -34,16 +34,18 @@ class ErrorBars:
         samples = np.maximum(rdf.density + (rdf.samples - rdf.density) * factor, 0.0)
         return replace(rdf, spread=spread, samples=samples)
 
-    def shell(self, shell: Shell) -> Shell:
-        """A shell of the range ``first`` with calibrated errors."""
-        n, raw = shell.coordination, shell.coordination_std
-        std = max(self.half_width("coordination", 0.68, raw), self.least * n)
-        half = max(self.half_width("coordination", 0.95, raw), _Z95 * self.least * n)
-        return replace(
-            shell, coordination_std=std, coordination_low=max(n - half, 0.0), coordination_high=n + half,
-            distance_std=self.half_width("distance", 0.68, shell.distance_std),
-            sigma2_std=self.half_width("sigma2", 0.68, shell.sigma2_std),
-        )  # fmt: skip
+    def first(self, shell: Shell) -> Shell:
+        """The range ``first`` with calibrated errors."""
+        std, half = (self.half_width("coordination", level, shell.coordination_std) for level in (0.68, 0.95))
+        distance_std = self.half_width("distance", 0.68, shell.distance_std)
+        sigma2_std = self.half_width("sigma2", 0.68, shell.sigma2_std)
+        return replace(self.doubted(shell, std, half), distance_std=distance_std, sigma2_std=sigma2_std)
+
+    def doubted(self, shell: Shell, std: float, half: float) -> Shell:
+        """Any range, its coordination no surer than the amplitude: ``std``, and ``half`` of the 95 % interval."""
+        n = shell.coordination
+        std, half = max(std, self.least * n), max(half, _Z95 * self.least * n)
+        return replace(shell, coordination_std=std, coordination_low=max(n - half, 0.0), coordination_high=n + half)
 
     def half_width(self, quantity: str, level: float, raw: float) -> float:
         """Half-width of the interval of one of ``learn.intervals.LEVELS``."""

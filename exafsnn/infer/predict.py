@@ -171,6 +171,10 @@ class Model:
                 f"the model {self.name} is for {self.absorber} {self.edge}, the scan is of {chi.absorber} {chi.edge}",
                 where=chi.source, remedy="Give a model of that edge with --model",
             )  # fmt: skip
+        if not 0 <= chi.noise < np.inf:
+            raise ModelError(
+                f"the noise ε_k of the scan is {chi.noise}", where=chi.source, remedy="Give a positive number"
+            )
         if chi.k_max_usable < _SHORTEST:
             raise ModelError(
                 f"the data end at k = {chi.k_max_usable:.1f} Å⁻¹, the model needs {_SHORTEST:.0f}",
@@ -190,8 +194,12 @@ class Model:
         least = 0.0 if referenced else self.pairs.amplitude_std
         bars = ErrorBars(self._parts.intervals.get(kind, {}), self.circumstances(chi, found, raw), least)
         rdf = bars.rdf(raw)
-        shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
-        return rdf, shells | {"first": bars.shell(raw.shell(self.pair, *self.ranges["first"]))}
+        found_shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
+        shells = {
+            name: bars.doubted(shell, shell.coordination_std, shell.coordination_high - shell.coordination)
+            for name, shell in found_shells.items()
+        }
+        return rdf, shells | {"first": bars.first(raw.shell(self.pair, *self.ranges["first"]))}
 
     def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
         """Mean of the members, with samples that carry spread, members' disagreement and amplitude."""
@@ -256,6 +264,8 @@ class Model:
 
     def _warnings(self, chi: ChiK, score: float, signs: tuple[float, float]) -> tuple[str, ...]:
         found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
+        if not self._parts.intervals:
+            found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
         if score > 1:
             found.append(
                 f"outside the model's domain: the RDF leaves {signs[0]:.0%} of the signal unexplained and the networks"

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import Estimate, Model, misfits
 from exafsnn.infer.reference import Reference, calibrate, parse_structure
 from exafsnn.infer.session import Session, Theory
@@ -37,6 +38,8 @@ _STANDARD = (3.0, 0.03)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
+_WHITE = 0.01
+"""Error of k²χ that nothing else stands for, in units of its root mean square."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
 _BEYOND = (5.8, 14.0, 0.1, 0.3)
@@ -121,6 +124,11 @@ class Refiner:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
         parsed = parse_structure(structure)
         crystals = self._model.atlas.crystals(parsed.kind, parsed.constants[0]).double()
+        if len(crystals) == 0:
+            raise SettingsError(
+                f"the model {self._model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
+                where="--structure", remedy="Give another standard, or use predict",
+            )  # fmt: skip
         first = torch.from_numpy(self._model.estimate(standard, reference).density.mean(axis=0))[None]
         rows = _nearest(smoothed(crystals, self._step), smoothed(first, self._step), _CRYSTALS)
         mean, covariance = _gaussian(crystals[rows])
@@ -161,8 +169,9 @@ class Refiner:
             density = new
             after = before - gain @ gradient @ before
             settled = open_ & (moved < _SETTLED)
-            why = f"settled after {number} steps" if number < _STEPS else f"stopped after {_STEPS} steps"
-            for row in (settled | (open_ & torch.tensor(number == _STEPS))).nonzero()[:, 0].tolist():
+            last = open_ if number == _STEPS else settled
+            for row in last.nonzero()[:, 0].tolist():
+                why = f"settled after {number} steps" if settled[row] else f"not settled after {_STEPS} steps"
                 fits[row] = Fit(density[row], shared[row], after[row], why)
             open_ = open_ & ~settled
             if not open_.any():
@@ -183,6 +192,8 @@ class Refiner:
         bins = len(fit.density)
         zero_std, amplitude_std = (float(fit.covariance[bins + i, bins + i]) ** 0.5 for i in (0, 1))
         amplitude = float(fit.shared[1].exp())
+        if not self.reference:
+            amplitude_std = max(amplitude_std, model.pairs.amplitude_std)
         return replace(
             start, rdf=rdf, shells=shells,
             delta_e0=zero, delta_e0_std=zero_std, amplitude=amplitude, amplitude_std=amplitude * amplitude_std,
@@ -236,7 +247,8 @@ class _Data:
             + size[:, None, None] ** 2 * (self._far.T @ self._far)
         )
         covariance = covariance * self.used[:, :, None] * self.used[:, None, :]
-        return covariance + torch.diag_embed(torch.where(self.used > 0, self._noise**2 + 1e-10, 1.0))
+        white = self._noise**2 + (_WHITE * size[:, None]) ** 2 + 1e-10
+        return covariance + torch.diag_embed(torch.where(self.used > 0, white, 1.0))
 
 
 def _waves(k: Tensor, r: Tensor) -> Tensor:

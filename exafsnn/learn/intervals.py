@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
 QUANTITIES = ("coordination", "distance", "sigma2", "density")
 KINDS_OF_ANSWERS = ("predicted blind", "predicted with reference", "refined blind", "refined with reference")
 _RIDGE = 0.05
+_LARGEST = 1e3
+"""No weight and no quantile is larger."""
 
 
 def circumstances(k_max: Array, noise: Array, sigma2: Array) -> Array:
@@ -97,7 +100,7 @@ def fit_scale(error: Array, raw: Array, given: Array) -> Scale:
 
 
 def _quantile(relative: Array, level: float) -> float:
-    """The conformal quantile: with it one more spectrum is covered with probability ``level`` at least."""
+    """The quantile of split-conformal prediction: the level is that of one more spectrum."""
     rank = math.ceil((len(relative) + 1) * level)
     return float(relative[min(rank, len(relative)) - 1])
 
@@ -105,13 +108,19 @@ def _quantile(relative: Array, level: float) -> float:
 def scales_from_mapping(table: dict[str, Any]) -> dict[str, Scale]:
     """Scales by quantity, from JSON."""
     return {
-        name: Scale(_numbers(item["weights"], 6), _numbers(item["quantiles"], len(LEVELS)))
+        name: Scale(_numbers(item["weights"], 6), _rising(_numbers(item["quantiles"], len(LEVELS))))
         for name, item in table.items()
     }
 
 
 def _numbers(values: Sequence[Any], count: int) -> tuple[float, ...]:
     found = tuple(float(value) for value in values)
-    if len(found) != count or not all(math.isfinite(value) for value in found):
-        raise ValueError(f"{count} numbers are wanted, not {str(values)[:60]}")
+    if len(found) != count or not all(abs(value) < _LARGEST for value in found):
+        raise ValueError(f"{count} numbers below {_LARGEST:.0f} are wanted, not {str(values)[:60]}")
     return found
+
+
+def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
+    if values[0] < 0 or any(low > high for low, high in pairwise(values)):
+        raise ValueError(f"quantiles are positive and rise, not {str(values)[:60]}")
+    return values

@@ -40,6 +40,10 @@ _TENSOR_BYTES, _HEADER_BYTES, _JSON_BYTES = 1 << 28, 1 << 20, 1 << 24
 """No model is larger."""
 _MOST = 1000
 """No model has more networks, or layers."""
+_MOST_CELLS = 4_000_000
+"""No atlas of RDFs is larger."""
+_DENSEST = 1e5
+"""No RDF is larger anywhere [Å⁻¹]."""
 _FINEST, _LARGEST = 1e-3, 100.0
 """No grid of R [Å] or k [Å⁻¹] is finer, or goes further."""
 _KEYS = frozenset(
@@ -227,7 +231,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], check
     features = _settings(FeatureSettings, info["features"])
     pairs = _settings(PairSettings, info["pairs"])
     network = _settings(NetworkSettings, info["network"])
-    _check_info(info)
+    _check_info(info, pairs)
     _check_tensors(tensors, info["members"])
     _check_grids(features, pairs, tensors)
     if not 1 <= network.layers <= _MOST:
@@ -257,8 +261,10 @@ def _domain(info: Any) -> Domain | None:
     if not info:
         return None
     weights, limit = tuple(info["weights"]), info["limit"]
-    if set(info) != {"weights", "limit"} or not _is_like((*weights, limit), (0.0,) * 5) or limit <= 0:
+    if set(info) != {"weights", "limit"} or not _is_like((*weights, limit), (0.0,) * 5) or not 0 < limit < _LARGEST:
         raise ModelError("the domain is none")
+    if any(abs(weight) > _LARGEST for weight in weights):
+        raise ModelError("the domain has weights that are none")
     return Domain(weights, limit)
 
 
@@ -283,7 +289,12 @@ def _atlas(own: dict[str, Tensor], info: Any, pairs: PairSettings) -> Atlas:
         raise ModelError("a lattice constant of the atlas is none")
     if not all(isinstance(value, bool) for value in info["perfect"]) or not any(info["perfect"]):
         raise ModelError("the atlas does not say which states are perfect")
-    return Atlas.restored(r, own, {**info, "phases": [str(name) for name in info["phases"]]})
+    if states * len(r) > _MOST_CELLS:
+        raise ModelError(f"no atlas has {states} states of {len(r)} bins")
+    atlas = Atlas.restored(r, own, {**info, "phases": [str(name) for name in info["phases"]]})
+    if not bool((atlas.density < _DENSEST).all()):
+        raise ModelError(f"the atlas holds densities of more than {_DENSEST:g} Å⁻¹")
+    return atlas
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -311,7 +322,7 @@ def _is_like(value: Any, default: Any) -> bool:
     return type(value) is type(default)
 
 
-def _check_info(info: Mapping[str, Any]) -> None:
+def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
     """Check what the JSON says of atoms, ranges and numbers: their names reach tables, and places in ``results.h5``."""
     for key, pattern in (("absorber", "[A-Z][a-z]?"), ("neighbour", "[A-Z][a-z]?"), ("edge", "[KLM][1-5]?")):
         if not re.fullmatch(pattern, str(info[key])):
@@ -325,6 +336,11 @@ def _check_info(info: Mapping[str, Any]) -> None:
     for name, limits in info["ranges"].items():
         if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not _is_like(tuple(limits), (0.0, 0.0)):
             raise ModelError(f"range {name[:40]!r} is none")
+    for name, limits in info["ranges"].items():
+        if not pairs.r_min <= limits[0] < limits[1] <= pairs.r_max:
+            raise ModelError(f"range {name[:40]!r} is not within the bins, {pairs.r_min:g}–{pairs.r_max:g} Å")
+    if pairs.amplitude <= 0 or pairs.amplitude_std <= 0:
+        raise ModelError("the assumed amplitude and its standard deviation are not positive")
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], members: int) -> None:

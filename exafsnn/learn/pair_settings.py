@@ -64,7 +64,15 @@ class PairSettings(Settings):
         return np.round(self.r_min + self.r_step * (np.arange(count) + 0.5), 6)
 
 
-def undisturbed(pairs: PairSettings) -> PairSettings:
-    """The same states, as theory has them."""
+def undisturbed(pairs: PairSettings, *, counted: bool) -> PairSettings:
+    """The same states, as theory has them; to be drawn without a reference, so that no amplitude is corrected.
+
+    Parameters
+    ----------
+    counted
+        Whether atoms may be missing and phases mixed as where a reference tells it.
+    """
     exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
+    if counted:
+        exact |= {name: (getattr(pairs, name)[1],) * 2 for name in ("mixed", "defective", "diluted")}
     return replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))

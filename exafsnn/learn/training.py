@@ -142,7 +142,7 @@ def _rdf_loss(found: Tensor, true: Tensor, r_step: float, cumulative: float) -> 
 def train_forward(
     bank: StateBank, pairs: PairSettings, features: FeatureSettings, kernel: Tensor, steps: int, seed: int
 ) -> ForwardModel:
-    """Train the rest of the forward model on undisturbed spectra, half of them of samples that may lack atoms.
+    """Train the rest of the forward model on undisturbed spectra, also of samples that lack atoms.
 
     Parameters
     ----------
@@ -150,15 +150,15 @@ def train_forward(
         (m, b) as in ``ForwardModel``.
     """
     torch.manual_seed(seed)
-    maker = PairMaker(bank, undisturbed(pairs), features, seed)
+    maker = PairMaker(bank, undisturbed(pairs, counted=True), features, seed)
     k = torch.from_numpy(features.k_grid()).float()
     model = ForwardModel(k, kernel)
-    first = maker.draw(4096, zero_known=0.0)
+    first = maker.draw(4096, reference=0.0, zero_known=0.0)
     model.fit_basis(first.density, first.chi - model.single(first.density))
     adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
     for _ in range(steps):
-        batch = maker.draw(256, zero_known=0.0)
+        batch = maker.draw(256, reference=0.0, zero_known=0.0)
         loss = ((model(batch.density) - batch.chi) * k**2).square().mean()
         adam.zero_grad(set_to_none=True)
         loss.backward()
@@ -290,7 +290,8 @@ def _train_all(
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
     judges = held_out.part(CALIBRATING)
-    clean = PairMaker(judges, undisturbed(settings.pairs), settings.features, seed).draw(3000, zero_known=0.0)
+    exact = PairMaker(judges, undisturbed(settings.pairs, counted=True), settings.features, seed)
+    clean = exact.draw(3000, reference=0.0, zero_known=0.0)
     forward.fit_errors(clean.density, clean.chi)
     atlas = make_atlas(learn, settings.pairs)
     maker = PairMaker(judges, settings.pairs, settings.features, seed + 1)

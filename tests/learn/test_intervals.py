@@ -47,7 +47,9 @@ def test_an_overconfident_model_is_told():
 def test_a_scale_survives_json():
     scale = fit_scale(*spectra(500, 3))
     assert scales_from_mapping({"distance": scale.to_mapping()}) == {"distance": scale}
-    with pytest.raises(ValueError, match="numbers are wanted"):
+    with pytest.raises(ValueError, match="positive and rise"):
+        scales_from_mapping({"distance": scale.to_mapping() | {"quantiles": [-5.0] * len(LEVELS)}})
+    with pytest.raises(ValueError, match="10 numbers below 1000 are wanted"):
         scales_from_mapping({"distance": scale.to_mapping() | {"quantiles": [1.0]}})
 
 

@@ -16,7 +16,10 @@ from safetensors.torch import load_file, save
 from exafsnn.errors import ExafsnnError, ModelError
 from exafsnn.infer.predict import load_model
 from exafsnn.learn import model_file
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.learn.model_file import SHIPPED, find_model, read_model, save_model, shipped_models
+
+BAD_SCALE = {"weights": [0.0] * 6, "quantiles": [-1.0] * len(LEVELS)}
 
 
 @pytest.fixture
@@ -199,6 +202,13 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"network": {"layers": 10**9}}, "layers"),
         ({"network": {"hidden": 10**30}}, "has shape"),
         ({"network": {"hidde": 3}}, "unknown key hidde"),
+        ({"ranges": {"first": [3.3, 1.9]}}, "range 'first' is not within the bins"),
+        ({"pairs": {"amplitude": -0.75}}, "amplitude and its standard deviation are not positive"),
+        ({"domain": {"weights": [1e300, 0.0, 0.0, 0.0], "limit": 1.0}}, "weights that are none"),
+        ({"domain": {"weights": [0.0] * 4, "limit": 0.0}}, "the domain is none"),
+        ({"intervals": {"predicted blind": {}}}, "not of the answers"),
+        ({"intervals": {kind: {"distance": BAD_SCALE} for kind in KINDS_OF_ANSWERS}}, "positive and rise"),
+        ({"atlas": {"phases": [], "lattice": [], "perfect": []}}, "does not describe its"),
     ],
 )
 def test_the_json_is_checked(copy, changes, said):
@@ -291,3 +301,11 @@ def test_an_unknown_setting_is_refused(copy):
 def test_a_missing_model_names_those_there_are():
     with pytest.raises(ModelError, match="fe-k"):
         read_model("fe-l")
+
+
+def test_an_atlas_of_monsters_is_refused(copy):
+    tensors = load_file(copy)
+    monsters = {f"atlas.{name}": torch.full_like(tensors[f"atlas.{name}"], 6e4) for name in ("scores", "shapes")}
+    reseal(copy, save(tensors | monsters))
+    with pytest.raises(ModelError, match="the atlas holds densities of more than"):
+        read_model(str(copy))
