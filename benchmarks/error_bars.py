@@ -23,13 +23,12 @@ from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.intervals import LEVELS, QUANTITIES
 from exafsnn.learn.training import TESTING
-from exafsnn.records import Array, PartialRDF, Prediction
+from exafsnn.records import Array, Prediction
 from exafsnn.simulate.executor import run_all
-from exafsnn.trial import beamline_of
+from exafsnn.trial import beamline_of, errors_of
 
 SCANS = 8
 SHOWN = (0.68, 0.90, 0.95)
-SEEN = 0.05
 
 
 @dataclass
@@ -58,10 +57,10 @@ def answers_of(task: tuple[str, str, int, bool]) -> list[Answer]:
         refiner = Refiner(raw_model, session.standard, session.structure)
         refined = refiner.refine_all(session.scans)
         for number, chi in enumerate(session.scans):
-            prediction = raw_model.predict(chi, refiner.reference)
-            circumstances = raw_model.estimate(chi, refiner.reference)
+            estimate = raw_model.estimate(chi, refiner.reference)
+            prediction = raw_model.answer(chi, estimate, refiner.reference)
             for kind, item in (("predicted", prediction), ("refined", refined[number])):
-                given = raw_model.circumstances(chi, circumstances, item.rdf)
+                given = raw_model.circumstances(chi, estimate, item.rdf)
                 error, half = judged(model, f"{kind} {how}", item, session.density[number], given)
                 facts = (session.states[number], session.phases[number], chi.k_max_usable, chi.noise)
                 found.append(Answer(f"{kind} {how}", error, half, *facts))
@@ -72,23 +71,13 @@ def judged(
     model: Model, kind: str, item: Prediction, density: Array, given: Array
 ) -> tuple[dict[str, Array], dict[str, Array]]:
     """Errors of one answer and the half-widths of its intervals, by quantity."""
-    bins = item.rdf.density[0]
-    shell = item.rdf.shell(model.pair, *model.ranges["first"])
-    truth = PartialRDF(model.r, (model.pair,), density[None], 0 * density[None], None, item.rdf.smoothing)
-    true = truth.shell(model.pair, shell.r_min, shell.r_max)
-    seen = bins > SEEN * bins.max()
-    pairs = {
-        "coordination": (shell.coordination - true.coordination, shell.coordination_std),
-        "distance": (shell.distance - true.distance, shell.distance_std),
-        "sigma2": (shell.sigma2 - true.sigma2, shell.sigma2_std),
-        "density": ((bins - density)[seen], item.rdf.spread[0][seen]),
-    }
+    pairs = errors_of(model, item.rdf, density)
     scales = model.intervals[kind]
     half = {
-        quantity: np.array([scales[quantity].half_width(level, np.atleast_1d(raw), given) for level in LEVELS])
+        quantity: np.array([scales[quantity].half_width(level, raw, given) for level in LEVELS])
         for quantity, (_, raw) in pairs.items()
     }
-    return {quantity: np.atleast_1d(error) for quantity, (error, _) in pairs.items()}, half
+    return {quantity: error for quantity, (error, _) in pairs.items()}, half
 
 
 def main(library: str, name: str = "fe-k", sessions: str = "130") -> None:

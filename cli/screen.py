@@ -44,20 +44,23 @@ def show_scans(
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
-    from exafsnn.tables import plain, scan_facts, summary_rows
+    from exafsnn.tables import plain, summary_rows
 
     rows: list[Row] = []
-    scans: list[Row] = []
     defects, done = [], []
     with folder:
         for outcome in outcomes:
             folder.add(outcome)
             rows.extend(summary_rows(outcome))
-            scans.append(scan_facts(outcome))
             defects.append(outcome.defect)
             done.append(outcome.status != "rejected")
     if as_json:
-        document = {"results": str(folder.folder), "written": not folder.kept_earlier, "summary": rows, "scans": scans}
+        document = {
+            "results": str(folder.folder),
+            "written": not folder.kept_earlier,
+            "summary": rows,
+            "scans": folder.scans,
+        }
         click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
     else:
         print_table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])

@@ -18,7 +18,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.learn.dataset import DEFECTIVE, PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
-from exafsnn.physics.distortion import distort, smooth_modes
+from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import Array, ChiK
 
@@ -28,8 +28,6 @@ _AMPLITUDE_BETWEEN = 0.015
 """Relative standard deviation of the amplitudes of the scans of a session."""
 _DILUTED = (0.25, 0.3)
 """With a standard, so many of the samples lack atoms at random, up to this share of them."""
-_LOW_K = 0.2
-"""Standard deviation of the error of the theory at k = 2.5 Å⁻¹ (``infer.session``)."""
 _STANDARD_NOISE = 3e-4
 _ROOM, _STANDARDS = 300.0, 8
 """Standards are among the so many crystals nearest to this temperature [K]."""
@@ -120,7 +118,7 @@ class Beamline:
             modes = smooth_modes(self._k, lowest)
             normal = self._erring * torch.from_numpy(self._rng.standard_normal(len(modes))).float()
             normal[:-1] *= size
-            normal[-1] *= _LOW_K
+            normal[-1] *= LOW_K_STD
             found.append((normal @ modes)[None])
         return 1 + found[0], found[1]
 

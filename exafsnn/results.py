@@ -86,7 +86,8 @@ class ResultsFolder:
         self._models: dict[str, None] = {}
         self._figures: dict[str, str] = {}
         self._overview: list[Prediction] = []
-        self._scans: list[Row] = []
+        self.scans: list[Row] = []
+        """What is known of each scan so far (``tables.scan_facts``)."""
         self.kept_earlier = False
         """Whether no scan was done, and so the good results of an earlier run were left in their place."""
 
@@ -128,11 +129,11 @@ class ResultsFolder:
                 self._add_details(outcome, outcome.chi)
             elif self.command in ANSWERS:
                 _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
-        self._scans.append(scan_facts(outcome))
+        self.scans.append(scan_facts(outcome))
 
     @property
     def _count(self) -> int:
-        return len(self._scans)
+        return len(self.scans)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -180,7 +181,7 @@ class ResultsFolder:
 
     def _finish(self) -> None:
         """Complete the staged files and move them to their place; good results stay if no scan was done."""
-        self.kept_earlier = _any_done(self._earlier) and not _any_done({"scans": self._scans})
+        self.kept_earlier = _any_done(self._earlier) and not _any_done({"scans": self.scans})
         if self.kept_earlier:
             return
         if len(self._overview) > 1:
@@ -210,7 +211,7 @@ class ResultsFolder:
             "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
             "inputs": [_fingerprint(name) for name in self._inputs],
             "figures": self._figures,
-            "scans": self._scans,
+            "scans": self.scans,
         }
 
 

@@ -117,7 +117,7 @@ def _try_out(task: tuple[str, tuple[str, ...], int, int, bool]) -> dict[str, Tri
         refined = refiner.refine_all(session.scans)
         for chi, density, better in zip(session.scans, session.density, refined, strict=True):
             found = model.estimate(chi, refiner.reference)
-            prediction = model.predict(chi, refiner.reference)
+            prediction = model.answer(chi, found, refiner.reference)
             given = model.circumstances(chi, found, prediction.rdf)
             signs = model.signs(chi, found)
             answers["predicted"].append((prediction, density, signs, given))
@@ -137,23 +137,29 @@ def _trial(model: Model, items: list[tuple[Prediction, Array, tuple[float, float
     raw: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
     given: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
     for prediction, density, _, circumstance in items:
-        bins = prediction.rdf.density[0]
-        shell = prediction.rdf.shell(model.pair, *model.ranges["first"])  # raw: no doubt about the amplitude in it
-        truth = PartialRDF(
-            model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, prediction.rdf.smoothing
-        )
-        true = truth.shell(model.pair, shell.r_min, shell.r_max)
-        seen = bins > _SEEN * bins.max()
-        found = {
-            "coordination": (shell.coordination - true.coordination, shell.coordination_std),
-            "distance": (shell.distance - true.distance, shell.distance_std),
-            "sigma2": (shell.sigma2 - true.sigma2, shell.sigma2_std),
-            "density": ((bins - density)[seen], prediction.rdf.spread[0][seen]),
-        }
-        for quantity, (difference, std) in found.items():
-            error[quantity].append(np.atleast_1d(difference))
-            raw[quantity].append(np.atleast_1d(std))
+        for quantity, (difference, std) in errors_of(model, prediction.rdf, density).items():
+            error[quantity].append(difference)
+            raw[quantity].append(std)
             given[quantity].append(np.repeat(circumstance, len(error[quantity][-1]), axis=0))
     joined = [{key: np.concatenate(parts) for key, parts in item.items()} for item in (error, raw, given)]
     signs = np.array([item[2] for item in items])
     return Trial(joined[0], joined[1], joined[2], signs)
+
+
+def errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
+    """Errors of an RDF against the true one ``density`` (b,), and its own standard deviations, by quantity.
+
+    Those of an uncalibrated model are raw: no doubt about the amplitude is in them.
+    """
+    bins, limits = rdf.density[0], model.ranges["first"]
+    shell = rdf.shell(model.pair, *limits)
+    truth = PartialRDF(model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, rdf.smoothing)
+    true = truth.shell(model.pair, *limits)
+    seen = bins > _SEEN * bins.max()
+    found = {
+        "coordination": (shell.coordination - true.coordination, shell.coordination_std),
+        "distance": (shell.distance - true.distance, shell.distance_std),
+        "sigma2": (shell.sigma2 - true.sigma2, shell.sigma2_std),
+        "density": ((bins - density)[seen], rdf.spread[0][seen]),
+    }
+    return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}

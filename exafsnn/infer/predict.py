@@ -109,7 +109,10 @@ class Model:
         ModelError
             If χ(k) is of another edge, or too short.
         """
-        found = self.estimate(chi, reference)
+        return self.answer(chi, self.estimate(chi, reference), reference)
+
+    def answer(self, chi: ChiK, found: Estimate, reference: Reference | None = None) -> Prediction:
+        """The record of an estimate: error bars, what it implies, and how well that explains the data."""
         raw = self._rdf(found, reference)
         rdf, shells = self.with_error_bars(raw, "predicted", chi, found, reference is not None)
         given = self.circumstances(chi, found, raw)

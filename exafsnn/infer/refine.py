@@ -181,7 +181,7 @@ class Refiner:
     def _prediction(self, chi: ChiK, found: Estimate, fit: Fit) -> Prediction:
         """The record of a fit; what it does not touch is that of the prediction."""
         model, k = self._model, self._theory.k
-        start = model.predict(chi, self.reference)
+        start = model.answer(chi, found, self.reference)
         rdf, shells = model.with_error_bars(self._rdf(fit), "refined", chi, found, self.reference is not None)
         value = self._theory.spectrum(fit.density[None], fit.shared[None]).detach()
         zero = float(fit.shared[0])

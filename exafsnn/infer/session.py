@@ -14,12 +14,10 @@ from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.physics.distortion import distort, quadrature, smooth_modes
+from exafsnn.physics.distortion import LOW_K_STD, distort, quadrature, smooth_modes
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.physics.fourier import shift_energy
 
-_LOW_K_STD = 0.2
-"""Standard deviation of amplitude and phase [rad] at k = 2.5 Å⁻¹, beyond what is smooth over the whole range."""
 _STEP = 0.25
 """Step [eV] of the derivative with respect to the energy zero."""
 
@@ -65,7 +63,7 @@ class Theory:
         self._turned_basis = quadrature(forward.rest_basis)
         smooth_amplitude = [pairs.theory_amplitude] * (len(self.amplitude_modes) - 1)
         smooth_phase = [pairs.theory_phase] * (len(self.phase_modes) - 1)
-        self._stds = [*smooth_amplitude, _LOW_K_STD, *smooth_phase, _LOW_K_STD, pairs.theory_multiple]
+        self._stds = [*smooth_amplitude, LOW_K_STD, *smooth_phase, LOW_K_STD, pairs.theory_multiple]
 
     def session(self, e0: float, e0_std: float, amplitude: float, amplitude_std: float) -> Session:
         """What is known before any standard; ``amplitude_std`` is relative."""

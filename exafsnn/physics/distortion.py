@@ -13,6 +13,8 @@ from torch import Tensor
 
 _SIZES = (0.6, 1.0, 0.7, 0.4)
 """Of cosines of order 0 to 3 over k = 3–16 Å⁻¹."""
+LOW_K_STD = 0.2
+"""Standard deviation of amplitude and phase [rad] at k = 2.5 Å⁻¹, beyond what is smooth over the whole range."""
 _LOW_K, _LOW_WIDTH = 2.5, 0.7
 """Where the error of low k is largest, and how fast it fades [Å⁻¹]: there the muffin-tin potential is worst."""
 
