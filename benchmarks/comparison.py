@@ -15,81 +15,26 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from scipy.optimize import nnls
+from shell_fit import Answer, Feffit, lattice_mean
 
 from exafsnn.analyse.shells import moments
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.reference import calibrate
+from exafsnn.infer.reference import Reference, calibrate
+from exafsnn.infer.refine import Refiner
 from exafsnn.measure.readers import read_one
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath
-from exafsnn.records import ChiK
+from exafsnn.records import ChiK, Prediction
 from exafsnn.simulate.library import crystal_potentials
 
 A = 2.8665
 SCANS = ("fe.060", "fe.061", "fe.062", "fe.300", "fe.301", "Fe_metal_rt_02.xdi")
-SHELLS = ((np.sqrt(3) / 2, 8), (1.0, 6), (np.sqrt(2), 12), (np.sqrt(11) / 2, 24), (np.sqrt(3), 8))
 K_RANGE = (3.0, 12.5)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """N and R of 1.9–3.3 Å, σ² of the first shell."""
-
-    coordination: float
-    distance: float
-    sigma2: float
-
-
-def bcc_paths() -> list[ScatteringPath]:
-    """Five single-scattering paths, and double and triple scattering straight through the first shell to the fifth."""
-    direction = np.ones(3) / np.sqrt(3)
-    paths = [ScatteringPath((direction * A * distance)[None], (1,), float(number)) for distance, number in SHELLS]
-    near, far = direction * A * SHELLS[0][0], direction * A * SHELLS[4][0]
-    paths.append(ScatteringPath(np.array([near, far]), (1, 1), 16.0))
-    return [*paths, ScatteringPath(np.array([near, far, near]), (1, 1, 1), 8.0)]
-
-
-class Feffit:
-    """larch's fit of path sums."""
-
-    def __init__(self, folder: Path) -> None:
-        potentials = crystal_potentials("Fe", "K", "bcc", FeffTreatment())
-        with PathSummer(potentials) as summer:
-            self._files = summer.write_paths(bcc_paths(), folder)
-        self.amplitude = 1.0
-
-    def __call__(self, chi: ChiK) -> Answer:
-        """Analyse one scan."""
-        from larch import Group
-        from larch.fitting import param, param_group
-        from larch.xafs import FeffPathGroup, feffit, feffit_dataset, feffit_transform
-
-        names = {f"s{i}": param(0.006, vary=True, min=0.0, max=0.05) for i in range(1, 6)}
-        params = param_group(amp=param(0.7, vary=True), e0=param(3.0, vary=True), alpha=param(0.0, vary=True), **names)
-        labels = ["s1", "s2", "s3", "s4", "s5", "s5", "s5"]
-        paths = [
-            FeffPathGroup(str(file), s02="amp", e0="e0", deltar="alpha*reff", sigma2=label)
-            for file, label in zip(self._files, labels, strict=True)
-        ]
-        low, high = K_RANGE
-        transform = feffit_transform(kmin=low, kmax=high, kweight=[1, 2, 3], dk=1, window="hanning", rmin=1.3, rmax=5.2)
-        data = Group(k=chi.k, chi=chi.chi)
-        dataset = feffit_dataset(data=data, pathlist=paths, transform=transform, epsilon_k=chi.noise)
-        best = feffit(params, dataset).params
-        scale = 1 + best["alpha"].value
-        self.raw_amplitude = best["amp"].value
-        distance = scale * A * (8 * SHELLS[0][0] + 6 * SHELLS[1][0]) / 14
-        return Answer(14 * best["amp"].value / self.amplitude, distance, best["s1"].value)
-
-    def calibrate(self, chi: ChiK) -> None:
-        """Take the amplitude from the standard."""
-        self(chi)
-        self.amplitude = self.raw_amplitude
 
 
 class Tikhonov:
@@ -117,7 +62,7 @@ class Tikhonov:
 
     def calibrate(self, chi: ChiK) -> None:
         """Take λ from the standard's L-curve, ΔE₀ from its mean distance, the amplitude from its coordination."""
-        true = A * (8 * SHELLS[0][0] + 6 * SHELLS[1][0]) / 14
+        true = lattice_mean("bcc", A)
         misses = []
         for self.zero in np.arange(-4.0, 10.1, 1.0):
             self.strength = self._corner(chi, self.zero)
@@ -145,21 +90,45 @@ class Tikhonov:
 
 
 class Network:
-    """The shipped model, with a reference."""
+    """The shipped model, with a reference: ``exafsnn predict``."""
 
     def __init__(self) -> None:
         self.model = load_model("fe-k")
-        self.reference = None
+        self.reference: Reference | None = None
 
     def __call__(self, chi: ChiK) -> Answer:
         """Analyse one scan."""
-        rdf = self.model.predict(replace(chi, k_max_usable=K_RANGE[1]), self.reference).rdf
-        whole, first = rdf.shell("Fe-Fe", 1.9, 3.3), rdf.shell("Fe-Fe", 1.9, 2.68)
-        return Answer(whole.coordination, whole.distance, first.sigma2)
+        return answer_of(self.model.predict(cut(chi), self.reference))
 
     def calibrate(self, chi: ChiK) -> None:
         """Take amplitude and energy zero from the standard."""
-        self.reference = calibrate(self.model, replace(chi, k_max_usable=K_RANGE[1]), f"bcc:{A}")
+        self.reference = calibrate(self.model, cut(chi), f"bcc:{A}")
+
+
+class Refined:
+    """Its answers, refined with the same reference: ``exafsnn refine``."""
+
+    def __init__(self) -> None:
+        self.refiner = Refiner(load_model("fe-k"))
+
+    def __call__(self, chi: ChiK) -> Answer:
+        """Analyse one scan."""
+        return answer_of(self.refiner.refine(cut(chi)))
+
+    def calibrate(self, chi: ChiK) -> None:
+        """Take from the standard what the scans of its session share."""
+        self.refiner = Refiner(load_model("fe-k"), cut(chi), f"bcc:{A}")
+
+
+def cut(chi: ChiK) -> ChiK:
+    """χ(k) that ends where that of the other methods does."""
+    return replace(chi, k_max_usable=K_RANGE[1])
+
+
+def answer_of(prediction: Prediction) -> Answer:
+    """N and R of the first range, σ² of the first shell."""
+    whole, first = (prediction.rdf.shell("Fe-Fe", 1.9, end) for end in (3.3, 2.68))
+    return Answer(whole.coordination, whole.distance, first.sigma2)
 
 
 def main(folder: Path) -> None:
@@ -167,8 +136,11 @@ def main(folder: Path) -> None:
     spectra = {name: read_one(folder / "fe" / name).to_chi() for name in SCANS}
     with tempfile.TemporaryDirectory() as scratch:
         methods: dict[str, Callable[[ChiK], Answer]] = {
-            "exafsnn": Network(), "feffit": Feffit(Path(scratch)), "Tikhonov": Tikhonov(),
-        }  # fmt: skip
+            "predict": Network(),
+            "refine": Refined(),
+            "feffit": Feffit(Path(scratch), "bcc", K_RANGE),
+            "Tikhonov": Tikhonov(),
+        }
         print(f"{'scan':<20}{'method':<10}{'N (14)':>8}{'R [Å]':>9}{'σ² of shell 1 [Å²]':>20}{'time [s]':>10}")
         for method, run in methods.items():
             run.calibrate(spectra["fe.300"])

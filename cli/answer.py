@@ -31,11 +31,11 @@ _OPTIONS = (
 )
 
 
-def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of scans, model and reference to a command."""
+def answer_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
+    """Add the options of scans, model and reference to a command; whether it needs scans."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    return scan_options(command)
+    return scan_options(command, required=required)
 
 
 def show_answers(

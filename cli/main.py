@@ -23,6 +23,7 @@ from .predict import predict
 from .preprocess import preprocess
 from .refine import refine
 from .screen import DEFECT, INTERRUPTED, NONE_DONE, USAGE, DefectsError
+from .series import series
 from .simulate import simulate
 from .train import train
 
@@ -36,7 +37,7 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, preprocess, simulate, train, models, doctor):
+for command in (predict, refine, series, preprocess, simulate, train, models, doctor):
     root.add_command(command)
 
 

@@ -24,7 +24,6 @@ class _FiniteRange(click.FloatRange):
 
 _POSITIVE = _FiniteRange(min=0, min_open=True)
 _OPTIONS = (
-    click.argument("scans", nargs=-1, required=True, metavar="SCANS…"),
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
     click.option("--e0", metavar="X", type=_POSITIVE, help="Edge energy E₀ in eV."),
     click.option("--rbkg", metavar="X", type=_POSITIVE, help="Frequencies below this R in Å are background."),
@@ -38,11 +37,11 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-def scan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the shared options to a command."""
+def scan_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
+    """Add the shared options to a command; whether it needs scans."""
     for option in reversed(_OPTIONS):
         command = option(command)
-    return command
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…")(command)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

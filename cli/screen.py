@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -44,34 +44,57 @@ def show_scans(
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
-    from exafsnn.tables import plain, summary_rows
-
-    rows: list[Row] = []
-    defects, done = [], []
+    shown = Shown()
     with folder:
         for outcome in outcomes:
             folder.add(outcome)
-            rows.extend(summary_rows(outcome))
-            defects.append(outcome.defect)
-            done.append(outcome.status != "rejected")
-    if as_json:
-        document = {
-            "results": str(folder.folder),
-            "written": not folder.kept_earlier,
-            "summary": rows,
-            "scans": folder.scans,
-        }
-        click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
-    else:
-        print_table(list(columns), [[cell(row) for cell in columns.values()] for row in rows])
-    _print_warnings(rows)
-    if folder.kept_earlier:
-        click.echo(f"No scan was done, so {folder.folder} was left as it was, with the earlier results", err=True)
-    else:
-        click.echo(f"Results are in {folder.folder}", err=True)
-    if any(defects):
-        raise DefectsError("\n".join(dict.fromkeys(filter(None, defects))))
-    return 0 if all(done) else SOME_REJECTED if any(done) else NONE_DONE
+            shown.add(outcome)
+    return shown.show(folder, columns, as_json)
+
+
+class Shown:
+    """What a run has to say, scan by scan."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+        self._defects: dict[str, None] = {}
+        self._done: list[bool] = []
+
+    def add(self, outcome: Outcome, **more: Any) -> None:
+        """Note one scan; ``more`` is for its cells in the table."""
+        from exafsnn.tables import summary_rows
+
+        self._rows.extend(row | more for row in summary_rows(outcome))
+        self._done.append(outcome.status != "rejected")
+        if outcome.defect:
+            self._defects[outcome.defect] = None
+
+    def show(
+        self, folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool, **more: Any
+    ) -> int:
+        """Print all of it, and return the exit code; ``more`` is for the JSON document.
+
+        Raises
+        ------
+        DefectsError
+            If a scan failed by a fault of ours.
+        """
+        from exafsnn.tables import plain
+
+        if as_json:
+            written = {"results": str(folder.folder), "written": not folder.kept_earlier}
+            document = written | {"summary": self._rows, "scans": folder.scans} | more
+            click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
+        else:
+            print_table(list(columns), [[cell(row) for cell in columns.values()] for row in self._rows])
+        _print_warnings(self._rows)
+        if folder.kept_earlier:
+            click.echo(f"No scan was done, so {folder.folder} was left as it was, with the earlier results", err=True)
+        else:
+            click.echo(f"Results are in {folder.folder}", err=True)
+        if self._defects:
+            raise DefectsError("\n".join(self._defects))
+        return 0 if all(self._done) else SOME_REJECTED if any(self._done) else NONE_DONE
 
 
 def with_bar(items: Iterable[str], unit: str) -> Iterator[str]:

@@ -17,8 +17,15 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @click.command()
 @click.argument("libraries", nargs=-1, required=True, metavar="LIBRARY.h5…", type=_FILE)
 @click.option("-o", "output", required=True, metavar="MODEL", help="NAME.safetensors; NAME.json appears beside it.")
+@click.option(
+    "--trial",
+    multiple=True,
+    metavar="LIBRARY.h5",
+    type=_FILE,
+    help="More states, which no network sees: they set the error bars.",
+)
 @click.option("--settings", "overruled", metavar="FILE.toml", type=_FILE, help="Training settings to overrule.")
-def train(libraries: tuple[str, ...], output: str, overruled: str | None) -> None:
+def train(libraries: tuple[str, ...], output: str, trial: tuple[str, ...], overruled: str | None) -> None:
     """Train a model on site libraries."""
     from exafsnn.learn import training
     from exafsnn.trial import calibrate
@@ -32,7 +39,7 @@ def train(libraries: tuple[str, ...], output: str, overruled: str | None) -> Non
     if settings.calibration.sessions:
         click.echo("Setting its error bars on held-out states …", err=True)
         try:
-            calibrate(str(path), libraries, settings.calibration)
+            calibrate(str(path), libraries, trial, settings.calibration)
         except SettingsError as error:
             click.echo(f"The error bars stay raw: {error}", err=True)
     click.echo(f"The model is {path}", err=True)

@@ -60,6 +60,8 @@ class Beamline:
         Absorber and edge, e.g. ``("Fe", "K")``.
     erring
         Whether the theory of each session has a smooth error of its own.
+    varied
+        Whether samples are mixtures, stretched, broadened, or lack atoms; else they are the states as they stand.
     """
 
     def __init__(
@@ -72,13 +74,20 @@ class Beamline:
         seed: int,
         *,
         erring: bool = True,
+        varied: bool = True,
     ) -> None:
         self._pairs = pairs
         self._absorber, self._edge = edge
         counted = replace(pairs, diluted=(0.0, _DILUTED[0]), dilution=_DILUTED[1])
+        nothing = (0.0, 0.0)
+        self._still = replace(
+            undisturbed(pairs, counted=False),
+            stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
+        )  # fmt: skip
         self._exact = {
-            True: undisturbed(counted, counted=True), False: undisturbed(pairs, counted=False),
-        }  # fmt: skip
+            True: undisturbed(counted, counted=True) if varied else self._still,
+            False: undisturbed(pairs, counted=False) if varied else self._still,
+        }
         self._wide = replace(features, kmin=1.5, dk=1.0)
         self._k = torch.from_numpy(self._wide.k_grid()).float()
         self._bank, self._standards, self._erring = bank, standards, erring
@@ -98,19 +107,19 @@ class Beamline:
         zero = self._rng.uniform(-_ZERO, _ZERO)
         doubt = np.clip(self._pairs.amplitude_std * self._rng.standard_normal(), -0.4, 0.4)
         amplitude = self._pairs.amplitude * float(np.exp(doubt))
-        curves = self._theory_error()
+        curves = self.theory_error()
         k_max = self._rng.uniform(*self._pairs.kmax, size=scans)
         low, high = self._pairs.noise
         noise = np.exp(self._rng.uniform(math.log(low), math.log(high), size=scans))
         names = [f"simulated {bank.phases[row]} {bank.index[row]}" for row in rows]
         standard = self._standard(treatment, zero, amplitude, curves, float(k_max.max())) if referenced else None
         return SimulatedSession(
-            tuple(self._measured(drawn.chi, zero, amplitude, curves, noise * amplitude, k_max, names)),
+            tuple(self.measured(drawn.chi, zero, amplitude, curves, noise * amplitude, k_max, names)),
             drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
             tuple(bank.index[row] for row in rows), *(standard or (None, None)),
         )  # fmt: skip
 
-    def _theory_error(self) -> tuple[Tensor, Tensor]:
+    def theory_error(self) -> tuple[Tensor, Tensor]:
         """(1, m) factor of the amplitude and phase of one session's theory."""
         sizes = (self._pairs.theory_amplitude, self._pairs.theory_phase)
         found = []
@@ -121,6 +130,11 @@ class Beamline:
             normal[-1] *= LOW_K_STD
             found.append((normal @ modes)[None])
         return 1 + found[0], found[1]
+
+    def spectrum(self, row: int) -> Tensor:
+        """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""
+        one = self._bank.subset(np.array([row]))
+        return PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
 
     def _standard(
         self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float
@@ -134,16 +148,12 @@ class Beamline:
             raise SettingsError("no bcc or fcc crystal is among the states that could be a standard")
         crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
         one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
-        nothing = (0.0, 0.0)
-        still = replace(
-            self._exact[False], stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing
-        )
-        chi = PairMaker(one, still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
+        chi = PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
         noise = np.array([_STANDARD_NOISE])
-        made = self._measured(chi, zero, amplitude, curves, noise, np.array([k_max]), ["simulated standard"])[0]
+        made = self.measured(chi, zero, amplitude, curves, noise, np.array([k_max]), ["simulated standard"])[0]
         return made, f"{one.phases[0]}:{one.lattice[0]:.4f}"
 
-    def _measured(
+    def measured(
         self, chi: Tensor, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], noise: Array, k_max: Array,
         names: list[str],
     ) -> list[ChiK]:  # fmt: skip

@@ -25,3 +25,6 @@ KELVIN_EV = 8.617333262e-5
 
 ATOMIC_MASS_GRAM = 1.66053906892e-24
 """Atomic mass unit [g], for densities in g cm⁻³."""
+
+HBAR2_PER_MASS_KELVIN = 48.50873411
+"""ħ²/(u k_B) [Å² K]: an oscillator of reduced mass μ [u] and ħω = k_Bθ has σ² = this/(2μθ) at 0 K."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exafsnn.errors import ExafsnnError, ScanError, SettingsError
-from exafsnn.records import ChiK, Finding, Prediction, Shell, Spectrum
+from exafsnn.records import ChiK, Finding, Prediction, Shell
 from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class Outcome:
     prediction: Prediction | None = None
     model: str = ""
     """Name of the model that was used."""
+    axis: float | None = None
+    """Place in a series, where the scan is of one."""
     reason: str = ""
     """Why the scan was rejected; empty if it was not."""
     found: tuple[Finding, ...] = ()
@@ -167,11 +169,9 @@ def _answer_all(
     columns: str | None,
     settings: BackgroundSettings | None,
 ) -> Iterator[Outcome]:
-    from exafsnn.measure.readers import read_one
-
     settings = settings or BackgroundSettings()
     model_for = _models(model)
-    standards = (_chi_of(read_one(item, columns=columns, e0=settings.e0), settings) for item in references)
+    standards = (chi_of(item, columns, settings) for item in references)
     answers = _calibrated(standards, structure, model_for, answerer)
     outcomes = measure_scans(sources, columns=columns, settings=settings)
     return (_answered(outcome, model_for, answers, answerer) for outcome in outcomes)
@@ -196,18 +196,27 @@ def _measure_source(source: str, columns: str | None, settings: BackgroundSettin
     try:
         names = readers.expand(source)
     except Exception as error:
-        yield _rejected(Outcome(*split_source(source)), error)
+        yield rejected(Outcome(*split_source(source)), error)
         return
     for name in names:
         outcome = Outcome(*split_source(name))
         try:
-            yield replace(outcome, chi=_chi_of(readers.read_one(name, columns=columns, e0=settings.e0), settings))
+            yield replace(outcome, chi=chi_of(name, columns, settings))
         except Exception as error:
-            yield _rejected(outcome, error)
+            yield rejected(outcome, error)
 
 
-def _chi_of(scan: Spectrum | ChiK, settings: BackgroundSettings) -> ChiK:
-    """Bring any scan to χ(k), fit for use."""
+def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> ChiK:
+    """Read one scan and bring it to χ(k), fit for use.
+
+    Raises
+    ------
+    ScanError
+        If it cannot be read or used.
+    """
+    from exafsnn.measure.readers import read_one
+
+    scan = read_one(source, columns=columns, e0=settings.e0)
     ScanError.refuse_fatal(scan.findings, scan.source)
     chi = scan if isinstance(scan, ChiK) else scan.to_chi(settings)
     ScanError.refuse_fatal(chi.findings, scan.source)
@@ -254,7 +263,7 @@ def _answered(
         _refuse_infinite(prediction)
         return replace(outcome, prediction=prediction, model=model.name)
     except Exception as error:
-        return _rejected(outcome, error)
+        return rejected(outcome, error)
 
 
 def is_finite(shell: Shell) -> bool:
@@ -271,7 +280,7 @@ def _refuse_infinite(prediction: Prediction) -> None:
         )
 
 
-def _rejected(outcome: Outcome, error: Exception) -> Outcome:
+def rejected(outcome: Outcome, error: Exception) -> Outcome:
     """Reject a scan for an error; even one of ours must not cost the others."""
     if isinstance(error, ExafsnnError):
         found = error.findings if isinstance(error, ScanError) else ()

@@ -6,7 +6,9 @@ this; interactive users get a ``Figure`` to show or to save.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +20,8 @@ from matplotlib.gridspec import SubplotSpec
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 
+SIGNATURE = "exafsnn figure"
+"""Written into every figure: what made it."""
 DPI = 150
 LEFT = 0.065
 """Left margin of the panels, in widths of the figure."""
@@ -64,6 +68,112 @@ def overview_figure(predictions: Sequence[Prediction]) -> Figure:
     return figure
 
 
+@dataclass(frozen=True)
+class Line:
+    """One quantity along the axis of a series."""
+
+    label: str
+    """Empty if the panel has but one."""
+    raw: Array
+    """(n,) scan by scan; NaN where nothing is known."""
+    raw_std: Array
+    value: Array
+    """(n,) smoothed."""
+    std: Array
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one panel of a series shows."""
+
+    label: str
+    """Of the vertical axis."""
+    lines: tuple[Line, ...]
+
+
+Marks = Sequence[tuple[float, float]]
+"""Intervals of the axis in which a transition lies."""
+
+
+def map_figure(axis: Array, label: str, r: Array, density: Array, marks: Marks) -> Figure:
+    """Show the RDFs of a series, over 4πr², as an image: r against the axis, scans as wide as their neighbours allow.
+
+    Parameters
+    ----------
+    axis
+        (n,) places of the scans, in any order.
+    label
+        Of the axis.
+    r
+        (b,) [Å].
+    density
+        (n, b) [Å⁻¹].
+    marks
+        Transitions.
+    """
+    figure = _figure(7.0, 4.4)
+    axes = _axes(figure, figure.add_gridspec(1, 1, left=0.09, right=0.86, bottom=0.125, top=0.95)[0])
+    order = np.argsort(axis, kind="stable")
+    places, first = np.unique(axis[order], return_index=True)
+    rows = np.array([part.mean(axis=0) for part in np.split(density[order], first[1:])]) / (4 * np.pi * r**2)
+    image = axes.pcolormesh(_edges(places), _edges(r), rows.T, cmap="Blues", rasterized=True)
+    axes.set(xlabel=label, ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
+    _mark(axes, marks)
+    colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
+    colours.set_label("n(r)/4πr$^2$ (Å$^{-3}$)", size=9.5, color=INK)
+    colours.outline.set_visible(False)
+    colours.ax.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
+    return figure
+
+
+def trends_figure(axis: Array, label: str, panels: Sequence[Panel], marks: Marks) -> Figure:
+    """Show quantities along the axis of a series: points with errors, and bands smoothed between transitions."""
+    height = 2.5 * ((len(panels) + 1) // 2)
+    figure = _figure(10.0, height + 0.5)
+    grid = figure.add_gridspec(
+        (len(panels) + 1) // 2, 2, left=0.075, right=0.985, bottom=0.55 / (height + 0.5), top=1 - 0.3 / (height + 0.5),
+        hspace=0.34, wspace=0.2,
+    )  # fmt: skip
+    for number, panel in enumerate(panels):
+        axes = _axes(figure, grid[number // 2, number % 2])
+        for colour, line in zip(PAIR_COLOURS, panel.lines, strict=False):
+            _draw_trend(axes, axis, line, colour)
+        axes.set_ylabel(panel.label)
+        if number >= len(panels) - 2:
+            axes.set_xlabel(label)
+        _mark(axes, marks)
+        if any(line.label for line in panel.lines):
+            _legend(axes)
+    return figure
+
+
+def _draw_trend(axes: Axes, axis: Array, line: Line, colour: str) -> None:
+    """Points with errors, and the band of what is smoothed; the band is broken where the phase is another."""
+    known = np.isfinite(line.raw)
+    axes.errorbar(
+        axis[known], line.raw[known], line.raw_std[known], fmt="o", markersize=3.2, color=colour, ecolor=colour,
+        elinewidth=0.7, alpha=0.8, label=line.label or None,
+    )  # fmt: skip
+    order = np.argsort(axis, kind="stable")
+    low, high = line.value - line.std, line.value + line.std
+    axes.fill_between(axis[order], low[order], high[order], color=colour, alpha=0.18, linewidth=0)
+
+
+def _mark(axes: Axes, marks: Marks) -> None:
+    """Where transitions lie."""
+    for low, high in marks:
+        axes.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0)
+        axes.axvline((low + high) / 2, color=ORANGE, linewidth=0.8)
+
+
+def _edges(places: Array) -> Array:
+    """(n + 1,) borders half way between (n,) places."""
+    if len(places) == 1:
+        return places[0] + np.array([-0.5, 0.5])
+    middle = (places[1:] + places[:-1]) / 2
+    return np.concatenate([[2 * places[0] - middle[0]], middle, [2 * places[-1] - middle[-1]]])
+
+
 def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: Array) -> Array:
     """|χ(R)| [Å⁻³] of k²χ(k), not phase-corrected.
 
@@ -83,6 +193,13 @@ def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: A
     weighted = k**2 * chi * np.sin(0.5 * np.pi * rise) ** 2
     transform = np.exp(2j * np.outer(r, k)) @ weighted
     return np.asarray(np.abs(transform) * (k[1] - k[0]) / np.sqrt(np.pi))
+
+
+def png(figure: Figure) -> bytes:
+    """The PNG file of a figure."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", metadata={"Software": SIGNATURE})
+    return stream.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:

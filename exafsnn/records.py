@@ -107,7 +107,7 @@ class ChiK:
 
 @dataclass(frozen=True)
 class Shell:
-    """Integrals of one partial RDF over a range of r, each with one standard deviation and a 95 % interval of N."""
+    """Integrals of one partial RDF over a range of r: one standard deviation, and both ends of the 95 % interval."""
 
     pair: str
     r_min: float
@@ -120,9 +120,13 @@ class Shell:
     distance: float
     """R = ∫ r n dr / N [Å]."""
     distance_std: float
+    distance_low: float
+    distance_high: float
     sigma2: float
     """σ² = ∫ (r − R)² n dr / N [Å²], the smoothing of the RDF subtracted."""
     sigma2_std: float
+    sigma2_low: float
+    sigma2_high: float
     c3: float
     """C₃ = ∫ (r − R)³ n dr / N [Å³]."""
     c3_std: float
@@ -150,6 +154,24 @@ class PartialRDF:
         from exafsnn.analyse.shells import shell_of
 
         return shell_of(self, pair, r_min, r_max)
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The crystal lattice behind an RDF, as far as one explains it; every value with one standard deviation."""
+
+    phase: str
+    """That of most atoms: ``"bcc"``, ``"fcc"`` or ``"hcp"``."""
+    fractions: Mapping[str, tuple[float, float]]
+    """Share of the atoms in each of the three; they sum to one."""
+    constant: tuple[float, float]
+    """Lattice constant a of ``phase`` [Å]."""
+    volume: tuple[float, float]
+    """Mean volume per atom [Å³]."""
+    density: tuple[float, float] | None
+    """[g/cm³], every site of the lattice occupied; None where too many are not."""
+    unexplained: float
+    """Share of the RDF that no known crystal has."""
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,10 @@ TABLE_LIMIT = 1000
 """For more scans than this the long tables are left out, unless asked for."""
 FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
-SIGNATURE = "exafsnn figure"
-"""Written into every figure: what made it."""
-ANSWERS = ("predict", "refine")
+ANSWERS = ("predict", "refine", "series")
 """The commands that answer with RDFs."""
 FILES = {command: {*TABLES[command], "results.h5"} for command in ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
+FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
@@ -61,13 +60,15 @@ class ResultsFolder:
     folder
         Where the results appear; results of an earlier run of the same command are replaced.
     command
-        ``"predict"``, ``"refine"`` or ``"preprocess"``.
+        ``"predict"``, ``"refine"``, ``"series"`` or ``"preprocess"``.
     settings
         Everything that was asked for, for ``settings.json``.
     inputs
         Files besides the scans that the result depends on (references, structures).
     full
         Write the long tables and every figure, however many scans there are.
+    figures
+        So many scans get a figure of their own, unless ``full``; ``FIGURE_LIMIT`` where None.
     """
 
     def __init__(
@@ -77,8 +78,10 @@ class ResultsFolder:
         settings: Mapping[str, Any],
         inputs: Iterable[str] = (),
         full: bool = False,
+        figures: int | None = None,
     ) -> None:
         self.folder = Path(folder)
+        self._figure_limit = FIGURE_LIMIT if figures is None else figures
         self.command = command
         self.settings = settings
         self.full = full
@@ -131,6 +134,21 @@ class ResultsFolder:
                 _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
         self.scans.append(scan_facts(outcome))
 
+    def write_rows(self, table: str, rows: Iterable[Row]) -> None:
+        """Append rows to one of the tables."""
+        with explained(self.folder):
+            self._tables[table].write(rows)
+
+    def write_file(self, name: str, content: bytes) -> None:
+        """Write one more file, to be published with the others."""
+        with explained(self.folder):
+            (self._stage / name).write_bytes(content)
+
+    def write_arrays(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write arrays into ``results.h5``."""
+        with explained(self.folder):
+            _archive_arrays(self._archive.require_group(group), ".", **arrays)
+
     @property
     def _count(self) -> int:
         return len(self.scans)
@@ -161,7 +179,7 @@ class ResultsFolder:
         """Write what only a usable scan has."""
         if self._count < TABLE_LIMIT or self.full:
             self._tables["chi.csv"].write(chi_rows(outcome, chi))
-        if self._count < FIGURE_LIMIT or self.full:
+        if self._count < self._figure_limit or self.full:
             self._draw(outcome, chi)
         prediction = outcome.prediction
         if prediction is None:
@@ -177,7 +195,7 @@ class ResultsFolder:
 
         name = _figure_name(outcome, self._figures)
         self._figures[name] = _source(outcome)
-        plotting.scan_figure(chi, outcome.prediction).savefig(self._stage / name, metadata={"Software": SIGNATURE})
+        (self._stage / name).write_bytes(plotting.png(plotting.scan_figure(chi, outcome.prediction)))
 
     def _finish(self) -> None:
         """Complete the staged files and move them to their place; good results stay if no scan was done."""
@@ -187,8 +205,7 @@ class ResultsFolder:
         if len(self._overview) > 1:
             from exafsnn import plotting
 
-            figure = plotting.overview_figure(self._overview)
-            figure.savefig(self._stage / "overview.png", metadata={"Software": SIGNATURE})
+            (self._stage / "overview.png").write_bytes(plotting.png(plotting.overview_figure(self._overview)))
         if self._count > TABLE_LIMIT and not self.full:
             for name in LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
@@ -270,7 +287,7 @@ def _archive_arrays(group: h5py.Group, place: str, **arrays: np.ndarray | None) 
             continue
         large = array.size > 10_000
         options: Row = {"dtype": "f4", "compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}
-        group.create_dataset(f"{place}/{name}", data=array, **options)
+        group.create_dataset(f"{place}/{name}".removeprefix("./"), data=array, **options)
 
 
 def _covariance(rdf: PartialRDF) -> np.ndarray | None:

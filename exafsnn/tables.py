@@ -9,12 +9,16 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from exafsnn.pipeline import Outcome, is_finite
 from exafsnn.records import ChiK, PartialRDF
+
+if TYPE_CHECKING:
+    from exafsnn.analyse.transition import Transition
+    from exafsnn.insitu import Course
 
 Row = dict[str, Any]
 
@@ -27,12 +31,19 @@ SUMMARY_COLUMNS = (
     *("coordination", "coordination_std", "coordination_low", "coordination_high", "distance", "distance_std"),
     *("sigma2", "sigma2_std", "delta_e0", "amplitude", "misfit", "in_domain", "warnings"),
 )
+SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
 RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
 _ANSWERS = {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS}
+_AFTER_MODEL = SUMMARY_COLUMNS.index("model") + 1
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "predict": _ANSWERS,
     "refine": _ANSWERS,
+    "series": {
+        **_ANSWERS,
+        "summary.csv": (*SUMMARY_COLUMNS[:_AFTER_MODEL], "axis", *SUMMARY_COLUMNS[_AFTER_MODEL:]),
+        "series.csv": SERIES_COLUMNS,
+    },
     "preprocess": {"summary.csv": SCAN_COLUMNS, "chi.csv": CHI_COLUMNS[:-1]},
 }
 
@@ -45,6 +56,7 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
         "record": outcome.record,
         "status": outcome.status,
         "warnings": "; ".join(outcome.warnings),
+        "axis": outcome.axis,
     }
     if chi is not None:
         row |= {"edge": _edge(chi), "e0": chi.e0, "edge_step": chi.edge_step, "noise": chi.noise}
@@ -80,6 +92,62 @@ def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
         scan = {"file": outcome.file, "record": outcome.record, "pair": pair}
         for r, mean, std in zip(rdf.r, density, spread, strict=True):
             yield scan | {"r": r, "density": mean, "density_std": std}
+
+
+def series_rows(course: Course) -> Iterator[Row]:
+    """Every quantity of every scan of a series, smoothed between transitions."""
+    if course.series is None:
+        return
+    done = [outcome for outcome in course.outcomes if outcome.axis is not None]
+    for number, outcome in enumerate(done):
+        scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
+        for key, trend in course.series.trends.items():
+            if np.isfinite(trend.value[number]) and np.isfinite(trend.std[number]):
+                pair = outcome.prediction.rdf.pairs[0] if outcome.prediction and key.range else ""
+                yield scan | {
+                    "phase": key.phase or course.series.phases[number], "pair": pair, "range": key.range,
+                    "quantity": key.quantity, "value": trend.value[number], "std": trend.std[number],
+                }  # fmt: skip
+
+
+def transition_facts(course: Course) -> Row:
+    """The strongest transition of a series, and all else that was found of it as a whole, for ``transition.json``."""
+    series = course.series
+    if series is None:
+        return {**_transition(None), "against": course.against, "others": []}
+    strongest = series.strongest
+    others = [item for item in (*series.transitions, *strongest.others) if item is not strongest and item.found]
+    return {
+        **_transition(strongest),
+        "against": course.against,
+        "others": [_transition(item) for item in others],
+        "branches": [
+            {"rising": part.rising, "scans": len(part.scans), **_transition(item)}
+            for part, item in zip(series.branches, series.transitions, strict=True)
+        ],
+        "hysteresis": asdict(series.hysteresis) if series.hysteresis else None,
+        "notes": list(series.notes),
+    }
+
+
+def _transition(item: Transition | None) -> Row:
+    """One transition; numbers that are not known become null."""
+    if item is None:
+        return {"found": False, "at": None, "low": None, "high": None, "before": {}, "after": {}}
+    sides = {name: _quantities(getattr(item, name)) for name in ("before", "after", "jump")}
+    return {
+        "found": item.found, "at": item.at, "low": item.low, "high": item.high, "width": item.width,
+        "false_alarm": item.strength, **sides,
+    }  # fmt: skip
+
+
+def _quantities(values: Mapping[str, tuple[float, float]]) -> Row:
+    """``{"density": …, "density_std": …}``; those of the first range without its name."""
+    found: Row = {}
+    for name, (value, std) in values.items():
+        key = name.removesuffix(" first").replace(" ", "_")
+        found |= {key: value, f"{key}_std": std}
+    return found
 
 
 def plain(value: Any) -> Any:

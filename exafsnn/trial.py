@@ -1,61 +1,70 @@
 """A trained model is tried out on spectra that it has not seen → error bars that cover, and a domain.
 
-``calibrate`` ends the command ``exafsnn train``. The model's answers to simulated sessions of held-out states, against
-the truth, set its intervals.
+``calibrate`` ends the command ``exafsnn train``. The model's answers to simulated sessions of states that it has never
+seen, against the truth, set its intervals.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from exafsnn.beamline import Beamline
+from exafsnn.beamline import Beamline, SimulatedSession
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.domain import fit_domain
-from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, fit_scale
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale
 from exafsnn.learn.model_file import set_calibration
-from exafsnn.learn.training import CALIBRATING, CalibrationSettings
-from exafsnn.records import Array, PartialRDF, Prediction
+from exafsnn.learn.training import TRIED, CalibrationSettings
+from exafsnn.records import Array, ChiK, PartialRDF
 from exafsnn.simulate.executor import run_all
-from exafsnn.simulate.library import join
+from exafsnn.simulate.library import joined, load
 
 _SEEN = 0.05
 """Bins above this share of the RDF's maximum count."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """Answers of a model to simulated scans, by kind of answer, and the truth."""
+class Answer:
+    """One answer to a simulated scan, against the truth."""
 
-    error: dict[str, Array]
-    """By quantity, (n,); the density's bins one after another."""
-    raw: dict[str, Array]
-    """Raw standard deviations, likewise."""
-    given: dict[str, Array]
-    """Circumstances (…, 5), likewise."""
-    signs: Array
-    """(n, 2) of the domain."""
+    kind: str
+    """One of ``KINDS_OF_ANSWERS``."""
+    errors: dict[str, tuple[Array, Array]]
+    """By quantity: errors and raw standard deviations (n,); of the density, those of its bins."""
+    given: Array
+    """(1, 8) circumstances."""
+    signs: tuple[float, float]
+    """Of the domain."""
+    chi: ChiK
+    trajectory: int
+    phase: str
 
 
 def calibrate(
-    name: str, libraries: Sequence[str | Path], settings: CalibrationSettings | None = None, workers: int | None = None
+    name: str,
+    libraries: Sequence[str | Path],
+    trial: Sequence[str | Path] = (),
+    settings: CalibrationSettings | None = None,
+    workers: int | None = None,
 ) -> Path:
-    """Set the error bars and the domain of a model from the calibrating half of its held-out states.
+    """Set the error bars and the domain of a model, from states that it has never seen.
 
     Parameters
     ----------
     name
         Name or path of the model; its file is replaced.
     libraries
-        The libraries that it was trained on.
+        The libraries that it was trained on: half of the states that were held out are tried.
+    trial
+        More libraries to try it on: the more trajectories, the surer the error bars.
     settings
         How much is simulated.
 
@@ -67,83 +76,95 @@ def calibrate(
         If the libraries are not those of the model, or hold no crystal that could be a standard.
     """
     settings = settings or CalibrationSettings()
-    paths = tuple(map(str, libraries))
-    tasks = [(name, paths, settings.sessions, settings.scans, referenced) for referenced in (False, True)]
-    trials: dict[str, Trial] = {}
-    for _, found in run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))):
-        trials |= found
-    intervals = {
-        kind: {q: fit_scale(trials[kind].error[q], trials[kind].raw[q], trials[kind].given[q]) for q in QUANTITIES}
-        for kind in KINDS_OF_ANSWERS
-    }
-    predicted = [trials[kind] for kind in KINDS_OF_ANSWERS if kind.startswith("predicted")]
-    signs = np.concatenate([trial.signs for trial in predicted])
-    given = np.concatenate([trial.given["coordination"] for trial in predicted])
+    paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
+    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
+    found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
+    answers = [answer for task in tasks for answer in found[task]]  # in one order, whichever is done first
+    intervals = {kind: scales_of([item for item in answers if item.kind == kind]) for kind in KINDS_OF_ANSWERS}
+    predicted = [item for kind in KINDS_OF_ANSWERS[:2] for item in answers if item.kind == kind]
+    signs, given = np.array([item.signs for item in predicted]), np.concatenate([item.given for item in predicted])
     return set_calibration(name, intervals, fit_domain(signs[:, 0], signs[:, 1], given))
 
 
-def beamline_of(model: Model, libraries: Sequence[str | Path], rows: slice, seed: int) -> Beamline:
-    """A beamline that measures some of the held-out states of a model.
+def scales_of(answers: Sequence[Answer]) -> dict[str, Scale]:
+    """The scales of the error bars of one kind of answer, by quantity."""
+    found = {}
+    for quantity in QUANTITIES:
+        error, raw = (np.concatenate(parts) for parts in zip(*(item.errors[quantity] for item in answers), strict=True))
+        counts = [len(item.errors[quantity][0]) for item in answers]
+        given = np.repeat(np.concatenate([item.given for item in answers]), counts, axis=0)
+        trajectories = np.repeat([item.trajectory for item in answers], counts)
+        found[quantity] = fit_scale(error, raw, given, trajectories)
+    return found
+
+
+def beamline_of(model: Model, libraries: Sequence[str | Path], trial: Sequence[str | Path], seed: int) -> Beamline:
+    """A beamline that measures states that a model has never seen, nor set its raw errors by.
 
     Raises
     ------
     SettingsError
         If the libraries are not those of the model.
     """
-    library = join(libraries)
-    if library.checksum != model.info["library"]["checksum"]:
+    paths = (*libraries, *trial)
+    loaded = [load(path) for path in paths]
+    own = joined(loaded[: len(libraries)], libraries)
+    if own.checksum != model.info["library"]["checksum"]:
         raise SettingsError(
             f"{model.name} was trained on another library: its held-out states are unknown",
             where=", ".join(map(str, libraries)), remedy="Give the libraries that it was trained on",
         )  # fmt: skip
-    bank = make_bank(library, model.pairs)
-    held_out = np.array([row for row, index in enumerate(bank.index) if index in set(model.info["held_out_states"])])
+    bank = make_bank(joined(loaded, paths), model.pairs)
+    new = range(len(own.states), len(bank.index))
+    unseen = np.array([*model.info["held_out_states"], *new])
+    tried = np.array([*model.info["held_out_states"][TRIED], *new])
     edge = (model.absorber, model.edge)
-    return Beamline(bank.subset(held_out[rows]), bank.subset(held_out), model.pairs, model.features, edge, seed)
+    return Beamline(bank.subset(tried), bank.subset(unseen), model.pairs, model.features, edge, seed)
 
 
-def _try_out(task: tuple[str, tuple[str, ...], int, int, bool]) -> dict[str, Trial]:
-    """Worker: the trials of both kinds of answers, with a standard or without."""
-    name, libraries, sessions, scans, referenced = task
+def _try_out(task: tuple[str, tuple[str, ...], tuple[str, ...], int, int, bool]) -> list[Answer]:
+    """Worker: answers of both kinds, with a standard or without.
+
+    Raises
+    ------
+    SettingsError
+        If the model recognises too few of the standards.
+    """
+    name, libraries, trial, sessions, scans, referenced = task
     torch.set_num_threads(1)
     model = load_model(name).uncalibrated()
-    beamline = beamline_of(model, libraries, CALIBRATING, 1 + referenced)
-    answers: dict[str, list[tuple[Prediction, Array, tuple[float, float], Array]]] = {"predicted": [], "refined": []}
-    for session in beamline.sessions(sessions, scans, referenced):
-        try:
-            refiner = Refiner(model, session.standard, session.structure)
-        except SettingsError:  # theory is so wrong in this session that its standard is not recognised
-            continue
-        refined = refiner.refine_all(session.scans)
-        for chi, density, better in zip(session.scans, session.density, refined, strict=True):
-            found = model.estimate(chi, refiner.reference)
-            prediction = model.answer(chi, found, refiner.reference)
-            given = model.circumstances(chi, found, prediction.rdf)
-            signs = model.signs(chi, found)
-            answers["predicted"].append((prediction, density, signs, given))
-            answers["refined"].append((better, density, signs, model.circumstances(chi, found, better.rdf)))
-    if len(answers["predicted"]) < sessions * scans / 2:
+    beamline = beamline_of(model, libraries, trial, 1 + referenced)
+    found = [item for session in beamline.sessions(sessions, scans, referenced) for item in answers_to(model, session)]
+    if len(found) < sessions * scans:  # of two kinds
         raise SettingsError(
             f"in {sessions} simulated sessions the model recognised fewer than half of the standards",
             where=name, remedy="Train it longer, or on more states",
         )  # fmt: skip
-    how = "with reference" if referenced else "blind"
-    return {f"{kind} {how}": _trial(model, items) for kind, items in answers.items()}
+    return found
 
 
-def _trial(model: Model, items: list[tuple[Prediction, Array, tuple[float, float], Array]]) -> Trial:
-    """Errors of answers against the truth, quantity by quantity."""
-    error: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
-    raw: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
-    given: dict[str, list[Array]] = {quantity: [] for quantity in QUANTITIES}
-    for prediction, density, _, circumstance in items:
-        for quantity, (difference, std) in errors_of(model, prediction.rdf, density).items():
-            error[quantity].append(difference)
-            raw[quantity].append(std)
-            given[quantity].append(np.repeat(circumstance, len(error[quantity][-1]), axis=0))
-    joined = [{key: np.concatenate(parts) for key, parts in item.items()} for item in (error, raw, given)]
-    signs = np.array([item[2] for item in items])
-    return Trial(joined[0], joined[1], joined[2], signs)
+def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
+    """Predicted and refined answers of an uncalibrated model to the scans of a session.
+
+    None if theory is so wrong in this session that its standard is not recognised.
+    """
+    try:
+        refiner = Refiner(model, session.standard, session.structure)
+    except SettingsError:
+        return
+    how = "with reference" if session.standard else "blind"
+    estimates = [model.estimate(chi, refiner.reference) for chi in session.scans]
+    refined = refiner.refine_all(session.scans, estimates)
+    for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
+        found = estimates[number]
+        signs = model.signs(chi, found)
+        for kind, rdf in (
+            ("predicted", model.answer(chi, found, refiner.reference).rdf),
+            ("refined", refined[number].rdf),
+        ):
+            errors, given = errors_of(model, rdf, density), model.circumstances(chi, found, rdf)
+            facts = (session.states[number], session.phases[number])
+            yield Answer(f"{kind} {how}", errors, given, signs, chi, *facts)
 
 
 def errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:

@@ -17,6 +17,9 @@ from exafsnn.records import ChiK, Finding, PartialRDF, Prediction, Shell, Spectr
 ROOT = Path(__file__).parents[1]
 BCC = ((8, 2.485, 0.0050), (6, 2.870, 0.0062), (12, 4.058, 0.0085), (24, 4.760, 0.0095), (8, 4.972, 0.0085))
 """Shells of iron at room temperature: number, distance [Å], σ² [Å²]."""
+FIRST = (13.96, 0.31, 13.35, 14.57, 2.6512, 0.0048, 2.6418, 2.6606, 0.0412, 0.0031, 0.0351, 0.0473)
+SECOND = (12.2, 0.9, 10.4, 14.0, 4.061, 0.011, 4.039, 4.083, 0.0093, 0.0021, 0.0052, 0.0134)
+"""N, R [Å] and σ² [Å²] of two ranges: value, standard deviation, ends of the 95 % interval."""
 
 
 @pytest.fixture(scope="session")
@@ -92,8 +95,8 @@ def synthetic_prediction(file: str = "fe.300", record: str = "", **changes: obje
     rdf = PartialRDF(r, ("Fe-Fe",), density[None], samples.std(axis=0), samples, smoothing=0.03)
     values = {
         "shells": {
-            "first": Shell("Fe-Fe", 1.9, 3.3, 13.96, 0.31, 13.35, 14.57, 2.6512, 0.0048, 0.0412, 0.0031, 2e-4, 1e-4),
-            "second": Shell("Fe-Fe", 3.3, 4.5, 12.2, 0.9, 10.4, 14.0, 4.061, 0.011, 0.0093, 0.0021, 1e-4, 2e-4),
+            "first": Shell("Fe-Fe", 1.9, 3.3, *FIRST, 2e-4, 1e-4),
+            "second": Shell("Fe-Fe", 3.3, 4.5, *SECOND, 1e-4, 2e-4),
         },
         "delta_e0": 3.2,
         "delta_e0_std": 0.6,

@@ -30,7 +30,12 @@ MAY_KNOW = {
     "trial": {"simulate", "learn", "infer", "beamline"},
     "plotting": set(),
     "pipeline": {"measure", "infer"},
-    "tables": {"pipeline"},
+    "axis": set(),
+    "watch": set(),
+    "insitu": {"infer", "analyse", "pipeline", "axis"},
+    "tables": {"pipeline", "analyse", "insitu"},
+    "report": {"analyse", "insitu", "pipeline", "tables", "exafsnn"},
+    "series_folder": {"analyse", "insitu", "report", "results", "tables", "plotting"},
     "results": {"pipeline", "tables", "plotting", "exafsnn"},
 }
 """Besides the common rooms and itself; ``exafsnn`` is the version number."""

@@ -36,7 +36,8 @@ def moments(r: Array, density: Array, r_min: float, r_max: float) -> Array:
     safe = np.where(count > 0, count, np.nan)
     mean = (weight * r).sum(axis=-1) / safe
     offset = r - mean[..., None]
-    return np.stack([count, mean, *((weight * offset**n).sum(axis=-1) / safe for n in (2, 3))], axis=-1)
+    second = weight * offset * offset
+    return np.stack([count, mean, second.sum(axis=-1) / safe, (second * offset).sum(axis=-1) / safe], axis=-1)
 
 
 def shell_of(rdf: PartialRDF, pair: str, r_min: float, r_max: float) -> Shell:
@@ -54,7 +55,7 @@ def shell_of(rdf: PartialRDF, pair: str, r_min: float, r_max: float) -> Shell:
     if not low <= r_min < r_max <= high:
         raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
     row = rdf.pairs.index(pair)
-    n, r, sigma2, c3 = moments(rdf.r, rdf.density[row], r_min, r_max)
+    n, r, sigma2, c3 = moments(rdf.r, rdf.density[row], r_min, r_max) - np.array([0, 0, rdf.smoothing**2, 0])
     samples = rdf.samples[:, row] if rdf.samples is not None else rdf.density[None, row]
     drawn = moments(rdf.r, samples, r_min, r_max)
     std = np.nanstd(drawn, axis=0)
@@ -68,8 +69,12 @@ def shell_of(rdf: PartialRDF, pair: str, r_min: float, r_max: float) -> Shell:
         coordination_high=float(n + _Z95 * std[0]),
         distance=float(r),
         distance_std=float(std[1]),
-        sigma2=float(sigma2 - rdf.smoothing**2),
+        distance_low=float(r - _Z95 * std[1]),
+        distance_high=float(r + _Z95 * std[1]),
+        sigma2=float(sigma2),
         sigma2_std=float(std[2]),
+        sigma2_low=float(sigma2 - _Z95 * std[2]),
+        sigma2_high=float(sigma2 + _Z95 * std[2]),
         c3=float(c3),
         c3_std=float(std[3]),
     )

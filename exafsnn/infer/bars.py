@@ -21,7 +21,7 @@ class ErrorBars:
     scales: Mapping[str, Scale]
     """By quantity; empty if the model is not calibrated: then raw standard deviations stay."""
     given: Array
-    """(1, 5) ``learn.intervals.circumstances``."""
+    """(1, 8) ``learn.intervals.circumstances``."""
     least: float = 0.0
     """Relative standard deviation of the coordination at least: that of an amplitude nobody measured."""
 
@@ -36,19 +36,32 @@ class ErrorBars:
 
     def first(self, shell: Shell) -> Shell:
         """The range ``first`` with calibrated errors."""
-        std, half = (self.half_width("coordination", level, shell.coordination_std) for level in (0.68, 0.95))
-        distance_std = self.half_width("distance", 0.68, shell.distance_std)
-        sigma2_std = self.half_width("sigma2", 0.68, shell.sigma2_std)
-        return replace(self.doubted(shell, std, half), distance_std=distance_std, sigma2_std=sigma2_std)
+        n, r, sigma2 = (
+            self._interval(quantity, getattr(shell, quantity), getattr(shell, f"{quantity}_std"))
+            for quantity in ("coordination", "distance", "sigma2")
+        )
+        shell = replace(
+            shell, coordination_std=n[0], coordination_low=n[1], coordination_high=n[2],
+            distance_std=r[0], distance_low=r[1], distance_high=r[2],
+            sigma2_std=sigma2[0], sigma2_low=sigma2[1], sigma2_high=sigma2[2],
+        )  # fmt: skip
+        return self.doubted(shell)
 
-    def doubted(self, shell: Shell, std: float, half: float) -> Shell:
-        """Any range, its coordination no surer than the amplitude: ``std``, and ``half`` of the 95 % interval."""
+    def doubted(self, shell: Shell) -> Shell:
+        """Any range, its coordination no surer than the amplitude."""
         n = shell.coordination
-        std, half = max(std, self.least * n), max(half, _Z95 * self.least * n)
-        return replace(shell, coordination_std=std, coordination_low=max(n - half, 0.0), coordination_high=n + half)
+        least = _Z95 * self.least * n
+        return replace(
+            shell,
+            coordination_std=max(shell.coordination_std, self.least * n),
+            coordination_low=max(min(shell.coordination_low, n - least), 0.0),
+            coordination_high=max(shell.coordination_high, n + least),
+        )
 
-    def half_width(self, quantity: str, level: float, raw: float) -> float:
-        """Half-width of the interval of one of ``learn.intervals.LEVELS``."""
+    def _interval(self, quantity: str, value: float, raw: float) -> tuple[float, float, float]:
+        """Half-width of the 68 % interval, and both ends of that of 95 %."""
         if not self.scales:
-            return raw * NormalDist().inv_cdf(0.5 + level / 2)
-        return float(self.scales[quantity].half_width(level, np.array([raw]), self.given)[0])
+            return raw, value - _Z95 * raw, value + _Z95 * raw
+        scale, given = self.scales[quantity], (np.array([raw]), self.given)
+        low, high = (float(end[0]) for end in scale.interval(0.95, *given))
+        return float(scale.half_width(0.68, *given)[0]), value + low, value + high

@@ -15,7 +15,7 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import ModelError
 from exafsnn.infer.bars import ErrorBars
 from exafsnn.infer.reference import Reference
-from exafsnn.learn.atlas import Atlas
+from exafsnn.learn.atlas import Atlas, Kind, smoothed
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import Scale, circumstances
 from exafsnn.learn.model_file import ModelParts, read_model
@@ -64,6 +64,7 @@ class Model:
         self.pairs = parts.pairs
         self.features = parts.features
         self.r = parts.pairs.bins()
+        self._known: dict[Kind, tuple[Tensor, Tensor]] = {}
 
     def uncalibrated(self) -> Model:
         """The same model with raw standard deviations."""
@@ -83,6 +84,13 @@ class Model:
     def atlas(self) -> Atlas:
         """The RDFs that it learned from."""
         return self._parts.atlas
+
+    def known(self, kind: Kind) -> tuple[Tensor, Tensor]:
+        """(n, b) RDFs that it learned from, changed as training does (``Atlas.samples``), and outlines; made once."""
+        if kind not in self._known:
+            samples = self.atlas.samples(self.pairs, kind).double()
+            self._known[kind] = samples, smoothed(samples, self.pairs.r_step)
+        return self._known[kind]
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -134,7 +142,7 @@ class Model:
 
     def estimate(self, chi: ChiK, reference: Reference | None = None) -> Estimate:
         """The ensemble's answer; the energy axis is moved to the zero that it finds, and it is asked again."""
-        self._check(chi)
+        self.check(chi)
         pairs = self.pairs
         k_max = min(chi.k_max_usable, self.features.kmax)
         amplitude = reference.amplitude if reference else pairs.amplitude
@@ -168,7 +176,14 @@ class Model:
             k_max=k_max,
         )
 
-    def _check(self, chi: ChiK) -> None:
+    def check(self, chi: ChiK) -> None:
+        """Refuse a χ(k) that the model cannot answer.
+
+        Raises
+        ------
+        ModelError
+            If it is of another edge, too short, or without noise.
+        """
         if (chi.absorber, chi.edge) != (self.absorber, self.edge):
             raise ModelError(
                 f"the model {self.name} is for {self.absorber} {self.edge}, the scan is of {chi.absorber} {chi.edge}",
@@ -198,10 +213,7 @@ class Model:
         bars = ErrorBars(self._parts.intervals.get(kind, {}), self.circumstances(chi, found, raw), least)
         rdf = bars.rdf(raw)
         found_shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
-        shells = {
-            name: bars.doubted(shell, shell.coordination_std, shell.coordination_high - shell.coordination)
-            for name, shell in found_shells.items()
-        }
+        shells = {name: bars.doubted(shell) for name, shell in found_shells.items()}
         return rdf, shells | {"first": bars.first(raw.shell(self.pair, *self.ranges["first"]))}
 
     def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
@@ -237,10 +249,12 @@ class Model:
         return self._unexplained(chi, implied, found), disagreement
 
     def circumstances(self, chi: ChiK, found: Estimate, raw: PartialRDF) -> Array:
-        """(1, 5) k range, noise and disorder of a scan, as ``learn.intervals`` has them."""
+        """(1, 8) k range, noise, disorder and phase of a scan, as ``learn.intervals`` has them."""
         sigma2 = raw.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
         sigma2 = sigma2 if np.isfinite(sigma2) else 0.0
-        return circumstances(np.array([found.k_max]), np.array([chi.noise / found.amplitude]), np.array([sigma2]))
+        likeness = self.atlas.likeness(torch.from_numpy(raw.density)).numpy()
+        noise = np.array([chi.noise / found.amplitude])
+        return circumstances(np.array([found.k_max]), noise, np.array([sigma2]), likeness)
 
     def _domain_score(self, signs: tuple[float, float], given: Array) -> float:
         """Above 1: not a spectrum that the model can know."""

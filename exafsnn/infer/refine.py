@@ -9,6 +9,7 @@ section 3.4.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import Estimate, Model, misfits
 from exafsnn.infer.reference import Reference, calibrate, parse_structure
 from exafsnn.infer.session import Session, Theory
-from exafsnn.learn.atlas import smoothed
+from exafsnn.learn.atlas import Kind, smoothed
 from exafsnn.records import ChiK, PartialRDF, Prediction
 
 _STEPS = 8
@@ -61,8 +62,23 @@ class Fit:
     """(p,) values of the session (``infer.session``)."""
     covariance: Tensor
     """(b + p, b + p) of both."""
+    evidence: float
+    """ln(probability of the data under the prior), but for a constant."""
     why: str
     """Why it stopped, in words."""
+
+    def averaged(self, other: Fit) -> Fit:
+        """Both, weighted with the evidence for either; where they differ the answer is unsure."""
+        weight = 1 / (1 + math.exp(min(other.evidence - self.evidence, 500.0)))
+        apart = torch.cat([self.density - other.density, self.shared - other.shared])
+        covariance = weight * self.covariance + (1 - weight) * other.covariance
+        return Fit(
+            weight * self.density + (1 - weight) * other.density,
+            weight * self.shared + (1 - weight) * other.shared,
+            covariance + weight * (1 - weight) * torch.outer(apart, apart),
+            max(self.evidence, other.evidence),
+            self.why if weight > 0.5 else other.why,
+        )
 
 
 class Refiner:
@@ -85,9 +101,7 @@ class Refiner:
         self._model = model
         self._theory = Theory(model.forward, model.pairs)
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
-        samples = model.atlas.samples(model.pairs, counted=self.reference is not None).double()
         self._step = model.pairs.r_step
-        self._known, self._outlines = samples, smoothed(samples, self._step)
         self._session = None
         if standard is not None and structure and self.reference:
             self._session = self._session_of(standard, structure, self.reference)
@@ -96,8 +110,15 @@ class Refiner:
         """The prediction for one χ(k), improved; see ``refine_all``."""
         return self.refine_all([chi])[0]
 
-    def refine_all(self, scans: Sequence[ChiK]) -> list[Prediction]:
+    def refine_all(self, scans: Sequence[ChiK], estimates: Sequence[Estimate] | None = None) -> list[Prediction]:
         """The predictions for many χ(k), improved.
+
+        Parameters
+        ----------
+        scans
+            Of one session.
+        estimates
+            What the model says of each (``Model.estimate`` with this reference), where that is known already.
 
         Raises
         ------
@@ -107,9 +128,10 @@ class Refiner:
         done: list[Prediction] = []
         for first in range(0, len(scans), _BATCH):
             batch = list(scans[first : first + _BATCH])
-            found = [self._model.estimate(chi, self.reference) for chi in batch]
+            known = estimates[first : first + _BATCH] if estimates else None
+            found = known or [self._model.estimate(chi, self.reference) for chi in batch]
             density = torch.from_numpy(np.array([item.density.mean(axis=0) for item in found]))
-            fits = self._fit(batch, density, [self._session_for(item) for item in found], self._around)
+            fits = self._fits(batch, density, [self._session_for(item) for item in found])
             for chi, item, fit in zip(batch, found, fits, strict=True):
                 done.append(self._prediction(chi, item, fit))
         return done
@@ -137,9 +159,17 @@ class Refiner:
         bins = len(fit.density)
         return Session(fit.shared, fit.covariance[bins:, bins:])
 
-    def _around(self, density: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean (s, b) and covariance (s, b, b) of the known RDFs that are most like each of ``density`` (s, b)."""
-        return _gaussian(self._known[_nearest(self._outlines, smoothed(density, self._step), _NEIGHBOURS)])
+    def _fits(self, scans: Sequence[ChiK], density: Tensor, sessions: Sequence[Session]) -> list[Fit]:
+        """The fits of a batch. With a standard, atoms may be missing: that is one hypothesis, that none are another."""
+        if not self.reference:
+            return self._fit(scans, density, sessions, self._around("pure"))
+        whole, diluted = (self._fit(scans, density, sessions, self._around(kind)) for kind in ("whole", "diluted"))
+        return [one.averaged(other) for one, other in zip(whole, diluted, strict=True)]
+
+    def _around(self, kind: Kind) -> Prior:
+        """The known RDFs of a kind that are most like each of those given."""
+        known, outlines = self._model.known(kind)
+        return lambda density: _gaussian(known[_nearest(outlines, smoothed(density, self._step), _NEIGHBOURS)])
 
     def _fit(self, scans: Sequence[ChiK], density: Tensor, sessions: Sequence[Session], prior: Prior) -> list[Fit]:
         """Gauss-Newton steps until each RDF settles."""
@@ -154,14 +184,14 @@ class Refiner:
             linear = self._theory.linear(density, shared)
             left = data.left(linear.value, shared[:, 0])
             own = data.unexplained(linear.value, shared[:, 1].exp())
-            misfit = (left * torch.linalg.solve(own, left)).sum(dim=1) / data.used.sum(dim=1)
+            misfit = (left * _solved(own, left[:, :, None])[:, :, 0]).sum(dim=1) / data.used.sum(dim=1)
             worse = misfit.clamp_min(1.0)
             mean, covariance = prior(density)
             before = _block(covariance, spread_shared)
             gradient = linear.gradient * data.used[:, :, None]
             offset = (gradient @ torch.cat([density - mean, shared - mean_shared], dim=1)[:, :, None])[:, :, 0]
             told = gradient @ before @ gradient.mT + own * worse[:, None, None]
-            gain = torch.linalg.solve(told, gradient @ before).mT
+            gain = _solved(told, gradient @ before).mT
             change = (gain @ (left + offset)[:, :, None])[:, :, 0]
             new = torch.where(open_[:, None], (mean + change[:, :bins]).clamp_min(0), density)
             shared = torch.where(open_[:, None], mean_shared + change[:, bins:], shared)
@@ -170,9 +200,10 @@ class Refiner:
             after = before - gain @ gradient @ before
             settled = open_ & (moved < _SETTLED)
             last = open_ if number == _STEPS else settled
+            evidence = _evidence(gradient @ before @ gradient.mT + own, left + offset)
             for row in last.nonzero()[:, 0].tolist():
                 why = f"settled after {number} steps" if settled[row] else f"not settled after {_STEPS} steps"
-                fits[row] = Fit(density[row], shared[row], after[row], why)
+                fits[row] = Fit(density[row], shared[row], after[row], float(evidence[row]), why)
             open_ = open_ & ~settled
             if not open_.any():
                 break
@@ -255,6 +286,17 @@ def _waves(k: Tensor, r: Tensor) -> Tensor:
     """(2 len(r), m) cosines and sines of 2kR."""
     angle = 2 * r[:, None] * k
     return torch.cat([torch.cos(angle), torch.sin(angle)])
+
+
+def _solved(matrices: Tensor, columns: Tensor) -> Tensor:
+    """(s, m, c) solutions of symmetric positive systems (s, m, m) with right-hand sides (s, m, c)."""
+    return torch.cholesky_solve(columns, torch.linalg.cholesky(matrices))
+
+
+def _evidence(told: Tensor, left: Tensor) -> Tensor:
+    """(s,) ln of the Gaussian probability of (s, m) with the covariances ``told`` (s, m, m), but for a constant."""
+    surprise = (left * _solved(told, left[:, :, None])[:, :, 0]).sum(dim=1)
+    return -0.5 * (surprise + torch.logdet(told))
 
 
 def _block(first: Tensor, second: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -20,6 +21,11 @@ from exafsnn.physics.fourier import broaden, interpolate_cubic
 COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
+Kind = Literal["pure", "whole", "diluted"]
+"""Of samples (``Atlas.samples``)."""
+PHASES = ("bcc", "fcc", "hcp", "liquid")
+_LIKEST = 8
+"""States that say what phase an RDF is like."""
 _CHANGES = 16
 """How many samples are made of each state."""
 
@@ -62,16 +68,16 @@ class Atlas:
             torch.tensor(info["perfect"], dtype=torch.bool),
         )  # fmt: skip
 
-    def samples(self, pairs: PairSettings, counted: bool) -> Tensor:
+    def samples(self, pairs: PairSettings, kind: Kind) -> Tensor:
         """RDFs as training draws them: states stretched and broadened a little.
 
         Parameters
         ----------
         pairs
             How much.
-        counted
-            Whether atoms may be missing: with a reference the amplitude is known, and vacancies, surfaces and mixtures
-            of phases can be told.
+        kind
+            ``"pure"``: nothing else. With a reference the amplitude is known, and mixtures of phases, vacancies and
+            surfaces can be told: ``"whole"`` has mixtures, ``"diluted"`` atoms missing besides.
 
         Returns
         -------
@@ -83,27 +89,43 @@ class Atlas:
         n = len(states) * _CHANGES
         uniform = torch.rand(5, n, generator=random, dtype=self.r.dtype)
         rows = states.repeat(_CHANGES, 1)
-        if counted:
+        if kind != "pure":
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             other = states[torch.randint(len(states), (n,), generator=random)]
             rows = rows + share[:, None] * (other - rows)
         sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
         rows = broaden(rows, sigma2, pairs.r_step)
-        rows = self._stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
-        if counted:
+        rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
+        if kind == "diluted":
             missing = torch.rand(n, generator=random, dtype=self.r.dtype) < pairs.diluted[1]
             rows = rows * (1 - pairs.dilution * uniform[2] * missing)[:, None]
         return rows.clamp_min(0)
 
+    @cached_property
+    def outlines(self) -> Tensor:
+        """(s, b) ``smoothed`` RDFs of the states."""
+        return smoothed(self.density, self.step)
+
+    @property
+    def step(self) -> float:
+        """Width of the bins [Å]."""
+        return float(self.r[1] - self.r[0])
+
+    def likeness(self, density: Tensor) -> Tensor:
+        """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, b)."""
+        near = torch.cdist(smoothed(density.to(self.density.dtype), self.step), self.outlines)
+        rows = near.topk(min(_LIKEST, len(self.phases)), largest=False).indices
+        known = torch.tensor([[phase == name for name in PHASES] for phase in self.phases])
+        return known[rows].double().mean(dim=1)
+
     def crystals(self, kind: str, constant: float) -> Tensor:
         """(n, b) RDFs of perfect crystals of phase ``kind``, all distances scaled to the lattice constant [Å]."""
         pick = torch.tensor([phase == kind for phase in self.phases]) & self.perfect
-        return self._stretched(self.density[pick], constant / self.lattice[pick]).clamp_min(0)
+        return self.stretched(self.density[pick], constant / self.lattice[pick]).clamp_min(0)
 
-    def _stretched(self, rows: Tensor, factor: Tensor) -> Tensor:
+    def stretched(self, rows: Tensor, factor: Tensor) -> Tensor:
         """Rows with all distances multiplied by ``factor`` (n,)."""
-        step = float(self.r[1] - self.r[0])
-        where = (self.r / factor[:, None] - self.r[0]) / step
+        where = (self.r / factor[:, None] - self.r[0]) / self.step
         return interpolate_cubic(rows, where.clamp(0, len(self.r) - 1.0)) / factor[:, None]
 
 

@@ -31,7 +31,7 @@ class Domain:
     """In units of the usual one."""
 
     def score(self, unexplained: Array, disagreement: Array, given: Array) -> Array:
-        """(n,) above 1: outside. The signs are (n,), the circumstances (n, 5)."""
+        """(n,) above 1: outside. The signs are (n,), the circumstances (n, 8)."""
         usual = _linear(given) @ np.array(self.weights)
         score: Array = np.exp(_sign(unexplained, disagreement) - usual) / self.limit
         return score
@@ -51,7 +51,7 @@ def fit_domain(unexplained: Array, disagreement: Array, given: Array) -> Domain:
 
 
 def _linear(given: Array) -> Array:
-    """(n, 4) circumstances without the square of the disorder: what is strange must not excuse itself by it."""
+    """(n, 4) circumstances without square of the disorder and phase: what is strange must not excuse itself by it."""
     return given[:, :4]
 
 

@@ -1,8 +1,10 @@
 """Error bars that cover: raw standard deviations → intervals, by what happened on held-out trajectories.
 
 Split-conformal prediction with a scale that knows the circumstances (Lei et al., J. Am. Stat. Assoc. 113, 1094 (2018),
-section 5.2): ln(scale) is linear in the logarithm of the raw standard deviation, and in the k range, the noise and the
-disorder of the sample. Half of the held-out states set it; the other half can test it.
+section 5.2): ln(scale) is linear in the logarithm of the raw standard deviation, and in the k range, the noise, the
+disorder and the phase of the sample. Both ends of an interval are quantiles of their own, so that a skewed error has a
+skewed interval. Spectra of one trajectory err together, so it is trajectories that are counted: the next one is one
+more of them, and may be anything (hierarchical conformal prediction: Lee, Barber & Willett, arXiv:2306.06342).
 """
 
 from __future__ import annotations
@@ -16,18 +18,21 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
+from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array
 
 LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
 QUANTITIES = ("coordination", "distance", "sigma2", "density")
 KINDS_OF_ANSWERS = ("predicted blind", "predicted with reference", "refined blind", "refined with reference")
-_RIDGE = 0.05
+CIRCUMSTANCES = 8
+"""How many describe a spectrum (``circumstances``)."""
+_RIDGE = 0.01
 _LARGEST = 1e3
 """No weight and no quantile is larger."""
 
 
-def circumstances(k_max: Array, noise: Array, sigma2: Array) -> Array:
-    """(n, 5) 1, k range, noise and disorder of spectra, each of order one, and the square of the last.
+def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) -> Array:
+    """(n, 8) 1, k range, noise and disorder of spectra, each of order one, the square of the last, and the phase.
 
     Parameters
     ----------
@@ -37,6 +42,9 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array) -> Array:
         (n,) ε_k over the amplitude.
     sigma2
         (n,) σ² of the first range, smoothing included [Å²].
+    likeness
+        (n, 4) shares of the phases that the answer is like (``Atlas.likeness``); that of fcc is left out, being 1 minus
+        the others.
     """
     disorder = np.log(np.maximum(sigma2, 1e-3) / 0.045) / 0.3
     columns = [
@@ -45,6 +53,7 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array) -> Array:
         np.log10(np.maximum(noise, 1e-5)) + 3.0,
         disorder,
         disorder**2,
+        *(likeness[:, number] for number, phase in enumerate(PHASES) if phase != "fcc"),
     ]
     return np.stack([np.clip(column, -4.0, 4.0) for column in columns], axis=-1)
 
@@ -55,33 +64,43 @@ class Scale:
 
     weights: tuple[float, ...]
     """Of ln(raw), then of ``circumstances``."""
-    quantiles: tuple[float, ...]
-    """Half-width of each of ``LEVELS`` in units of the scale."""
+    low: tuple[float, ...]
+    """Lower end of the interval of each of ``LEVELS``, from the answer, in units of the scale …"""
+    high: tuple[float, ...]
+    """… and upper end."""
 
     def of(self, raw: Array, given: Array) -> Array:
-        """(n,) scale from raw standard deviations (n,) and circumstances (n, 5)."""
+        """(n,) scale from raw standard deviations (n,) and circumstances (n, 8)."""
         logarithm = np.log(np.maximum(raw, 1e-12))
         result: Array = np.exp(self.weights[0] * logarithm + given @ np.array(self.weights[1:]))
         return result
 
+    def interval(self, level: float, raw: Array, given: Array) -> tuple[Array, Array]:
+        """(n,) lower and upper end of the interval of one of ``LEVELS``, from the answer."""
+        number, scale = LEVELS.index(level), self.of(raw, given)
+        return self.low[number] * scale, self.high[number] * scale
+
     def half_width(self, level: float, raw: Array, given: Array) -> Array:
-        """(n,) half-width of the interval of one of ``LEVELS``."""
-        return self.quantiles[LEVELS.index(level)] * self.of(raw, given)
+        """(n,) half the width of that interval."""
+        low, high = self.interval(level, raw, given)
+        return (high - low) / 2
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain numbers, for JSON."""
         return asdict(self)
 
 
-def fit_scale(error: Array, raw: Array, given: Array) -> Scale:
+def fit_scale(error: Array, raw: Array, given: Array, trajectories: Array) -> Scale:
     """The scale that makes errors likely, and the quantiles of the errors in its units.
 
     Parameters
     ----------
     error, raw
-        (n,) errors on held-out spectra, and the raw standard deviations that came with them.
+        (n,) errors (answer minus truth) on held-out spectra, and the raw standard deviations that came with them.
     given
-        (n, 5) ``circumstances``.
+        (n, 8) ``circumstances``.
+    trajectories
+        (n,) of each spectrum.
     """
     logarithm = np.log(np.maximum(raw, 1e-12))
     size = np.abs(error)
@@ -95,22 +114,35 @@ def fit_scale(error: Array, raw: Array, given: Array) -> Scale:
         return float((scale + size * np.exp(-scale)).mean() + _RIDGE * (np.delete(weights - start, 1) ** 2).sum())
 
     weights = minimize(cost, start, method="BFGS").x
-    relative = np.sort(size / np.exp(design @ weights))
-    return Scale(tuple(map(float, weights)), tuple(_quantile(relative, level) for level in LEVELS))
+    relative = np.sort(-error / np.exp(design @ weights))  # the truth, as seen from the answer
+    count = len(np.unique(trajectories))
+    tails = [(1 + level) / 2 for level in LEVELS]
+    low = tuple(-_quantile(-relative[::-1], tail, count) for tail in tails)
+    high = tuple(_quantile(relative, tail, count) for tail in tails)
+    return Scale(tuple(map(float, weights)), low, high)
 
 
-def _quantile(relative: Array, level: float) -> float:
-    """The quantile of split-conformal prediction: the level is that of one more spectrum."""
-    rank = math.ceil((len(relative) + 1) * level)
-    return float(relative[min(rank, len(relative)) - 1])
+def _quantile(ordered: Array, tail: float, trajectories: int) -> float:
+    """A quantile of values in order, at the level that one more trajectory makes of it."""
+    rank = math.ceil(len(ordered) * min(tail * (trajectories + 1) / trajectories, 1.0))
+    return float(ordered[rank - 1])
 
 
 def scales_from_mapping(table: dict[str, Any]) -> dict[str, Scale]:
-    """Scales by quantity, from JSON."""
-    return {
-        name: Scale(_numbers(item["weights"], 6), _rising(_numbers(item["quantiles"], len(LEVELS))))
-        for name, item in table.items()
-    }
+    """Scales by quantity, from JSON.
+
+    Raises
+    ------
+    ValueError
+        If the intervals are not each within the next.
+    """
+    found = {}
+    for name, item in table.items():
+        low, high = (_numbers(item[end], len(LEVELS)) for end in ("low", "high"))
+        if low[0] > high[0] or any(a < b for a, b in pairwise(low)) or any(a > b for a, b in pairwise(high)):
+            raise ValueError(f"intervals lie each within the next, not {str(item)[:60]}")
+        found[name] = Scale(_numbers(item["weights"], 1 + CIRCUMSTANCES), low, high)
+    return found
 
 
 def _numbers(values: Sequence[Any], count: int) -> tuple[float, ...]:
@@ -118,9 +150,3 @@ def _numbers(values: Sequence[Any], count: int) -> tuple[float, ...]:
     if len(found) != count or not all(abs(value) < _LARGEST for value in found):
         raise ValueError(f"{count} numbers below {_LARGEST:.0f} are wanted, not {str(values)[:60]}")
     return found
-
-
-def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
-    if values[0] < 0 or any(low > high for low, high in pairwise(values)):
-        raise ValueError(f"quantiles are positive and rise, not {str(values)[:60]}")
-    return values

@@ -32,7 +32,7 @@ from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import Settings
 
-FORMAT = "exafsnn-model-3"
+FORMAT = "exafsnn-model-4"
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
 

@@ -6,6 +6,7 @@ beside the model (``learn.member_file``) until it is, so that a killed training 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -40,8 +41,8 @@ from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import SiteLibrary, join
 
-CALIBRATING, TESTING = slice(0, None, 2), slice(1, None, 2)
-"""Of the held-out states: those that set limits and error bars, and those that can test them."""
+JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
+"""Of the held-out states: those that tell the raw errors, and those that ``exafsnn.trial`` tries the model on."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
@@ -289,7 +290,7 @@ def _train_all(
     seed = settings.optimiser.seed
     forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
-    judges = held_out.part(CALIBRATING)
+    judges = held_out.part(JUDGES)
     exact = PairMaker(judges, undisturbed(settings.pairs, counted=True), settings.features, seed)
     clean = exact.draw(3000, reference=0.0, zero_known=0.0)
     forward.fit_errors(clean.density, clean.chi)
@@ -316,12 +317,16 @@ def _train_all(
 def _train_members(
     bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress | None, parts: Path, key: str
 ) -> list[Member]:
-    """All members that are not yet in ``parts``, each in a process of its own while there are cores; then all there."""
+    """All members that are not yet in ``parts``, each in a process of its own; then all there.
+
+    Some more processes than workers run at once, rather than that the last member runs alone.
+    """
     count = settings.optimiser.members
     todo = [number for number in range(count) if read_member(parts, key, number) is None]
     tasks = [(bank, settings, str(parts), key, number) for number in todo]
     threads = torch.get_num_threads()
-    for done, _ in enumerate(run_all(_train_task, tasks, min(workers, len(tasks))), start=count - len(todo) + 1):
+    at_once = math.ceil(len(tasks) / max(len(tasks) // workers, 1))
+    for done, _ in enumerate(run_all(_train_task, tasks, at_once), start=count - len(todo) + 1):
         if progress:
             progress(done, count, "networks trained")
     torch.set_num_threads(1 if min(workers, count) <= 1 else threads)  # resumed or not, the rest is computed alike

@@ -2,5 +2,6 @@
 
 File → ``Table`` (``sources``, then the recognisers ``xdi``, ``athena``, ``spec``, ``photon_factory``, ``columns``; and
 ``nexus`` for HDF5) → ``Spectrum`` (``roles``, ``axis``, ``signals``, ``readers``) → findings and repairs (``quality``
-with ``sampling``, ``detector``, ``glitches``, ``breaks``) → ``ChiK`` (``background``).
+with ``sampling``, ``detector``, ``glitches``, ``breaks``) → ``ChiK`` (``background``). ``batch`` does all of
+it for a series of scans at once.
 """

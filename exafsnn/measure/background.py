@@ -15,6 +15,7 @@ import numpy as np
 from exafsnn.errors import ScanError, SettingsError
 from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
 from exafsnn.measure.edges import edge_rise
+from exafsnn.measure.inflection import ambiguous
 from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs, mended
 from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array, ChiK, Finding, Spectrum
@@ -71,11 +72,11 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
     ScanError.refuse_fatal(spectrum.findings, where)
     findings = check(spectrum)
     ScanError.refuse_fatal((*spectrum.findings, *findings), where)
-    used, repairs = mended(_up_to(spectrum, end_of_exafs(spectrum)))
+    used, repairs = mended(up_to(spectrum, end_of_exafs(spectrum)))
     ScanError.refuse_fatal((*spectrum.findings, *findings, *repairs), where)
     unit = _unit(used)
     e0, doubts = _edge_energy(replace(used, mu=used.mu / unit), settings.e0)
-    values = _resolved(settings, used, e0)
+    values = resolved(settings, used, e0)
     removal = _autobk(used, values, unit)
     noise = noise_of(removal.k, removal.chi)
     return ChiK(
@@ -92,13 +93,13 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
         temperature=spectrum.temperature,
         settings=values,
         history=_history(spectrum, used, (*findings, *repairs), values, removal),
-        findings=(*spectrum.findings, *findings, *repairs, *doubts, *_noisy(removal, noise)),
+        findings=(*spectrum.findings, *findings, *repairs, *doubts, *noisy(removal.k, removal.chi, noise)),
         spectrum=used,
         background=removal.background,
     )
 
 
-def _up_to(spectrum: Spectrum, end: float) -> Spectrum:
+def up_to(spectrum: Spectrum, end: float) -> Spectrum:
     """Cut the scan at an energy [eV], into arrays of its own."""
     inside = spectrum.energy <= end
     return replace(
@@ -124,17 +125,22 @@ def _edge_energy(spectrum: Spectrum, given: float | None) -> tuple[float, tuple[
                 where="BackgroundSettings", remedy="Change that setting, or leave it out",
             )  # fmt: skip
         return given, ()
-    found = float(_larch().find_e0(spectrum.energy.copy(), mu=spectrum.mu.copy()))
+    e0, doubts = believed(float(larch_xafs().find_e0(spectrum.energy.copy(), mu=spectrum.mu.copy())), near)
+    return e0, (*doubts, *ambiguous(spectrum.energy, spectrum.mu, e0))
+
+
+def believed(found: float, near: float) -> tuple[float, tuple[Finding, ...]]:
+    """E₀ [eV] as larch found it, unless that is not near the smoothed edge."""
     if abs(found - near) <= MAX_DISAGREEMENT:
         return found, ()
     message = f"the steepest point is at {found:.1f} eV, off the smoothed edge; E₀ = {near:.1f} eV was taken"
     return near, (Finding("e0-off-edge", "warning", message, found, "Look for a spike there, or give --e0"),)
 
 
-def _noisy(removal: _Removal, noise: float) -> tuple[Finding, ...]:
+def noisy(k: Array, chi: Array, noise: float) -> tuple[Finding, ...]:
     """Tell noise that is no longer small against the oscillations."""
-    loud = (removal.k > LOUD_K[0]) & (removal.k < LOUD_K[1])
-    signal = float(np.sqrt(np.mean(removal.chi[loud] ** 2)))
+    loud = (k > LOUD_K[0]) & (k < LOUD_K[1])
+    signal = float(np.sqrt(np.mean(chi[loud] ** 2)))
     if noise < NOISY * signal:
         return ()
     share = noise / signal if signal else np.inf
@@ -144,7 +150,7 @@ def _noisy(removal: _Removal, noise: float) -> tuple[Finding, ...]:
     return (Finding("noisy", "warning", message, remedy="Count longer, or merge repeated scans"),)
 
 
-def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> dict[str, Any]:
+def resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> dict[str, Any]:
     """Every value that the removal uses, as numbers: nothing is left to larch's defaults."""
     from larch import __version__
 
@@ -161,7 +167,7 @@ def _resolved(settings: BackgroundSettings, spectrum: Spectrum, e0: float) -> di
     return {**within_scan.to_mapping(), **FIXED, **noise, "larch": __version__}
 
 
-def _larch() -> ModuleType:
+def larch_xafs() -> ModuleType:
     """Import larch's XAFS functions, which takes seconds and warns of things that are not ours."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -174,7 +180,7 @@ def _autobk(spectrum: Spectrum, values: dict[str, Any], unit: float) -> _Removal
     """Run larch's ``pre_edge`` and ``autobk`` on a fresh group, with μ in that unit."""
     from larch import Group
 
-    larch, energy, mu = _larch(), spectrum.energy.copy(), spectrum.mu / unit
+    larch, energy, mu = larch_xafs(), spectrum.energy.copy(), spectrum.mu / unit
     group = Group(energy=energy, mu=mu)
     line = {key: values[key] for key in ("e0", "pre1", "pre2", "norm1", "norm2", "nnorm", *FIXED)}
     larch.pre_edge(energy, mu=mu, group=group, make_flat=False, iscalc=False, **line)

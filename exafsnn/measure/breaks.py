@@ -36,7 +36,7 @@ MAX_POINTS = 4
 """Most points that a glitch has …"""
 
 FREEDOM = 1.05
-"""… and by what factor they must explain more than a step does: they are free to look like one."""
+"""… and by what factor, beyond the noise, they must explain more than a step does: they are free to look like one."""
 
 MAX_BREAKS = 10
 """A scan with more is beyond repair."""
@@ -45,7 +45,11 @@ NEAR = 0.5
 """What a break disturbs [Å⁻¹], to either side."""
 
 CORE, REACH = 10, 40
-"""The usual size of what is left is taken from the points so far away, none nearer: a break does not hide itself."""
+"""The usual size of what is left is taken from the points so far away, none nearer: a break does not hide itself …"""
+
+LEAST_SIZE, LEAST_AT_EDGES = 0.8, 0.3
+"""… and is no less than so much of that of the whole scan: a median of few points varies by a fifth, and one of the
+hundreds in a scan is half of what it should be. Edges have a lower limit, because ``quality.py`` looks twice."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,9 @@ class _Rest:
     left: float
     """Degrees of freedom that waves leave, per point."""
 
-    def size(self) -> Array:
-        """(n,) standard deviation of the noise around each point."""
-        return _usual_size(self.scan) / np.sqrt(self.left)
+    def size(self, least: float = LEAST_SIZE) -> Array:
+        """(n,) standard deviation of the noise around each point, no less than a share of that of the scan."""
+        return _usual_size(self.scan, least) / np.sqrt(self.left)
 
     def without(self, shapes: Array) -> _Rest:
         """Take away what (n, c) projected shapes can be."""
@@ -108,14 +112,14 @@ def _strength(overlap: Array, seen: Array, size: Array, usable: np.ndarray, leas
     return strength
 
 
-def _usual_size(scan: Array) -> Array:
+def _usual_size(scan: Array, least: float) -> Array:
     """(n,) standard deviation around each point, from the median size of those near, but not too near; with a floor."""
     offsets = np.concatenate([np.arange(-REACH, -CORE), np.arange(CORE + 1, REACH + 1)])
     places = np.arange(len(scan))[:, None] + offsets
     inside = (places >= 0) & (places < len(scan))
     size = np.sort(np.where(inside, np.abs(scan)[np.clip(places, 0, len(scan) - 1)], np.inf), axis=1)
     around = size[np.arange(len(scan)), inside.sum(axis=1) // 2]
-    usual: Array = np.maximum(np.maximum(around, 0.3 * np.median(np.abs(scan))) / 0.6745, 1e-12)
+    usual: Array = np.maximum(np.maximum(around, least * np.median(np.abs(scan))) / 0.6745, 1e-12)
     return usual
 
 
@@ -141,7 +145,7 @@ def find_breaks(k: Array, mu: Array, low: float, high: float, least: float) -> l
             return found
         place = int(np.argmax(point)) if point.max() >= step.max() else int(np.argmax(step))
         masked = _mask(rest, k, place, size, usable, least)
-        found.append(_judged(rest, place, masked, float(max(point.max(), step.max()))))
+        found.append(_judged(rest, place, masked, float(max(point.max(), step.max())), QUIET * float(size[place])))
         if masked is None or found[-1].kind != "glitch":
             return found
         rest = rest.without(rest.points[:, masked])
@@ -164,19 +168,20 @@ def _mask(rest: _Rest, k: Array, place: int, size: Array, usable: np.ndarray, le
     return None
 
 
-def _judged(rest: _Rest, place: int, masked: np.ndarray | None, strength: float) -> Break:
-    """Say whether some points or a step explain the break better."""
+def _judged(rest: _Rest, place: int, masked: np.ndarray | None, strength: float, noise: float) -> Break:
+    """Say whether some points or a step explain the break better; none does if that is within the ``noise``."""
     points = np.arange(place, place + 2) if masked is None else masked
     spots = range(max(int(points[0]) - 1, 0), min(int(points[-1]) + 1, rest.steps.shape[1]))
     gains = [rest.gain(rest.steps[:, [spot]]) for spot in spots]
-    if masked is not None and rest.gain(rest.points[:, masked]) >= FREEDOM * max(gains):
+    surplus = (0.0 if masked is None else rest.gain(rest.points[:, masked])) - FREEDOM * max(gains)
+    if masked is not None and surplus >= noise**2:
         heights = np.linalg.lstsq(rest.points[:, masked], rest.scan, rcond=1e-3)[0]
         highest = float(heights[np.argmax(np.abs(heights))])
         return Break("glitch", int(masked[0]), int(masked[-1]), highest, strength, tuple(heights.tolist()))
     spot = spots[int(np.argmax(gains))]
     shape = rest.steps[:, spot]
     height = float(shape @ rest.scan / max(float(shape @ shape), 1e-12))
-    return Break("wide" if masked is None else "step", spot, spot + 1, height, strength)
+    return Break("wide" if masked is None or surplus > 0 else "step", spot, spot + 1, height, strength)
 
 
 def usual_noise(k: Array, mu: Array, skip: np.ndarray | None = None) -> float:
@@ -203,11 +208,11 @@ def edge_strengths(k: Array, mu: Array, shapes: Array) -> tuple[Array, Array]:
         (c,) heights, in units of μ, and (c,) strengths.
     """
     rest = _rest(k, mu)
-    size = rest.size()
-    projected = rest.points @ shapes
-    seen = np.maximum((projected**2).sum(axis=0), 1e-3)
-    heights = projected.T @ rest.scan / seen
-    strengths = heights * np.sqrt(seen) / ((size[:, None] * projected**2).sum(axis=0) / seen)
+    size = rest.size(LEAST_AT_EDGES)
+    left = rest.points @ shapes
+    seen = np.maximum((left**2).sum(axis=0), 1e-3)
+    heights = left.T @ rest.scan / seen
+    strengths = heights * np.sqrt(seen) / ((size[:, None] * left**2).sum(axis=0) / seen)
     point = rest.strengths(size, np.ones(len(k), dtype=bool), 0.0)[0]
     near = np.abs(k[:, None] - k[np.argmax(np.diff(shapes, axis=0), axis=0)]) < NEAR  # [point, edge]
     return heights, np.where(strengths > 0.9 * np.where(near, point[:, None], 0.0).max(axis=0), strengths, 0.0)
@@ -215,13 +220,25 @@ def edge_strengths(k: Array, mu: Array, shapes: Array) -> tuple[Array, Array]:
 
 def _rest(k: Array, mu: Array) -> _Rest:
     """Take from a scan, from each point and from each step what waves can be."""
-    points, steps, left = _projected(k.tobytes())
+    points, steps, left = projected(k.tobytes())
     return _Rest(points @ mu, points, steps, left)
 
 
 @lru_cache(maxsize=1)
-def _projected(grid: bytes) -> tuple[Array, Array, float]:
-    """All of ``_Rest`` but the scan, of the wavenumbers of which these are the bytes: it is asked for twice a scan."""
+def projected(grid: bytes) -> tuple[Array, Array, float]:
+    """What waves leave of everything but the scan; kept, because it is asked for twice a scan.
+
+    Parameters
+    ----------
+    grid
+        Bytes of the (n,) wavenumbers [Å⁻¹], increasing.
+
+    Returns
+    -------
+    tuple of array and float
+        (n, n) projector onto what no waves can be, (n, n - 1) steps after each point but the last, so projected, and
+        the degrees of freedom that waves leave, per point.
+    """
     k = np.frombuffer(grid)
     waves = _waves(k)
     points = np.eye(len(k)) - waves @ waves.T

@@ -24,7 +24,7 @@ MIN_CONTRAST = 5.0
 """Smallest step of an edge, in units of the noise of single points."""
 
 GRID = 0.25
-"""Spacing [eV] on which running medians are taken."""
+"""Spacing [eV] on which running medians and derivatives are taken."""
 
 ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
@@ -129,13 +129,18 @@ def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.in
     low, high
         Range of energies [eV] to look at.
     """
-    from scipy.ndimage import gaussian_filter1d, median_filter
-
-    step = 0.25
-    grid = np.arange(energy[0], energy[-1], step)
-    slope = np.gradient(gaussian_filter1d(np.interp(grid, energy, median_filter(mu, 3)), SMOOTHING / step), step)
+    grid, slope = slope_of(energy, mu)
     slope[(grid < max(low, energy[1])) | (grid > min(high, energy[-2]))] = -np.inf
     return float(grid[np.argmax(slope)])
+
+
+def slope_of(energy: Array, mu: Array) -> tuple[Array, Array]:
+    """Even energies [eV], and dμ/dE there."""
+    from scipy.ndimage import gaussian_filter1d, median_filter
+
+    grid = np.arange(energy[0], energy[-1], GRID)
+    smooth = gaussian_filter1d(np.interp(grid, energy, median_filter(mu, 3)), SMOOTHING / GRID)
+    return grid, np.gradient(smooth, GRID)
 
 
 def without_spikes(energy: Array, mu: Array, width: float) -> Array:
@@ -164,7 +169,7 @@ def edge_contrast(energy: Array, mu: Array, position: float, least: float = 0.0)
     step = float(np.mean(np.interp(position + np.arange(15, 100), energy, rest)))
     if step <= least or edge_rise(energy, rest, position) <= 0.5 * step:
         return 0.0
-    return step / max(_point_noise(mu[energy < position - 10]), 1e-9 * step)
+    return step / max(point_noise(mu[energy < position - 10]), 1e-9 * step)
 
 
 def edge_rise(energy: Array, mu: Array, position: float) -> float:
@@ -182,7 +187,7 @@ def _line_below(energy: Array, mu: Array, position: float) -> Array:
     return line
 
 
-def _point_noise(mu: Array) -> float:
+def point_noise(mu: Array) -> float:
     """Estimate the noise of single points, from second differences; 0 for fewer than 5 points."""
     if len(mu) < 5:
         return 0.0

@@ -46,24 +46,24 @@ def find_glitches(energy: Array, mu: Array, least: float) -> list[np.ndarray]:
     if len(energy) < FEWEST:
         return []
     everything = np.ones(len(energy), dtype=bool)
-    residual, growth = _distance(energy, mu, everything)
+    residual, growth = distances(energy, mu, everything)
     suspects = _widened(outliers(residual / growth), 2)
     if (~suspects).sum() < FEWEST:
         return []
-    residual, growth = _distance(energy, mu, ~suspects)
+    residual, growth = distances(energy, mu, ~suspects)
     usual = float(np.median(np.abs(residual / growth)[~suspects])) / 0.6745
-    limit = max(least, _critical(len(energy), 1) * usual)
+    limit = max(least, critical(len(energy), 1) * usual)
     return _runs(np.flatnonzero(np.abs(residual) / growth > limit))
 
 
 def bridged(energy: Array, mu: Array, bad: np.ndarray) -> Array:
     """(n,) μ with the points ``bad`` (n,) moved onto the curve of the others."""
-    distance, _ = _distance(energy, mu, ~bad)
+    distance, _ = distances(energy, mu, ~bad)
     return np.where(bad, mu - distance, mu)
 
 
-def _distance(energy: Array, mu: Array, trusted: np.ndarray) -> tuple[Array, Array]:
-    """(n,) distance of each point from the curve of its trusted neighbours, and what multiplies its noise.
+def distances(energy: Array, mu: Array, trusted: np.ndarray) -> tuple[Array, Array]:
+    """Distance (n,) of each point from the curve of its ``trusted`` (n,) neighbours, and what multiplies its noise.
 
     The noise grows by √(1 + Σw²), where w are the weights that make the curve's value of the neighbours: at the ends,
     where the curve is extrapolated, a large distance means little.
@@ -97,14 +97,14 @@ def outliers(values: Array) -> np.ndarray:
         worst = int(np.argmax(distance))
         removed.append(left[worst])
         left = np.delete(left, worst)
-        if distance[worst] > _critical(len(values), step):
+        if distance[worst] > critical(len(values), step):
             last = step
     found = np.zeros(len(values), dtype=bool)
     found[removed[:last]] = True
     return found
 
 
-def _critical(n: int, step: int) -> float:
+def critical(n: int, step: int) -> float:
     """λ of the generalized ESD test for the ``step``-th most extreme of n values (Rosner 1983)."""
     from scipy.special import stdtrit
 

@@ -25,10 +25,10 @@ FEWEST = 20
 WIDENING, CONSTANT = 0.25, 5.0
 """By how much [eV per eV] structures widen with the distance from the edge, beyond so many eV."""
 
-ABOVE, BELOW = (0.05, 15.0, 2), (0.003, 7.0, 4)
+ABOVE, BELOW = (0.05, 20.0, 2), (0.003, 8.5, 4)
 """Size of structures far from the edge, in edge steps; the distance [eV] and the power with which it falls to that …"""
 
-LARGEST = 0.4
+LARGEST = 0.2
 """… from this at the edge."""
 
 NOISE, JITTER = 0.002, 0.03
@@ -68,7 +68,7 @@ def near_edge_breaks(energy: Array, mu: Array, edge: float, width: float, least:
     found: list[Break] = []
     while len(found) < MOST and len(places) >= FEWEST:
         away, values = energy[places] - edge, mu[places]
-        certainty = _certainty(away, values, width)
+        certainty = certainty_of(away, values, width)
         item = _most_extreme(certainty, values, (away > SOUGHT[0]) & (away < SOUGHT[1]), least)
         if item is None:
             return found
@@ -87,8 +87,23 @@ def _of_scan(item: Break, places: np.ndarray) -> Break:
     return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
 
 
-def _certainty(away: Array, values: Array, width: float) -> Array:
-    """(n, n) inverse covariance of μ at energies ``away`` from the edge [eV]; noise as large as the points show."""
+def certainty_of(away: Array, values: Array, width: float) -> Array:
+    """Inverse covariance of μ around an edge.
+
+    Parameters
+    ----------
+    away
+        (n,) energies from the edge [eV].
+    values
+        (n,) μ in edge steps: it tells how large the noise is on either side, ``NOISE`` or more.
+    width
+        Width of the core hole [eV].
+
+    Returns
+    -------
+    array
+        (n, n), noise included.
+    """
     far, reach, power = (np.where(away > 0, above, below) for above, below in zip(ABOVE, BELOW, strict=True))
     size = np.maximum(LARGEST / (1 + np.abs(away / reach) ** power), far)
     beyond = np.maximum(np.abs(away) - CONSTANT, 0.0)

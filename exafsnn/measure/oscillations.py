@@ -149,11 +149,17 @@ def find_bump(k: Array, mu: Array, noise: float, low: float, high: float, least:
     skip = np.zeros(len(k), dtype=bool)
     skip[max(suspect.first - APART, 0) : suspect.last + APART + 1] = True
     found = _strongest(oscillations(k, mu, noise, skip), k, low, high, least)
-    return found if found.strength > STRENGTH else _outburst(k, mu, noise, low, high)
+    return found if found.strength > STRENGTH else find_outburst(k, mu, noise, low, high)
 
 
-def _outburst(k: Array, mu: Array, noise: float, low: float, high: float) -> Break | None:
-    """Place where the oscillations are far larger than their size, which falls smoothly with k, lets them be."""
+def find_outburst(k: Array, mu: Array, noise: float, low: float, high: float) -> Break | None:
+    """Find the place where the oscillations are far larger than their size, smooth in k, lets them be.
+
+    Parameters
+    ----------
+    k, mu, noise, low, high
+        As ``find_bump`` takes them.
+    """
     slow = ((k - k.mean())[:, None] / np.ptp(k)) ** np.arange(SLOW + 1)
     weight = k**2
     rest = mu - slow @ np.linalg.lstsq(slow * weight[:, None], mu * weight, rcond=None)[0]

@@ -48,7 +48,7 @@ def pre_edge_breaks(energy: Array, mu: Array, edge: float, least: float) -> list
     n = len(energy)
     if n < FEWEST:
         return []
-    projector = _smooth_removed(energy, edge)
+    projector = smooth_removed(energy, edge)
     rest = projector @ mu
     noise = (FLOOR * least) ** 2
     found: list[Break] = []
@@ -68,7 +68,15 @@ def pre_edge_breaks(energy: Array, mu: Array, edge: float, least: float) -> list
     return found
 
 
-def _smooth_removed(energy: Array, edge: float) -> Array:
+def unrest(energy: Array, mu: Array, edge: float) -> float:
+    """Root mean square of what is not smooth below an edge, of (n,) ``mu`` and in its units; 0 of too few points."""
+    if len(energy) < FEWEST:
+        return 0.0
+    projector = smooth_removed(energy, edge)
+    return float(np.linalg.norm(projector @ mu) / np.sqrt(np.trace(projector)))
+
+
+def smooth_removed(energy: Array, edge: float) -> Array:
     """(n, n) projector onto what is no parabola (or, of few points, line) and no tail of the edge."""
     x = (energy - energy.mean()) / np.ptp(energy)
     smooth = [x**0, x, 1 / (edge - energy)] + ([x**2] if len(energy) >= FEW else [])

@@ -19,6 +19,7 @@ from exafsnn.measure.edges import (
     edges_near,
     has_edge,
     next_edge,
+    point_noise,
     steepest,
     tabulated,
     without_spikes,
@@ -26,7 +27,7 @@ from exafsnn.measure.edges import (
 from exafsnn.measure.glitches import bridged, find_glitches
 from exafsnn.measure.nearedge import near_edge_breaks
 from exafsnn.measure.oscillations import find_bump, oscillations
-from exafsnn.measure.preedge import LONGEST, pre_edge_breaks
+from exafsnn.measure.preedge import LONGEST, pre_edge_breaks, unrest
 from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
 from exafsnn.records import Array, Finding, Spectrum
 
@@ -74,14 +75,20 @@ LOW_K = 3.2
 LAST = 0.6
 """The last stretch [Å⁻¹], where what comes next is not known."""
 
-UNCERTAIN = 0.01
-"""Uncertainty that a repair may leave, as a share of k²χ over ``USED_K`` (root mean square)."""
+UNCERTAIN = 0.02 / 3
+"""Uncertainty that a repair may leave, as a share of k²χ over ``USED_K`` (root mean square): three of them are 2 %."""
 
 USED_K = (3.0, 12.0)
 """Range of k [Å⁻¹] over which repairs are judged."""
 
-FLANK, FLANK_LIMIT = 3, 30.0
+FLANK, FLANK_LIMIT = 3, 20.0
 """Points on either side of a glitch that must be sound: their mean χ² is less than that."""
+
+UNSTEADY, RESTLESS = 0.1, 0.5
+"""Unrest below the edge, as a share of the oscillations, that is told; and that is no scan's, beyond its noise …"""
+
+LOUD_K = (4.0, 8.0)
+"""… over this range of k [Å⁻¹]."""
 
 MOST = 8
 """Most glitches that a scan may have."""
@@ -102,7 +109,10 @@ GLITCH_GAIN, GLITCH_MARGIN = 1.12, 80.0
 """… and is none if a glitch explains so much more: a factor, for its shape, and χ² of six free points …"""
 
 FOREIGN, FOREIGN_STRENGTH = 0.008, 5.0
-"""… and its least height, relative to the scan's edge, and strength."""
+"""… and its least height, relative to the scan's edge, and strength …"""
+
+FOREIGN_GAIN = 20.0
+"""… and the χ² that it has to explain beside the scan's own oscillations: chance rarely reaches 15."""
 
 
 def check(spectrum: Spectrum) -> tuple[Finding, ...]:
@@ -276,7 +286,7 @@ def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
         rise = edge_height(spectrum, position)
     spectrum, foreign = _before_foreign_edge(spectrum, position, rise)
     spectrum, breaks = _without_breaks(spectrum, position, rise)
-    found = (*notes, *below, *near, *foreign, *breaks)
+    found = (*notes, *below, *near, *foreign, *breaks, *unsteady(spectrum, position, rise))
     return spectrum, (*found, *_too_many(found))
 
 
@@ -296,8 +306,18 @@ def _mended_pre_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[
     findings = [_told_step(spectrum, item, position, rise) for item in steps]
     glitches = [item for item in breaks if item.kind == "glitch" and item.first >= start]
     findings += [_told(energy, item, below=True) for item in glitches]
+    last = int(below.sum()) - 1
+    doubtful = [item for item in glitches if len(item.heights) > MAX_POINTS or item.last == last]
+    findings += [_uncertain_line(float(energy[item.first])) for item in doubtful[:1]]
     mu = _bridged(spectrum.mu, glitches, rise)
     return replace(spectrum, energy=energy[start:], mu=mu[start:]), tuple(findings)
+
+
+def _uncertain_line(place: float) -> Finding:
+    """Tell that a glitch below the edge is long, or may be a step, because the edge begins where it ends."""
+    message = f"after the repair at {place:.1f} eV few points below the edge say where its line lies"
+    remedy = "Measure again, or begin the scan earlier"
+    return Finding("uncertain-repair", "warning", message, place, remedy)
 
 
 def _told_step(spectrum: Spectrum, item: Break, position: float, rise: float) -> Finding:
@@ -318,6 +338,33 @@ def _lasts(spectrum: Spectrum, step: Break, position: float, rise: float) -> boo
     line = np.polynomial.Polynomial.fit(away[before], spectrum.mu[before] / rise, 1)
     back = float(np.median(spectrum.mu[next_] / rise - line(away[next_])))
     return abs(back - step.height) < abs(back)
+
+
+def unsteady(spectrum: Spectrum, position: float, rise: float) -> tuple[Finding, ...]:
+    """Tell a pre-edge that moves where the sample does not: whatever moves it goes on among the oscillations.
+
+    Parameters
+    ----------
+    spectrum
+        A scan up to the end of its EXAFS.
+    position
+        Of its edge [eV].
+    rise
+        Height of its edge, in the units of μ.
+    """
+    below, k = spectrum.energy < position + PRE_EDGE_END, wavenumbers(spectrum.energy, position)
+    loud = (k > LOUD_K[0]) & (k < LOUD_K[1])
+    if loud.sum() < MIN_POINTS / 2:
+        return ()
+    slow = np.polynomial.Polynomial.fit(k[loud], spectrum.mu[loud], 3)(k[loud])
+    oscillation = max(float(np.std(spectrum.mu[loud] - slow)), 1e-12 * rise)
+    moves = unrest(spectrum.energy[below], spectrum.mu[below], position)
+    share, white = moves / oscillation, point_noise(spectrum.mu[below]) / oscillation
+    if share < UNSTEADY:
+        return ()
+    message = f"μ moves by {moves / rise:.1%} of the edge step below the edge: {share:.0%} of the oscillations above it"
+    severity = "fatal" if share**2 - white**2 > RESTLESS**2 else "warning"
+    return (Finding("unsteady", severity, message, None, "Look at the beam and the monitor; measure again"),)
 
 
 def _bridged(mu: Array, glitches: list[Break], rise: float) -> Array:
@@ -360,7 +407,7 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     if strengths[best] < FOREIGN_STRENGTH:
         return spectrum, ()
     edge, place = candidates[best // len(EDGE_OFFSETS)], float(places.ravel()[best])
-    if _glitch_instead(spectrum.energy[above], k[above], spectrum.mu[above] / rise, place):
+    if not _is_edge(spectrum.energy[above], k[above], spectrum.mu[above] / rise, place):
         return spectrum, ()
     message = f"μ rises by {heights[best]:.1%} of the edge step at {place:.1f} eV, where the {edge} edge lies"
     end = place - NEXT_EDGE_MARGIN
@@ -372,15 +419,19 @@ def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tu
     return cut, (Finding("foreign-edge", "warning", f"{message}: the scan is used up to {end:.0f} eV", place),)
 
 
-def _glitch_instead(energy: Array, k: Array, relative: Array, place: float) -> bool:
-    """Tell whether a few points off explain what looks like an edge at ``place`` [eV] better than any edge there."""
+def _is_edge(energy: Array, k: Array, relative: Array, place: float) -> bool:
+    """Tell whether what looks like an edge at ``place`` [eV] is one: no few points off explain it better, nor chance.
+
+    Waves of any size leave a hundredth of an edge, and little to tell its height by; the oscillations as large as the
+    scan has them leave far more.
+    """
     shifts = np.arange(-GLITCH_SHIFT, GLITCH_SHIFT + 0.5, 0.5)
     away = (energy[:, None] - place - shifts)[:, :, None] / np.array(EDGE_WIDTHS)
     shapes = (0.5 + np.arctan(away) / np.pi).reshape(len(energy), -1)
     middle = int(np.argmin(np.abs(energy - place)))
     near = np.abs(np.arange(len(k)) - middle) <= 8
     edge, glitch = oscillations(k, relative, usual_noise(k, relative, near), near).rivals(shapes, middle)
-    return glitch > GLITCH_GAIN * edge + GLITCH_MARGIN
+    return edge > FOREIGN_GAIN and glitch <= GLITCH_GAIN * edge + GLITCH_MARGIN
 
 
 def _oscillations(k: Array) -> np.ndarray:
@@ -393,10 +444,15 @@ def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[S
     """Bridge glitches, and tell steps and stretches that are no EXAFS."""
     k, relative = wavenumbers(spectrum.energy, position), spectrum.mu / rise
     breaks = [*_breaks(k, relative), *_end_glitches(spectrum.energy, k, relative)]
-    breaks = [_wider(k, relative, item) if item.kind == "glitch" else item for item in breaks]
+    flanks = [_flanks(k, relative, item) if item.kind == "glitch" else 0.0 for item in breaks]
+    breaks = [
+        replace(item, kind="wide", heights=()) if beside > FLANK_LIMIT else item
+        for item, beside in zip(breaks, flanks, strict=True)
+    ]
     glitches, doubt = _foretold(k, relative, [item for item in breaks if item.kind == "glitch"])
     breaks = [item for item in breaks if item.kind != "glitch"]
     findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches)]
+    doubt *= max([1.0, *flanks]) ** 0.5
     if doubt > UNCERTAIN:
         findings.append(_uncertain(spectrum.energy, glitches, doubt))
     mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, rise))
@@ -405,20 +461,19 @@ def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[S
     return mended, (*findings, *([_told(spectrum.energy, bump)] if bump else []))
 
 
-def _wider(k: Array, relative: Array, glitch: Break) -> Break:
-    """Glitch; part of something wider if the points beside it are off as well."""
+def _flanks(k: Array, relative: Array, glitch: Break) -> float:
+    """Mean χ² of the points beside a glitch, as all others foretell them: large where it is part of a longer one."""
     above = _oscillations(k)
     inside = (above >= glitch.first) & (above <= glitch.last)
     skip = (above >= glitch.first - FLANK) & (above <= glitch.last + FLANK)
     if not inside.any():
-        return glitch
+        return 0.0
     scan = oscillations(k[above], relative[above], usual_noise(k[above], relative[above], skip), skip)
     heights, covariance = scan.expected(np.flatnonzero(skip))
     beside = ~inside[skip]
     off = heights[beside]
     surprise = float(off @ np.linalg.solve(covariance[np.ix_(beside, beside)], off)) / len(off)
-    wide = surprise > FLANK_LIMIT and float(np.abs(off).max()) > SMALLEST["EXAFS"]
-    return replace(glitch, kind="wide", heights=()) if wide else glitch
+    return surprise if float(np.abs(off).max()) > SMALLEST["EXAFS"] else min(surprise, FLANK_LIMIT)
 
 
 def _foretold(k: Array, relative: Array, glitches: list[Break]) -> tuple[list[Break], float]:

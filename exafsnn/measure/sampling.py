@@ -21,6 +21,9 @@ EDGE_RANGE = (-20.0, 30.0)
 DENSE = 3.0
 """A scan with more points than so many in the usual bin above its edge is a quick one."""
 
+WIDE_AT_EDGE, OPEN_AT_EDGE = 2.5, 8.0
+"""A gap at the edge [eV] that is told, and one in which the edge itself may lie."""
+
 WIDE_GAP, OPEN_GAP = 0.15, 0.5
 """A gap [Å⁻¹] that is told, and one that hides more of the oscillations than can be bridged."""
 
@@ -66,13 +69,27 @@ def _bins(energy: Array, e0: float) -> Array:
 
 
 def axis_findings(spectrum: Spectrum, e0: float) -> tuple[Finding, ...]:
-    """Gaps and jumps of the energy axis above the edge."""
+    """Gaps at the edge, gaps and jumps of the energy axis above it."""
+    unseen = _unseen_edge(spectrum.energy, e0)
     above = spectrum.energy > e0 + EDGE_RANGE[1]
     energy = spectrum.energy[above]
     if len(energy) < 10:
-        return ()
+        return unseen
     gap, jump = _gap(energy, e0), _jump(energy)
-    return tuple(finding for finding in (gap, jump if gap is None else None) if finding)
+    return (*unseen, *(finding for finding in (gap, jump if gap is None else None) if finding))
+
+
+def _unseen_edge(energy: Array, e0: float) -> tuple[Finding, ...]:
+    """Tell the widest gap from which E₀ is no further than it is wide, or between E₀ and where the EXAFS begins."""
+    near = (e0 - energy[1:] < np.diff(energy)) & (energy[:-1] < e0 + EDGE_RANGE[1])
+    steps = np.where(near, np.diff(energy), 0.0)
+    if steps.max() < WIDE_AT_EDGE:
+        return ()
+    worst = int(np.argmax(steps))
+    place = float(energy[worst])
+    message = f"no points from {place:.1f} to {energy[worst + 1]:.1f} eV, at the edge: E₀ is uncertain"
+    severity = "fatal" if steps.max() > OPEN_AT_EDGE else "warning"
+    return (Finding("gap", severity, message, place, "Measure the edge every 0.5 eV"),)
 
 
 def _gap(energy: Array, e0: float) -> Finding | None:

@@ -65,12 +65,14 @@ class ForwardModel(nn.Module):
 
     def rest_slopes(self, density: Tensor) -> Tensor:
         """(n, c, b) derivatives of the components of ``rest`` with respect to n(r) (n, b)."""
-
-        def components(one: Tensor) -> Tensor:
-            found: Tensor = self.layers((one - self.mean) / self.scale)
-            return found
-
-        slopes: Tensor = torch.func.vmap(torch.func.jacrev(components))(density)
+        value, slopes = (density - self.mean) / self.scale, torch.diag(1 / self.scale)
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                slopes = layer.weight @ slopes
+            else:  # SiLU: x s(x) has the slope s + x s (1 − s)
+                gate = torch.sigmoid(value)
+                slopes = (gate * (1 + value * (1 - gate)))[:, :, None] * slopes
+            value = layer(value)
         return slopes.detach()
 
     def forward(self, density: Tensor) -> Tensor:

@@ -413,9 +413,13 @@ def join(paths: Sequence[str | Path]) -> SiteLibrary:
     LibraryError
         If one cannot be read, or they do not belong together.
     """
-    libraries = [load(path) for path in paths]
+    return joined([load(path) for path in paths], paths)
+
+
+def joined(libraries: Sequence[SiteLibrary], paths: Sequence[str | Path]) -> SiteLibrary:
+    """The same for libraries that are read already; their states are numbered anew."""
     first = libraries[0]
-    for path, other in zip(paths[1:], libraries[1:], strict=True):
+    for path, other in zip(paths, libraries, strict=True):
         if (other.plan.element, other.plan.edge) != (first.plan.element, first.plan.edge):
             raise LibraryError(
                 f"the library is of {other.plan.element} {other.plan.edge}, not {first.plan.element} {first.plan.edge}",

@@ -50,7 +50,7 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
     assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 0
     assert asked[:2] == [(str(library),), "model"]
     assert asked[2].optimiser.members == 3
-    assert calibrated == [("model", (str(library),), asked[2].calibration)]
+    assert calibrated == [("model", (str(library),), (), asked[2].calibration)]
     settings.write_text("[calibration]\nsessions = 0\n")
     assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 0
     assert len(calibrated) == 1

@@ -46,7 +46,8 @@ def test_the_uncalibrated_model_has_the_raw_errors_and_says_so(model, scan):
 def test_levels_are_ordered(model):
     for scales in model.intervals.values():
         for scale in scales.values():
-            assert list(scale.quantiles) == sorted(scale.quantiles)
+            assert list(scale.high) == sorted(scale.high)
+            assert list(scale.low) == sorted(scale.low, reverse=True)
 
 
 def test_a_noise_that_is_no_number_is_refused(model, scan):

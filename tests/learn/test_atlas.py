@@ -44,7 +44,7 @@ def test_a_crystal_of_another_lattice_constant_keeps_its_atoms(atlas):
 
 
 def test_without_a_count_no_atom_is_missing(atlas, pairs):
-    blind, counted = (count(atlas, atlas.samples(pairs, counted=counted)) for counted in (False, True))
+    blind, counted = (count(atlas, atlas.samples(pairs, kind)) for kind in ("pure", "diluted"))
     fewest = float(count(atlas, atlas.density).min())
     assert blind.min() > 0.98 * fewest
     assert counted.min() < 0.8 * fewest

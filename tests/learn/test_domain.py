@@ -13,7 +13,8 @@ def usual(n, seed):
     """Signs that grow with the noise."""
     random = np.random.default_rng(seed)
     noise = 10 ** random.uniform(-4, -2.3, n)
-    given = circumstances(random.uniform(9, 16, n), noise, random.uniform(0.03, 0.07, n))
+    disorder, likeness = random.uniform(0.03, 0.07, n), random.dirichlet(np.ones(4), n)
+    given = circumstances(random.uniform(9, 16, n), noise, disorder, likeness)
     size = np.exp(0.5 * given[:, 2] + 0.3 * random.standard_normal(n))
     return 0.05 * size, 0.1 * size, given
 

@@ -19,7 +19,7 @@ from exafsnn.learn import model_file
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.learn.model_file import SHIPPED, find_model, read_model, save_model, shipped_models
 
-BAD_SCALE = {"weights": [0.0] * 6, "quantiles": [-1.0] * len(LEVELS)}
+BAD_SCALE = {"weights": [0.0] * 9, "low": [0.0] * len(LEVELS), "high": [-1.0] * len(LEVELS)}
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"ranges": None}, "lacks the key 'ranges'"),
         ({"sha256": None}, "lacks the key 'sha256'"),
         ({"more": 1}, "unknown key 'more'"),
-        ({"format": "exafsnn-model-2"}, "'exafsnn-model-2' is not exafsnn-model-3"),
+        ({"format": "exafsnn-model-3"}, "'exafsnn-model-3' is not exafsnn-model-4"),
         ({"format": None}, "None"),
         ({"format": ["x"] * 9}, "is not exafsnn-model"),
         ({"members": 10**9}, "members = 1000000000 is no number"),
@@ -207,7 +207,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"domain": {"weights": [1e300, 0.0, 0.0, 0.0], "limit": 1.0}}, "weights that are none"),
         ({"domain": {"weights": [0.0] * 4, "limit": 0.0}}, "the domain is none"),
         ({"intervals": {"predicted blind": {}}}, "not of the answers"),
-        ({"intervals": {kind: {"distance": BAD_SCALE} for kind in KINDS_OF_ANSWERS}}, "positive and rise"),
+        ({"intervals": {kind: {"distance": BAD_SCALE} for kind in KINDS_OF_ANSWERS}}, "each within the next"),
         ({"atlas": {"phases": [], "lattice": [], "perfect": []}}, "does not describe its"),
     ],
 )
@@ -260,7 +260,7 @@ def sealed(tmp_path):
 
 
 def test_both_files_name_each_other(sealed):
-    assert read_model(str(sealed)).info["format"] == "exafsnn-model-3"
+    assert read_model(str(sealed)).info["format"] == "exafsnn-model-4"
     tell(sealed, misfit_limit=1e3)
     with pytest.raises(ModelError, match="the JSON is not the one that the tensors name"):
         read_model(str(sealed))

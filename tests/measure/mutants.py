@@ -74,6 +74,24 @@ def burst(at: float, points: int, form: Callable[[np.ndarray], np.ndarray]) -> C
     return added(shape)
 
 
+def wobble(period: int) -> Callable[[float], Change]:
+    """The beam moves as the scan goes on, so many points to and fro."""
+    return added(lambda energy, strength: strength * np.sin(2 * np.pi * np.arange(len(energy)) / period))
+
+
+def ripple(period: float) -> Callable[[float], Change]:
+    """A window or crystal lets more and less through, with a period [eV]."""
+    return added(lambda energy, strength: strength * np.sin(2 * np.pi * (energy - EDGE) / period))
+
+
+def unseen_edge(width: float) -> Change:
+    def change(energy: np.ndarray, mu: np.ndarray, rise: float) -> tuple[np.ndarray, np.ndarray]:
+        kept = (energy < EDGE - 5.0) | (energy > EDGE - 5.0 + width)
+        return energy[kept], mu[kept]
+
+    return change
+
+
 def step(k: float) -> Callable[[float], Change]:
     return added(lambda energy, strength: strength * (energy > energy_at(k)))
 
@@ -235,6 +253,10 @@ FAULTS = (
     Fault("saturated detector", "saturated", saturation, (0.06, 0.12, 0.25)),
     Fault("stuck detector", "stuck", stuck, (0.5, 0.8, 1.2)),
     Fault("noise", "noisy", noise, (0.015, 0.02, 0.03)),
+    Fault("wobbling beam", "unsteady", wobble(6), (0.01, 0.012, 0.02)),
+    Fault("rippled transmission", "unsteady", ripple(30.0), (0.01, 0.02, 0.04), graded=False),
+    Fault("slowly rippled transmission", "unsteady", ripple(60.0), (0.01, 0.02, 0.04), graded=False),
+    Fault("edge not measured", "gap", unseen_edge, (6.0, 8.0, 14.0), graded=False),
     Fault("slipped monochromator", "axis-jump", slip, (1.3, 2.0, 4.0)),
     Fault("missing points", "gap", gap, (0.55, 0.7, 1.0)),
     Fault("cut digits", "coarse-digits", rounded, (0.012, 0.02, 0.04)),

@@ -9,7 +9,7 @@ from exafsnn.measure.breaks import find_breaks
 from exafsnn.measure.glitches import bridged, find_glitches, outliers
 from exafsnn.measure.nearedge import near_edge_breaks
 from exafsnn.measure.oscillations import find_bump, oscillations
-from exafsnn.measure.preedge import pre_edge_breaks
+from exafsnn.measure.preedge import pre_edge_breaks, unrest
 
 K = np.arange(2.5, 15.0, 0.05)
 
@@ -79,6 +79,21 @@ def test_a_smooth_pre_edge_has_no_breaks():
     energy, line = pre_edge(2e-3)
     assert pre_edge_breaks(energy, line, 7112.0, 0.02) == []
     assert pre_edge_breaks(energy, line + 0.3 / (7112.0 - energy), 7112.0, 0.02) == []
+
+
+def test_unrest_is_what_noise_is_left_of_a_smooth_pre_edge():
+    energy, line = pre_edge(1e-9)
+    assert unrest(energy, line + 0.3 / (7112.0 - energy), 7112.0) < 2e-9
+    many = np.linspace(6900.0, 7090.0, 400)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(len(many))
+    assert unrest(many, noise, 7112.0) == pytest.approx(1e-3, rel=0.1)
+
+
+@pytest.mark.parametrize("period", [20.0, 40.0, 80.0])
+def test_unrest_of_a_wave_is_its_root_mean_square(period):
+    energy, line = pre_edge(0.0)
+    moved = line + 0.01 * np.sin(2 * np.pi * energy / period + 0.4)
+    assert unrest(energy, moved, 7112.0) == pytest.approx(0.01 / np.sqrt(2), rel=0.15)
 
 
 NEAR = np.concatenate([np.arange(7012.0, 7092.0, 5.0), np.arange(7092.0, 7142.0, 0.5), np.arange(7142.0, 7220.0, 1.0)])
@@ -159,6 +174,15 @@ def test_steps_are_told_from_glitches(k, height):
     assert found.kind == "step"
     assert found.height == pytest.approx(height, rel=0.1)
     assert abs(K[found.first] - k) < 0.11
+
+
+@pytest.mark.parametrize("distance", [2.2, 2.5, 5.0])
+@pytest.mark.parametrize("k", [5.0, 8.3, 11.0])
+def test_a_step_is_not_taken_for_two_points_off(k, distance):
+    """Of a step, waves leave little but a rise and a fall."""
+    for place in k + np.arange(0.0, 0.5, 0.05):
+        (found,) = find_breaks(K, wavy(distance) + 0.02 * (place < K), 3.2, 14.4, 0.005)
+        assert found.kind in ("step", "wide")
 
 
 def test_what_neither_explains_is_wide():

@@ -15,7 +15,7 @@ from exafsnn.measure.quality import check, edge_position, mended
 from exafsnn.measure.readers import read_one
 from exafsnn.records import Spectrum
 
-from .mutants import FAULTS, Fault
+from .mutants import FAULTS, Fault, energy_at
 
 SIMULATED = Path(__file__).parents[2] / "spectra" / "fe_0300K.dat"
 
@@ -181,3 +181,26 @@ def test_the_weakest_fault_moves_the_coordination_number_by_a_few_percent(good, 
 
     damaged = fault.damaged(good, rise_of(good), fault.strengths[0])
     assert abs(count(damaged) / count(good) - 1) < 0.12
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("k", [4.0, 8.4, 10.5])
+def test_a_repair_that_may_be_wrong_says_so(points, k, good, good_chi):
+    """Flat stretches, of which a search for short glitches may find a part."""
+    for height in (-0.06, -0.025, 0.015, 0.04):
+        mu, first = good.mu.copy(), int(np.searchsorted(good.energy, energy_at(k)))
+        mu[first : first + points] += height * rise_of(good)
+        try:
+            chi = remove_background(replace(good, mu=mu))
+        except ScanError:
+            continue
+        names = {finding.name for finding in chi.findings}
+        if "glitch" in names:
+            assert difference(good_chi, chi) < 0.02 or "uncertain-repair" in names, height
+
+
+@pytest.mark.parametrize("height", [-0.05, -0.02, 0.015, 0.03])
+@pytest.mark.parametrize("k", [4.4, 7.0, 9.1, 11.3])
+def test_a_step_is_never_repaired_as_a_glitch(height, k, good):
+    scan = replace(good, mu=good.mu + height * rise_of(good) * (good.energy > energy_at(k)))
+    assert names_of(scan) & {"step", "wide-glitch", "foreign-edge"}

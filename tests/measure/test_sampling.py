@@ -61,6 +61,22 @@ def test_gaps_are_told(scan, missing, severity):
     assert found.energy == pytest.approx(scan.energy[219])
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "severity"),
+    [(-3, 1, "warning"), (4, 9, "warning"), (-5, 5, "fatal"), (-12, -1, "fatal"), (12, 29, "fatal")],
+)
+def test_an_edge_that_was_not_measured_is_told(scan, low, high, severity):
+    kept = (scan.energy < 7112.0 + low) | (scan.energy > 7112.0 + high)
+    found = axis_findings(replace(scan, energy=scan.energy[kept], mu=scan.mu[kept]), 7112.0)[0]
+    assert (found.name, found.severity) == ("gap", severity)
+    assert found.energy == pytest.approx(7112.0 + low, abs=1.0)
+
+
+def test_wide_steps_below_the_edge_are_no_gap(scan):
+    kept = (scan.energy < 7112.0 - 16) | (scan.energy > 7112.0 - 10)
+    assert axis_findings(replace(scan, energy=scan.energy[kept], mu=scan.mu[kept]), 7112.0) == ()
+
+
 def test_a_slip_of_the_axis_is_told(scan):
     (found,) = axis_findings(replace(scan, energy=scan.energy + 1.5 * (scan.energy > 7300)), 7112.0)
     assert found.name == "axis-jump"

@@ -1,0 +1,115 @@
+"""How often `series` sees a transition where there is none, and misses one that there is: simulated heating series.
+
+    python benchmarks/transitions.py LIBRARY.h5 [SERIES]
+
+Each series has 16 scans from 300 to 1400 K. Its sample goes smoothly from one crystal of the library to a hotter one of
+the same phase, and in half of the series from bcc to fcc at 1185 K. Energy zero and amplitude drift as they do at
+beamlines: an offset, a slope and a slow wave, of ± 0.5 eV and ± 2 % together, besides what differs from scan to scan;
+noise, k max, background and error of the theory are those of a session. The first scan is the standard, its lattice
+constant that of its box. States that the model learned from are among them: what is tested is the search, not the RDFs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from exafsnn.analyse.lattice import LatticeFinder
+from exafsnn.analyse.series import Point, analyse
+from exafsnn.beamline import Beamline
+from exafsnn.errors import SettingsError
+from exafsnn.infer.predict import load_model
+from exafsnn.infer.refine import Refiner
+from exafsnn.learn.dataset import DEFECTIVE, StateBank, make_bank
+from exafsnn.records import ChiK
+from exafsnn.simulate.executor import run_all
+from exafsnn.simulate.library import load
+
+TEMPERATURES = np.r_[300:1101:100, 1180, 1190, 1220, 1250, 1300, 1350, 1400]
+TRANSITION = 1185
+ZERO_DRIFT, AMPLITUDE_DRIFT = 0.5, 0.02
+
+
+def main(library: str, count: str = "200") -> None:
+    """Print both rates."""
+    tasks = [(library, int(count) // 2, hot, seed) for hot in (False, True) for seed in (1, 2)]
+    found = [row for _, rows in run_all(_try, tasks, 2) for row in rows]
+    for hot in (False, True):
+        own = [row for row in found if row[0] == hot]
+        seen = sum(row[1] for row in own)
+        right = sum(row[2] for row in own)
+        more = sum(row[3] > 0 for row in own)
+        title = "bcc → fcc at 1185 K" if hot else "no transition"
+        print(f"{title}: found in {seen} of {len(own)}; between the right scans in {right}; further ones in {more}")
+
+
+def _try(task: tuple[str, int, bool, int]) -> list[tuple[bool, bool, bool, int]]:
+    """Worker: for each series whether there is a transition, was found, in its place, and how many more were."""
+    library, count, hot, seed = task
+    torch.set_num_threads(1)
+    model = load_model("fe-k")
+    bank = make_bank(load(library), model.pairs)
+    rng = np.random.default_rng([seed, hot])
+    beamline = Beamline(bank, bank, model.pairs, model.features, ("Fe", "K"), seed + 10 * hot, varied=False)
+    finder, rows = LatticeFinder(model), []
+    while len(rows) < count:
+        scans, structure = _series(beamline, bank, rng, hot)
+        try:
+            refined = Refiner(model, scans[0], structure).refine_all(scans)
+        except SettingsError:  # theory is so wrong in this session that its standard is not recognised
+            continue
+        points = [
+            Point(float(t), item.shells, finder.find(item.rdf)) for t, item in zip(TEMPERATURES, refined, strict=True)
+        ]
+        strongest = analyse(points).strongest
+        right = strongest.found and strongest.low <= TRANSITION <= strongest.high
+        rows.append((hot, strongest.found, right, len(strongest.others)))
+    return rows
+
+
+def _series(beamline: Beamline, bank: StateBank, rng: np.random.Generator, hot: bool) -> tuple[list[ChiK], str]:
+    """χ(k) of one series, and the structure of its first scan."""
+    treatment = rng.choice(sorted(set(bank.treatments)))
+    paths = {phase: _path(bank, phase, treatment, rng) for phase in ("bcc", "fcc")}
+    curves = beamline.theory_error()
+    zero, amplitude = _drift(rng, ZERO_DRIFT), _drift(rng, AMPLITUDE_DRIFT)
+    offset, size = rng.uniform(-4, 4), 0.75 * np.exp(0.1 * rng.standard_normal())
+    noise, k_max = np.exp(rng.uniform(np.log(2e-4), np.log(1.5e-3))), rng.uniform(11, 15)
+    scans = []
+    for temperature in TEMPERATURES:
+        cold, warm = paths["fcc" if hot and temperature > TRANSITION else "bcc"]
+        share = (temperature - TEMPERATURES[0]) / np.ptp(TEMPERATURES)
+        chi = (1 - share) * beamline.spectrum(cold) + share * beamline.spectrum(warm)
+        scans += beamline.measured(
+            chi, offset + zero(share), size * (1 + amplitude(share)), curves, np.array([noise]), np.array([k_max]),
+            ["simulated"],
+        )  # fmt: skip
+    return scans, f"bcc:{bank.lattice[paths['bcc'][0]]:.4f}"
+
+
+def _path(bank: StateBank, phase: str, treatment: str, rng: np.random.Generator) -> tuple[int, int]:
+    """Rows of a cold and of a hot crystal, larger by 0.5 to 2 %."""
+    rows = np.array([
+        row for row, family in enumerate(bank.families)
+        if bank.phases[row] == phase and bank.treatments[row] == treatment
+        and not any(word in family for word in DEFECTIVE)
+    ])  # fmt: skip
+    cold = rows[(bank.temperature[rows] < 600)]
+    hot = rows[(bank.temperature[rows] > 900) & (bank.temperature[rows] < 1700)]
+    while True:
+        first, last = int(rng.choice(cold)), int(rng.choice(hot))
+        if 1.005 < bank.lattice[last] / bank.lattice[first] < 1.02:
+            return first, last
+
+
+def _drift(rng: np.random.Generator, size: float) -> Callable[[float], float]:
+    """A slope and a slow wave of the share of the axis."""
+    slope, wave, periods, phase = rng.uniform(-1, 1), rng.uniform(0, 1), rng.uniform(0.3, 1.5), rng.uniform(0, 6.3)
+    return lambda x: size * float(slope * (x - 0.5) + wave * np.sin(2 * np.pi * periods * x + phase)) / 1.5
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

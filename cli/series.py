@@ -1,0 +1,123 @@
+"""``exafsnn series``: the scans of one sample along an axis → trends, transition, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from exafsnn.errors import ExafsnnError
+
+from . import screen
+from .answer import answer_options
+from .scan_options import background_settings
+
+if TYPE_CHECKING:
+    from exafsnn.insitu import Course, Follower
+    from exafsnn.records import Lattice
+    from exafsnn.series_folder import SeriesFolder
+
+_COLUMNS = {
+    "axis": lambda row: "" if row["axis"] is None else f"{row['axis']:g}",
+    "scan": screen.scan_of,
+    "status": screen.text("status"),
+    "N": screen.number("coordination", 2),
+    "R (Å)": screen.number("distance", 3),
+    "σ² (Å²)": screen.number("sigma2", 4),
+    "lattice": screen.text("phase"),
+    "a (Å)": screen.number("constant", 4),
+    "density (g/cm³)": screen.number("density", 3),
+    "R-factor": screen.number("misfit", 3),
+}
+
+
+@click.command()
+@partial(answer_options, required=False)
+@click.option(
+    "--against",
+    default="temperature",
+    metavar="AXIS",
+    help="temperature (from headers or names), order, or the name of a header field.",
+)
+@click.option(
+    "--values",
+    metavar="FILE.csv",
+    type=click.Path(dir_okay=False),
+    help="Table with the columns file,value: the axis of each scan.",
+)
+@click.option(
+    "--watch",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Analyse new scans in this folder as they land, until interrupted.",
+)
+def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, as_json: bool, **options: Any) -> int:
+    """Follow one sample through SCANS: along temperature, time, potential.
+
+    All scans are refined together and analysed as one: trends, lattice and density, phase transitions, a report.
+
+    With --structure alone, the first scan is the standard: the sample itself, before anything happened to it.
+    """
+    if not (scans or watch):
+        raise click.UsageError("give SCANS, or a folder with --watch")
+    from exafsnn.insitu import Follower
+    from exafsnn.series_folder import SeriesFolder
+
+    background = {key: options.pop(key) for key in ("e0", "rbkg", "kmin", "kmax", "kweight")}
+    settings = background_settings(**background)
+    inputs = [*options["references"], *([options["values"]] if options["values"] else [])]
+    asked = options | {"background": settings.to_mapping()}
+    follower = Follower(**options, settings=settings)
+    folder = partial(SeriesFolder, output, "series", asked, inputs, full)
+    if watch:
+        _watch(follower, scans, watch, partial(folder, figures=0))
+    course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
+    return _show(course, folder(), as_json)
+
+
+def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
+    """Write and show a course, and return the exit code."""
+    from exafsnn.report import answers
+    from exafsnn.tables import transition_facts
+
+    with folder:
+        folder.add_course(course)
+    shown = screen.Shown()
+    for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
+        shown.add(outcome, **_lattice_cells(lattice))
+    code = shown.show(folder, _COLUMNS, as_json, transition=transition_facts(course))
+    if not as_json:
+        for sentence in answers(course):
+            click.echo(sentence)
+    return code
+
+
+def _watch(follower: Follower, scans: tuple[str, ...], place: str, folder: Callable[[], SeriesFolder]) -> None:
+    """Analyse what lands in a folder, and write the results anew each time; ends when it is interrupted."""
+    from exafsnn.report import answers
+    from exafsnn.watch import landed
+
+    click.echo(f"Watching {place}; Ctrl-C ends it", err=True)
+    for files in landed(place):
+        try:
+            course = follower.follow(dict.fromkeys(scans) | files)
+        except ExafsnnError as error:  # of the series as a whole: another file may mend it
+            click.echo(f"{len(files)} files: {error}", err=True)
+            continue
+        with folder() as results:
+            results.add_course(course)
+        rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
+        click.echo(f"{len(course.outcomes)} scans, {rejected} rejected. {' '.join(answers(course))}")
+
+
+def _lattice_cells(lattice: Lattice | None) -> dict[str, Any]:
+    """What a row of the table shows of the lattice."""
+    if lattice is None:
+        return {"phase": "", "constant": None, "density": None}
+    density, density_std = lattice.density or (None, None)
+    return {
+        "phase": lattice.phase, "constant": lattice.constant[0], "constant_std": lattice.constant[1],
+        "density": density, "density_std": density_std,
+    }  # fmt: skip

@@ -1,0 +1,179 @@
+"""RDF → the crystal lattice behind it: phase fractions, lattice constant, density.
+
+The mean distance of a shell is not the lattice's: thermal motion across the bond lengthens it, by 0.1 % in cold and
+0.7 % in hot iron. What motion does to an RDF is known from the model's atlas: crystals whose boxes, and so lattice
+constants, are known. An RDF is compared with the crystals, and mixtures of two, that are most like it; the logarithm of
+the volume per atom, linear in the RDF in so small a neighbourhood, is read off by ridge regression (locally weighted
+learning: Atkeson, Moore & Schaal, Artif. Intell. Rev. 11, 11 (1997)). On exact RDFs that is good to 0.01 % in a.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exafsnn.infer.predict import Model
+from exafsnn.learn.atlas import Atlas, smoothed
+from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.physics.fourier import broaden
+from exafsnn.records import Array, Lattice, PartialRDF
+
+PHASES = ("bcc", "fcc", "hcp")
+ATOMS_PER_CELL: Mapping[str, float] = {"bcc": 2.0, "fcc": 4.0, "hcp": 2.0 / math.sqrt(2.0)}
+"""a³ over the volume per atom; of hcp, with the ideal ratio c/a = √(8/3)."""
+_RATIO_STD = 0.006
+"""Relative standard deviation of c/a of hcp metals about it."""
+_DALTON = 1.66053907
+"""One g/mol per atom and Å³, in g/cm³."""
+
+_CHANGES = 10
+"""Copies of each state, stretched and broadened, and as many mixtures of two of them."""
+_STRETCH, _EXTRA_SIGMA2 = 0.015, 0.002
+"""Largest relative change of their distances, and largest extra σ² [Å²]."""
+_NEIGHBOURS = 100
+_RIDGE = 0.01
+"""In units of the largest variance in the neighbourhood."""
+_UNEXPLAINED = 0.12
+"""Share of an RDF that no known crystal has, above which no lattice is claimed."""
+_DISORDERED, _IMPERFECT = 0.25, 0.5
+"""Share of the melt above which none is, and of crystals with vacancies or surfaces above which the density is not."""
+
+
+class LatticeFinder:
+    """Finds the lattice behind RDFs of one model.
+
+    Parameters
+    ----------
+    model
+        Its atlas says what crystals look like.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._pair = model.pair
+        self._step = model.pairs.r_step
+        self._mass = _atomic_mass(model.absorber)
+        known = _known(model.atlas, model.pairs)
+        self._density, self._labels = known
+        self._outlines = smoothed(self._density, self._step)
+
+    def find(self, rdf: PartialRDF) -> Lattice | None:
+        """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
+
+        Parameters
+        ----------
+        rdf
+            On the model's bins; its samples carry the errors.
+        """
+        row = rdf.pairs.index(self._pair)
+        drawn = rdf.samples[:, row] if rdf.samples is not None else rdf.density[None, row]
+        local = self._around(torch.from_numpy(rdf.density[row])[None].double())
+        value = local.labels(torch.from_numpy(rdf.density[row])[None].double())[0]
+        samples = local.labels(torch.from_numpy(drawn).double())
+        std = np.hypot(samples.std(axis=0), local.error)
+        shares = np.clip(value[:3], 0.0, None)
+        phase = PHASES[int(np.argmax(shares))]
+        if local.unexplained > _UNEXPLAINED or value[3] > _DISORDERED or shares.sum() <= 0:
+            return None
+        volume = math.exp(value[5])
+        relative = math.hypot(std[5], _RATIO_STD if phase == "hcp" else 0.0)
+        constant = (ATOMS_PER_CELL[phase] * math.exp(value[6])) ** (1 / 3)
+        density = self._mass * _DALTON / volume
+        return Lattice(
+            phase=phase,
+            fractions={
+                name: (float(share), float(error))
+                for name, share, error in zip(PHASES, shares / shares.sum(), std[:3], strict=True)
+            },
+            constant=(constant, constant * float(std[6]) / 3),
+            volume=(volume, volume * relative),
+            density=(density, density * relative) if value[4] < _IMPERFECT else None,
+            unexplained=local.unexplained,
+        )
+
+    def _around(self, density: Tensor) -> _Neighbourhood:
+        """What the known crystals around one RDF (1, b) tell."""
+        outline = smoothed(density, self._step)
+        rows = torch.cdist(outline, self._outlines)[0].topk(_NEIGHBOURS, largest=False).indices
+        phase = int(self._labels[rows, :3].sum(dim=0).argmax())
+        labels = torch.cat([self._labels[rows][:, :6], self._labels[rows][:, 6 + phase, None]], dim=1)
+        return _Neighbourhood.fitted(self._outlines[rows], labels, outline, self._step)
+
+
+@dataclass(frozen=True)
+class _Neighbourhood:
+    """Linear relations between RDFs and what they are of, in one place."""
+
+    centre: Tensor
+    """(b,) outline."""
+    mean: Tensor
+    """(l,) labels there."""
+    slopes: Tensor
+    """(b, l)"""
+    error: Array
+    """(l,) standard deviations of what the relations leave."""
+    unexplained: float
+    """Share of the RDF outside of the neighbourhood's plane."""
+    step: float
+
+    @staticmethod
+    def fitted(outlines: Tensor, labels: Tensor, wanted: Tensor, step: float) -> _Neighbourhood:
+        """By ridge regression over neighbours (n, b) with ``labels`` (n, l), for an outline (1, b)."""
+        centre, mean = outlines.mean(dim=0), labels.mean(dim=0)
+        apart = outlines - centre
+        gram = apart @ apart.T
+        ridge = _RIDGE * torch.linalg.eigvalsh(gram)[-1] * torch.eye(len(gram), dtype=gram.dtype)
+        inverse = torch.linalg.inv(gram + ridge)
+        slopes = apart.T @ inverse @ (labels - mean)
+        left = (
+            inverse @ (labels - mean) / torch.diagonal(inverse)[:, None]
+        )  # leave-one-out residuals of ridge regression
+        plane = (wanted - centre) @ apart.T @ inverse @ apart + centre
+        unexplained = float((plane - wanted).abs().sum() / wanted.sum())
+        return _Neighbourhood(centre, mean, slopes, left.std(dim=0).numpy(), unexplained, step)
+
+    def labels(self, density: Tensor) -> Array:
+        """(n, l) labels of RDFs (n, b)."""
+        found: Array = (self.mean + (smoothed(density, self.step) - self.centre) @ self.slopes).numpy()
+        return found
+
+
+def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
+    """RDFs (n, b) of states and of mixtures of two, and their labels (n, 9).
+
+    Labels: shares of bcc, fcc, hcp, of the melt, of imperfect crystals; ln of the mean volume per atom; ln of that of
+    the bcc, fcc and hcp part, where there is none that of all.
+    """
+    random = torch.Generator().manual_seed(0)
+    count = len(atlas.density) * _CHANGES
+    uniform = torch.rand(3, count, generator=random, dtype=torch.float64)
+    factor = 1 + _STRETCH * (2 * uniform[0] - 1)
+    rows = atlas.density.double().repeat(_CHANGES, 1)
+    rows = broaden(rows, _EXTRA_SIGMA2 * (2 * uniform[1] - 1).clamp_min(0), pairs.r_step)
+    rows = atlas.stretched(rows, factor).clamp_min(0)
+    of = torch.tensor([(*PHASES, "liquid").index(phase) for phase in atlas.phases])
+    per_cell = torch.tensor([ATOMS_PER_CELL.get(phase, 2.0) for phase in atlas.phases], dtype=torch.float64)
+    volume = ((atlas.lattice.double() ** 3 / per_cell).repeat(_CHANGES) * factor**3)[:, None]
+    shares = torch.nn.functional.one_hot(of, 4).double().repeat(_CHANGES, 1)
+    imperfect = (~atlas.perfect).double().repeat(_CHANGES)[:, None]
+    other = torch.randint(count, (count,), generator=random)
+    part = uniform[2][:, None]
+
+    def mixed(values: Tensor) -> Tensor:
+        return torch.cat([values, (1 - part) * values + part * values[other]])
+
+    parts = shares[:, :3]
+    total, weight = mixed(volume), mixed(parts)
+    own = torch.where(weight > 0, mixed(parts * volume) / weight.clamp_min(1e-12), total)
+    return mixed(rows), torch.cat([mixed(shares), mixed(imperfect), total.log(), own.log()], dim=1)
+
+
+def _atomic_mass(element: str) -> float:
+    """Mass of an atom [g/mol]."""
+    import xraydb
+
+    return float(xraydb.atomic_mass(element))

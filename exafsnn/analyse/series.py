@@ -1,0 +1,203 @@
+"""The answers along a series → trends, phases, transitions: one analysis instead of one for each scan.
+
+Each quantity is smoothed along the axis, and never across a transition (``smoothing.py``). What is common to all
+scans, as the error of an amplitude is, moves them alike: it is no transition, but stays in the standard deviations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from exafsnn.analyse.branches import Branch, Hysteresis, branches
+from exafsnn.analyse.branches import hysteresis as hysteresis_of
+from exafsnn.analyse.smoothing import smooth_between
+from exafsnn.analyse.transition import Transition, find_transition
+from exafsnn.records import Array, Lattice, Shell
+
+PHASES = ("bcc", "fcc", "hcp")
+LEAST_SCANS, LEAST_PLACES = 6, 4
+"""A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
+_SHELL = ("coordination", "distance", "sigma2")
+_SCATTER = 3.0
+"""Repeats that scatter by more than so many of their standard deviations are told."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One scan's place in a series, and what was found of it."""
+
+    axis: float
+    shells: Mapping[str, Shell]
+    lattice: Lattice | None
+    """None where no crystal explains its RDF."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a trend is of."""
+
+    quantity: str
+    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``density`` [g/cm³], ``lattice_constant`` [Å] or
+    ``fraction``."""
+    range: str = ""
+    """Name of the range of r; empty where it does not apply."""
+    phase: str = ""
+    """Of ``lattice_constant`` and ``fraction``."""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.quantity, self.phase or self.range) if part)
+
+
+@dataclass(frozen=True)
+class Trend:
+    """One quantity along the axis."""
+
+    raw: Array
+    """(n,) scan by scan; NaN where it is not known."""
+    raw_std: Array
+    value: Array
+    """(n,) smoothed between transitions; NaN where ``raw`` is."""
+    std: Array
+    """(n,) its standard deviation, with what is common to all scans."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series as one analysis."""
+
+    axis: Array
+    """(n,) in the order given."""
+    phases: tuple[str, ...]
+    """(n,) phase of most atoms; empty where no lattice explains the RDF."""
+    trends: Mapping[Key, Trend]
+    branches: tuple[Branch, ...]
+    transitions: tuple[Transition, ...]
+    """Strongest transition of each branch; ``found`` is false where there is none, or too few scans to tell."""
+    hysteresis: Hysteresis | None
+    """Of the first rising and the first falling branch; None if there are not both."""
+    notes: tuple[str, ...]
+    """What a user should know, in sentences."""
+
+    @property
+    def strongest(self) -> Transition:
+        """The surest transition of all branches."""
+        found = [item for item in self.transitions if item.found]
+        return min(found or self.transitions, key=lambda item: item.strength)
+
+
+def analyse(points: Sequence[Point]) -> Series:
+    """Analyse a series of one scan or more.
+
+    Parameters
+    ----------
+    points
+        (n) scans in the order measured: where the axis turns round, another branch begins.
+    """
+    axis = np.array([point.axis for point in points], dtype=float)
+    raw = _columns(points)
+    parts = branches(axis) if len(points) > 1 else (Branch(True, (0,)),)
+    found = tuple(_transition_of(axis, raw, part) for part in parts)
+    trends = {key: _trend(axis, *column, parts, found) for key, column in raw.items()}
+    phases = tuple(point.lattice.phase if point.lattice else "" for point in points)
+    return Series(axis, phases, trends, parts, found, _hysteresis(parts, found), _notes(axis, raw, parts))
+
+
+def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
+    """Values and standard deviations (n,) of every quantity; NaN where it is not known."""
+    table: dict[Key, list[tuple[float, float]]] = {}
+    for name in points[0].shells:
+        for quantity in _SHELL:
+            shells = [point.shells[name] for point in points]
+            table[Key(quantity, name)] = [(getattr(s, quantity), getattr(s, f"{quantity}_std")) for s in shells]
+    lattices = [point.lattice for point in points]
+    nothing = (math.nan, math.nan)
+    if any(lattices):
+        table[Key("density")] = [(item.density if item else None) or nothing for item in lattices]
+        table |= {
+            Key("fraction", phase=p): [item.fractions[p] if item else nothing for item in lattices] for p in PHASES
+        }
+    for phase in PHASES:
+        own = [item.constant if item and item.phase == phase else nothing for item in lattices]
+        if any(value is not nothing for value in own):
+            table[Key("lattice_constant", phase=phase)] = own
+    return {key: (np.array([v for v, _ in column]), np.array([s for _, s in column])) for key, column in table.items()}
+
+
+def _transition_of(axis: Array, raw: Mapping[Key, tuple[Array, Array]], part: Branch) -> Transition:
+    """The strongest transition of one branch, by the first range, the lattice's phases and the density."""
+    rows = np.array(part.scans)
+    if len(rows) < LEAST_SCANS or len(np.unique(axis[rows])) < LEAST_PLACES:
+        return Transition(False, 1.0)
+    searched = {
+        str(key): (values[rows], std[rows])
+        for key, (values, std) in raw.items()
+        if (key.range == "first" or key.quantity in ("density", "fraction"))
+        and np.isfinite(values[rows]).all()
+        and np.ptp(values[rows]) > 0
+    }
+    if not searched:
+        return Transition(False, 1.0)
+    values, std = (np.stack([column[i] for column in searched.values()], axis=1) for i in (0, 1))
+    return find_transition(axis[rows], values, std, list(searched))
+
+
+def _trend(
+    axis: Array, raw: Array, raw_std: Array, parts: Sequence[Branch], found: Sequence[Transition]
+) -> Trend:  # fmt: skip
+    """One quantity, smoothed branch by branch."""
+    value, std = raw.copy(), raw_std.copy()
+    for part, transition in zip(parts, found, strict=True):
+        rows = np.array([row for row in part.scans if np.isfinite(raw[row])], dtype=int)
+        if len(rows) < LEAST_SCANS or len(np.unique(axis[rows])) < LEAST_PLACES:
+            continue
+        kept = transition if len(rows) == len(part.scans) else _without_outliers(transition)
+        smooth, scatter = smooth_between(axis[rows], raw[rows, None], raw_std[rows, None], kept)
+        value[rows] = smooth[:, 0]
+        left = np.sqrt(np.mean((raw[rows] - smooth[:, 0]) ** 2))
+        common = np.sqrt(np.maximum(raw_std[rows] ** 2 - left**2, 0.0))  # what does not scatter is common to all
+        std[rows] = np.hypot(scatter[:, 0], common)
+    return Trend(raw, raw_std, value, std)
+
+
+def _without_outliers(transition: Transition) -> Transition:
+    """The same for fewer scans, whose numbers are others."""
+    return replace(transition, outliers=(), others=tuple(_without_outliers(item) for item in transition.others))
+
+
+def _hysteresis(parts: Sequence[Branch], found: Sequence[Transition]) -> Hysteresis | None:
+    rising = [item for part, item in zip(parts, found, strict=True) if part.rising]
+    falling = [item for part, item in zip(parts, found, strict=True) if not part.rising]
+    return hysteresis_of(rising[0], falling[0]) if rising and falling else None
+
+
+def _notes(axis: Array, raw: Mapping[Key, tuple[Array, Array]], parts: Sequence[Branch]) -> tuple[str, ...]:
+    """What a user should know."""
+    notes = []
+    if all(len(part.scans) < LEAST_SCANS or len(np.unique(axis[list(part.scans)])) < LEAST_PLACES for part in parts):
+        notes.append(
+            f"too few scans to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
+        )
+    for key, (values, std) in raw.items():
+        worst = _worst_repeat(axis, values, std)
+        if worst is not None:
+            notes.append(
+                f"repeats at {worst[0]:g} scatter by {worst[1]:.1f} standard deviations in {key}: its error bars are"
+                " too small there, or the sample changed"
+            )
+    return tuple(notes)
+
+
+def _worst_repeat(axis: Array, values: Array, std: Array) -> tuple[float, float] | None:
+    """The place on the axis whose repeats scatter most, in units of their standard deviations, if that is too much."""
+    found = []
+    for place in np.unique(axis):
+        rows = (axis == place) & np.isfinite(values)
+        if rows.sum() > 1:
+            apart = np.sqrt(np.mean((values[rows] - values[rows].mean()) ** 2) * rows.sum() / (rows.sum() - 1))
+            found.append((float(place), float(apart / np.mean(std[rows]))))
+    worst = max(found, key=lambda item: item[1], default=None)
+    return worst if worst and worst[1] > _SCATTER else None

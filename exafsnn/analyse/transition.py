@@ -1,0 +1,162 @@
+"""Quantities along temperature, time or potential → where they jump, how surely, over what width; or that they do not.
+
+``series`` calls it with N, R, σ², phase fractions, ln(volume) of its scans. Every quantity is a smooth ``curve``,
+noise of unknown size, and maybe a step or ramp. The ``evidence`` for the best of all ``spans`` is compared with what
+chance gives. An error common to all scans cancels, a slow drift belongs to the curve.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from exafsnn.analyse.evidence import SUSPICION, Evidence, judge
+from exafsnn.analyse.place import located
+from exafsnn.analyse.scans import FEWEST, Scans, sorted_scans
+from exafsnn.analyse.sides import Estimate, sides
+from exafsnn.errors import SettingsError
+from exafsnn.records import Array
+
+_MOST = 10
+"""Most transitions that are sought."""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The strongest transition of a series, or that there is none."""
+
+    found: bool
+    strength: float
+    """False-alarm probability: how often a series without a transition, as smooth and noisy as this one, shows one as
+    strong anywhere along the axis. ``found`` means that it is below the rate asked for."""
+    at: float = math.nan
+    """Where, in units of the axis: the middle between two scans, or of the ramp. NaN if not found."""
+    low: float = math.nan
+    """95 % interval; never narrower than the scans on both sides of ``at``."""
+    high: float = math.nan
+    width: float = 0.0
+    """Length of the linear ramp that describes it best; 0 if it takes place between two scans."""
+    before: Mapping[str, Estimate] = field(default_factory=dict)
+    """Each quantity extrapolated to ``at`` from below, and its standard deviation by the scatter of the series (an
+    error common to all scans is not in it)."""
+    after: Mapping[str, Estimate] = field(default_factory=dict)
+    """The same from above."""
+    jump: Mapping[str, Estimate] = field(default_factory=dict)
+    """``after`` − ``before``; their errors are correlated, hence a standard deviation of its own."""
+    others: tuple[Transition, ...] = ()
+    """Further transitions, strongest first."""
+    outliers: tuple[int, ...] = ()
+    """Scans set aside, as numbers in the order given: each differs alone, which is no transition."""
+
+
+def find_transition(
+    axis: Array,
+    values: Array,
+    std: Array,
+    names: Sequence[str],
+    *,
+    covariance: Array | None = None,
+    rate: float = 0.01,
+    seed: int = 0,
+) -> Transition:
+    """Find the transitions of a series, in any order of its scans.
+
+    Parameters
+    ----------
+    axis
+        (n,) temperature, time, potential …; repeats allowed.
+    values, std
+        (n, q) quantities and their standard deviations: only the ratios of the latter between scans matter, the size
+        of the noise is learned from the series.
+    names
+        (q) names of the quantities.
+    covariance
+        (n, q, q) covariances between the quantities of a scan; estimated from the series where None.
+    rate
+        False-alarm rate: how often a series without a transition may seem to have one.
+    seed
+        Of the simulated series; the same input gives the same answer.
+
+    Raises
+    ------
+    ScanError
+        If there are fewer than 6 scans or 4 places on the axis, or values that are no numbers.
+    SettingsError
+        If the shapes do not fit, or ``rate`` is not between 0.001 and 0.5.
+    """
+    if not 0.001 <= rate <= 0.5:
+        raise SettingsError(f"got {rate}, need 0.001 to 0.5", where="rate", remedy="0.01 is a good choice")
+    series = sorted_scans(axis, values, std, names, covariance)
+    unit = float(np.ptp(np.asarray(axis, dtype=float)))
+    return _in_units(_search(series, tuple(names), rate, seed), float(np.min(axis)), unit)
+
+
+def _search(series: Scans, names: tuple[str, ...], rate: float, seed: int) -> Transition:
+    """Take out outliers and transitions, strongest first, until there are no more."""
+    random = np.random.default_rng(seed)
+    found: list[Transition] = []
+    outliers: list[int] = []
+    fixed: list[Array] = []
+    alarm = 1.0
+    allowed = max(1, series.axis.size // 10)
+    while len(found) < _MOST and (evidence := judge(series, fixed, random)) is not None:
+        alarm = evidence.step_alarm
+        wrong = _wrong_scan(series, fixed, evidence, rate, random) if len(outliers) < allowed else None
+        if wrong is not None:
+            outliers.append(int(series.order[wrong]))
+            series = series.without(wrong)
+        elif alarm < rate:
+            place = located(series, fixed, evidence)
+            found.append(Transition(True, alarm, place.at, place.low, place.high, place.width))
+            fixed.append(place.span)
+        else:
+            break
+    set_aside = tuple(sorted(outliers))
+    if not found:
+        return Transition(False, alarm, outliers=set_aside)
+    told = [_with_sides(series, fixed, number, each, names) for number, each in enumerate(found)]
+    first, *others = sorted(told, key=lambda each: each.strength)
+    return replace(first, others=tuple(others), outliers=set_aside)
+
+
+def _wrong_scan(
+    series: Scans, fixed: list[Array], evidence: Evidence, rate: float, random: np.random.Generator
+) -> int | None:
+    """Number of a scan that is wrong, rather than there being a step; also where it hides a step."""
+    if series.axis.size <= FEWEST:
+        return None
+    if evidence.outlier_alarm < rate and evidence.outliers.max() > evidence.steps.max():
+        return int(evidence.outliers.argmax())
+    if rate <= evidence.step_alarm < SUSPICION:
+        behind = judge(series, [*fixed, evidence.best], random)
+        if behind is not None and behind.outlier_alarm < rate:
+            return int(behind.outliers.argmax())
+    return None
+
+
+def _with_sides(
+    series: Scans, spans: list[Array], number: int, transition: Transition, names: tuple[str, ...]
+) -> Transition:
+    """The transition with the quantities on both sides, all other transitions known."""
+    others = spans[:number] + spans[number + 1 :]
+    found = [
+        sides(series.axis, series.places, values, std, others, spans[number], transition.at)
+        for values, std in zip(series.values.T, series.std.T, strict=True)
+    ]
+    before, after, jump = (dict(zip(names, column, strict=True)) for column in zip(*found, strict=True))
+    return replace(transition, before=before, after=after, jump=jump)
+
+
+def _in_units(transition: Transition, origin: float, unit: float) -> Transition:
+    """From the whole range as unit to the axis's own."""
+    return replace(
+        transition,
+        at=origin + unit * transition.at,
+        low=origin + unit * transition.low,
+        high=origin + unit * transition.high,
+        width=unit * transition.width,
+        others=tuple(_in_units(other, origin, unit) for other in transition.others),
+    )

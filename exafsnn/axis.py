@@ -1,0 +1,131 @@
+"""Scans → their values along the axis of a series: a temperature, a time, a potential.
+
+From a table that the user gives, else from the header, else from the names: the one number in which they differ.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from exafsnn.errors import SettingsError
+from exafsnn.records import ChiK
+
+Scan = tuple[str, str]
+"""File and record."""
+
+_NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)")
+_KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
+_VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
+"""A number, with its unit."""
+ORDER = "order"
+"""The axis that numbers scans as they come."""
+
+
+def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: str | None = None) -> dict[Scan, float]:
+    """The value of each scan of a series.
+
+    Parameters
+    ----------
+    scans
+        By file and record, in the order measured.
+    against
+        ``"temperature"`` [K], ``"order"``, or the name of a header field.
+    values
+        A CSV file with the columns ``file,value``, which overrules everything; files as given, or by their names alone.
+
+    Raises
+    ------
+    SettingsError
+        If the table cannot be read, or a scan's value is not found.
+    """
+    names = list(scans)
+    if values is not None:
+        return _from_table(names, Path(values))
+    if against == ORDER:
+        return {name: float(number) for number, name in enumerate(names)}
+    told = {name: _from_header(chi, against) for name, chi in scans.items()}
+    found = {name: value for name, value in told.items() if value is not None}
+    if len(found) < len(names):
+        found = _from_names(names, against) or found
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise SettingsError(
+            f"no {against} is in the header of {_label(missing[0])}, nor do the names differ in one number alone",
+            where="--against", remedy="Give a table with --values FILE.csv (columns file,value), or --against order",
+        )  # fmt: skip
+    return found
+
+
+def _label(name: Scan) -> str:
+    return "::".join(part for part in name if part)
+
+
+def _from_table(names: Sequence[Scan], path: Path) -> dict[Scan, float]:
+    """Values from a CSV file.
+
+    Raises
+    ------
+    SettingsError
+        If it has not these columns, a value is no number, or a scan is missing or named twice.
+    """
+    table: dict[str, float] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            if not {"file", "value"} <= set(reader.fieldnames or ()):
+                raise SettingsError("the columns file,value are wanted", where=str(path))
+            for row in reader:
+                if row["file"] in table:
+                    raise SettingsError(f"{row['file']} is there twice", where=f"{path}, line {reader.line_num}")
+                table[row["file"]] = _number(row["value"], f"{path}, line {reader.line_num}")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"the table cannot be read: {error}", where=str(path)) from error
+    found = {}
+    for name in names:
+        keys = [key for key in (_label(name), name[0], Path(name[0]).name) if key in table]
+        if not keys:
+            raise SettingsError(f"there is no value of {_label(name)}", where=str(path), remedy="Add a line for it")
+        found[name] = table[keys[0]]
+    return found
+
+
+def _number(text: str | None, where: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise SettingsError(f"{text!r} is no number", where=where)
+    return value
+
+
+def _from_header(chi: ChiK, against: str) -> float | None:
+    """What a scan's header says, if it is a number."""
+    if against == "temperature":
+        return chi.temperature
+    fields: Mapping[str, str] = chi.spectrum.metadata if chi.spectrum else {}
+    for key, text in fields.items():
+        number = _VALUE.fullmatch(text)
+        if key.lower().split(".")[-1] == against.lower() and number:
+            return float(number.group(1))
+    return None
+
+
+def _from_names(names: Sequence[Scan], against: str) -> dict[Scan, float] | None:
+    """The one number in which the names differ; of temperatures, that before a K."""
+    texts = [record or Path(file).name for file, record in names]
+    if against == "temperature":
+        kelvins = [_KELVIN.findall(text) for text in texts]
+        if all(len(found) == 1 for found in kelvins):
+            return {name: float(found[0]) for name, found in zip(names, kelvins, strict=True)}
+    numbers = [_NUMBER.findall(text) for text in texts]
+    if len({_NUMBER.sub("#", text) for text in texts}) != 1 or len({len(found) for found in numbers}) != 1:
+        return None
+    varying = [column for column in zip(*numbers, strict=True) if len(set(column)) > 1]
+    if len(varying) != 1:
+        return None
+    return {name: float(text) for name, text in zip(names, varying[0], strict=True)}

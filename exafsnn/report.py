@@ -1,0 +1,184 @@
+"""A series → one self-contained HTML page: the answer first, then figures and tables.
+
+No script, nothing from elsewhere. All text is escaped by the template engine: names and headers are other people's.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from exafsnn import __version__
+from exafsnn.analyse.series import Key, Series
+from exafsnn.analyse.transition import Transition
+from exafsnn.insitu import Course
+from exafsnn.pipeline import Outcome
+from exafsnn.records import Lattice
+from exafsnn.tables import printable
+
+MOST_ROWS = 300
+"""Scans in the table of the page."""
+_TEMPLATES = Path(__file__).parent / "templates"
+_HEADINGS = ("scan", "N", "R (Å)", "σ² (Å²)", "lattice", "a (Å)", "density (g/cm³)", "R-factor", "status")
+_UNITS = {"distance": " Å", "sigma2": " Å²", "density": " g/cm³", "lattice_constant": " Å"}
+_DIGITS = {"coordination": 2, "distance": 3, "sigma2": 4, "density": 3, "lattice_constant": 4, "fraction": 2}
+_NAMES = {
+    "coordination": "coordination N", "distance": "mean distance R", "sigma2": "σ²", "density": "density",
+    "lattice_constant": "lattice constant a", "fraction": "share of",
+}  # fmt: skip
+UNIT = {"temperature": " K"}
+"""Of the axis."""
+
+
+def report(course: Course, figures: Mapping[str, bytes]) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    course
+        The analysed series.
+    figures
+        PNG files by title; a title may have its caption after a line break.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    done = [outcome for outcome in course.outcomes if outcome.axis is not None]
+    series = course.series
+    rows = _rows(course)
+    return environment.get_template("report.html").render(
+        title=_title(course, done),
+        subtitle=_subtitle(course, done),
+        answers=answers(course),
+        notes=series.notes if series else (),
+        figures=[_figure(title, content) for title, content in figures.items()],
+        jumps=_jumps(series.strongest) if series and series.strongest.found else [],
+        headings=(course.against, *_HEADINGS),
+        rows=rows[:MOST_ROWS],
+        left_out=max(0, len(rows) - MOST_ROWS),
+        warned=[
+            (printable(_name(outcome)), outcome.status, printable("; ".join(outcome.warnings)))
+            for outcome in course.outcomes
+            if outcome.warnings
+        ][:MOST_ROWS],
+        made=f"Made by exafsnn {__version__}. The table has each scan by itself; series.csv has the smoothed values.",
+    )
+
+
+def _figure(title: str, content: bytes) -> dict[str, str]:
+    head, _, caption = title.partition("\n")
+    return {"title": head, "caption": caption, "data": base64.b64encode(content).decode()}
+
+
+def _title(course: Course, done: list[Outcome]) -> str:
+    edges = sorted({f"{item.chi.absorber} {item.chi.edge}" for item in done if item.chi})
+    return f"{', '.join(edges) or 'No edge'} — {len(done)} scans against {printable(course.against)}"
+
+
+def _subtitle(course: Course, done: list[Outcome]) -> str:
+    rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
+    models = sorted({outcome.prediction.model for outcome in done if outcome.prediction})
+    places = [outcome.axis for outcome in done if outcome.axis is not None]
+    unit = UNIT.get(course.against, "")
+    reach = f"{min(places):g} to {max(places):g}{unit}" if places else "none"
+    parts = [reach, *(f"model {model}" for model in models), f"{rejected} rejected" if rejected else ""]
+    return " · ".join(part for part in parts if part)
+
+
+def answers(course: Course) -> list[str]:
+    """The transitions, in a sentence each."""
+    series, unit = course.series, UNIT.get(course.against, "")
+    if series is None:
+        return ["No scan could be used."]
+    found = [item for item in series.transitions if item.found]
+    if not found:
+        surest = series.strongest
+        if any("too few scans" in note for note in series.notes):
+            return ["Too few scans to look for a transition."]
+        return [f"No transition was found: what there is, chance alone shows in {surest.strength:.0%} of series."]
+    sentences = [_told(item, unit) for item in found]
+    turn = series.hysteresis
+    if turn and turn.found:
+        sentences.append(f"Hysteresis {turn.width:.4g}{unit} ({turn.low:.4g} to {turn.high:.4g}).")
+    return sentences
+
+
+def _told(item: Transition, unit: str) -> str:
+    """One transition in words."""
+    place = f"Transition at {item.at:.5g}{unit}, 95 % between {item.low:.5g} and {item.high:.5g}{unit}"
+    width = f", over {item.width:.3g}{unit}" if item.width > 0 else ""
+    before, after = _phase(item.before), _phase(item.after)
+    change = f", {before} → {after}" if before and after and before != after else ""
+    step = item.jump.get("density")
+    density = f"; density {100 * step[0] / item.before['density'][0]:+.1f} %" if step else ""
+    chance = f"Chance alone shows as much in less than {max(item.strength, 1e-6):.0e} of series"
+    return f"{place}{width}{change}{density}. {chance}."
+
+
+def _phase(side: Mapping[str, tuple[float, float]]) -> str:
+    """The phase of most atoms on one side of a transition."""
+    shares = {name: value for name, (value, _) in side.items() if name.startswith("fraction ")}
+    return max(shares, key=lambda name: shares[name]).removeprefix("fraction ") if shares else ""
+
+
+def _jumps(item: Transition) -> list[tuple[str, ...]]:
+    """Before, after and change of every quantity."""
+    rows: list[tuple[str, ...]] = []
+    for name in item.before:
+        quantity, _, of = name.partition(" ")
+        title = f"{_NAMES[quantity]} {of}" if quantity == "fraction" else _NAMES[quantity]
+        digits, unit = _DIGITS[quantity], _UNITS.get(quantity, "")
+        cells = [f"{side[name][0]:.{digits}f} ± {side[name][1]:.{digits}f}{unit}" for side in (item.before, item.after)]
+        change = f"{item.jump[name][0]:+.{digits}f} ± {item.jump[name][1]:.{digits}f}{unit}"
+        rows.append((title, *cells, change))
+    return rows
+
+
+def _rows(course: Course) -> list[list[str]]:
+    """One row for each scan that was done."""
+    rows = []
+    for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
+        if outcome.axis is None or outcome.prediction is None:
+            continue
+        shell = outcome.prediction.shells["first"]
+        rows.append([
+            f"{outcome.axis:g}", printable(_name(outcome)),
+            _value(shell.coordination, shell.coordination_std, 2), _value(shell.distance, shell.distance_std, 3),
+            _value(shell.sigma2, shell.sigma2_std, 4), *_lattice_cells(lattice), f"{outcome.prediction.misfit:.3f}",
+            outcome.status if outcome.prediction.in_domain else "outside the domain",
+        ])  # fmt: skip
+    return rows
+
+
+def _lattice_cells(lattice: Lattice | None) -> tuple[str, str, str]:
+    if lattice is None:
+        return "–", "–", "–"
+    share = lattice.fractions[lattice.phase][0]
+    phase = lattice.phase if share > 0.9 else f"{lattice.phase} {share:.0%}"
+    return phase, _value(*lattice.constant, 4), _value(*lattice.density, 3) if lattice.density else "–"
+
+
+def _value(value: float, std: float, digits: int) -> str:
+    return f"{value:.{digits}f} ± {std:.{digits}f}"
+
+
+def _name(outcome: Outcome) -> str:
+    name = outcome.file.replace("\\", "/").rsplit("/", 1)[-1]
+    return f"{name}::{outcome.record}" if outcome.record else name
+
+
+def panels_of(series: Series) -> list[tuple[str, list[tuple[str, Key]]]]:
+    """What the figure of trends shows: labels of its panels, and of the lines in each."""
+    keys = list(series.trends)
+    several = [
+        ("N", [("", key) for key in keys if key.quantity == "coordination" and key.range == "first"]),
+        ("R (Å)", [("", key) for key in keys if key.quantity == "distance" and key.range == "first"]),
+        ("σ² (Å²)", [("", key) for key in keys if key.quantity == "sigma2" and key.range == "first"]),
+        ("density (g/cm³)", [("", key) for key in keys if key.quantity == "density"]),
+        *((f"a of {key.phase} (Å)", [("", key)]) for key in keys if key.quantity == "lattice_constant"),
+        ("share of the atoms", [(key.phase, key) for key in keys if key.quantity == "fraction"]),
+    ]
+    return [(label, lines) for label, lines in several if lines]

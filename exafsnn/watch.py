@@ -1,0 +1,61 @@
+"""A folder at a beamline → its files, as they land: each once it holds still.
+
+Polled, since network file systems tell nobody of new files. A file that is still being written is left alone until its
+size and time stay as they are from one look to the next; one that goes on growing later is told again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from exafsnn.errors import SettingsError
+
+Stamps = dict[str, tuple[int, int]]
+"""Size and time of change [ns] by path."""
+
+PAUSE = 2.0
+"""Seconds between two looks."""
+NO_SCANS = {".png", ".jpg", ".jpeg", ".pdf", ".html", ".json", ".log", ".md", ".py", ".tmp", ".part"}
+"""Suffixes of files that hold none."""
+
+
+def landed(folder: str | Path, pause: float = PAUSE) -> Iterator[Stamps]:
+    """Yield all files that hold still, whenever they are others than before; in the order in which they changed.
+
+    Hidden files, folders and files that hold no scans by their names are left out.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such folder.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise SettingsError("there is no such folder", where=str(folder), remedy="Create it, or check the path")
+    before: Stamps = {}
+    told: Stamps = {}
+    while True:
+        now = _files(place)
+        still = {name: stamp for name, stamp in now.items() if before.get(name) == stamp}
+        if still and still != told:
+            told = still
+            yield dict(sorted(still.items(), key=lambda item: (item[1][1], item[0])))
+        before = now
+        time.sleep(pause)
+
+
+def _files(folder: Path) -> Stamps:
+    """The files that may hold scans; one that vanishes meanwhile is none."""
+    found = {}
+    for path in folder.iterdir():
+        if path.name.startswith(".") or path.suffix.lower() in NO_SCANS:
+            continue
+        try:
+            if path.is_file():
+                state = path.stat()
+                found[str(path)] = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            continue
+    return found

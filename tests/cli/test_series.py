@@ -1,0 +1,142 @@
+"""``exafsnn series``, as users script it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import h5py
+import pytest
+from exafsnn_cli.main import run
+
+from exafsnn.results import faults_of
+
+SPECTRA = Path(__file__).parents[2] / "spectra"
+TEMPERATURES = (300, 700, 1000, 1100, 1180, 1190, 1250, 1300, 1400)
+QUANTITIES = {"coordination", "distance", "sigma2", "density", "lattice_constant", "fraction"}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Results of a heated foil, with a file that is no scan in between."""
+    folder = tmp_path_factory.mktemp("series")
+    bad = folder / "=bad<script>.dat"
+    bad.write_text("nothing\n")
+    scans = [str(SPECTRA / f"fe_{temperature:04d}K.dat") for temperature in TEMPERATURES]
+    assert run(["series", *scans, str(bad), "--structure", "bcc:2.8667", "-o", str(folder / "out")]) == 3
+    return folder / "out"
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_all_files_are_there_and_whole(results):
+    names = {path.name for path in results.iterdir()}
+    assert {
+        *("summary.csv", "rdf.csv", "chi.csv", "series.csv", "transition.json", "report.html", "results.h5"),
+        *("settings.json", "overview.png", "series-map.png", "series-trends.png"),
+    } <= names
+    assert not faults_of(results)
+
+
+def test_tables_have_the_axis(results):
+    summary = rows(results / "summary.csv")
+    assert list(summary[0])[3:6] == ["model", "axis", "edge"]
+    assert [float(row["axis"]) for row in summary if row["status"] != "rejected"] == list(TEMPERATURES)
+    assert summary[-1]["status"] == "rejected"
+    assert summary[-1]["axis"] == ""
+    series = rows(results / "series.csv")
+    assert list(series[0]) == ["file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std"]
+    assert {row["quantity"] for row in series} == QUANTITIES
+    assert {row["phase"] for row in series if row["quantity"] == "lattice_constant"} == {"bcc", "fcc"}
+    shares = [float(row["value"]) for row in series if row["quantity"] == "fraction" and float(row["axis"]) == 1250]
+    assert sum(shares) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_transition_is_told(results):
+    found = json.loads((results / "transition.json").read_text())
+    assert found["found"] is True
+    assert (found["low"], found["high"]) == (1180, 1190)
+    assert found["after"]["density"] > found["before"]["density"]
+    assert found["before"]["coordination"] > found["after"]["coordination"]
+    assert found["others"] == []
+
+
+def test_the_report_stands_alone_and_runs_nothing(results):
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "Transition at 1185 K, 95 % between 1180 and 1190 K" in page
+    assert "bcc → fcc" in page
+    assert "=bad&lt;script&gt;.dat" in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png;base64,") == 2
+
+
+def test_the_archive_has_the_trends(results):
+    with h5py.File(results / "results.h5") as archive:
+        assert archive["series/axis"][:].tolist() == list(TEMPERATURES)
+        assert archive["series/coordination/first/value"].shape == (len(TEMPERATURES),)
+
+
+def test_three_scans_have_no_transition_and_say_so(tmp_path, capsys):
+    scans = [str(SPECTRA / f"fe_{temperature:04d}K.dat") for temperature in TEMPERATURES[:3]]
+    assert run(["series", *scans, "--against", "order", "-o", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["transition"]["found"] is False
+    assert found["transition"]["at"] is None
+    assert "too few scans" in found["transition"]["notes"][0]
+
+
+def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeypatch, capsys):
+    """A scan arrives in two pieces, then another; a picture is no scan. Each look finds the results whole."""
+    place, out = tmp_path / "in", tmp_path / "out"
+    place.mkdir()
+    text = (SPECTRA / "fe_0300K.dat").read_text()
+    seen = []
+
+    def write(name, content):
+        (place / name).write_text(content)
+
+    steps = iter([
+        lambda: write("fe_0300K.dat", text[: len(text) // 2]),
+        lambda: write("plot.png", "no scan"),
+        lambda: None,
+        lambda: write("fe_0300K.dat", text),
+        lambda: None,
+        lambda: write("fe_0400K.dat", (SPECTRA / "fe_0400K.dat").read_text()),
+        lambda: None,
+        lambda: None,
+    ])  # fmt: skip
+
+    def step(seconds):
+        if (out / "settings.json").exists():
+            assert not faults_of(out)
+            seen.append([row["status"] for row in rows(out / "summary.csv")])
+        action = next(steps, None)
+        if action is None:
+            raise KeyboardInterrupt
+        action()
+
+    monkeypatch.setattr("exafsnn.watch.time.sleep", step)
+    assert run(["series", "--watch", str(place), "-o", str(out)]) == 130
+    assert seen[-1].count("rejected") == 0
+    assert len({row["file"] for row in rows(out / "summary.csv")}) == 2
+    assert (out / "report.html").exists()
+    assert "2 scans, 0 rejected. Too few scans" in capsys.readouterr().out
+
+
+def test_a_series_of_nothing_is_wrong_usage(tmp_path, capsys):
+    assert run(["series", "-o", str(tmp_path / "out")]) == 2
+    assert "give SCANS, or a folder with --watch" in capsys.readouterr().err
+    assert run(["series", "--watch", str(tmp_path / "absent"), "-o", str(tmp_path / "out")]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+
+
+def test_an_axis_that_is_nowhere_is_wrong_usage(tmp_path, capsys):
+    scan = str(SPECTRA / "fe_0300K.dat")
+    assert run(["series", scan, "--against", "potential", "-o", str(tmp_path / "out")]) == 2
+    assert "no potential is in the header" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,264 @@
+"""A series measured together: each scan gets the χ(k), the findings or the refusal that it gets alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import ScanError
+from exafsnn.measure.background import remove_background
+from exafsnn.measure.batch import BatchChiK, measure_batch
+from exafsnn.measure.batch.energy_zero import lorentzian
+from exafsnn.measure.edges import edge_rise
+from exafsnn.measure.quality import edge_position
+from exafsnn.measure.readers import read_one
+from exafsnn.records import ChiK, Spectrum
+from exafsnn.settings import BackgroundSettings
+
+from .mutants import FAULTS
+
+SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
+
+
+@pytest.fixture(scope="module")
+def series() -> tuple[Spectrum, np.ndarray]:
+    """What the simulated scans share, and their μ; noise added to twelve of them."""
+    scans = [read_one(path) for path in SIMULATED]
+    like = Spectrum(scans[0].energy, scans[0].mu, "Fe", "K", source="series.h5")
+    mu = np.array([scan.mu for scan in scans])
+    mu[4:] += 3e-4 * np.random.default_rng(3).standard_normal(mu[4:].shape)
+    return like, mu
+
+
+def alone(like: Spectrum, mu: np.ndarray, settings: BackgroundSettings | None = None) -> ChiK | ScanError:
+    try:
+        return remove_background(replace(like, mu=mu), settings)
+    except ScanError as error:
+        return error
+
+
+def difference(chi: np.ndarray, other: np.ndarray, k: np.ndarray) -> float:
+    """Largest difference of k²χ, relative to the largest k²χ."""
+    return float(np.abs(k**2 * (chi - other)).max() / np.abs(k**2 * other).max())
+
+
+def assert_same(found: ChiK, expected: ChiK) -> None:
+    assert found.e0 == expected.e0
+    assert found.edge_step == pytest.approx(expected.edge_step, rel=1e-10)
+    assert found.noise == pytest.approx(expected.noise, rel=1e-5)
+    assert found.k_max_usable == pytest.approx(expected.k_max_usable)
+    assert found.settings == expected.settings
+    np.testing.assert_allclose(found.k, expected.k)
+    assert difference(found.chi, expected.chi, expected.k) < 1e-6
+    assert [finding.message for finding in found.findings] == [finding.message for finding in expected.findings]
+
+
+def assert_all_same(like: Spectrum, mu: np.ndarray, settings: BackgroundSettings | None = None, **more) -> BatchChiK:
+    (found,) = measure_batch(like, mu, settings, **more)
+    for row in range(len(mu)):
+        expected = alone(like, mu[row], settings)
+        if isinstance(expected, ScanError):
+            assert found.refusals[row].reason == expected.reason
+        else:
+            assert_same(found.scan(row, like), expected)
+    return found
+
+
+def test_a_series_is_what_its_scans_are(series):
+    found = assert_all_same(*series)
+    assert found.singly == ()
+    assert np.isfinite(found.chi).all()
+
+
+def test_one_energy_zero_for_all(series):
+    found = assert_all_same(*series, BackgroundSettings(e0=7110.3, kmax=12.0))
+    assert (found.e0 == 7110.3).all()
+    assert found.k[-1] == pytest.approx(12.0)
+
+
+def test_each_scan_has_its_own_energy_zero(series):
+    """Scans whose edges lie apart; each E₀ is a point of the grid, and the k grids differ in length."""
+    like, mu = series
+    moved = np.stack([np.interp(like.energy - 0.7 * i, like.energy, mu[0]) for i in range(5)])
+    found = assert_all_same(like, moved)
+    assert len(np.unique(found.e0)) > 3
+    lengths = np.isfinite(found.chi).sum(axis=1)
+    assert lengths[0] > lengths[-1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rbkg": 1.3, "kweight": 1, "clamp_hi": 2, "nclamp": 5},
+        {"kmin": 0.5, "kmax": 11.0, "dk": 1.0, "window": "kaiser", "nclamp": 0},
+        {"kstep": 0.04, "nfft": 4096, "nnorm": 1, "norm1": 60.0, "norm2": 700.0, "pre1": -120.0, "pre2": -40.0},
+    ],
+)
+def test_any_parameters(change, series):
+    like, mu = series
+    assert assert_all_same(like, mu[:2], BackgroundSettings(**change)).singly == ()
+
+
+@pytest.mark.parametrize("name", ["fe/fe.060", "cu/cu_metal_10K.xdi", "metals/pt_metal_rt.xdi", "znse/zn_znse_rt.xdi"])
+def test_measured_scans(name, data_dir):
+    scan = read_one(data_dir / name)
+    like = replace(scan, findings=())
+    noise = 2e-4 * edge_rise(scan.energy, scan.mu, edge_position(scan))
+    mu = scan.mu + noise * np.random.default_rng(4).standard_normal((3, len(scan.mu)))
+    assert_all_same(like, mu)
+
+
+def test_larch_stops_where_its_derivatives_do(series, monkeypatch):
+    """What is left of the difference is the step of larch's derivatives: with a smaller one less is left."""
+    from importlib import import_module
+
+    autobk = import_module("larch.xafs.autobk")
+    exact = autobk.leastsq
+    monkeypatch.setattr(autobk, "leastsq", lambda *args, **kws: exact(*args, **(kws | {"epsfcn": 1e-12})))
+    like, mu = series
+    (found,) = measure_batch(like, mu[:3])
+    for row in range(3):
+        assert difference(found.chi[row], alone(like, mu[row]).chi, found.k) < 4e-9
+
+
+def test_where_larch_is_not_at_its_minimum_larch_is_asked(series):
+    """With strong clamps at k = 0, where χ is of order 1, larch's derivatives leave 10⁻³: scans are measured alone."""
+    like, mu = series
+    assert assert_all_same(like, mu[:2], BackgroundSettings(clamp_lo=2)).singly == (0, 1)
+
+
+def test_no_fault_is_missed(series):
+    """Mutants among sound scans: each is called what it is called alone, or refused alike."""
+    like, mu = series
+    sound, rise = replace(like, mu=mu[0]), edge_rise(like.energy, mu[0], edge_position(replace(like, mu=mu[0])))
+    mutants = [fault.damaged(sound, rise, strength) for fault in FAULTS for strength in fault.strengths[:1]]
+    kept = [scan.mu for scan in mutants if np.array_equal(scan.energy, like.energy) and not scan.mode]
+    assert len(kept) > 25
+    found = assert_all_same(like, np.stack([mu[0], *kept, mu[1]]))
+    assert len(found.refusals) > 10
+    assert {0, len(kept) + 1}.isdisjoint(found.singly)
+
+
+@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.mode or "points" in fault.name], ids=str)
+def test_faults_of_axis_and_sample(fault, series):
+    like, mu = series
+    sound = replace(like, mu=mu[0])
+    for strength in fault.strengths[:1]:
+        scan = fault.damaged(sound, edge_rise(like.energy, mu[0], edge_position(sound)), strength)
+        assert_all_same(scan, np.stack([scan.mu, scan.mu * 1.0001]))
+
+
+def test_a_scan_with_nan_stops_no_other(series):
+    like, mu = series
+    broken = mu[:5].copy()
+    broken[2, 100] = np.nan
+    (found,) = measure_batch(like, broken)
+    assert list(found.refusals) == [2]
+    assert "μ is nan" in found.refusals[2].reason
+    assert found.refusals[2].where == "series.h5::2"
+    with pytest.raises(ScanError, match="μ is nan"):
+        found.scan(2, like)
+    assert np.isnan(found.chi[2]).all()
+    (sound,) = measure_batch(like, mu[:5])
+    np.testing.assert_allclose(np.delete(found.chi, 2, axis=0), np.delete(sound.chi, 2, axis=0), atol=1e-12)
+
+
+def test_chunks_change_nothing(series):
+    like, mu = series
+    (whole,) = measure_batch(like, mu)
+    parts = list(measure_batch(like, mu, chunk=5))
+    assert [part.first for part in parts] == [0, 5, 10, 15]
+    np.testing.assert_allclose(np.concatenate([part.chi for part in parts]), whole.chi, atol=1e-12)
+    np.testing.assert_array_equal(np.concatenate([part.e0 for part in parts]), whole.e0)
+
+
+def test_order_is_kept(series):
+    like, mu = series
+    order = np.random.default_rng(5).permutation(len(mu))
+    (straight,), (mixed,) = measure_batch(like, mu), measure_batch(like, mu[order])
+    np.testing.assert_allclose(mixed.chi, straight.chi[order], atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [0.7, 3.0, 1e4, 1e-6])
+def test_the_unit_of_mu_does_not_matter(unit, series):
+    like, mu = series
+    (ordinary,), (other,) = measure_batch(like, mu[:3]), measure_batch(like, unit * mu[:3])
+    np.testing.assert_allclose(other.edge_step, unit * ordinary.edge_step, rtol=1e-9)
+    limit = 1e-3 if 0.1 < unit < 8 else 3e-3  # AUTOBK's clamps know the unit; a rise far from 1 is brought to it
+    assert difference(other.chi, ordinary.chi, ordinary.k) < limit
+
+
+def test_a_line_under_the_scans_does_not_matter(series):
+    like, mu = series
+    line = 0.3 - 1e-4 * (like.energy - 7110.0)
+    (plain,), (sloped,) = measure_batch(like, mu[:3]), measure_batch(like, mu[:3] + line)
+    np.testing.assert_allclose(sloped.edge_step, plain.edge_step, rtol=1e-6)
+    assert difference(sloped.chi, plain.chi, plain.k) < 2e-3
+
+
+def test_a_quick_scan_is_rebinned(series):
+    like, mu = series
+    energy = np.arange(like.energy[0], like.energy[-1], 0.2)
+    quick = np.stack([np.interp(energy, like.energy, row) for row in mu[:2]])
+    quick += 1e-3 * np.random.default_rng(6).standard_normal(quick.shape)
+    found = assert_all_same(replace(like, energy=energy), quick)
+    assert "rebinned" in {finding.name for finding in found.findings[0]}
+
+
+def test_what_is_not_known_here_is_measured_alone(series, monkeypatch):
+    """A gate that says more than the forms here know of is noticed by the scan that is measured both ways."""
+    from exafsnn.measure import background
+    from exafsnn.records import Finding
+
+    known = background.mended
+    doubt = Finding("new", "warning", "something new")
+    monkeypatch.setattr(background, "mended", lambda scan: (known(scan)[0], (*known(scan)[1], doubt)))
+    like, mu = series
+    found = assert_all_same(like, mu[:3])
+    assert found.singly == (0, 1, 2)
+
+
+def test_nothing_is_changed(series):
+    like, mu = series
+    energy, before = like.energy.copy(), mu.copy()
+    list(measure_batch(like, mu))
+    np.testing.assert_array_equal(like.energy, energy)
+    np.testing.assert_array_equal(mu, before)
+
+
+def test_an_empty_series(series):
+    like, mu = series
+    assert list(measure_batch(like, mu[:0])) == []
+
+
+@pytest.mark.parametrize(
+    ("energy", "mu", "reason"),
+    [
+        (np.arange(20.0), np.zeros((3, 19)), "energy has shape"),
+        (np.arange(20.0), np.zeros(20), "energy has shape"),
+        (np.arange(20.0)[::-1], np.zeros((3, 20)), "do not increase"),
+    ],
+)
+def test_what_is_no_series(energy, mu, reason):
+    with pytest.raises(ScanError, match=reason):
+        measure_batch(Spectrum(energy, energy, "Fe", "K"), mu)
+
+
+def test_impossible_settings_refuse_each_scan(series):
+    like, mu = series
+    (found,) = measure_batch(like, mu[:2], BackgroundSettings(e0=8000.0))
+    assert sorted(found.refusals) == [0, 1]
+    assert "is not at the edge" in found.refusals[0].reason
+
+
+def test_the_smoothing_is_that_of_larch(series):
+    from larch.math.utils import smooth
+
+    like, mu = series
+    part = like.energy[20:170]
+    slopes = np.gradient(mu[0, 20:170]) / np.gradient(part)
+    expected = smooth(part, slopes, xstep=0.3, sigma=0.3)
+    np.testing.assert_allclose(slopes @ lorentzian(part.tobytes(), 0.3), expected, atol=1e-12)

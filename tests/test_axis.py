@@ -1,0 +1,74 @@
+"""Where the axis of a series comes from: a table, headers, names; and what is said where it comes from nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from exafsnn.axis import axis_of
+from exafsnn.errors import SettingsError
+
+
+def scans(make_chi, *names, temperatures=None):
+    """χ(k) by file and record."""
+    told = temperatures or [None] * len(names)
+    return {(name, ""): replace(make_chi(name), temperature=value) for name, value in zip(names, told, strict=True)}
+
+
+def test_temperatures_of_the_headers_come_first(make_chi):
+    found = axis_of(scans(make_chi, "a_100K.dat", "b_200K.dat", temperatures=[10.0, 20.0]))
+    assert list(found.values()) == [10.0, 20.0]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("fe_0300K.dat", "run7/fe_1180K.dat"), [300, 1180]),
+        (("run-12_a.dat", "run-13_a.dat"), [12, 13]),
+        (("s2_T_-5.xdi", "s2_T_10.5.xdi"), [-5, 10.5]),
+        (("fe_300_1.dat", "fe_400_2.dat"), None),
+        (("one.dat", "two.dat"), None),
+    ],
+)
+def test_names_tell_where_one_number_differs(make_chi, names, expected):
+    items = scans(make_chi, *names)
+    if expected is None:
+        with pytest.raises(SettingsError, match="nor do the names differ in one number alone"):
+            axis_of(items)
+    else:
+        assert list(axis_of(items).values()) == expected
+
+
+def test_order_numbers_the_scans(make_chi):
+    assert list(axis_of(scans(make_chi, "x.dat", "y.dat"), "order").values()) == [0.0, 1.0]
+
+
+def test_a_table_overrules_all(make_chi, tmp_path):
+    items = scans(make_chi, "data/a.dat", "data/b.dat", temperatures=[1.0, 2.0])
+    path = tmp_path / "t.csv"
+    path.write_text("file,value\nb.dat,0.5\ndata/a.dat,-1.5e1\n")
+    assert axis_of(items, values=str(path)) == {("data/a.dat", ""): -15.0, ("data/b.dat", ""): 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("file,temperature\na.dat,1\n", "the columns file,value are wanted"),
+        ("file,value\na.dat,cold\n", "line 2: 'cold' is no number"),
+        ("file,value\na.dat,nan\n", "line 2: 'nan' is no number"),
+        ("file,value\na.dat,1\na.dat,2\n", "line 3: a.dat is there twice"),
+        ("file,value\nb.dat,1\n", "there is no value of a.dat. Add a line for it"),
+        ("", "the columns file,value are wanted"),
+    ],
+)
+def test_a_table_that_does_not_do_is_refused(make_chi, tmp_path, text, said):
+    path = tmp_path / "t.csv"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        axis_of(scans(make_chi, "a.dat"), values=str(path))
+
+
+def test_a_table_that_is_not_there_is_refused(make_chi, tmp_path):
+    with pytest.raises(SettingsError, match="the table cannot be read"):
+        axis_of(scans(make_chi, "a.dat"), values=str(tmp_path / "none.csv"))

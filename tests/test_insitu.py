@@ -1,0 +1,85 @@
+"""A heating series as one analysis: the simulated iron of ``spectra/``, of a theory and a potential of no training.
+
+Its first scan, the foil before it was heated, is the standard.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.analyse.series import Key
+from exafsnn.errors import SettingsError
+from exafsnn.insitu import follow
+
+SPECTRA = Path(__file__).parents[1] / "spectra"
+SCANS = [str(path) for path in sorted(SPECTRA.glob("*.dat"))]
+
+
+@pytest.fixture(scope="module")
+def truth():
+    with (SPECTRA / "truth.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def course():
+    return follow(SCANS, structure="bcc:2.8667")
+
+
+def values(rows, name):
+    return np.array([float(row[name]) for row in rows])
+
+
+def test_the_axis_is_that_of_the_headers(course, truth):
+    assert np.array_equal(course.series.axis, values(truth, "temperature_K"))
+    assert [outcome.axis for outcome in course.outcomes] == course.series.axis.tolist()
+
+
+def test_there_is_one_transition_between_the_scans_around_1185_k(course):
+    found = course.series.strongest
+    assert found.found
+    assert (found.low, found.high) == (1180.0, 1190.0)
+    assert not found.others
+    assert course.series.phases == ("bcc",) * 10 + ("fcc",) * 6
+
+
+def test_coordination_is_that_of_each_scan(course, truth):
+    trend = course.series.trends[Key("coordination", "first")]
+    assert np.abs(trend.value - values(truth, "coordination_1.9_3.3")).max() <= 0.35
+
+
+def test_every_error_bar_of_the_lattice_is_true_to_three_standard_deviations(course, truth):
+    true = values(truth, "lattice_constant_A")
+    for phase in ("bcc", "fcc"):
+        trend = course.series.trends[Key("lattice_constant", phase=phase)]
+        known = np.isfinite(trend.value)
+        assert np.all(np.abs(trend.value - true)[known] < 3 * trend.std[known])
+
+
+def test_the_first_scan_has_the_lattice_of_its_structure(course):
+    assert course.lattices[0].constant[0] == pytest.approx(2.8667, rel=5e-4)
+
+
+def test_scans_of_two_edges_are_no_series(tmp_path, data_dir):
+    with pytest.raises(SettingsError, match="the scans are of the edges Cu K, Fe K"):
+        follow([SCANS[0], str(data_dir / "cu" / "cu_metal_rt.xdi")], against="order")
+
+
+def test_a_scan_that_cannot_be_used_is_rejected_and_the_others_go_on(tmp_path):
+    bad = tmp_path / "bad.dat"
+    bad.write_text("not a scan\n")
+    found = follow([SCANS[0], str(bad), SCANS[1]])
+    assert [outcome.status == "rejected" for outcome in found.outcomes] == [False, True, False]
+    assert found.outcomes[1].axis is None
+    assert found.lattices[1] is None
+    assert len(found.series.axis) == 2
+
+
+def test_a_series_of_nothing_has_no_analysis(tmp_path):
+    found = follow([str(tmp_path / "absent.dat")])
+    assert found.series is None
+    assert found.outcomes[0].status == "rejected"
