@@ -22,6 +22,10 @@ PHASES = ("bcc", "fcc", "hcp")
 LEAST_SCANS, LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
 _SHELL = ("coordination", "distance", "sigma2")
+_JUMP = 2.0
+"""A transition changes some quantity by more than so many standard deviations."""
+_UNSURE = 0.5
+"""False-alarm probability that is told of a step smaller than that."""
 _SCATTER = 3.0
 """Repeats that scatter by more than so many of their standard deviations are told."""
 
@@ -142,7 +146,23 @@ def _transition_of(axis: Array, raw: Mapping[Key, tuple[Array, Array]], part: Br
     if not searched:
         return Transition(False, 1.0)
     values, std = (np.stack([column[i] for column in searched.values()], axis=1) for i in (0, 1))
-    return find_transition(axis[rows], values, std, list(searched))
+    size = dict(zip(searched, np.median(std, axis=0), strict=True))
+    return _believed(find_transition(axis[rows], values, std, list(searched)), size)
+
+
+def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
+    """The transition, if some quantity jumps by more than scans can err alike: two of its standard deviations.
+
+    Neighbouring scans share their errors, and these may step where the RDFs come near to others that are known.
+    """
+    others = tuple(item for item in transition.others if _jumps(item, size))
+    if transition.found and not _jumps(transition, size):
+        return replace(others[0], others=others[1:]) if others else Transition(False, _UNSURE)
+    return replace(transition, others=others)
+
+
+def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
+    return any(abs(jump) > _JUMP * size[name] for name, (jump, _) in transition.jump.items())
 
 
 def _trend(

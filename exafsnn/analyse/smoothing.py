@@ -57,13 +57,19 @@ def _sections(axis: Array, transitions: list[Transition]) -> np.ndarray:
 
 
 def _smooth(axis: Array, y: Array, std: Array, section: np.ndarray) -> tuple[Array, Array]:
-    """Smoothed quantity (n,) and its standard deviation, averaged over the processes that all sections share."""
+    """Smoothed quantity (n,) and its standard deviation, averaged over the processes that all sections share.
+
+    A section of one or two places is left as it is: a line through it says nothing.
+    """
     parts = [np.flatnonzero(section == number) for number in np.unique(section)]
+    parts = [part for part in parts if np.unique(axis[part]).size > 2]
+    if not parts:
+        return y.copy(), std.copy()
     curves = [curve_of(axis[part], std[part], np.empty((part.size, 0))) for part in parts]
     sizes = curve_of(axis, std, np.empty((axis.size, 0))).sizes
     curves = [replace(curve, sizes=sizes) for curve in curves]
     squares, determinant, freedom = np.zeros(sizes.size), np.zeros(sizes.size), 1.0
-    means, variances = np.empty((sizes.size, y.size)), np.empty((sizes.size, y.size))
+    means, variances = np.tile(y, (sizes.size, 1)), np.tile(std**2, (sizes.size, 1))
     for part, curve in zip(parts, curves, strict=True):
         scaled, shares = y[part] / std[part], curve.shares
         rest = scaled - curve.fixed @ (curve.fixed.T @ scaled)
@@ -80,5 +86,6 @@ def _smooth(axis: Array, y: Array, std: Array, section: np.ndarray) -> tuple[Arr
     weight = np.exp(likelihood - likelihood.max())
     weight /= weight.sum()
     mean = weight @ means
-    variance = weight @ (noise[:, None] * variances + (means - mean) ** 2)
+    smoothed = np.isin(np.arange(y.size), np.concatenate(parts))
+    variance = weight @ (np.where(smoothed, noise[:, None], 1.0) * variances + (means - mean) ** 2)
     return mean, np.sqrt(variance)

@@ -190,20 +190,21 @@ class Refiner:
             before = _block(covariance, spread_shared)
             gradient = linear.gradient * data.used[:, :, None]
             offset = (gradient @ torch.cat([density - mean, shared - mean_shared], dim=1)[:, :, None])[:, :, 0]
-            told = gradient @ before @ gradient.mT + own * worse[:, None, None]
-            gain = _solved(told, gradient @ before).mT
-            change = (gain @ (left + offset)[:, :, None])[:, :, 0]
+            cross = gradient @ before
+            told = cross @ gradient.mT + own * worse[:, None, None]
+            change = (cross.mT @ _solved(told, (left + offset)[:, :, None]))[:, :, 0]
             new = torch.where(open_[:, None], (mean + change[:, :bins]).clamp_min(0), density)
             shared = torch.where(open_[:, None], mean_shared + change[:, bins:], shared)
             moved = (new - density).abs().sum(dim=1) / density.sum(dim=1)
             density = new
-            after = before - gain @ gradient @ before
             settled = open_ & (moved < _SETTLED)
             last = open_ if number == _STEPS else settled
-            evidence = _evidence(gradient @ before @ gradient.mT + own, left + offset)
-            for row in last.nonzero()[:, 0].tolist():
+            rows = last.nonzero()[:, 0]
+            after = before[rows] - cross[rows].mT @ _solved(told[rows], cross[rows])
+            evidence = _evidence(cross[rows] @ gradient[rows].mT + own[rows], (left + offset)[rows])
+            for place, row in enumerate(rows.tolist()):
                 why = f"settled after {number} steps" if settled[row] else f"not settled after {_STEPS} steps"
-                fits[row] = Fit(density[row], shared[row], after[row], float(evidence[row]), why)
+                fits[row] = Fit(density[row], shared[row], after[place], float(evidence[place]), why)
             open_ = open_ & ~settled
             if not open_.any():
                 break

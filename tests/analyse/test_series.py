@@ -119,3 +119,27 @@ def test_where_no_lattice_is_found_nothing_is_said_of_it():
     assert set(found.phases) == {""}
     assert {key.quantity for key in found.trends} == {"coordination", "distance", "sigma2"}
     assert found.strongest.found
+
+
+def test_a_phase_that_is_seen_twice_is_left_as_it_was_found():
+    """Two scans beyond a transition are no trend: their values stay, and nothing breaks."""
+    points = series(temperatures=np.r_[300:1181:100, 1250, 1300])
+    found = analyse(points)
+    trend = found.trends[Key("lattice_constant", phase="fcc")]
+    assert np.isfinite(trend.value[-2:]).all()
+    bcc = found.trends[Key("lattice_constant", phase="bcc")]
+    odd = [*points[:5], replace(points[5], lattice=points[-1].lattice), *points[6:]]
+    assert np.isfinite(analyse(odd).trends[Key("lattice_constant", phase="fcc")].value[5])
+    assert np.isfinite(bcc.value[:-2]).all()
+
+
+def test_a_step_within_the_error_bars_is_no_transition():
+    """Scans that share an error may step by it together: 0.3 atoms, where each is known to 0.3."""
+
+    def moved(item):
+        shell = item.shells["first"]
+        return replace(
+            item, shells={"first": replace(shell, coordination=shell.coordination - 0.3 * (item.axis > 900))}
+        )
+
+    assert not analyse([moved(item) for item in series(hot_phase=False)]).strongest.found
