@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,8 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     """
     if not (scans or watch):
         raise click.UsageError("give SCANS, or a folder with --watch")
+    if watch and Path(output).resolve() == Path(watch).resolve():
+        raise click.UsageError("the results would be taken for scans: give another folder with -o")
     from exafsnn.insitu import Follower
     from exafsnn.series_folder import SeriesFolder
 
@@ -73,17 +76,17 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     folder = partial(SeriesFolder, output, "series", asked, inputs, full)
     if watch:
         _watch(follower, scans, watch, partial(folder, figures=0))
-    course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
-    return _show(course, folder(), as_json)
+    with folder() as results:
+        course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
+        results.add_course(course)
+    return _show(course, results, as_json)
 
 
 def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
-    """Write and show a course, and return the exit code."""
+    """Show a course that is written, and return the exit code."""
     from exafsnn.report import answers
     from exafsnn.tables import transition_facts
 
-    with folder:
-        folder.add_course(course)
     shown = screen.Shown()
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         shown.add(outcome, **_lattice_cells(lattice))

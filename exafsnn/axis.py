@@ -1,6 +1,6 @@
 """Scans → their values along the axis of a series: a temperature, a time, a potential.
 
-From a table that the user gives, else from the header, else from the names: the one number in which they differ.
+From a table that the user gives, else from the header; temperatures also from names with a number before a K.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)"
 _KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
 _VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
 """A number, with its unit."""
-ORDER = "order"
-"""The axis that numbers scans as they come."""
+ORDER, NAME = "order", "name"
+"""The axes that number scans as they come, and by the one number in which their names differ."""
 
 
 def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: str | None = None) -> dict[Scan, float]:
@@ -33,7 +33,7 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: st
     scans
         By file and record, in the order measured.
     against
-        ``"temperature"`` [K], ``"order"``, or the name of a header field.
+        ``"temperature"`` [K], ``"order"``, ``"name"``, or the name of a header field.
     values
         A CSV file with the columns ``file,value``, which overrules everything; files as given, or by their names alone.
 
@@ -47,15 +47,16 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: st
         return _from_table(names, Path(values))
     if against == ORDER:
         return {name: float(number) for number, name in enumerate(names)}
-    told = {name: _from_header(chi, against) for name, chi in scans.items()}
+    told = {name: _from_header(chi, against) for name, chi in scans.items()} if against != NAME else {}
     found = {name: value for name, value in told.items() if value is not None}
-    if len(found) < len(names):
-        found = _from_names(names, against) or found
+    if against in ("temperature", NAME):
+        found = (_from_names(names) if against == NAME else _kelvins(names)) | found
     missing = [name for name in names if name not in found]
     if missing:
         raise SettingsError(
-            f"no {against} is in the header of {_label(missing[0])}, nor do the names differ in one number alone",
-            where="--against", remedy="Give a table with --values FILE.csv (columns file,value), or --against order",
+            f"no {against} is in the header or name of {_label(missing[0])}",
+            where="--against",
+            remedy="Give a table with --values FILE.csv (columns file,value), or --against order or name",
         )  # fmt: skip
     return found
 
@@ -79,6 +80,12 @@ def _from_table(names: Sequence[Scan], path: Path) -> dict[Scan, float]:
             if not {"file", "value"} <= set(reader.fieldnames or ()):
                 raise SettingsError("the columns file,value are wanted", where=str(path))
             for row in reader:
+                if None in row:
+                    raise SettingsError(
+                        "there are more than two cells",
+                        where=f"{path}, line {reader.line_num}",
+                        remedy="Write 0.5, not 0,5",
+                    )
                 if row["file"] in table:
                     raise SettingsError(f"{row['file']} is there twice", where=f"{path}, line {reader.line_num}")
                 table[row["file"]] = _number(row["value"], f"{path}, line {reader.line_num}")
@@ -110,22 +117,26 @@ def _from_header(chi: ChiK, against: str) -> float | None:
     fields: Mapping[str, str] = chi.spectrum.metadata if chi.spectrum else {}
     for key, text in fields.items():
         number = _VALUE.fullmatch(text)
-        if key.lower().split(".")[-1] == against.lower() and number:
+        if against.lower() in (key.lower(), key.lower().split(".")[-1]) and number:
             return float(number.group(1))
     return None
 
 
-def _from_names(names: Sequence[Scan], against: str) -> dict[Scan, float] | None:
-    """The one number in which the names differ; of temperatures, that before a K."""
-    texts = [record or Path(file).name for file, record in names]
-    if against == "temperature":
-        kelvins = [_KELVIN.findall(text) for text in texts]
-        if all(len(found) == 1 for found in kelvins):
-            return {name: float(found[0]) for name, found in zip(names, kelvins, strict=True)}
+def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:
+    """Temperatures of the names that have one number before a K."""
+    found = {name: _KELVIN.findall(_name(name)) for name in names}
+    return {name: float(numbers[0]) for name, numbers in found.items() if len(numbers) == 1}
+
+
+def _from_names(names: Sequence[Scan]) -> dict[Scan, float]:
+    """The one number in which the names differ; nothing where they differ otherwise."""
+    texts = [_name(name) for name in names]
     numbers = [_NUMBER.findall(text) for text in texts]
-    if len({_NUMBER.sub("#", text) for text in texts}) != 1 or len({len(found) for found in numbers}) != 1:
-        return None
+    if len({_NUMBER.sub("#", text) for text in texts}) != 1:
+        return {}
     varying = [column for column in zip(*numbers, strict=True) if len(set(column)) > 1]
-    if len(varying) != 1:
-        return None
-    return {name: float(text) for name, text in zip(names, varying[0], strict=True)}
+    return {name: float(text) for name, text in zip(names, varying[0], strict=True)} if len(varying) == 1 else {}
+
+
+def _name(scan: Scan) -> str:
+    return scan[1] or Path(scan[0]).name

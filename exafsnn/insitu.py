@@ -40,6 +40,8 @@ class Course:
     """Of the scans that were not rejected, in their order; None if there is none."""
     against: str
     """What the axis is."""
+    standard: str = ""
+    """The scan that was the standard, and its structure; empty if there was none."""
 
 
 def follow(sources: Iterable[str], progress: Progress = iter, **asked: Any) -> Course:
@@ -84,6 +86,7 @@ class Follower:
         self._columns, self._settings = columns, settings or BackgroundSettings()
         self._standard = chi_of(references[0], columns, self._settings) if references else None
         self._structure = structure
+        self._standard_name = ""
         self._model = _load(model) if model else None
         self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
         self._known: dict[tuple[str, Stamp], list[_Answer]] = {}
@@ -109,8 +112,9 @@ class Follower:
             for source in progress(list(fresh))
             for outcome in measure_scans([source], columns=self._columns, settings=self._settings)
         ]
+        answers = self._answers([outcome for _, outcome in measured])  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}
-        for (key, _), answer in zip(measured, self._answers([outcome for _, outcome in measured]), strict=True):
+        for (key, _), answer in zip(measured, answers, strict=True):
             self._known[key].append(answer)
         return self._analysed([answer for key in sources.items() for answer in self._known[key]])
 
@@ -130,7 +134,8 @@ class Follower:
                 answers.append((outcome, None))
                 continue
             prediction = next(found)
-            answers.append((replace(outcome, prediction=prediction, model=model.name), finder.find(prediction.rdf)))
+            lattice = finder.find(prediction.rdf) if prediction.in_domain else None
+            answers.append((replace(outcome, prediction=prediction, model=model.name), lattice))
         return answers
 
     def _make_tools(self, scans: Sequence[ChiK]) -> tuple[Model, Refiner, LatticeFinder]:
@@ -140,6 +145,8 @@ class Follower:
 
         model = self._model or _load(_edge_of(scans).replace(" ", "-").lower())
         standard = self._standard or (scans[0] if self._structure else None)
+        if standard:
+            self._standard_name = f"{standard.source} ({self._structure})"
         return model, Refiner(model, standard, self._structure), LatticeFinder(model)
 
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
@@ -153,11 +160,11 @@ class Follower:
         outcomes = tuple(replace(item, axis=places.get((item.file, item.record))) for item, _ in answers)
         lattices = tuple(lattice for _, lattice in answers)
         points = [
-            Point(item.axis, item.prediction.shells, lattice)
+            Point(item.axis, item.prediction.shells, lattice, item.prediction.in_domain)
             for item, lattice in zip(outcomes, lattices, strict=True)
             if item.prediction is not None and item.axis is not None
         ]
-        return Course(outcomes, lattices, analyse(points) if points else None, self._against)
+        return Course(outcomes, lattices, analyse(points) if points else None, self._against, self._standard_name)
 
 
 def _usable(outcome: Outcome) -> bool:

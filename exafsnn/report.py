@@ -84,7 +84,8 @@ def _subtitle(course: Course, done: list[Outcome]) -> str:
     places = [outcome.axis for outcome in done if outcome.axis is not None]
     unit = UNIT.get(course.against, "")
     reach = f"{min(places):g} to {max(places):g}{unit}" if places else "none"
-    parts = [reach, *(f"model {model}" for model in models), f"{rejected} rejected" if rejected else ""]
+    standard = f"standard {printable(course.standard)}" if course.standard else "no standard"
+    parts = [reach, *(f"model {model}" for model in models), standard, f"{rejected} rejected" if rejected else ""]
     return " · ".join(part for part in parts if part)
 
 
@@ -98,11 +99,22 @@ def answers(course: Course) -> list[str]:
         surest = series.strongest
         if any("too few scans" in note for note in series.notes):
             return ["Too few scans to look for a transition."]
-        return [f"No transition was found: what there is, chance alone shows in {surest.strength:.0%} of series."]
-    sentences = [_told(item, unit) for item in found]
+        return [
+            f"No transition was found: as much as there is, chance shows in {surest.strength:.0%} of series or more."
+        ]
+    several = len(series.branches) > 1
+    sentences = [
+        f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(item, unit)}"
+        for part, item in zip(series.branches, series.transitions, strict=True)
+        if item.found
+    ]
     turn = series.hysteresis
     if turn and turn.found:
-        sentences.append(f"Hysteresis {turn.width:.4g}{unit} ({turn.low:.4g} to {turn.high:.4g}).")
+        certain = turn.low > 0 or turn.high < 0
+        reach = f"between {turn.low:.4g} and {turn.high:.4g}{unit}"
+        sentences.append(
+            f"Hysteresis {reach}." if certain else f"No hysteresis beyond the spacing of the scans: {reach}."
+        )
     return sentences
 
 

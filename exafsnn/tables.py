@@ -114,12 +114,13 @@ def transition_facts(course: Course) -> Row:
     """The strongest transition of a series, and all else that was found of it as a whole, for ``transition.json``."""
     series = course.series
     if series is None:
-        return {**_transition(None), "against": course.against, "others": []}
+        return {**_transition(None), "against": course.against, "standard": course.standard, "others": []}
     strongest = series.strongest
     others = [item for item in (*series.transitions, *strongest.others) if item is not strongest and item.found]
     return {
         **_transition(strongest),
         "against": course.against,
+        "standard": course.standard,
         "others": [_transition(item) for item in others],
         "branches": [
             {"rising": part.rising, "scans": len(part.scans), **_transition(item)}

@@ -49,7 +49,11 @@ def landed(folder: str | Path, pause: float = PAUSE) -> Iterator[Stamps]:
 def _files(folder: Path) -> Stamps:
     """The files that may hold scans; one that vanishes meanwhile is none."""
     found = {}
-    for path in folder.iterdir():
+    try:
+        paths = list(folder.iterdir())
+    except OSError:  # a network folder may be away for a moment
+        return {}
+    for path in paths:
         if path.name.startswith(".") or path.suffix.lower() in NO_SCANS:
             continue
         try:

@@ -21,23 +21,34 @@ def test_temperatures_of_the_headers_come_first(make_chi):
     assert list(found.values()) == [10.0, 20.0]
 
 
+def test_temperatures_of_the_names_stand_before_a_k(make_chi):
+    assert list(axis_of(scans(make_chi, "fe_0300K.dat", "run7/fe_1180K.dat")).values()) == [300, 1180]
+    assert list(axis_of(scans(make_chi, "a_300K.dat", "b.dat", temperatures=[None, 20.0])).values()) == [300, 20]
+    with pytest.raises(SettingsError, match="no temperature is in the header or name of scan_001"):
+        axis_of(scans(make_chi, "scan_001.dat", "scan_002.dat"))
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("fe_0300K.dat", "run7/fe_1180K.dat"), [300, 1180]),
         (("run-12_a.dat", "run-13_a.dat"), [12, 13]),
         (("s2_T_-5.xdi", "s2_T_10.5.xdi"), [-5, 10.5]),
         (("fe_300_1.dat", "fe_400_2.dat"), None),
         (("one.dat", "two.dat"), None),
     ],
 )
-def test_names_tell_where_one_number_differs(make_chi, names, expected):
+def test_names_number_the_scans_if_asked_for(make_chi, names, expected):
     items = scans(make_chi, *names)
     if expected is None:
-        with pytest.raises(SettingsError, match="nor do the names differ in one number alone"):
-            axis_of(items)
+        with pytest.raises(SettingsError, match="no name is in the header or name"):
+            axis_of(items, "name")
     else:
-        assert list(axis_of(items).values()) == expected
+        assert list(axis_of(items, "name").values()) == expected
+
+
+def test_an_axis_that_no_header_has_is_refused(make_chi):
+    with pytest.raises(SettingsError, match="no bananas is in the header or name of fe_1"):
+        axis_of(scans(make_chi, "fe_1.dat", "fe_2.dat"), "bananas")
 
 
 def test_order_numbers_the_scans(make_chi):
@@ -60,6 +71,7 @@ def test_a_table_overrules_all(make_chi, tmp_path):
         ("file,value\na.dat,1\na.dat,2\n", "line 3: a.dat is there twice"),
         ("file,value\nb.dat,1\n", "there is no value of a.dat. Add a line for it"),
         ("", "the columns file,value are wanted"),
+        ("file,value\na.dat,0,5\n", "line 2: there are more than two cells"),
     ],
 )
 def test_a_table_that_does_not_do_is_refused(make_chi, tmp_path, text, said):

@@ -83,3 +83,19 @@ def test_a_series_of_nothing_has_no_analysis(tmp_path):
     found = follow([str(tmp_path / "absent.dat")])
     assert found.series is None
     assert found.outcomes[0].status == "rejected"
+
+
+def test_a_scan_outside_the_domain_is_left_out_of_the_analysis(data_dir):
+    """An oxide among the metal: it is answered with a warning, has no lattice, and moves nothing."""
+    oxide = str(data_dir / "oxides" / "Fe2O3_rt_01.xdi")
+    alone, mixed = (
+        follow(scans, structure="bcc:2.8667", against="order") for scans in (SCANS[:7], [*SCANS[:7], oxide])
+    )
+    assert not mixed.outcomes[-1].prediction.in_domain
+    assert mixed.lattices[-1] is None
+    assert mixed.series.phases[-1] == ""
+    assert any("outside the model's domain" in note for note in mixed.series.notes)
+    key = Key("coordination", "first")
+    assert np.allclose(alone.series.trends[key].value, mixed.series.trends[key].value[:7])
+    assert np.isnan(mixed.series.trends[key].value[-1])
+    assert not mixed.series.strongest.found

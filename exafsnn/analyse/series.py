@@ -38,6 +38,8 @@ class Point:
     shells: Mapping[str, Shell]
     lattice: Lattice | None
     """None where no crystal explains its RDF."""
+    trusted: bool = True
+    """Whether the scan is in the model's domain: others count for nothing in the analysis."""
 
 
 @dataclass(frozen=True)
@@ -106,19 +108,25 @@ def analyse(points: Sequence[Point]) -> Series:
     parts = branches(axis) if len(points) > 1 else (Branch(True, (0,)),)
     found = tuple(_transition_of(axis, raw, part) for part in parts)
     trends = {key: _trend(axis, *column, parts, found) for key, column in raw.items()}
-    phases = tuple(point.lattice.phase if point.lattice else "" for point in points)
-    return Series(axis, phases, trends, parts, found, _hysteresis(parts, found), _notes(axis, raw, parts))
+    phases = tuple(point.lattice.phase if point.lattice and point.trusted else "" for point in points)
+    return Series(
+        axis, phases, trends, parts, found, _hysteresis(parts, found), _notes(points, axis, raw, parts, found)
+    )
 
 
 def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
     """Values and standard deviations (n,) of every quantity; NaN where it is not known."""
     table: dict[Key, list[tuple[float, float]]] = {}
+    nothing = (math.nan, math.nan)
     for name in points[0].shells:
         for quantity in _SHELL:
-            shells = [point.shells[name] for point in points]
-            table[Key(quantity, name)] = [(getattr(s, quantity), getattr(s, f"{quantity}_std")) for s in shells]
-    lattices = [point.lattice for point in points]
-    nothing = (math.nan, math.nan)
+            table[Key(quantity, name)] = [
+                (getattr(point.shells[name], quantity), getattr(point.shells[name], f"{quantity}_std"))
+                if point.trusted
+                else nothing
+                for point in points
+            ]
+    lattices = [point.lattice if point.trusted else None for point in points]
     if any(lattices):
         table[Key("density")] = [(item.density if item else None) or nothing for item in lattices]
         table |= {
@@ -132,22 +140,29 @@ def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
 
 
 def _transition_of(axis: Array, raw: Mapping[Key, tuple[Array, Array]], part: Branch) -> Transition:
-    """The strongest transition of one branch, by the first range, the lattice's phases and the density."""
-    rows = np.array(part.scans)
-    if len(rows) < LEAST_SCANS or len(np.unique(axis[rows])) < LEAST_PLACES:
+    """The strongest transition of one branch, by the first range, and the lattice's phases and density where known.
+
+    Its outliers are numbers of scans.
+    """
+    first = {key: column for key, column in raw.items() if key.range == "first"}
+    crystal = {key: column for key, column in raw.items() if key.quantity in ("density", "fraction")}
+    for searched in (first | crystal, first | {k: c for k, c in crystal.items() if k.quantity == "fraction"}, first):
+        rows = np.array([row for row in part.scans if all(np.isfinite(values[row]) for values, _ in searched.values())])
+        if 2 * len(rows) > len(part.scans) and _enough(axis, rows):
+            break
+    else:
         return Transition(False, 1.0)
-    searched = {
-        str(key): (values[rows], std[rows])
-        for key, (values, std) in raw.items()
-        if (key.range == "first" or key.quantity in ("density", "fraction"))
-        and np.isfinite(values[rows]).all()
-        and np.ptp(values[rows]) > 0
-    }
-    if not searched:
+    varying = {str(k): (v[rows], std[rows]) for k, (v, std) in searched.items() if np.ptp(v[rows]) > 0}
+    if not varying:
         return Transition(False, 1.0)
-    values, std = (np.stack([column[i] for column in searched.values()], axis=1) for i in (0, 1))
-    size = dict(zip(searched, np.median(std, axis=0), strict=True))
-    return _believed(find_transition(axis[rows], values, std, list(searched)), size)
+    values, std = (np.stack([column[i] for column in varying.values()], axis=1) for i in (0, 1))
+    size = dict(zip(varying, np.median(std, axis=0), strict=True))
+    found = _believed(find_transition(axis[rows], values, std, list(varying)), size)
+    return replace(found, outliers=tuple(int(rows[number]) for number in found.outliers))
+
+
+def _enough(axis: Array, rows: Array) -> bool:
+    return len(rows) >= LEAST_SCANS and len(np.unique(axis[rows])) >= LEAST_PLACES
 
 
 def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
@@ -157,7 +172,8 @@ def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
     """
     others = tuple(item for item in transition.others if _jumps(item, size))
     if transition.found and not _jumps(transition, size):
-        return replace(others[0], others=others[1:]) if others else Transition(False, _UNSURE)
+        none = Transition(False, _UNSURE, outliers=transition.outliers)
+        return replace(others[0], others=others[1:], outliers=transition.outliers) if others else none
     return replace(transition, others=others)
 
 
@@ -171,20 +187,23 @@ def _trend(
     """One quantity, smoothed branch by branch."""
     value, std = raw.copy(), raw_std.copy()
     for part, transition in zip(parts, found, strict=True):
-        rows = np.array([row for row in part.scans if np.isfinite(raw[row])], dtype=int)
-        if len(rows) < LEAST_SCANS or len(np.unique(axis[rows])) < LEAST_PLACES:
+        aside = set(transition.outliers)
+        rows = np.array([row for row in part.scans if np.isfinite(raw[row]) and row not in aside], dtype=int)
+        if not _enough(axis, rows):
             continue
-        kept = transition if len(rows) == len(part.scans) else _without_outliers(transition)
-        smooth, scatter = smooth_between(axis[rows], raw[rows, None], raw_std[rows, None], kept)
+        smooth, scatter = smooth_between(
+            axis[rows], raw[rows, None], raw_std[rows, None], _without_outliers(transition)
+        )
         value[rows] = smooth[:, 0]
-        left = np.sqrt(np.mean((raw[rows] - smooth[:, 0]) ** 2))
-        common = np.sqrt(np.maximum(raw_std[rows] ** 2 - left**2, 0.0))  # what does not scatter is common to all
-        std[rows] = np.hypot(scatter[:, 0], common)
+        left = np.mean(
+            ((raw[rows] - smooth[:, 0]) / np.maximum(raw_std[rows], 1e-12)) ** 2
+        )  # what does not scatter is common to all
+        std[rows] = np.hypot(scatter[:, 0], raw_std[rows] * math.sqrt(max(1.0 - left, 0.0)))
     return Trend(raw, raw_std, value, std)
 
 
 def _without_outliers(transition: Transition) -> Transition:
-    """The same for fewer scans, whose numbers are others."""
+    """The same, for the scans that are left."""
     return replace(transition, outliers=(), others=tuple(_without_outliers(item) for item in transition.others))
 
 
@@ -194,9 +213,19 @@ def _hysteresis(parts: Sequence[Branch], found: Sequence[Transition]) -> Hystere
     return hysteresis_of(rising[0], falling[0]) if rising and falling else None
 
 
-def _notes(axis: Array, raw: Mapping[Key, tuple[Array, Array]], parts: Sequence[Branch]) -> tuple[str, ...]:
+def _notes(
+    points: Sequence[Point], axis: Array, raw: Mapping[Key, tuple[Array, Array]], parts: Sequence[Branch],
+    found: Sequence[Transition],
+) -> tuple[str, ...]:  # fmt: skip
     """What a user should know."""
-    notes = []
+    notes = [f"the scan at {axis[row]:g} was set aside: it differs alone" for item in found for row in item.outliers]
+    foreign = [f"{point.axis:g}" for point in points if not point.trusted]
+    if foreign:
+        notes.append(
+            f"outside the model's domain, and left out of the analysis: the scans at {', '.join(foreign[:10])}"
+        )
+    if len(parts) > 2:
+        notes.append(f"the axis turns {len(parts) - 1} times in the order given: give the scans in the order measured")
     if all(len(part.scans) < LEAST_SCANS or len(np.unique(axis[list(part.scans)])) < LEAST_PLACES for part in parts):
         notes.append(
             f"too few scans to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"

@@ -138,5 +138,5 @@ def test_a_series_of_nothing_is_wrong_usage(tmp_path, capsys):
 def test_an_axis_that_is_nowhere_is_wrong_usage(tmp_path, capsys):
     scan = str(SPECTRA / "fe_0300K.dat")
     assert run(["series", scan, "--against", "potential", "-o", str(tmp_path / "out")]) == 2
-    assert "no potential is in the header" in capsys.readouterr().err
+    assert "no potential is in the header or name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
