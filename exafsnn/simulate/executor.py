@@ -68,6 +68,8 @@ def _prepare() -> None:
 
 
 def _leave(*_: object) -> None:
+    """Leave once: the pool tells all workers again when the first is gone, which must not break into a clearing up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit
 
 

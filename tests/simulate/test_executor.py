@@ -13,19 +13,27 @@ import pytest
 from exafsnn.simulate.executor import run_all
 
 SLEEPERS = """
-import os, subprocess, sys, tempfile
+import os, subprocess, sys, tempfile, time
 from pathlib import Path
 from exafsnn.simulate.executor import run_all
 
-def sleep(folder):
-    with tempfile.TemporaryDirectory(dir=folder, prefix="scratch"):
+class Scratch(tempfile.TemporaryDirectory):
+    def __exit__(self, *error):
+        time.sleep(self.slowness)  # one worker still clears up when the other is gone
+        super().__exit__(*error)
+
+def sleep(task):
+    folder, slowness = task
+    scratch = Scratch(dir=folder, prefix="scratch")
+    scratch.slowness = slowness
+    with scratch:
         (Path(folder) / f"{os.getpid()}.pid").touch()
         subprocess.run([sys.executable, "-c", SLEEP, folder])
 
 SLEEP = "import os, sys, time; open(f'{sys.argv[1]}/{os.getpid()}.pid', 'w'); time.sleep(60)"
 if __name__ == "__main__":
     try:
-        list(run_all(sleep, [sys.argv[1]] * 3, 2))
+        list(run_all(sleep, [(sys.argv[1], slowness) for slowness in (0.0, 0.5, 0.0)], 2))
     except KeyboardInterrupt:
         sys.exit(130)
 """
