@@ -40,7 +40,7 @@ _COLUMNS = {
     "--against",
     default="temperature",
     metavar="AXIS",
-    help="temperature (from headers or names), order, or the name of a header field.",
+    help="temperature (from headers or names), order, name (the number in which names differ), or a header field.",
 )
 @click.option(
     "--values",

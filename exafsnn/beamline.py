@@ -133,7 +133,10 @@ class Beamline:
 
     def spectrum(self, row: int) -> Tensor:
         """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""
-        one = self._bank.subset(np.array([row]))
+        return self._as_it_stands(self._bank.subset(np.array([row])))
+
+    def _as_it_stands(self, one: StateBank) -> Tensor:
+        """(1, m) χ(k) of a bank of one state, S₀² = 1."""
         return PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
 
     def _standard(
@@ -148,9 +151,8 @@ class Beamline:
             raise SettingsError("no bcc or fcc crystal is among the states that could be a standard")
         crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
         one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
-        chi = PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
-        noise = np.array([_STANDARD_NOISE])
-        made = self.measured(chi, zero, amplitude, curves, noise, np.array([k_max]), ["simulated standard"])[0]
+        noise, k = np.array([_STANDARD_NOISE]), np.array([k_max])
+        made = self.measured(self._as_it_stands(one), zero, amplitude, curves, noise, k, ["simulated standard"])[0]
         return made, f"{one.phases[0]}:{one.lattice[0]:.4f}"
 
     def measured(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.axis import axis_of
 from exafsnn.errors import ModelError, SettingsError
-from exafsnn.pipeline import Outcome, chi_of, measure_scans, rejected
+from exafsnn.pipeline import Outcome, chi_of, measure_scans, models, once, rejected, structure_of
 from exafsnn.records import ChiK, Lattice
 from exafsnn.settings import BackgroundSettings
 
@@ -80,14 +80,14 @@ class Follower:
     ) -> None:
         if len(references) > 1:
             raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
-        if references and structure is None:
-            raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
         self._against, self._values = against, values
         self._columns, self._settings = columns, settings or BackgroundSettings()
         self._standard = chi_of(references[0], columns, self._settings) if references else None
-        self._structure = structure
+        self._structure = structure_of(references, structure)
+        self._own_standard: tuple[str, Stamp] | None = None
         self._standard_name = ""
-        self._model = _load(model) if model else None
+        self._one_edge = model is None
+        self._model_for = models(model)
         self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
         self._known: dict[tuple[str, Stamp], list[_Answer]] = {}
 
@@ -104,33 +104,42 @@ class Follower:
         Raises
         ------
         ExafsnnError
-            If the axis cannot be found, or the scans are of several edges.
+            If the axis cannot be found, the scans are of several edges, or the first of them cannot be the standard.
         """
+        if self._own_standard and sources.get(self._own_standard[0], self._own_standard[1]) != self._own_standard[1]:
+            self._forget()
         fresh = {source: stamp for source, stamp in sources.items() if (source, stamp) not in self._known}
         measured = [
             ((source, fresh[source]), outcome)
             for source in progress(list(fresh))
             for outcome in measure_scans([source], columns=self._columns, settings=self._settings)
         ]
-        answers = self._answers([outcome for _, outcome in measured])  # may refuse all: then nothing is known of them
+        answers = self._answers(measured)  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}
         for (key, _), answer in zip(measured, answers, strict=True):
             self._known[key].append(answer)
         return self._analysed([answer for key in sources.items() for answer in self._known[key]])
 
-    def _answers(self, outcomes: Sequence[Outcome]) -> list[_Answer]:
+    def _forget(self) -> None:
+        """Begin anew: the scan that was the standard is another now, and every answer came from it."""
+        self._own_standard, self._tools = None, None
+        self._known.clear()
+
+    def _answers(self, measured: Sequence[tuple[tuple[str, Stamp], Outcome]]) -> list[_Answer]:
         """The outcomes refined, and their lattices; those that the model cannot answer are rejected."""
-        scans = [outcome.chi for outcome in outcomes if _usable(outcome) and outcome.chi]
-        if not scans:
-            return [(outcome, None) for outcome in outcomes]
+        usable = [(key, outcome.usable) for key, outcome in measured if outcome.usable]
+        if not usable:
+            return [(outcome, None) for _, outcome in measured]
+        if self._one_edge:
+            _refuse_edges([chi for _, chi in usable])
         if self._tools is None:
-            self._tools = self._make_tools(scans)
+            self._tools = self._make_tools(*usable[0])
         model, refiner, finder = self._tools
-        judged = [_judged(outcome, model) for outcome in outcomes]
-        found = iter(refiner.refine_all([outcome.chi for outcome in judged if _usable(outcome) and outcome.chi]))
+        judged = [_judged(outcome, model) for _, outcome in measured]
+        found = iter(refiner.refine_all([outcome.usable for outcome in judged if outcome.usable]))
         answers: list[_Answer] = []
         for outcome in judged:
-            if not _usable(outcome):
+            if not outcome.usable:
                 answers.append((outcome, None))
                 continue
             prediction = next(found)
@@ -138,67 +147,53 @@ class Follower:
             answers.append((replace(outcome, prediction=prediction, model=model.name), lattice))
         return answers
 
-    def _make_tools(self, scans: Sequence[ChiK]) -> tuple[Model, Refiner, LatticeFinder]:
-        """The model of the scans' edge, and what works with it; the first scan may be the standard."""
+    def _make_tools(self, key: tuple[str, Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
+        """The model of the first scan's edge, and what works with it; that scan may be the standard."""
         from exafsnn.analyse.lattice import LatticeFinder
         from exafsnn.infer.refine import Refiner
 
-        model = self._model or _load(_edge_of(scans).replace(" ", "-").lower())
-        standard = self._standard or (scans[0] if self._structure else None)
+        model = self._model_for(first)
+        standard = self._standard or (first if self._structure else None)
+        refiner = Refiner(model, standard, self._structure)
         if standard:
             self._standard_name = f"{standard.source} ({self._structure})"
-        return model, Refiner(model, standard, self._structure), LatticeFinder(model)
+            self._own_standard = None if self._standard else key
+        return model, refiner, LatticeFinder(model)
 
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
         """Each scan in its place, and the analysis of all."""
         from exafsnn.analyse.series import Point, analyse
 
-        scans = {(item.file, item.record): item.chi for item, _ in answers if _usable(item) and item.chi is not None}
-        if scans and self._model is None:
-            _edge_of(list(scans.values()))
+        outcomes = list(once(outcome for outcome, _ in answers))
+        scans = {(item.file, item.record): item.usable for item in outcomes if item.usable}
+        if self._one_edge:
+            _refuse_edges(list(scans.values()))
         places = axis_of(scans, self._against, self._values) if scans else {}
-        outcomes = tuple(replace(item, axis=places.get((item.file, item.record))) for item, _ in answers)
-        lattices = tuple(lattice for _, lattice in answers)
+        outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
+        lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
         points = [
             Point(item.axis, item.prediction.shells, lattice, item.prediction.in_domain)
             for item, lattice in zip(outcomes, lattices, strict=True)
             if item.prediction is not None and item.axis is not None
         ]
-        return Course(outcomes, lattices, analyse(points) if points else None, self._against, self._standard_name)
-
-
-def _usable(outcome: Outcome) -> bool:
-    return outcome.chi is not None and outcome.status != "rejected"
+        series = analyse(points) if points else None
+        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name)
 
 
 def _judged(outcome: Outcome, model: Model) -> Outcome:
     """A scan, rejected if the model cannot answer it."""
-    if outcome.chi is None or not _usable(outcome):
-        return outcome
     try:
-        model.check(outcome.chi)
+        if outcome.usable:
+            model.check(outcome.usable)
     except ModelError as error:
         return rejected(outcome, error)
     return outcome
 
 
-def _edge_of(scans: Sequence[ChiK]) -> str:
-    """The scans' one edge.
-
-    Raises
-    ------
-    SettingsError
-        If there are several.
-    """
+def _refuse_edges(scans: Sequence[ChiK]) -> None:
+    """Refuse scans of several edges."""
     edges = sorted({f"{chi.absorber} {chi.edge}" for chi in scans})
     if len(edges) > 1:
         raise SettingsError(
             f"the scans are of the edges {', '.join(edges)}", where="SCANS", remedy="Give the scans of one edge"
         )
-    return edges[0]
-
-
-def _load(name: str) -> Model:
-    from exafsnn.infer.predict import load_model
-
-    return load_model(name)

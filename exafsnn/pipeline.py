@@ -7,7 +7,7 @@ outcome like any other, with the reason, and never stops the rest.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
@@ -42,6 +42,11 @@ class Outcome:
     """What had been found when the scan was rejected."""
     defect: str = ""
     """Traceback, where the fault is ours."""
+
+    @property
+    def usable(self) -> ChiK | None:
+        """χ(k), unless the scan was rejected."""
+        return None if self.reason else self.chi
 
     @property
     def status(self) -> str:
@@ -170,7 +175,8 @@ def _answer_all(
     settings: BackgroundSettings | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
-    model_for = _models(model)
+    model_for, references = models(model), list(references)
+    structure = structure_of(references, structure)
     standards = (chi_of(item, columns, settings) for item in references)
     answers = _calibrated(standards, structure, model_for, answerer)
     outcomes = measure_scans(sources, columns=columns, settings=settings)
@@ -178,14 +184,18 @@ def _answer_all(
 
 
 def _measure_all(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
-    """Measure the scans of all files; names that came before are rejected."""
+    """Measure the scans of all files."""
+    return once(outcome for source in dict.fromkeys(sources) for outcome in _measure_source(source, columns, settings))
+
+
+def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """The outcomes; those of a file and name that came before are rejected."""
     seen: set[tuple[str, str]] = set()
-    for source in dict.fromkeys(sources):
-        for outcome in _measure_source(source, columns, settings):
-            key = (outcome.file, outcome.record)
-            twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
-            yield twice if key in seen else outcome
-            seen.add(key)
+    for outcome in outcomes:
+        key = (outcome.file, outcome.record)
+        twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
+        yield twice if key in seen else outcome
+        seen.add(key)
 
 
 def _measure_source(source: str, columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
@@ -224,8 +234,27 @@ def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> Ch
     return replace(chi, k_max_usable=usable)
 
 
-def _models(name: str | None) -> Callable[[ChiK], Model]:
-    """Make the function that finds the model of a χ(k), by default the shipped one of its edge; each is loaded once."""
+def structure_of(references: Sequence[str], structure: str | None) -> str | None:
+    """The structure, which references need.
+
+    Raises
+    ------
+    SettingsError
+        If there are references and no structure.
+    """
+    if references and structure is None:
+        raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
+    return structure
+
+
+def models(name: str | None) -> Callable[[ChiK], Model]:
+    """Make the function that finds the model of a χ(k), by default the shipped one of its edge; each is loaded once.
+
+    Raises
+    ------
+    ModelError
+        If there is no model of that name, or it is damaged.
+    """
     from exafsnn.infer.predict import load_model
 
     load = cache(load_model)
@@ -241,8 +270,6 @@ def _calibrated(
     found: dict[str, Answer] = {}
     for chi in standards:
         model = model_for(chi)
-        if structure is None:
-            raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
         if model.name in found:
             raise SettingsError(f"two references of the {chi.absorber} {chi.edge} edge", remedy="Give one per edge")
         found[model.name] = answerer(model, chi, structure)
@@ -253,13 +280,14 @@ def _answered(
     outcome: Outcome, model_for: Callable[[ChiK], Model], answers: dict[str, Answer], answerer: Answerer
 ) -> Outcome:
     """Carry one outcome on from χ(k) to the prediction; what answers is made once for each model."""
-    if outcome.chi is None:
+    chi = outcome.usable
+    if chi is None:
         return outcome
     try:
-        model = model_for(outcome.chi)
+        model = model_for(chi)
         if model.name not in answers:
             answers[model.name] = answerer(model, None, None)
-        prediction = answers[model.name](outcome.chi)
+        prediction = answers[model.name](chi)
         _refuse_infinite(prediction)
         return replace(outcome, prediction=prediction, model=model.name)
     except Exception as error:

@@ -156,14 +156,18 @@ class PartialRDF:
         return shell_of(self, pair, r_min, r_max)
 
 
+CRYSTALS = ("bcc", "fcc", "hcp")
+"""Phases with one atom per lattice site."""
+
+
 @dataclass(frozen=True)
 class Lattice:
     """The crystal lattice behind an RDF, as far as one explains it; every value with one standard deviation."""
 
     phase: str
-    """That of most atoms: ``"bcc"``, ``"fcc"`` or ``"hcp"``."""
+    """That of most atoms, one of ``CRYSTALS``."""
     fractions: Mapping[str, tuple[float, float]]
-    """Share of the atoms in each of the three; they sum to one."""
+    """Share of the atoms in each of them; they sum to one."""
     constant: tuple[float, float]
     """Lattice constant a of ``phase`` [Å]."""
     volume: tuple[float, float]

@@ -6,6 +6,7 @@ No script, nothing from elsewhere. All text is escaped by the template engine: n
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -96,12 +97,7 @@ def answers(course: Course) -> list[str]:
         return ["No scan could be used."]
     found = [item for item in series.transitions if item.found]
     if not found:
-        surest = series.strongest
-        if any("too few scans" in note for note in series.notes):
-            return ["Too few scans to look for a transition."]
-        return [
-            f"No transition was found: as much as there is, chance shows in {surest.strength:.0%} of series or more."
-        ]
+        return [_told_of_none(series, unit)]
     several = len(series.branches) > 1
     sentences = [
         f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(item, unit)}"
@@ -116,6 +112,16 @@ def answers(course: Course) -> list[str]:
             f"Hysteresis {reach}." if certain else f"No hysteresis beyond the spacing of the scans: {reach}."
         )
     return sentences
+
+
+def _told_of_none(series: Series, unit: str) -> str:
+    """Why there is no transition."""
+    step = series.strongest
+    if not series.searched:
+        return "Too few scans to look for a transition."
+    if math.isfinite(step.at):
+        return f"No transition was found: the scans step at {step.at:.5g}{unit}, but by less than they may err alike."
+    return f"No transition was found: as much as there is, chance shows in {step.strength:.0%} of series or more."
 
 
 def _told(item: Transition, unit: str) -> str:

@@ -128,8 +128,8 @@ class ResultsFolder:
         with explained(self.folder):
             self._tables["summary.csv"].write(summary_rows(outcome))
             self._inputs[outcome.file] = None
-            if outcome.chi is not None and outcome.status != "rejected":
-                self._add_details(outcome, outcome.chi)
+            if outcome.usable is not None:
+                self._add_details(outcome, outcome.usable)
             elif self.command in ANSWERS:
                 _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
         self.scans.append(scan_facts(outcome))

@@ -13,7 +13,7 @@ import pytest
 
 from exafsnn.analyse.series import Key
 from exafsnn.errors import SettingsError
-from exafsnn.insitu import follow
+from exafsnn.insitu import Follower, follow
 
 SPECTRA = Path(__file__).parents[1] / "spectra"
 SCANS = [str(path) for path in sorted(SPECTRA.glob("*.dat"))]
@@ -99,3 +99,34 @@ def test_a_scan_outside_the_domain_is_left_out_of_the_analysis(data_dir):
     assert np.allclose(alone.series.trends[key].value, mixed.series.trends[key].value[:7])
     assert np.isnan(mixed.series.trends[key].value[-1])
     assert not mixed.series.strongest.found
+
+
+def test_an_oxide_is_no_standard_though_its_distances_fit(data_dir):
+    """Hematite has its near iron where bcc iron would have it, if R alone were asked."""
+    oxide = str(data_dir / "oxides" / "Fe2O3_rt_01.xdi")
+    with pytest.raises(SettingsError, match=r"Fe2O3_rt_01\.xdi: the scan is outside the domain .* cannot be its standard"):
+        follow([oxide, *SCANS[:2]], structure="bcc:2.8665", against="order")
+
+
+def test_a_scan_named_twice_counts_once(monkeypatch):
+    """A file with many records, and one of these again by its own name."""
+    monkeypatch.setattr("exafsnn.measure.readers.expand", lambda source: SCANS[:2] if source == "both" else [source])
+    found = follow(["both", SCANS[0]])
+    assert [outcome.status == "rejected" for outcome in found.outcomes] == [False, False, True]
+    assert "came before" in found.outcomes[2].reason
+    assert found.series.axis.tolist() == [300.0, 400.0]
+
+
+def test_when_the_standard_changes_all_answers_are_made_anew(tmp_path):
+    """The first scan of a watched folder is cut short by a network; its other half comes later."""
+    first, second = tmp_path / "fe_300K.dat", tmp_path / "fe_400K.dat"
+    whole = Path(SCANS[0]).read_text()
+    first.write_text("".join(whole.splitlines(keepends=True)[:-60]))
+    second.write_text(Path(SCANS[1]).read_text())
+    follower = Follower(structure="bcc:2.8667")
+    short = follower.follow({str(first): 1, str(second): 1})
+    first.write_text(whole)
+    found = follower.follow({str(first): 2, str(second): 1})
+    fresh = follow([str(first), str(second)], structure="bcc:2.8667")
+    n = [course.outcomes[1].prediction.amplitude for course in (short, found, fresh)]
+    assert n[1] == n[2] != n[0]

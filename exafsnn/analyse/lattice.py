@@ -17,19 +17,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.infer.predict import Model
-from exafsnn.learn.atlas import Atlas, smoothed
+from exafsnn.learn.atlas import PHASES, Atlas, smoothed
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.fourier import broaden
-from exafsnn.records import Array, Lattice, PartialRDF
+from exafsnn.records import CRYSTALS, Array, Lattice, PartialRDF
 
-PHASES = ("bcc", "fcc", "hcp")
 ATOMS_PER_CELL: Mapping[str, float] = {"bcc": 2.0, "fcc": 4.0, "hcp": 2.0 / math.sqrt(2.0)}
 """a³ over the volume per atom; of hcp, with the ideal ratio c/a = √(8/3)."""
 _RATIO_STD = 0.006
 """Relative standard deviation of c/a of hcp metals about it."""
-_DALTON = 1.66053907
-"""One g/mol per atom and Å³, in g/cm³."""
+_CUBIC_ANGSTROM = 1e-24
+"""[cm³]"""
 
 _CHANGES = 10
 """Copies of each state, stretched and broadened, and as many mixtures of two of them."""
@@ -57,9 +57,8 @@ class LatticeFinder:
         self._pair = model.pair
         self._step = model.pairs.r_step
         self._mass = _atomic_mass(model.absorber)
-        known = _known(model.atlas, model.pairs)
-        self._density, self._labels = known
-        self._outlines = smoothed(self._density, self._step)
+        density, self._labels = _known(model.atlas, model.pairs)
+        self._outlines = smoothed(density, self._step)
 
     def find(self, rdf: PartialRDF) -> Lattice | None:
         """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
@@ -70,24 +69,25 @@ class LatticeFinder:
             On the model's bins; its samples carry the errors.
         """
         row = rdf.pairs.index(self._pair)
+        mean = torch.from_numpy(rdf.density[row])[None].double()
         drawn = rdf.samples[:, row] if rdf.samples is not None else rdf.density[None, row]
-        local = self._around(torch.from_numpy(rdf.density[row])[None].double())
-        value = local.labels(torch.from_numpy(rdf.density[row])[None].double())[0]
+        local = self._around(mean)
+        value = local.labels(mean)[0]
         samples = local.labels(torch.from_numpy(drawn).double())
         std = np.hypot(samples.std(axis=0), local.error)
         shares = np.clip(value[:3], 0.0, None)
-        phase = PHASES[int(np.argmax(shares))]
+        phase = CRYSTALS[int(np.argmax(shares))]
         if local.unexplained > _UNEXPLAINED or value[3] > _DISORDERED or shares.sum() <= 0:
             return None
         volume = math.exp(value[5])
         relative = math.hypot(std[5], _RATIO_STD if phase == "hcp" else 0.0)
         constant = (ATOMS_PER_CELL[phase] * math.exp(value[6])) ** (1 / 3)
-        density = self._mass * _DALTON / volume
+        density = self._mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
             phase=phase,
             fractions={
                 name: (float(share), float(error))
-                for name, share, error in zip(PHASES, shares / shares.sum(), std[:3], strict=True)
+                for name, share, error in zip(CRYSTALS, shares / shares.sum(), std[:3], strict=True)
             },
             constant=(constant, constant * float(std[6]) / 3),
             volume=(volume, volume * relative),
@@ -129,12 +129,10 @@ class _Neighbourhood:
         ridge = _RIDGE * torch.linalg.eigvalsh(gram)[-1] * torch.eye(len(gram), dtype=gram.dtype)
         inverse = torch.linalg.inv(gram + ridge)
         slopes = apart.T @ inverse @ (labels - mean)
-        left = (
-            inverse @ (labels - mean) / torch.diagonal(inverse)[:, None]
-        )  # leave-one-out residuals of ridge regression
+        left_out = inverse @ (labels - mean) / torch.diagonal(inverse)[:, None]  # each neighbour, by the others
         plane = (wanted - centre) @ apart.T @ inverse @ apart + centre
         unexplained = float((plane - wanted).abs().sum() / wanted.sum())
-        return _Neighbourhood(centre, mean, slopes, left.std(dim=0).numpy(), unexplained, step)
+        return _Neighbourhood(centre, mean, slopes, left_out.std(dim=0).numpy(), unexplained, step)
 
     def labels(self, density: Tensor) -> Array:
         """(n, l) labels of RDFs (n, b)."""
@@ -155,7 +153,7 @@ def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
     rows = atlas.density.double().repeat(_CHANGES, 1)
     rows = broaden(rows, _EXTRA_SIGMA2 * (2 * uniform[1] - 1).clamp_min(0), pairs.r_step)
     rows = atlas.stretched(rows, factor).clamp_min(0)
-    of = torch.tensor([(*PHASES, "liquid").index(phase) for phase in atlas.phases])
+    of = torch.tensor([PHASES.index(phase) for phase in atlas.phases])
     per_cell = torch.tensor([ATOMS_PER_CELL.get(phase, 2.0) for phase in atlas.phases], dtype=torch.float64)
     volume = ((atlas.lattice.double() ** 3 / per_cell).repeat(_CHANGES) * factor**3)[:, None]
     shares = torch.nn.functional.one_hot(of, 4).double().repeat(_CHANGES, 1)

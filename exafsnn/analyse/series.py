@@ -16,16 +16,13 @@ from exafsnn.analyse.branches import Branch, Hysteresis, branches
 from exafsnn.analyse.branches import hysteresis as hysteresis_of
 from exafsnn.analyse.smoothing import smooth_between
 from exafsnn.analyse.transition import Transition, find_transition
-from exafsnn.records import Array, Lattice, Shell
+from exafsnn.records import CRYSTALS, Array, Lattice, Shell
 
-PHASES = ("bcc", "fcc", "hcp")
 LEAST_SCANS, LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
 _SHELL = ("coordination", "distance", "sigma2")
 _JUMP = 2.0
 """A transition changes some quantity by more than so many standard deviations."""
-_UNSURE = 0.5
-"""False-alarm probability that is told of a step smaller than that."""
 _SCATTER = 3.0
 """Repeats that scatter by more than so many of their standard deviations are told."""
 
@@ -82,7 +79,8 @@ class Series:
     trends: Mapping[Key, Trend]
     branches: tuple[Branch, ...]
     transitions: tuple[Transition, ...]
-    """Strongest transition of each branch; ``found`` is false where there is none, or too few scans to tell."""
+    """Strongest step of each branch. ``found`` is false where chance would show as much, where the step is within the
+    error bars (then it is described none the less), and where there are too few scans to tell."""
     hysteresis: Hysteresis | None
     """Of the first rising and the first falling branch; None if there are not both."""
     notes: tuple[str, ...]
@@ -93,6 +91,11 @@ class Series:
         """The surest transition of all branches."""
         found = [item for item in self.transitions if item.found]
         return min(found or self.transitions, key=lambda item: item.strength)
+
+    @property
+    def searched(self) -> bool:
+        """Whether some branch has scans enough for a transition to be found."""
+        return any(_enough(self.axis, np.array(part.scans)) for part in self.branches)
 
 
 def analyse(points: Sequence[Point]) -> Series:
@@ -109,9 +112,8 @@ def analyse(points: Sequence[Point]) -> Series:
     found = tuple(_transition_of(axis, raw, part) for part in parts)
     trends = {key: _trend(axis, *column, parts, found) for key, column in raw.items()}
     phases = tuple(point.lattice.phase if point.lattice and point.trusted else "" for point in points)
-    return Series(
-        axis, phases, trends, parts, found, _hysteresis(parts, found), _notes(points, axis, raw, parts, found)
-    )
+    series = Series(axis, phases, trends, parts, found, _hysteresis(parts, found), ())
+    return replace(series, notes=_notes(points, series))
 
 
 def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
@@ -130,9 +132,9 @@ def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
     if any(lattices):
         table[Key("density")] = [(item.density if item else None) or nothing for item in lattices]
         table |= {
-            Key("fraction", phase=p): [item.fractions[p] if item else nothing for item in lattices] for p in PHASES
+            Key("fraction", phase=p): [item.fractions[p] if item else nothing for item in lattices] for p in CRYSTALS
         }
-    for phase in PHASES:
+    for phase in CRYSTALS:
         own = [item.constant if item and item.phase == phase else nothing for item in lattices]
         if any(value is not nothing for value in own):
             table[Key("lattice_constant", phase=phase)] = own
@@ -166,15 +168,14 @@ def _enough(axis: Array, rows: Array) -> bool:
 
 
 def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
-    """The transition, if some quantity jumps by more than scans can err alike: two of its standard deviations.
+    """The strongest step by which some quantity jumps more than scans can err alike: two of its standard deviations.
 
     Neighbouring scans share their errors, and these may step where the RDFs come near to others that are known.
     """
-    others = tuple(item for item in transition.others if _jumps(item, size))
-    if transition.found and not _jumps(transition, size):
-        none = Transition(False, _UNSURE, outliers=transition.outliers)
-        return replace(others[0], others=others[1:], outliers=transition.outliers) if others else none
-    return replace(transition, others=others)
+    steps = [step for step in (transition, *transition.others) if step.found and _jumps(step, size)]
+    if not steps:
+        return replace(transition, found=False, others=())
+    return replace(steps[0], others=tuple(steps[1:]), outliers=transition.outliers)
 
 
 def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
@@ -195,10 +196,9 @@ def _trend(
             axis[rows], raw[rows, None], raw_std[rows, None], _without_outliers(transition)
         )
         value[rows] = smooth[:, 0]
-        left = np.mean(
-            ((raw[rows] - smooth[:, 0]) / np.maximum(raw_std[rows], 1e-12)) ** 2
-        )  # what does not scatter is common to all
-        std[rows] = np.hypot(scatter[:, 0], raw_std[rows] * math.sqrt(max(1.0 - left, 0.0)))
+        scattered = np.mean(((raw[rows] - smooth[:, 0]) / np.maximum(raw_std[rows], 1e-12)) ** 2)
+        common = raw_std[rows] * math.sqrt(max(1.0 - scattered, 0.0))
+        std[rows] = np.hypot(scatter[:, 0], common)
     return Trend(raw, raw_std, value, std)
 
 
@@ -213,25 +213,24 @@ def _hysteresis(parts: Sequence[Branch], found: Sequence[Transition]) -> Hystere
     return hysteresis_of(rising[0], falling[0]) if rising and falling else None
 
 
-def _notes(
-    points: Sequence[Point], axis: Array, raw: Mapping[Key, tuple[Array, Array]], parts: Sequence[Branch],
-    found: Sequence[Transition],
-) -> tuple[str, ...]:  # fmt: skip
+def _notes(points: Sequence[Point], series: Series) -> tuple[str, ...]:
     """What a user should know."""
-    notes = [f"the scan at {axis[row]:g} was set aside: it differs alone" for item in found for row in item.outliers]
+    aside = [series.axis[row] for item in series.transitions for row in item.outliers]
+    notes = [f"the scan at {place:g} was set aside: it differs alone" for place in aside]
     foreign = [f"{point.axis:g}" for point in points if not point.trusted]
     if foreign:
         notes.append(
             f"outside the model's domain, and left out of the analysis: the scans at {', '.join(foreign[:10])}"
         )
-    if len(parts) > 2:
-        notes.append(f"the axis turns {len(parts) - 1} times in the order given: give the scans in the order measured")
-    if all(len(part.scans) < LEAST_SCANS or len(np.unique(axis[list(part.scans)])) < LEAST_PLACES for part in parts):
+    turns = len(series.branches) - 1
+    if turns > 1:
+        notes.append(f"the axis turns {turns} times in the order given: give the scans in the order measured")
+    if not series.searched:
         notes.append(
             f"too few scans to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
         )
-    for key, (values, std) in raw.items():
-        worst = _worst_repeat(axis, values, std)
+    for key, trend in series.trends.items():
+        worst = _worst_repeat(series.axis, trend.raw, trend.raw_std)
         if worst is not None:
             notes.append(
                 f"repeats at {worst[0]:g} scatter by {worst[1]:.1f} standard deviations in {key}: its error bars are"

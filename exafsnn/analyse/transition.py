@@ -33,7 +33,7 @@ class Transition:
     """False-alarm probability: how often a series without a transition, as smooth and noisy as this one, shows one as
     strong anywhere along the axis. ``found`` means that it is below the rate asked for."""
     at: float = math.nan
-    """Where, in units of the axis: the middle between two scans, or of the ramp. NaN if not found."""
+    """Where, in units of the axis: the middle between two scans, or of the ramp. NaN if no step was found."""
     low: float = math.nan
     """95 % interval; never narrower than the scans on both sides of ``at``."""
     high: float = math.nan

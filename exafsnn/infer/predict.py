@@ -256,6 +256,11 @@ class Model:
         noise = np.array([chi.noise / found.amplitude])
         return circumstances(np.array([found.k_max]), noise, np.array([sigma2]), likeness)
 
+    def is_foreign(self, chi: ChiK, found: Estimate) -> bool:
+        """Whether a spectrum is outside the model's domain, its estimate made without a reference."""
+        given = self.circumstances(chi, found, self._rdf(found, None))
+        return self._parts.domain is not None and self._domain_score(self.signs(chi, found), given) > 1
+
     def _domain_score(self, signs: tuple[float, float], given: Array) -> float:
         """Above 1: not a spectrum that the model can know."""
         if self._parts.domain is None:

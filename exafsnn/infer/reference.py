@@ -112,7 +112,8 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     Raises
     ------
     SettingsError
-        If the structure is not understood, has no neighbour in the model's first range, or is not what was measured.
+        If the structure is not understood, has no neighbour in the model's first range, or is not what was measured,
+        or if the scan is outside the model's domain.
     """
     r_min, r_max = model.ranges["first"]
     shells = [shell for shell in parse_structure(structure).shells(r_max) if shell[0] >= r_min]
@@ -120,6 +121,11 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
     blind = model.estimate(chi)
+    if model.is_foreign(chi, blind):
+        raise SettingsError(
+            f"the scan is outside the domain of the model {model.name}, and cannot be its standard", where=chi.source,
+            remedy="Give a standard that the model knows, or none",
+        )  # fmt: skip
     expected = sum(distance * count for distance, count in shells) / true
     if abs(blind.distance - expected) > _DISTANCE_TOLERANCE:
         raise SettingsError(

@@ -177,7 +177,6 @@ class Refiner:
         mean_shared = torch.stack([session.mean for session in sessions])
         spread_shared = torch.stack([session.covariance for session in sessions])
         shared, bins = mean_shared, density.shape[1]
-        worse = torch.ones(len(scans), dtype=density.dtype)
         fits: list[Fit | None] = [None] * len(scans)
         open_ = torch.ones(len(scans), dtype=torch.bool)
         for number in range(1, _STEPS + 1):

@@ -17,13 +17,14 @@ from torch import Tensor
 
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.fourier import broaden, interpolate_cubic
+from exafsnn.records import CRYSTALS
 
 COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
 Kind = Literal["pure", "whole", "diluted"]
 """Of samples (``Atlas.samples``)."""
-PHASES = ("bcc", "fcc", "hcp", "liquid")
+PHASES = (*CRYSTALS, "liquid")
 _LIKEST = 8
 """States that say what phase an RDF is like."""
 _CHANGES = 16

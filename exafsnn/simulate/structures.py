@@ -13,9 +13,7 @@ from ase.build import bulk
 from numpy.typing import NDArray
 
 from exafsnn.errors import SettingsError
-
-PHASES = ("bcc", "fcc", "hcp")
-"""Crystal structures with one atom per lattice site."""
+from exafsnn.records import CRYSTALS
 
 IDEAL_RATIO = sqrt(8 / 3)
 """c/a of hcp made of touching spheres."""
@@ -48,8 +46,8 @@ def crystal(phase: str, a: float, *, c: float | None = None, element: str = "Fe"
 
 def _unit_cell(phase: str, a: float, c: float | None, element: str) -> Atoms:
     """Smallest orthogonal cell: 2 (bcc) or 4 atoms (fcc, hcp)."""
-    if phase not in PHASES:
-        raise SettingsError(f"unknown phase {phase!r}", where="crystal", remedy=f"Use one of {', '.join(PHASES)}")
+    if phase not in CRYSTALS:
+        raise SettingsError(f"unknown phase {phase!r}", where="crystal", remedy=f"Use one of {', '.join(CRYSTALS)}")
     if a <= 0 or (c is not None and c <= 0):
         raise SettingsError(f"lattice constants must be positive, got a = {a}, c = {c}", where="crystal")
     if phase == "hcp":
