@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from exafsnn.insitu import Course, Follower
     from exafsnn.records import Lattice
     from exafsnn.series_folder import SeriesFolder
+    from exafsnn.watch import Stamps
 
 _COLUMNS = {
     "axis": lambda row: "" if row["axis"] is None else f"{row['axis']:g}",
@@ -65,17 +66,23 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
         raise click.UsageError("give SCANS, or a folder with --watch")
     if watch and Path(output).resolve() == Path(watch).resolve():
         raise click.UsageError("the results would be taken for scans: give another folder with -o")
+    if watch and as_json:
+        raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
     from exafsnn.insitu import Follower
     from exafsnn.series_folder import SeriesFolder
 
     background = {key: options.pop(key) for key in ("e0", "rbkg", "kmin", "kmax", "kweight")}
     settings = background_settings(**background)
-    inputs = [*options["references"], *([options["values"]] if options["values"] else [])]
+    tables = [options["values"]] if options["values"] else []
+    inputs = [*options["references"], *tables]
     asked = options | {"background": settings.to_mapping()}
     follower = Follower(**options, settings=settings)
     folder = partial(SeriesFolder, output, "series", asked, inputs, full)
     if watch:
-        _watch(follower, scans, watch, partial(folder, figures=0))
+        from exafsnn.watch import landed
+
+        click.echo(f"Watching {watch}; Ctrl-C ends it", err=True)
+        _watch(follower, scans, landed(watch, tables), partial(folder, figures=0))
     with folder() as results:
         course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
         results.add_course(course)
@@ -97,20 +104,20 @@ def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
     return code
 
 
-def _watch(follower: Follower, scans: tuple[str, ...], place: str, folder: Callable[[], SeriesFolder]) -> None:
-    """Analyse what lands in a folder, and write the results anew each time; ends when it is interrupted."""
+def _watch(
+    follower: Follower, scans: tuple[str, ...], looks: Iterable[Stamps], folder: Callable[[], SeriesFolder]
+) -> None:
+    """Analyse what lands, and write the results anew each time; ends when it is interrupted."""
     from exafsnn.report import answers
-    from exafsnn.watch import landed
 
-    click.echo(f"Watching {place}; Ctrl-C ends it", err=True)
-    for files in landed(place):
+    for files in looks:
         try:
             course = follower.follow(dict.fromkeys(scans) | files)
-        except ExafsnnError as error:  # of the series as a whole: another file may mend it
+            with folder() as results:
+                results.add_course(course)
+        except ExafsnnError as error:  # of the series or the disk: the next file may find both mended
             click.echo(f"{len(files)} files: {error}", err=True)
             continue
-        with folder() as results:
-            results.add_course(course)
         rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
         click.echo(f"{len(course.outcomes)} scans, {rejected} rejected. {' '.join(answers(course))}")
 

@@ -21,11 +21,11 @@ _NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)"
 _KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
 _VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
 """A number, with its unit."""
-ORDER, NAME = "order", "name"
-"""The axes that number scans as they come, and by the one number in which their names differ."""
+TEMPERATURE, ORDER, NAME = "temperature", "order", "name"
+"""Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
 
 
-def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: str | None = None) -> dict[Scan, float]:
+def axis_of(scans: Mapping[Scan, ChiK], against: str = TEMPERATURE, values: str | None = None) -> dict[Scan, float]:
     """The value of each scan of a series.
 
     Parameters
@@ -49,7 +49,7 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = "temperature", values: st
         return {name: float(number) for number, name in enumerate(names)}
     told = {name: _from_header(chi, against) for name, chi in scans.items()} if against != NAME else {}
     found = {name: value for name, value in told.items() if value is not None}
-    if against in ("temperature", NAME):
+    if against in (TEMPERATURE, NAME):
         found = (_from_names(names) if against == NAME else _kelvins(names)) | found
     missing = [name for name in names if name not in found]
     if missing:
@@ -112,7 +112,7 @@ def _number(text: str | None, where: str) -> float:
 
 def _from_header(chi: ChiK, against: str) -> float | None:
     """What a scan's header says, if it is a number."""
-    if against == "temperature":
+    if against == TEMPERATURE:
         return chi.temperature
     fields: Mapping[str, str] = chi.spectrum.metadata if chi.spectrum else {}
     for key, text in fields.items():

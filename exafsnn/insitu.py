@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from exafsnn.axis import axis_of
+from exafsnn.axis import TEMPERATURE, axis_of
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.pipeline import Outcome, chi_of, measure_scans, models, once, rejected, structure_of
 from exafsnn.records import ChiK, Lattice
@@ -19,6 +19,7 @@ from exafsnn.settings import BackgroundSettings
 if TYPE_CHECKING:
     from exafsnn.analyse.lattice import LatticeFinder
     from exafsnn.analyse.series import Series
+    from exafsnn.analyse.thermal import Thermal
     from exafsnn.infer.predict import Model
     from exafsnn.infer.refine import Refiner
 
@@ -42,6 +43,8 @@ class Course:
     """What the axis is."""
     standard: str = ""
     """The scan that was the standard, and its structure; empty if there was none."""
+    thermal: tuple[Thermal, ...] = ()
+    """What temperature does to each phase, if it is the axis."""
 
 
 def follow(sources: Iterable[str], progress: Progress = iter, **asked: Any) -> Course:
@@ -70,7 +73,7 @@ class Follower:
     def __init__(
         self,
         *,
-        against: str = "temperature",
+        against: str = TEMPERATURE,
         values: str | None = None,
         model: str | None = None,
         references: Sequence[str] = (),
@@ -163,6 +166,7 @@ class Follower:
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
         """Each scan in its place, and the analysis of all."""
         from exafsnn.analyse.series import Point, analyse
+        from exafsnn.analyse.thermal import thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))
         scans = {(item.file, item.record): item.usable for item in outcomes if item.usable}
@@ -177,7 +181,9 @@ class Follower:
             if item.prediction is not None and item.axis is not None
         ]
         series = analyse(points) if points else None
-        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name)
+        heated = series if self._against == TEMPERATURE else None
+        thermal = thermal_of(heated, self._tools[2].atomic_mass) if heated and self._tools else ()
+        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, thermal)
 
 
 def _judged(outcome: Outcome, model: Model) -> Outcome:

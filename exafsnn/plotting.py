@@ -126,8 +126,24 @@ def map_figure(axis: Array, label: str, r: Array, density: Array, marks: Marks) 
     return figure
 
 
-def trends_figure(axis: Array, label: str, panels: Sequence[Panel], marks: Marks) -> Figure:
-    """Show quantities along the axis of a series: points with errors, and bands smoothed between transitions."""
+def trends_figure(
+    axis: Array, label: str, panels: Sequence[Panel], branches: Sequence[Sequence[int]], marks: Marks
+) -> Figure:
+    """Show quantities along the axis of a series: points with errors, and bands smoothed between transitions.
+
+    Parameters
+    ----------
+    axis
+        (n,) places of the scans, in any order.
+    label
+        Of the axis.
+    panels
+        What to show.
+    branches
+        Numbers of the scans of each; from the second on points are open.
+    marks
+        Transitions.
+    """
     height = 2.5 * ((len(panels) + 1) // 2)
     figure = _figure(10.0, height + 0.5)
     grid = figure.add_gridspec(
@@ -137,7 +153,9 @@ def trends_figure(axis: Array, label: str, panels: Sequence[Panel], marks: Marks
     for number, panel in enumerate(panels):
         axes = _axes(figure, grid[number // 2, number % 2])
         for colour, line in zip(PAIR_COLOURS, panel.lines, strict=False):
-            _draw_trend(axes, axis, line, colour)
+            for place, scans in enumerate(branches):
+                _draw_trend(axes, axis, line, np.asarray(scans, dtype=int), colour, place == 0)
+        axes.set_xlim(*_padded(axis))
         axes.set_ylabel(panel.label)
         if number >= len(panels) - 2:
             axes.set_xlabel(label)
@@ -147,14 +165,21 @@ def trends_figure(axis: Array, label: str, panels: Sequence[Panel], marks: Marks
     return figure
 
 
-def _draw_trend(axes: Axes, axis: Array, line: Line, colour: str) -> None:
-    """Points with errors, and the band of what is smoothed; the band is broken where the phase is another."""
-    known = np.isfinite(line.raw)
+def _padded(axis: Array) -> tuple[float, float]:
+    """The ends of the axis, with a little room."""
+    room = 0.03 * float(np.ptp(axis)) or 0.5
+    return float(axis.min()) - room, float(axis.max()) + room
+
+
+def _draw_trend(axes: Axes, axis: Array, line: Line, scans: np.ndarray, colour: str, first: bool) -> None:
+    """Points of one branch with errors, and the band of what is smoothed, broken where nothing is known."""
+    known = scans[np.isfinite(line.raw[scans])]
     axes.errorbar(
         axis[known], line.raw[known], line.raw_std[known], fmt="o", markersize=3.2, color=colour, ecolor=colour,
-        elinewidth=0.7, alpha=0.8, label=line.label or None,
+        markerfacecolor=colour if first else "white", elinewidth=0.7, alpha=0.8,
+        label=line.label if first and line.label else None,
     )  # fmt: skip
-    order = np.argsort(axis, kind="stable")
+    order = scans[np.argsort(axis[scans], kind="stable")]
     low, high = line.value - line.std, line.value + line.std
     axes.fill_between(axis[order], low[order], high[order], color=colour, alpha=0.18, linewidth=0)
 

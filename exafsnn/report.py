@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
 from exafsnn.analyse.series import Key, Series
+from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition import Transition
 from exafsnn.insitu import Course
 from exafsnn.pipeline import Outcome
@@ -23,7 +25,6 @@ from exafsnn.tables import printable
 MOST_ROWS = 300
 """Scans in the table of the page."""
 _TEMPLATES = Path(__file__).parent / "templates"
-_HEADINGS = ("scan", "N", "R (Å)", "σ² (Å²)", "lattice", "a (Å)", "density (g/cm³)", "R-factor", "status")
 _UNITS = {"distance": " Å", "sigma2": " Å²", "density": " g/cm³", "lattice_constant": " Å"}
 _DIGITS = {"coordination": 2, "distance": 3, "sigma2": 4, "density": 3, "lattice_constant": 4, "fraction": 2}
 _NAMES = {
@@ -50,6 +51,7 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
     series = course.series
     rows = _rows(course)
+    reach = _reach(done)
     return environment.get_template("report.html").render(
         title=_title(course, done),
         subtitle=_subtitle(course, done),
@@ -57,7 +59,13 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
         notes=series.notes if series else (),
         figures=[_figure(title, content) for title, content in figures.items()],
         jumps=_jumps(series.strongest) if series and series.strongest.found else [],
-        headings=(course.against, *_HEADINGS),
+        thermal=_thermal(course.thermal),
+        thermal_notes=[f"{item.phase or 'No lattice'}: {note}" for item in course.thermal for note in item.notes],
+        headings=(
+            *(f"{course.against}{f' ({unit.strip()})' if (unit := UNIT.get(course.against, '')) else ''}", "scan"),
+            *(f"N{reach}", f"R{reach} (Å)", f"σ²{reach} (Å²)"),
+            *("lattice", "a (Å)", "density (g/cm³)", "R-factor", "status"),
+        ),
         rows=rows[:MOST_ROWS],
         left_out=max(0, len(rows) - MOST_ROWS),
         warned=[
@@ -65,8 +73,27 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
             for outcome in course.outcomes
             if outcome.warnings
         ][:MOST_ROWS],
-        made=f"Made by exafsnn {__version__}. The table has each scan by itself; series.csv has the smoothed values.",
+        made=f"Made by exafsnn {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}. The table has each scan,"
+        " series.csv the smoothed values, settings.json all that was asked for.",
     )
+
+
+def _reach(done: list[Outcome]) -> str:
+    """The range of r of N, R and σ², in words."""
+    shells = [outcome.prediction.shells["first"] for outcome in done if outcome.prediction]
+    return f" {shells[0].r_min:g}–{shells[0].r_max:g} Å" if shells else ""
+
+
+def _thermal(found: Sequence[Thermal]) -> list[tuple[str, ...]]:
+    """Phase, expansion, Einstein and Debye temperature of each phase of which something is known."""
+    rows = []
+    for item in found:
+        grown, share = item.expansion, "–"
+        if grown:
+            share = f"{1e6 * grown.coefficient:.1f} ± {1e6 * grown.coefficient_std:.1f} at {grown.temperature:.0f} K"
+        cells = [f"{fit.theta:.0f} ± {fit.theta_std:.0f}" if fit else "–" for fit in (item.einstein, item.debye)]
+        rows.append((item.phase or "no lattice", share, *cells))
+    return rows
 
 
 def _figure(title: str, content: bytes) -> dict[str, str]:
@@ -100,9 +127,10 @@ def answers(course: Course) -> list[str]:
         return [_told_of_none(series, unit)]
     several = len(series.branches) > 1
     sentences = [
-        f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(item, unit)}"
+        f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(each, unit)}"
         for part, item in zip(series.branches, series.transitions, strict=True)
         if item.found
+        for each in (item, *item.others)
     ]
     turn = series.hysteresis
     if turn and turn.found:

@@ -58,6 +58,7 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     if series is None:
         return {}
     label = f"{printable(course.against)}{f' ({UNIT[course.against].strip()})' if course.against in UNIT else ''}"
+    branches = [part.scans for part in series.branches]
     marks = [(item.low, item.high) for item in series.transitions if item.found]
     predictions = [outcome.prediction for outcome in course.outcomes if outcome.prediction]
     density = np.array([prediction.rdf.density[0] for prediction in predictions])
@@ -75,8 +76,9 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     return {
         "series-trends.png": (
             "Along the series\nPoints: scan by scan, with one standard deviation. Bands: smoothed, but never across a"
-            " transition. The upright bar is the transition's 95 % interval.",
-            plotting.png(plotting.trends_figure(series.axis, label, panels, marks)),
+            " transition. The upright bar is the transition's 95 % interval."
+            + (" Open points: after the axis turned round." if len(series.branches) > 1 else ""),
+            plotting.png(plotting.trends_figure(series.axis, label, panels, branches, marks)),
         ),
         "series-map.png": (
             f"Radial distribution functions\nn(r)/4πr² of {rdf.pairs[0]}: atoms per Å³ at distance r from an absorber.",

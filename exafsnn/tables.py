@@ -127,6 +127,7 @@ def transition_facts(course: Course) -> Row:
             for part, item in zip(series.branches, series.transitions, strict=True)
         ],
         "hysteresis": asdict(series.hysteresis) if series.hysteresis else None,
+        "thermal": [asdict(item) for item in course.thermal],
         "notes": list(series.notes),
     }
 

@@ -7,7 +7,7 @@ size and time stay as they are from one look to the next; one that goes on growi
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from exafsnn.errors import SettingsError
@@ -21,10 +21,19 @@ NO_SCANS = {".png", ".jpg", ".jpeg", ".pdf", ".html", ".json", ".log", ".md", ".
 """Suffixes of files that hold none."""
 
 
-def landed(folder: str | Path, pause: float = PAUSE) -> Iterator[Stamps]:
+def landed(folder: str | Path, also: Iterable[str] = (), pause: float = PAUSE) -> Iterator[Stamps]:
     """Yield all files that hold still, whenever they are others than before; in the order in which they changed.
 
     Hidden files, folders and files that hold no scans by their names are left out.
+
+    Parameters
+    ----------
+    folder
+        Where scans land.
+    also
+        Files elsewhere whose change calls for a new look, too; they are no scans.
+    pause
+        Seconds between two looks.
 
     Raises
     ------
@@ -34,28 +43,31 @@ def landed(folder: str | Path, pause: float = PAUSE) -> Iterator[Stamps]:
     place = Path(folder)
     if not place.is_dir():
         raise SettingsError("there is no such folder", where=str(folder), remedy="Create it, or check the path")
-    before: Stamps = {}
-    told: Stamps = {}
+    before: tuple[Stamps, Stamps] = ({}, {})
+    told: tuple[Stamps, Stamps] = ({}, {})
     while True:
-        now = _files(place)
-        still = {name: stamp for name, stamp in now.items() if before.get(name) == stamp}
-        if still and still != told:
-            told = still
-            yield dict(sorted(still.items(), key=lambda item: (item[1][1], item[0])))
+        now = _stamps(_scans(place)), _stamps(Path(name) for name in also)
+        scans = {name: stamp for name, stamp in now[0].items() if before[0].get(name) == stamp}
+        if scans and now[1] == before[1] and (scans, now[1]) != told:
+            told = scans, now[1]
+            yield dict(sorted(scans.items(), key=lambda item: (item[1][1], item[0])))
         before = now
         time.sleep(pause)
 
 
-def _files(folder: Path) -> Stamps:
-    """The files that may hold scans; one that vanishes meanwhile is none."""
-    found = {}
+def _scans(folder: Path) -> list[Path]:
+    """The files that may hold scans."""
     try:
         paths = list(folder.iterdir())
     except OSError:  # a network folder may be away for a moment
-        return {}
+        return []
+    return [path for path in paths if not path.name.startswith(".") and path.suffix.lower() not in NO_SCANS]
+
+
+def _stamps(paths: Iterable[Path]) -> Stamps:
+    """Size and time of files; one that vanishes meanwhile is none."""
+    found = {}
     for path in paths:
-        if path.name.startswith(".") or path.suffix.lower() in NO_SCANS:
-            continue
         try:
             if path.is_file():
                 state = path.stat()

@@ -104,7 +104,9 @@ def test_a_scan_outside_the_domain_is_left_out_of_the_analysis(data_dir):
 def test_an_oxide_is_no_standard_though_its_distances_fit(data_dir):
     """Hematite has its near iron where bcc iron would have it, if R alone were asked."""
     oxide = str(data_dir / "oxides" / "Fe2O3_rt_01.xdi")
-    with pytest.raises(SettingsError, match=r"Fe2O3_rt_01\.xdi: the scan is outside the domain .* cannot be its standard"):
+    with pytest.raises(
+        SettingsError, match=r"Fe2O3_rt_01\.xdi: the scan is outside the domain .* cannot be its standard"
+    ):
         follow([oxide, *SCANS[:2]], structure="bcc:2.8665", against="order")
 
 

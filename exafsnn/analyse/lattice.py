@@ -56,7 +56,8 @@ class LatticeFinder:
     def __init__(self, model: Model) -> None:
         self._pair = model.pair
         self._step = model.pairs.r_step
-        self._mass = _atomic_mass(model.absorber)
+        self.atomic_mass = _atomic_mass(model.absorber)
+        """[u]"""
         density, self._labels = _known(model.atlas, model.pairs)
         self._outlines = smoothed(density, self._step)
 
@@ -82,7 +83,7 @@ class LatticeFinder:
         volume = math.exp(value[5])
         relative = math.hypot(std[5], _RATIO_STD if phase == "hcp" else 0.0)
         constant = (ATOMS_PER_CELL[phase] * math.exp(value[6])) ** (1 / 3)
-        density = self._mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
+        density = self.atomic_mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
             phase=phase,
             fractions={
@@ -171,7 +172,7 @@ def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
 
 
 def _atomic_mass(element: str) -> float:
-    """Mass of an atom [g/mol]."""
+    """Mass of an atom [u]."""
     import xraydb
 
     return float(xraydb.atomic_mass(element))

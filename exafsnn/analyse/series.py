@@ -65,7 +65,9 @@ class Trend:
     value: Array
     """(n,) smoothed between transitions; NaN where ``raw`` is."""
     std: Array
-    """(n,) its standard deviation, with what is common to all scans."""
+    """(n,) its standard deviation, with what is common to all scans …"""
+    common: Array
+    """(n,) … which is this; 0 where nothing was smoothed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Series:
     branches: tuple[Branch, ...]
     transitions: tuple[Transition, ...]
     """Strongest step of each branch. ``found`` is false where chance would show as much, where the step is within the
-    error bars (then it is described none the less), and where there are too few scans to tell."""
+    error bars (then it is described none the less), and where there are too few scans to tell. What is common to all
+    scans is in the errors of ``before`` and ``after``, and not in that of ``jump``."""
     hysteresis: Hysteresis | None
     """Of the first rising and the first falling branch; None if there are not both."""
     notes: tuple[str, ...]
@@ -110,9 +113,10 @@ def analyse(points: Sequence[Point]) -> Series:
     raw = _columns(points)
     parts = branches(axis) if len(points) > 1 else (Branch(True, (0,)),)
     found = tuple(_transition_of(axis, raw, part) for part in parts)
-    trends = {key: _trend(axis, *column, parts, found) for key, column in raw.items()}
+    trends = {key: _trend(key, axis, *column, parts, found) for key, column in raw.items()}
     phases = tuple(point.lattice.phase if point.lattice and point.trusted else "" for point in points)
-    series = Series(axis, phases, trends, parts, found, _hysteresis(parts, found), ())
+    whole = tuple(_with_common(item, trends, part.scans) for part, item in zip(parts, found, strict=True))
+    series = Series(axis, phases, trends, parts, whole, _hysteresis(parts, found), ())
     return replace(series, notes=_notes(points, series))
 
 
@@ -183,10 +187,10 @@ def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
 
 
 def _trend(
-    axis: Array, raw: Array, raw_std: Array, parts: Sequence[Branch], found: Sequence[Transition]
-) -> Trend:  # fmt: skip
+    key: Key, axis: Array, raw: Array, raw_std: Array, parts: Sequence[Branch], found: Sequence[Transition]
+) -> Trend:
     """One quantity, smoothed branch by branch."""
-    value, std = raw.copy(), raw_std.copy()
+    value, std, common = raw.copy(), raw_std.copy(), np.zeros_like(raw)
     for part, transition in zip(parts, found, strict=True):
         aside = set(transition.outliers)
         rows = np.array([row for row in part.scans if np.isfinite(raw[row]) and row not in aside], dtype=int)
@@ -197,9 +201,22 @@ def _trend(
         )
         value[rows] = smooth[:, 0]
         scattered = np.mean(((raw[rows] - smooth[:, 0]) / np.maximum(raw_std[rows], 1e-12)) ** 2)
-        common = raw_std[rows] * math.sqrt(max(1.0 - scattered, 0.0))
-        std[rows] = np.hypot(scatter[:, 0], common)
-    return Trend(raw, raw_std, value, std)
+        common[rows] = raw_std[rows] * math.sqrt(max(1.0 - scattered, 0.0))
+        std[rows] = np.hypot(scatter[:, 0], common[rows])
+    if key.quantity == "fraction":
+        value = np.clip(value, 0.0, 1.0)
+    return Trend(raw, raw_std, value, std, common)
+
+
+def _with_common(transition: Transition, trends: Mapping[Key, Trend], scans: Sequence[int]) -> Transition:
+    """The transition and those besides it, what is common to all scans added to the errors of both sides."""
+    size = {str(key): float(np.median(trend.common[list(scans)])) for key, trend in trends.items()}
+    before, after = (
+        {name: (value, math.hypot(std, size[name])) for name, (value, std) in side.items()}
+        for side in (transition.before, transition.after)
+    )
+    others = tuple(_with_common(item, trends, scans) for item in transition.others)
+    return replace(transition, before=before, after=after, others=others)
 
 
 def _without_outliers(transition: Transition) -> Transition:

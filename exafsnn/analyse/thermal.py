@@ -1,0 +1,90 @@
+"""What temperature does to each phase of a series: its lattice expands, its bonds vibrate.
+
+The range ``first`` may hold several shells, as in bcc: its σ² is then that of their motion, plus that of their
+distances' difference, which is the static part of the fit. So three temperatures are needed, and the temperatures
+found are effective ones of the whole range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from exafsnn.analyse.series import Key, Series
+from exafsnn.analyse.vibration import Expansion, Vibration, expansion, fit_debye, fit_einstein
+from exafsnn.constants import ATOMIC_MASS_GRAM
+from exafsnn.errors import ScanError
+from exafsnn.records import Array
+
+_CUBIC_ANGSTROM = 1e-24
+"""[cm³]"""
+_Fitted = TypeVar("_Fitted")
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """One phase of a series; None is what its scans do not determine."""
+
+    phase: str
+    """Empty where no lattice explains the RDFs."""
+    expansion: Expansion | None
+    """Of the lattice constant."""
+    einstein: Vibration | None
+    """By σ²(T) of the range ``first`` …"""
+    debye: Vibration | None
+    """… and so the Debye temperature, at the mean distance of that range."""
+    notes: tuple[str, ...]
+    """Why something is not known, in sentences."""
+
+
+def thermal_of(series: Series, atomic_mass: float) -> tuple[Thermal, ...]:
+    """Thermal properties of each phase.
+
+    Parameters
+    ----------
+    series
+        Whose axis is the temperature [K].
+    atomic_mass
+        Of absorber and neighbour, which are the same element [u].
+
+    Returns
+    -------
+    tuple[Thermal, ...]
+        In the order in which the phases appear.
+    """
+    known = np.isfinite(series.trends[Key("sigma2", "first")].raw)
+    phases = dict.fromkeys(phase for phase, use in zip(series.phases, known, strict=True) if use)
+    return tuple(_of_phase(series, known, phase, atomic_mass) for phase in phases)
+
+
+def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float) -> Thermal:
+    rows = np.flatnonzero(known & (np.array(series.phases) == phase))
+    notes: list[str] = []
+
+    def told(what: str, fit: Callable[[], _Fitted]) -> _Fitted | None:
+        try:
+            return fit()
+        except ScanError as error:
+            notes.append(f"{what}: {error}")
+            return None
+
+    def column(key: Key) -> tuple[Array, Array]:
+        trend = series.trends[key]
+        return trend.raw[rows], trend.raw_std[rows]
+
+    temperature = series.axis[rows]
+    sigma2, mass = column(Key("sigma2", "first")), atomic_mass / 2
+    einstein = told("Einstein temperature", lambda: fit_einstein(temperature, *sigma2, mass, static=True))
+    if not phase:
+        return Thermal(phase, None, einstein, None, tuple(notes))
+    constant = column(Key("lattice_constant", phase=phase))
+    stretched = told("thermal expansion", lambda: expansion(temperature, *constant))
+    distance = float(column(Key("distance", "first"))[0].mean())
+    debye = None
+    if Key("density") in series.trends and np.isfinite(density := column(Key("density"))[0]).any():
+        atoms = float(np.nanmean(density)) * _CUBIC_ANGSTROM / (atomic_mass * ATOMIC_MASS_GRAM)
+        debye = told("Debye temperature", lambda: fit_debye(temperature, *sigma2, mass, distance, atoms, static=True))
+    return Thermal(phase, stretched, einstein, debye, tuple(notes))
