@@ -131,6 +131,12 @@ class Beamline:
             found.append((normal @ modes)[None])
         return 1 + found[0], found[1]
 
+    @property
+    def k(self) -> Array:
+        """(m,) wavenumbers of all its spectra [Å⁻¹]."""
+        grid: Array = self._k.double().numpy()
+        return grid
+
     def spectrum(self, row: int) -> Tensor:
         """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""
         return self._as_it_stands(self._bank.subset(np.array([row])))
@@ -160,7 +166,7 @@ class Beamline:
         names: list[str],
     ) -> list[ChiK]:  # fmt: skip
         """Spectra as a session's beamline and theory would show them."""
-        n, k = len(chi), self._k.double().numpy()
+        n, k = len(chi), self.k
         zeros = torch.from_numpy(zero + _ZERO_BETWEEN * self._rng.standard_normal(n)).float()
         sizes = amplitude * np.exp(_AMPLITUDE_BETWEEN * self._rng.standard_normal(n))
         moved = (

@@ -176,6 +176,9 @@ class Lattice:
     """[g/cm³], every site of the lattice occupied; None where too many are not."""
     unexplained: float
     """Share of the RDF that no known crystal has."""
+    shared: float = 0.0
+    """Relative standard deviation of ``constant`` that theory causes in all scans of a session alike; it is in the
+    errors above, three times that in those of volume and density."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,26 @@ def test_every_error_bar_of_the_lattice_is_true_to_three_standard_deviations(cou
         assert np.all(np.abs(trend.value - true)[known] < 3 * trend.std[known])
 
 
+def test_the_lattice_constant_is_that_of_the_box(course, truth):
+    true = values(truth, "lattice_constant_A")
+    for phase in ("bcc", "fcc"):
+        found = course.series.trends[Key("lattice_constant", phase=phase)].value
+        known = np.array([row["phase"] == phase for row in truth])
+        assert np.abs(found / true - 1)[known].max() < 0.003
+
+
+def test_density_falls_by_four_percent_to_just_below_the_transition(course):
+    density = course.series.trends[Key("density")].value
+    assert density[9] / density[0] - 1 == pytest.approx(-0.04, abs=0.007)
+
+
+@pytest.mark.xfail(strict=True, reason="density steps by +1.54 %")
+def test_density_steps_by_one_percent(course):
+    """True +0.91 %. In hot bcc of foreign theories a is found 0.3 % large (``benchmarks/lattice.py``)."""
+    density = course.series.trends[Key("density")].value
+    assert density[10] / density[9] - 1 == pytest.approx(0.01, abs=0.005)
+
+
 def test_the_first_scan_has_the_lattice_of_its_structure(course):
     assert course.lattices[0].constant[0] == pytest.approx(2.8667, rel=5e-4)
 

@@ -28,6 +28,9 @@ ATOMS_PER_CELL: Mapping[str, float] = {"bcc": 2.0, "fcc": 4.0, "hcp": 2.0 / math
 """a³ over the volume per atom; of hcp, with the ideal ratio c/a = √(8/3)."""
 _RATIO_STD = 0.006
 """Relative standard deviation of c/a of hcp metals about it."""
+_THEORY_STD = 0.002
+"""Relative standard deviation of a by another theory and potential than the model's (``benchmarks/lattice.py`` with
+``foreign.toml``): most of it is common to a session."""
 _CUBIC_ANGSTROM = 1e-24
 """[cm³]"""
 
@@ -81,7 +84,7 @@ class LatticeFinder:
         if local.unexplained > _UNEXPLAINED or value[3] > _DISORDERED or shares.sum() <= 0:
             return None
         volume = math.exp(value[5])
-        relative = math.hypot(std[5], _RATIO_STD if phase == "hcp" else 0.0)
+        relative = math.hypot(std[5], 3 * _THEORY_STD, _RATIO_STD if phase == "hcp" else 0.0)
         constant = (ATOMS_PER_CELL[phase] * math.exp(value[6])) ** (1 / 3)
         density = self.atomic_mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
@@ -90,10 +93,11 @@ class LatticeFinder:
                 name: (float(share), float(error))
                 for name, share, error in zip(CRYSTALS, shares / shares.sum(), std[:3], strict=True)
             },
-            constant=(constant, constant * float(std[6]) / 3),
+            constant=(constant, constant * math.hypot(std[6] / 3, _THEORY_STD)),
             volume=(volume, volume * relative),
             density=(density, density * relative) if value[4] < _IMPERFECT else None,
             unexplained=local.unexplained,
+            shared=_THEORY_STD,
         )
 
     def _around(self, density: Tensor) -> _Neighbourhood:

@@ -67,7 +67,7 @@ class Trend:
     std: Array
     """(n,) its standard deviation, with what is common to all scans …"""
     common: Array
-    """(n,) … which is this; 0 where nothing was smoothed."""
+    """(n,) … which is this; where nothing was smoothed, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,27 @@ class Series:
         return any(_enough(self.axis, np.array(part.scans)) for part in self.branches)
 
 
+@dataclass(frozen=True)
+class _Column:
+    """One quantity scan by scan (n,); NaN where it is not known."""
+
+    value: Array
+    own: Array
+    """Standard deviation, without …"""
+    shared: Array
+    """… what is known to be the same error in all scans."""
+
+    @property
+    def std(self) -> Array:
+        """(n,) the whole."""
+        whole: Array = np.hypot(self.own, self.shared)
+        return whole
+
+
+_Cell = tuple[float, float, float]
+_NOTHING: _Cell = (math.nan, math.nan, math.nan)
+
+
 def analyse(points: Sequence[Point]) -> Series:
     """Analyse a series of one scan or more.
 
@@ -113,39 +134,49 @@ def analyse(points: Sequence[Point]) -> Series:
     raw = _columns(points)
     parts = branches(axis) if len(points) > 1 else (Branch(True, (0,)),)
     found = tuple(_transition_of(axis, raw, part) for part in parts)
-    trends = {key: _trend(key, axis, *column, parts, found) for key, column in raw.items()}
+    trends = {key: _trend(key, axis, column, parts, found) for key, column in raw.items()}
     phases = tuple(point.lattice.phase if point.lattice and point.trusted else "" for point in points)
     whole = tuple(_with_common(item, trends, part.scans) for part, item in zip(parts, found, strict=True))
     series = Series(axis, phases, trends, parts, whole, _hysteresis(parts, found), ())
     return replace(series, notes=_notes(points, series))
 
 
-def _columns(points: Sequence[Point]) -> dict[Key, tuple[Array, Array]]:
-    """Values and standard deviations (n,) of every quantity; NaN where it is not known."""
-    table: dict[Key, list[tuple[float, float]]] = {}
-    nothing = (math.nan, math.nan)
+def _columns(points: Sequence[Point]) -> dict[Key, _Column]:
+    """Every quantity."""
+    table: dict[Key, list[_Cell]] = {}
     for name in points[0].shells:
         for quantity in _SHELL:
             table[Key(quantity, name)] = [
-                (getattr(point.shells[name], quantity), getattr(point.shells[name], f"{quantity}_std"))
+                (getattr(point.shells[name], quantity), getattr(point.shells[name], f"{quantity}_std"), 0.0)
                 if point.trusted
-                else nothing
+                else _NOTHING
                 for point in points
             ]
     lattices = [point.lattice if point.trusted else None for point in points]
     if any(lattices):
-        table[Key("density")] = [(item.density if item else None) or nothing for item in lattices]
-        table |= {
-            Key("fraction", phase=p): [item.fractions[p] if item else nothing for item in lattices] for p in CRYSTALS
-        }
+        table[Key("density")] = [
+            _parted(*item.density, 3 * item.shared) if item and item.density else _NOTHING for item in lattices
+        ]
+        for phase in CRYSTALS:
+            table[Key("fraction", phase=phase)] = [
+                (*item.fractions[phase], 0.0) if item else _NOTHING for item in lattices
+            ]
     for phase in CRYSTALS:
-        own = [item.constant if item and item.phase == phase else nothing for item in lattices]
-        if any(value is not nothing for value in own):
-            table[Key("lattice_constant", phase=phase)] = own
-    return {key: (np.array([v for v, _ in column]), np.array([s for _, s in column])) for key, column in table.items()}
+        cells = [
+            _parted(*item.constant, item.shared) if item and item.phase == phase else _NOTHING for item in lattices
+        ]
+        if any(cell is not _NOTHING for cell in cells):
+            table[Key("lattice_constant", phase=phase)] = cells
+    return {key: _Column(*np.array(cells, dtype=float).T) for key, cells in table.items()}
 
 
-def _transition_of(axis: Array, raw: Mapping[Key, tuple[Array, Array]], part: Branch) -> Transition:
+def _parted(value: float, std: float, relative: float) -> _Cell:
+    """A value, and its standard deviation without and with only what is shared."""
+    shared = relative * value
+    return value, math.sqrt(max(std**2 - shared**2, 0.0)), shared
+
+
+def _transition_of(axis: Array, raw: Mapping[Key, _Column], part: Branch) -> Transition:
     """The strongest transition of one branch, by the first range, and the lattice's phases and density where known.
 
     Its outliers are numbers of scans.
@@ -153,15 +184,16 @@ def _transition_of(axis: Array, raw: Mapping[Key, tuple[Array, Array]], part: Br
     first = {key: column for key, column in raw.items() if key.range == "first"}
     crystal = {key: column for key, column in raw.items() if key.quantity in ("density", "fraction")}
     for searched in (first | crystal, first | {k: c for k, c in crystal.items() if k.quantity == "fraction"}, first):
-        rows = np.array([row for row in part.scans if all(np.isfinite(values[row]) for values, _ in searched.values())])
+        rows = np.array([row for row in part.scans if all(np.isfinite(item.value[row]) for item in searched.values())])
         if 2 * len(rows) > len(part.scans) and _enough(axis, rows):
             break
     else:
         return Transition(False, 1.0)
-    varying = {str(k): (v[rows], std[rows]) for k, (v, std) in searched.items() if np.ptp(v[rows]) > 0}
+    varying = {str(key): item for key, item in searched.items() if np.ptp(item.value[rows]) > 0}
     if not varying:
         return Transition(False, 1.0)
-    values, std = (np.stack([column[i] for column in varying.values()], axis=1) for i in (0, 1))
+    values = np.stack([item.value[rows] for item in varying.values()], axis=1)
+    std = np.stack([item.own[rows] for item in varying.values()], axis=1)
     size = dict(zip(varying, np.median(std, axis=0), strict=True))
     found = _believed(find_transition(axis[rows], values, std, list(varying)), size)
     return replace(found, outliers=tuple(int(rows[number]) for number in found.outliers))
@@ -186,31 +218,29 @@ def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
     return any(abs(jump) > _JUMP * size[name] for name, (jump, _) in transition.jump.items())
 
 
-def _trend(
-    key: Key, axis: Array, raw: Array, raw_std: Array, parts: Sequence[Branch], found: Sequence[Transition]
-) -> Trend:
+def _trend(key: Key, axis: Array, column: _Column, parts: Sequence[Branch], found: Sequence[Transition]) -> Trend:
     """One quantity, smoothed branch by branch."""
-    value, std, common = raw.copy(), raw_std.copy(), np.zeros_like(raw)
+    raw, own = column.value, column.own
+    value, std, common = raw.copy(), column.std.copy(), column.shared.copy()
     for part, transition in zip(parts, found, strict=True):
         aside = set(transition.outliers)
         rows = np.array([row for row in part.scans if np.isfinite(raw[row]) and row not in aside], dtype=int)
         if not _enough(axis, rows):
             continue
-        smooth, scatter = smooth_between(
-            axis[rows], raw[rows, None], raw_std[rows, None], _without_outliers(transition)
-        )
+        smooth, scatter = smooth_between(axis[rows], raw[rows, None], own[rows, None], _without_outliers(transition))
         value[rows] = smooth[:, 0]
-        scattered = np.mean(((raw[rows] - smooth[:, 0]) / np.maximum(raw_std[rows], 1e-12)) ** 2)
-        common[rows] = raw_std[rows] * math.sqrt(max(1.0 - scattered, 0.0))
+        scattered = np.mean(((raw[rows] - smooth[:, 0]) / np.maximum(own[rows], 1e-12)) ** 2)
+        common[rows] = np.hypot(own[rows] * math.sqrt(max(1.0 - scattered, 0.0)), column.shared[rows])
         std[rows] = np.hypot(scatter[:, 0], common[rows])
     if key.quantity == "fraction":
         value = np.clip(value, 0.0, 1.0)
-    return Trend(raw, raw_std, value, std, common)
+    return Trend(raw, column.std, value, std, common)
 
 
 def _with_common(transition: Transition, trends: Mapping[Key, Trend], scans: Sequence[int]) -> Transition:
     """The transition and those besides it, what is common to all scans added to the errors of both sides."""
-    size = {str(key): float(np.median(trend.common[list(scans)])) for key, trend in trends.items()}
+    common = {str(key): trend.common[list(scans)] for key, trend in trends.items()}
+    size = {name: float(np.nanmedian(common[name])) for name in transition.before}
     before, after = (
         {name: (value, math.hypot(std, size[name])) for name, (value, std) in side.items()}
         for side in (transition.before, transition.after)
