@@ -31,6 +31,10 @@ class Session:
     covariance: Tensor
     """(p, p)"""
 
+    def widened(self, other: Session) -> Session:
+        """The same for a scan of another session, whose own errors may be as large as those of ``other``."""
+        return Session(self.mean, self.covariance + other.covariance)
+
     def loosened(self, e0_std: float, amplitude_std: float) -> Session:
         """The same for another scan: its zero [eV] and its amplitude (relative) may differ by so much."""
         extra = torch.zeros_like(self.mean)

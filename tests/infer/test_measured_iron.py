@@ -11,6 +11,7 @@ from __future__ import annotations
 import pytest
 
 from exafsnn.infer.reference import calibrate
+from exafsnn.infer.refine import Refiner
 
 COLD = ("fe.060", "fe.061", "fe.062")
 WARM = ("fe.300", "fe.301", "Fe_metal_rt_02.xdi")
@@ -66,3 +67,46 @@ def test_what_is_no_metal_is_not_trusted(model, data_dir, name):
     prediction = model.predict(read_one(data_dir / "oxides" / name).to_chi())
     assert not prediction.in_domain
     assert any("outside the model's domain" in warning for warning in prediction.warnings)
+
+
+TRUE = {**dict.fromkeys(COLD, 2.643), **dict.fromkeys(WARM, 2.650)}
+
+
+@pytest.fixture(scope="module")
+def refined(model, iron_chi):
+    """Refined without a standard, and with a foil of either beamline; answers by standard and scan."""
+    standards = {None: Refiner(model)} | {
+        name: Refiner(model, iron_chi[name], "bcc:2.8665") for name in ("fe.300", "Fe_metal_rt_02.xdi")
+    }
+    return {
+        (standard, name): prediction
+        for standard, refiner in standards.items()
+        for name, prediction in zip(iron_chi, refiner.refine_all(list(iron_chi.values())), strict=True)
+    }
+
+
+def test_error_bars_hold_fourteen_neighbours_and_their_distance(blind, referenced, refined):
+    """The truth within the 95 % interval on all but one in ten, and within 3 standard deviations on all."""
+    answers = [*blind.items(), *referenced.items(), *((name, item) for (_, name), item in refined.items())]
+    inside = []
+    for name, prediction in answers:
+        shell = prediction.shells["first"]
+        assert abs(shell.coordination - 14.0) < 3 * shell.coordination_std
+        assert abs(shell.distance - TRUE[name]) < 3 * shell.distance_std
+        inside += [shell.coordination_low < 14.0 < shell.coordination_high]
+        inside += [shell.distance_low < TRUE[name] < shell.distance_high]
+    assert len(inside) == 60
+    assert sum(inside) >= 54
+
+
+def test_a_foil_of_the_session_fixes_the_coordination_to_three_percent(refined):
+    for name in (*COLD, "fe.301"):
+        shell = refined["fe.300", name].shells["first"]
+        assert shell.coordination_std / shell.coordination < 0.03
+        assert not any("E₀ is" in warning for warning in refined["fe.300", name].warnings)
+
+
+def test_a_foil_of_another_beamline_is_trusted_less_and_that_is_told(refined):
+    own, other = (refined[standard, "fe.301"] for standard in ("fe.300", "Fe_metal_rt_02.xdi"))
+    assert other.amplitude_std > 1.5 * own.amplitude_std
+    assert any("eV from the standard's: another beamline" in warning for warning in other.warnings)
