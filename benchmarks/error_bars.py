@@ -117,7 +117,10 @@ def ks(judged: Judged) -> float:
 
 
 def off(judged: Judged, own: list[Answer]) -> Iterator[str]:
-    """Groups by k max, noise and phase whose coverage is not what it should be."""
+    """Groups by k max, noise and phase whose coverage is not what it should be, by a bootstrap over trajectories.
+
+    Where nearly all are inside, the bootstrap knows no scatter; what even independent spectra would have is told, too.
+    """
     random = np.random.default_rng(0)
     groups: dict[str, Callable[[Answer], bool]] = {
         "k max < 11": lambda a: a.chi.k_max_usable < 11, "k max 11–13.5": lambda a: 11 <= a.chi.k_max_usable < 13.5,
@@ -140,8 +143,14 @@ def off(judged: Judged, own: list[Answer]) -> Iterator[str]:
                 for _ in range(200)
             ]
             covered, error = hits[member].mean(), max(float(np.std(draws)), 1e-3)
+            spectra = len(np.unique(judged.answer[member]))
+            expected = (LEVELS[row] * (1 - LEVELS[row]) / spectra) ** 0.5
             if abs(covered - LEVELS[row]) > 3 * error:
-                yield f"{name} ({len(states)} trajectories): {LEVELS[row]:.0%} covers {covered:.3f} ± {error:.3f}"
+                chance = ", which chance explains" if abs(covered - LEVELS[row]) < 3 * expected else ""
+                yield (
+                    f"{name} ({len(states)} trajectories): {LEVELS[row]:.0%} covers {covered:.3f} ± {error:.3f}"
+                    f" (± {expected:.3f} expected of {spectra} independent spectra{chance})"
+                )
 
 
 if __name__ == "__main__":

@@ -83,9 +83,11 @@ class LatticeFinder:
         phase = CRYSTALS[int(np.argmax(shares))]
         if local.unexplained > _UNEXPLAINED or value[3] > _DISORDERED or shares.sum() <= 0:
             return None
-        volume = math.exp(value[5])
-        relative = math.hypot(std[5], 3 * _THEORY_STD, _RATIO_STD if phase == "hcp" else 0.0)
-        constant = (ATOMS_PER_CELL[phase] * math.exp(value[6])) ** (1 / 3)
+        own = 5 + CRYSTALS.index(phase)
+        volume = float(_mean_volume(value))
+        spread = float(np.std(_mean_volume(samples)))
+        relative = math.hypot(spread / volume, local.error[own], 3 * _THEORY_STD, _RATIO_STD if phase == "hcp" else 0.0)
+        constant = (ATOMS_PER_CELL[phase] * math.exp(value[own])) ** (1 / 3)
         density = self.atomic_mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
             phase=phase,
@@ -93,7 +95,7 @@ class LatticeFinder:
                 name: (float(share), float(error))
                 for name, share, error in zip(CRYSTALS, shares / shares.sum(), std[:3], strict=True)
             },
-            constant=(constant, constant * math.hypot(std[6] / 3, _THEORY_STD)),
+            constant=(constant, constant * math.hypot(std[own] / 3, _THEORY_STD)),
             volume=(volume, volume * relative),
             density=(density, density * relative) if value[4] < _IMPERFECT else None,
             unexplained=local.unexplained,
@@ -104,9 +106,7 @@ class LatticeFinder:
         """What the known crystals around one RDF (1, b) tell."""
         outline = smoothed(density, self._step)
         rows = torch.cdist(outline, self._outlines)[0].topk(_NEIGHBOURS, largest=False).indices
-        phase = int(self._labels[rows, :3].sum(dim=0).argmax())
-        labels = torch.cat([self._labels[rows][:, :6], self._labels[rows][:, 6 + phase, None]], dim=1)
-        return _Neighbourhood.fitted(self._outlines[rows], labels, outline, self._step)
+        return _Neighbourhood.fitted(self._outlines[rows], self._labels[rows], outline, self._step)
 
 
 @dataclass(frozen=True)
@@ -145,11 +145,18 @@ class _Neighbourhood:
         return found
 
 
-def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
-    """RDFs (n, b) of states and of mixtures of two, and their labels (n, 9).
+def _mean_volume(labels: Array) -> Array:
+    """Mean volume per atom (...) of all phases from labels (..., 8): it is that of the lattice where there is one."""
+    shares = np.clip(labels[..., :3], 1e-9, None)
+    mean: Array = (shares * np.exp(labels[..., 5:])).sum(axis=-1) / shares.sum(axis=-1)
+    return mean
 
-    Labels: shares of bcc, fcc, hcp, of the melt, of imperfect crystals; ln of the mean volume per atom; ln of that of
-    the bcc, fcc and hcp part, where there is none that of all.
+
+def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
+    """RDFs (n, b) of states and of mixtures of two, and their labels (n, 8).
+
+    Labels: shares of bcc, fcc, hcp, of the melt, of imperfect crystals; ln of the volume per atom of the bcc, fcc and
+    hcp part, where there is none that of all.
     """
     random = torch.Generator().manual_seed(0)
     count = len(atlas.density) * _CHANGES
@@ -172,7 +179,7 @@ def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
     parts = shares[:, :3]
     total, weight = mixed(volume), mixed(parts)
     own = torch.where(weight > 0, mixed(parts * volume) / weight.clamp_min(1e-12), total)
-    return mixed(rows), torch.cat([mixed(shares), mixed(imperfect), total.log(), own.log()], dim=1)
+    return mixed(rows), torch.cat([mixed(shares), mixed(imperfect), own.log()], dim=1)
 
 
 def _atomic_mass(element: str) -> float:

@@ -62,6 +62,8 @@ class Trend:
     raw: Array
     """(n,) scan by scan; NaN where it is not known."""
     raw_std: Array
+    raw_own: Array
+    """(n,) ``raw_std`` without what theory does to all scans alike: for differences between scans."""
     value: Array
     """(n,) smoothed between transitions; NaN where ``raw`` is."""
     std: Array
@@ -234,7 +236,7 @@ def _trend(key: Key, axis: Array, column: _Column, parts: Sequence[Branch], foun
         std[rows] = np.hypot(scatter[:, 0], common[rows])
     if key.quantity == "fraction":
         value = np.clip(value, 0.0, 1.0)
-    return Trend(raw, column.std, value, std, common)
+    return Trend(raw, column.std, own, value, std, common)
 
 
 def _with_common(transition: Transition, trends: Mapping[Key, Trend], scans: Sequence[int]) -> Transition:

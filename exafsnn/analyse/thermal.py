@@ -73,7 +73,7 @@ def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float)
 
     def column(key: Key) -> tuple[Array, Array]:
         trend = series.trends[key]
-        return trend.raw[rows], trend.raw_std[rows]
+        return trend.raw[rows], trend.raw_own[rows]
 
     temperature = series.axis[rows]
     sigma2, mass = column(Key("sigma2", "first")), atomic_mass / 2
