@@ -94,6 +94,10 @@ def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
             yield scan | {"r": r, "density": mean, "density_std": std}
 
 
+SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
+"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ besides."""
+
+
 def series_rows(course: Course) -> Iterator[Row]:
     """Every quantity of every scan of a series, smoothed between transitions."""
     if course.series is None:
@@ -102,7 +106,11 @@ def series_rows(course: Course) -> Iterator[Row]:
     for number, outcome in enumerate(done):
         scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
         for key, trend in course.series.trends.items():
-            if np.isfinite(trend.value[number]) and np.isfinite(trend.std[number]):
+            if (
+                key.quantity in SERIES_QUANTITIES
+                and np.isfinite(trend.value[number])
+                and np.isfinite(trend.std[number])
+            ):
                 pair = outcome.prediction.rdf.pairs[0] if outcome.prediction and key.range else ""
                 yield scan | {
                     "phase": key.phase or course.series.phases[number], "pair": pair, "range": key.range,

@@ -20,7 +20,9 @@ from exafsnn.records import CRYSTALS, Array, Lattice, Shell
 
 LEAST_SCANS, LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
-_SHELL = ("coordination", "distance", "sigma2")
+_SHELL = ("coordination", "distance", "sigma2", "c3")
+_SEARCHED = _SHELL[:3]
+"""A transition is looked for in these."""
 _JUMP = 2.0
 """A transition changes some quantity by more than so many standard deviations."""
 _SCATTER = 3.0
@@ -44,8 +46,8 @@ class Key:
     """What a trend is of."""
 
     quantity: str
-    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``density`` [g/cm³], ``lattice_constant`` [Å] or
-    ``fraction``."""
+    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``c3`` [Å³], ``density`` [g/cm³], ``lattice_constant`` [Å]
+    or ``fraction``."""
     range: str = ""
     """Name of the range of r; empty where it does not apply."""
     phase: str = ""
@@ -183,7 +185,7 @@ def _transition_of(axis: Array, raw: Mapping[Key, _Column], part: Branch) -> Tra
 
     Its outliers are numbers of scans.
     """
-    first = {key: column for key, column in raw.items() if key.range == "first"}
+    first = {key: column for key, column in raw.items() if key.range == "first" and key.quantity in _SEARCHED}
     crystal = {key: column for key, column in raw.items() if key.quantity in ("density", "fraction")}
     for searched in (first | crystal, first | {k: c for k, c in crystal.items() if k.quantity == "fraction"}, first):
         rows = np.array([row for row in part.scans if all(np.isfinite(item.value[row]) for item in searched.values())])
@@ -295,6 +297,6 @@ def _worst_repeat(axis: Array, values: Array, std: Array) -> tuple[float, float]
         rows = (axis == place) & np.isfinite(values)
         if rows.sum() > 1:
             apart = np.sqrt(np.mean((values[rows] - values[rows].mean()) ** 2) * rows.sum() / (rows.sum() - 1))
-            found.append((float(place), float(apart / np.mean(std[rows]))))
+            found.append((float(place), float(apart / max(np.mean(std[rows]), 1e-12))))
     worst = max(found, key=lambda item: item[1], default=None)
     return worst if worst and worst[1] > _SCATTER else None

@@ -117,7 +117,7 @@ def test_where_no_lattice_is_found_nothing_is_said_of_it():
     points = [replace(item, lattice=None) for item in series()]
     found = analyse(points)
     assert set(found.phases) == {""}
-    assert {key.quantity for key in found.trends} == {"coordination", "distance", "sigma2"}
+    assert {key.quantity for key in found.trends} == {"coordination", "distance", "sigma2", "c3"}
     assert found.strongest.found
 
 

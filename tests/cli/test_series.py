@@ -79,6 +79,7 @@ def test_the_archive_has_the_trends(results):
     with h5py.File(results / "results.h5") as archive:
         assert archive["series/axis"][:].tolist() == list(TEMPERATURES)
         assert archive["series/coordination/first/value"].shape == (len(TEMPERATURES),)
+        assert archive["series/c3/first/value"].shape == (len(TEMPERATURES),)
 
 
 def test_three_scans_have_no_transition_and_say_so(tmp_path, capsys):
