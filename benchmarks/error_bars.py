@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from exafsnn.infer.predict import load_model
+from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS, QUANTITIES
 from exafsnn.records import Array
 from exafsnn.simulate.executor import run_all
@@ -127,6 +128,7 @@ def off(judged: Judged, own: list[Answer]) -> Iterator[str]:
         "k max > 13.5": lambda a: a.chi.k_max_usable >= 13.5, "noise < 5e-4": lambda a: a.chi.noise < 5e-4,
         "noise to 1.5e-3": lambda a: 5e-4 <= a.chi.noise < 1.5e-3, "noise > 1.5e-3": lambda a: a.chi.noise >= 1.5e-3,
         **{phase: lambda a, phase=phase: a.phase == phase for phase in sorted({a.phase for a in own})},
+        **{f"seen as {phase}": lambda a, phase=phase: seen_as(a) == phase for phase in PHASES},
     }  # fmt: skip
     state = np.array([answer.trajectory for answer in own])[judged.answer]
     for name, test in groups.items():
@@ -151,6 +153,13 @@ def off(judged: Judged, own: list[Answer]) -> Iterator[str]:
                     f"{name} ({len(states)} trajectories): {LEVELS[row]:.0%} covers {covered:.3f} ± {error:.3f}"
                     f" (± {expected:.3f} expected of {spectra} independent spectra{chance})"
                 )
+
+
+def seen_as(answer: Answer) -> str:
+    """The phase that an answer is most like: all that its user can know of it."""
+    columns = [phase for phase in PHASES if phase != "fcc"]
+    shares = dict(zip(columns, answer.given[0, -len(columns) :], strict=True))
+    return max(PHASES, key=lambda phase: shares.get(phase, 1 - sum(shares.values())))
 
 
 if __name__ == "__main__":
