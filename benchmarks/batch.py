@@ -1,13 +1,18 @@
-"""A series of scans on one energy grid: larch's loop and ``measure_batch``, side by side in one run.
+"""A series of scans on one energy grid: larch's loop and exafsnn's matrix products, side by side in one run.
 
     python benchmarks/batch.py [--scans 2000] [--larch 200] [--longest 100000]
 
-The scans are **simulated**: those of ``spectra/``, of varied thickness, with more noise. larch's side is a loop over
-scans of ``find_e0``, ``pre_edge`` and ``autobk`` with every parameter as exafsnn sets it, and nothing besides; it is
-timed on fewer scans and scaled. Ours is timed twice: E₀, edge step and background alone, which is what larch's side
-does, and with the quality gate. Both sides run in two processes of one thread each, warm. Then the memory of series up
-to the longest, each in a process of its own that keeps all results; its scans are made chunk by chunk, as a file would
-be read.
+The scans are **simulated**: those of ``spectra/``, of varied thickness, with more noise. Two tasks:
+
+- the background: larch's side is a loop over scans of ``find_e0``, ``pre_edge`` and ``autobk`` with every parameter as
+  exafsnn sets it, and nothing besides. Ours is timed twice: the same alone, and with the quality gate;
+- raw μ(E) → N, R, σ²: larch's side goes on with ``xftf``, and with ``feffit`` of the two near shells (``shell_fit.py``;
+  N, R, σ² of both and ΔE₀ free, k weight 2, R = 1.0–3.0 Å), to the median of the ends that we find usable. Ours goes on
+  with the networks, error bars and domain.
+
+larch's side is timed on fewer scans and scaled. Both run in two processes of one thread each, warm. Then the memory of
+series up to the longest, each in a process of its own that keeps all answers; its scans are made chunk by chunk, as a
+file would be read.
 """
 
 from __future__ import annotations
@@ -18,15 +23,21 @@ os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 import argparse
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shell_fit import Feffit
 
+from exafsnn.infer.answers import answers_to
+from exafsnn.infer.ensemble import Signals
+from exafsnn.infer.predict import Model, load_model
 from exafsnn.measure.background import larch_xafs, remove_background, resolved
 from exafsnn.measure.batch import measure_batch
 from exafsnn.measure.batch.background import without_background
@@ -34,8 +45,9 @@ from exafsnn.measure.batch.edge import edge_finder
 from exafsnn.measure.batch.series import CHUNK
 from exafsnn.measure.edges import tabulated
 from exafsnn.measure.readers import read_one
-from exafsnn.records import Spectrum
+from exafsnn.records import ChiK, Spectrum
 from exafsnn.settings import BackgroundSettings
+from exafsnn.stack import answer_stack
 
 SPECTRA = Path(__file__).parents[1] / "spectra"
 NOISE, THICKNESS = 2e-4, 0.005
@@ -110,19 +122,69 @@ def singly(like: Spectrum, mu: np.ndarray) -> list[Any]:
     return [remove_background(Spectrum(like.energy, row, "Fe", "K"), SETTINGS) for row in mu]
 
 
-# The network's prediction joins ``gated`` here, and feffit ``larch_loop``, once both start from χ(k) in this script.
-SIDES: dict[str, Callable[[Spectrum, np.ndarray], list[Any]]] = {
-    "larch": larch_loop, "background alone": background_alone, "with the gate": gated, "scan by scan": singly,
-}  # fmt: skip
+def larch_fits(like: Spectrum, mu: np.ndarray) -> list[Any]:
+    """N, R and σ² of each scan, by larch alone."""
+    from larch import Group
+
+    larch, fit, answers = larch_xafs(), feffit(), []
+    for e0, step, k, chi in larch_loop(like, mu):
+        low, high = fit.k_range
+        larch.xftf(Group(k=k, chi=chi), kmin=low, kmax=high, kweight=2, dk=1, window="hanning")
+        answers.append(fit(ChiK(k, chi, "Fe", "K", noise=NOISE, e0=e0, edge_step=step, k_max_usable=high)))
+    return answers
+
+
+@cache
+def feffit() -> Feffit:
+    """The fit, with FEFF's paths, to the k range of our side."""
+    series = Simulated(100)
+    usable = np.concatenate([part.k_max_usable for part in measure_batch(series.like, series, SETTINGS)])
+    k_range = (model().features.kmin, float(np.median(usable)))
+    return Feffit(Path(tempfile.mkdtemp(prefix="feffit-")), "bcc", k_range, near=True)
+
+
+@cache
+def model() -> Model:
+    """The shipped model."""
+    return load_model("fe-k")
+
+
+def answered_alone(like: Spectrum, mu: np.ndarray) -> list[Any]:
+    """N, R and σ² of scans that nobody judges."""
+    return [
+        answers_to(model(), Signals(part.k, part.chi, part.noise, part.k_max_usable))
+        for part in background_alone(like, mu)
+    ]
+
+
+def answered(like: Spectrum, mu: np.ndarray) -> list[Any]:
+    """All of ``answer_stack``."""
+    return list(answer_stack(like, mu, model(), settings=SETTINGS))
+
+
+LARCH, FITS = "larch: background", "larch: N, R, σ²"
+SIDES: dict[str, tuple[Callable[[Spectrum, np.ndarray], list[Any]], str]] = {
+    LARCH: (larch_loop, ""),
+    "background alone": (background_alone, LARCH),
+    "background, gate": (gated, LARCH),
+    "scan by scan": (singly, LARCH),
+    FITS: (larch_fits, ""),
+    "N, R, σ² alone": (answered_alone, FITS),
+    "N, R, σ², gate": (answered, FITS),
+}
+"""What is timed, and which of larch's loops does the same."""
+LOOPS = (LARCH, FITS, "scan by scan")
+"""Those that go from scan to scan, and are timed on fewer."""
 
 
 def timed(side: str, count: int, first: int, whole: int) -> float:
     """Seconds that a process takes for its share of the scans, once warm."""
     series = Simulated(count, first, whole)
     mu = series[:]
-    SIDES[side](series.like, mu[: max(count // 10, 2)] if side in ("larch", "scan by scan") else mu)
+    work = SIDES[side][0]
+    work(series.like, mu[: max(count // 10, 2)] if side in LOOPS else mu)
     start = time.perf_counter()
-    SIDES[side](series.like, mu)
+    work(series.like, mu)
     return time.perf_counter() - start
 
 
@@ -152,11 +214,11 @@ def agreement(count: int) -> str:
 def peak_memory(count: int) -> tuple[float, float, float, int]:
     """Peak memory [MB], that before the first scan [MB], seconds, and how many scans were measured one by one."""
     series = Simulated(count)
-    list(measure_batch(series.like, series[:2], SETTINGS))
+    list(answer_stack(series.like, series[:20], model(), settings=SETTINGS))
     before, start, series.spent = rss(), time.perf_counter(), 0.0
-    parts = list(measure_batch(series.like, series, SETTINGS))
+    parts = list(answer_stack(series.like, series, model(), settings=SETTINGS))
     spent = time.perf_counter() - start - series.spent
-    return rss(), before, spent, sum(len(part.singly) for part in parts)
+    return rss(), before, spent, sum(len(part.chi.singly) for part in parts)
 
 
 def rss() -> float:
@@ -174,13 +236,13 @@ def main() -> None:
     print(f"{args.scans} simulated scans of {Simulated(1).shape[1]} points; {PROCESSES} processes of one thread")
     context = get_context("spawn")
     with ProcessPoolExecutor(PROCESSES, mp_context=context) as pool:
-        sizes = {"larch": args.larch, "scan by scan": max(args.larch // 5, 4)}
+        sizes = {LARCH: args.larch, FITS: args.larch, "scan by scan": max(args.larch // 5, 4)}
         taken = {side: seconds_a_scan(pool, side, sizes.get(side, args.scans)) for side in SIDES}
     for side, seconds in taken.items():
+        other = SIDES[side][1]
         scaled = f" (timed on {sizes[side]}, scaled)" if side in sizes else ""
-        ratio = f", {taken['larch'] / seconds:.1f} times as fast as larch" if side != "larch" else ""
-        print(f"{side:<17} {1e6 * seconds:9.1f} µs a scan, {args.scans * seconds:7.2f} s for all{scaled}{ratio}")
-    print(f"with the gate {taken['scan by scan'] / taken['with the gate']:.0f} times as fast as scan by scan")
+        ratio = f", {taken[other] / seconds:.1f} times as fast as larch" if other else ""
+        print(f"{side:<18} {1e6 * seconds:9.1f} µs a scan, {args.scans * seconds:7.2f} s for all{scaled}{ratio}")
     print(f"differences from larch: {agreement(args.larch)}")
     print(
         f"{'scans':>8}{'time [s]':>10}{'µs a scan':>11}{'peak [MB]':>11}{'more than before [MB]':>23}{'one by one':>12}"

@@ -303,9 +303,12 @@ def _refuse_infinite(prediction: Prediction) -> None:
     """Reject a prediction that is not made of numbers."""
     numbers = [prediction.delta_e0, prediction.amplitude, prediction.misfit, *prediction.rdf.density.flat]
     if not (np.isfinite(numbers).all() and is_finite(prediction.shells["first"])):
-        raise ScanError(
-            "the model's answer is not finite", where=prediction.chi.source, remedy="Look at the scan for spikes"
-        )
+        raise infinite(prediction.chi.source)
+
+
+def infinite(source: str) -> ScanError:
+    """Why a prediction that is not made of numbers is rejected."""
+    return ScanError("the model's answer is not finite", where=source, remedy="Look at the scan for spikes")
 
 
 def rejected(outcome: Outcome, error: Exception) -> Outcome:

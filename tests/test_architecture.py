@@ -30,6 +30,7 @@ MAY_KNOW = {
     "trial": {"simulate", "learn", "infer", "beamline"},
     "plotting": set(),
     "pipeline": {"measure", "infer"},
+    "stack": {"measure", "infer", "pipeline"},
     "axis": set(),
     "watch": set(),
     "insitu": {"infer", "analyse", "pipeline", "axis"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -16,12 +17,12 @@ _Z95 = NormalDist().inv_cdf(0.975)
 
 @dataclass(frozen=True)
 class ErrorBars:
-    """The calibrated scales of one kind of answer, in the circumstances of one scan."""
+    """The calibrated scales of one kind of answer, in the circumstances of scans."""
 
     scales: Mapping[str, Scale]
     """By quantity; empty if the model is not calibrated: then raw standard deviations stay."""
     given: Array
-    """(1, 8) ``learn.intervals.circumstances``."""
+    """(s, 8) ``learn.intervals.circumstances``; of one scan (1, 8)."""
     least: float = 0.0
     """Relative standard deviation of the coordination at least: that of an amplitude nobody measured."""
 
@@ -36,32 +37,42 @@ class ErrorBars:
 
     def first(self, shell: Shell) -> Shell:
         """The range ``first`` with calibrated errors."""
-        n, r, sigma2 = (
-            self._interval(quantity, getattr(shell, quantity), getattr(shell, f"{quantity}_std"))
-            for quantity in ("coordination", "distance", "sigma2")
-        )
-        shell = replace(
-            shell, coordination_std=n[0], coordination_low=n[1], coordination_high=n[2],
-            distance_std=r[0], distance_low=r[1], distance_high=r[2],
-            sigma2_std=sigma2[0], sigma2_low=sigma2[1], sigma2_high=sigma2[2],
-        )  # fmt: skip
-        return self.doubted(shell)
+        told: dict[str, Any] = {}
+        for quantity in ("coordination", "distance", "sigma2"):
+            value, raw = (np.array([getattr(shell, name)]) for name in (quantity, f"{quantity}_std"))
+            for end, found in zip(("std", "low", "high"), self.interval(quantity, value, raw), strict=True):
+                told[f"{quantity}_{end}"] = float(found[0])
+        return replace(shell, **told)
 
     def doubted(self, shell: Shell) -> Shell:
         """Any range, its coordination no surer than the amplitude."""
-        n = shell.coordination
-        least = _Z95 * self.least * n
-        return replace(
-            shell,
-            coordination_std=max(shell.coordination_std, self.least * n),
-            coordination_low=max(min(shell.coordination_low, n - least), 0.0),
-            coordination_high=max(shell.coordination_high, n + least),
-        )
+        ends = shell.coordination_std, shell.coordination_low, shell.coordination_high
+        std, low, high = (float(end) for end in self._doubted(np.array(shell.coordination), *map(np.array, ends)))
+        return replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
 
-    def _interval(self, quantity: str, value: float, raw: float) -> tuple[float, float, float]:
-        """Half-width of the 68 % interval, and both ends of that of 95 %."""
+    def interval(self, quantity: str, value: Array, raw: Array) -> tuple[Array, Array, Array]:
+        """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of the range ``first``.
+
+        Parameters
+        ----------
+        quantity
+            ``"coordination"``, ``"distance"`` or ``"sigma2"``.
+        value, raw
+            (s,) values, and their raw standard deviations.
+        """
         if not self.scales:
-            return raw, value - _Z95 * raw, value + _Z95 * raw
-        scale, given = self.scales[quantity], (np.array([raw]), self.given)
-        low, high = (float(end[0]) for end in scale.interval(0.95, *given))
-        return float(scale.half_width(0.68, *given)[0]), value + low, value + high
+            found = raw, value - _Z95 * raw, value + _Z95 * raw
+        else:
+            scale = self.scales[quantity]
+            low, high = scale.interval(0.95, raw, self.given)
+            found = scale.half_width(0.68, raw, self.given), value + low, value + high
+        return self._doubted(value, *found) if quantity == "coordination" else found
+
+    def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
+        """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
+        least = _Z95 * self.least * n
+        return (
+            np.maximum(std, self.least * n),
+            np.maximum(np.minimum(low, n - least), 0.0),
+            np.maximum(high, n + least),
+        )

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from exafsnn.errors import SettingsError
-from exafsnn.infer.predict import Estimate, Model, misfits
+from exafsnn.infer.ensemble import Estimate, Signals, misfits
+from exafsnn.infer.predict import Model
 from exafsnn.infer.reference import Reference, calibrate, parse_structure
 from exafsnn.infer.session import Session, Theory
 from exafsnn.learn.atlas import Kind, smoothed
@@ -227,7 +228,7 @@ class Refiner:
         implied = (value / k**2).float()
         chi_model = model.chi_model(chi, implied, zero, 1.0)
         window = (model.features.kmin, found.k_max)
-        misfit, misfit_noise = misfits(chi, chi_model, window)
+        misfit, misfit_noise = (float(part[0]) for part in misfits(Signals.of(chi), chi_model[None], *window))
         bins = len(fit.density)
         zero_std, amplitude_std = (float(fit.covariance[bins + i, bins + i]) ** 0.5 for i in (0, 1))
         amplitude = float(fit.shared[1].exp())

@@ -116,8 +116,12 @@ class Atlas:
         """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, b)."""
         near = torch.cdist(smoothed(density.to(self.density.dtype), self.step), self.outlines)
         rows = near.topk(min(_LIKEST, len(self.phases)), largest=False).indices
-        known = torch.tensor([[phase == name for name in PHASES] for phase in self.phases])
-        return known[rows].double().mean(dim=1)
+        return self._of_phases[rows].double().mean(dim=1)
+
+    @cached_property
+    def _of_phases(self) -> Tensor:
+        """(s, 4) whether each state is of each phase."""
+        return torch.tensor([[phase == name for name in PHASES] for phase in self.phases])
 
     def crystals(self, kind: str, constant: float) -> Tensor:
         """(n, b) RDFs of perfect crystals of phase ``kind``, all distances scaled to the lattice constant [Å]."""

@@ -82,18 +82,30 @@ class Member(nn.Module):
 
     def forward(self, features: Tensor) -> Output:
         """(n, width) features → ``Output``."""
-        levelled, size = _levelled(features)
-        hidden = nn.functional.silu(self.first((levelled - self.mean) @ self.whiten))
-        for layer in self.inner:
-            hidden = hidden + nn.functional.silu(layer(hidden))
+        hidden, size = self._hidden(features)
         spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
         size = size / self.size
         prior = amplitude_std(features)[:, None]
         apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size
         correction, doubt = self._correction(apparent.detach(), prior)
         log_amplitude = (correction * (prior / doubt) ** 2)[:, 0]
-        e0 = 5.0 * self.e0(hidden)[:, 0]
-        return Output(apparent * torch.exp(-correction), apparent, spread, e0, log_amplitude)
+        return Output(apparent * torch.exp(-correction), apparent, spread, self._zero(hidden), log_amplitude)
+
+    def energy_zero(self, features: Tensor) -> Tensor:
+        """(n,) the field ``e0`` of ``forward``'s answer to features (n, width), alone."""
+        return self._zero(self._hidden(features)[0])
+
+    def _hidden(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, hidden) what all that is said is taken from, and the size of the signal (n, 1)."""
+        levelled, size = _levelled(features)
+        hidden = nn.functional.silu(self.first((levelled - self.mean) @ self.whiten))
+        for layer in self.inner:
+            hidden = hidden + nn.functional.silu(layer(hidden))
+        return hidden, size
+
+    def _zero(self, hidden: Tensor) -> Tensor:
+        zero: Tensor = 5.0 * self.e0(hidden)[:, 0]
+        return zero
 
     def _correction(self, apparent: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 1) ln(apparent / true count), three standard deviations at most, and what these are.

@@ -126,11 +126,18 @@ def _size(k: Array, known: Array, rest: Array) -> Array:
     """(n,) standard deviation of the oscillations: the exponential of a parabola in k."""
     places = np.arange(known[0] + 0.75, known[-1], EVERY)
     near = [np.abs(rest[np.abs(known - place) < AROUND]) for place in places]
-    sizes = [(place, np.median(part)) for place, part in zip(places, near, strict=True) if len(part) and part.any()]
+    sizes = [(place, _median(part)) for place, part in zip(places, near, strict=True) if len(part) and part.any()]
     usual = np.array([(place, max(value, 1e-6) / 0.6745) for place, value in sizes])
     curve = np.polynomial.Polynomial.fit(usual[:, 0], np.log(usual[:, 1]), min(2, len(usual) - 1))
     size: Array = np.exp(curve(np.clip(k, usual[0, 0], usual[-1, 0])))
     return size
+
+
+def _median(values: Array) -> float:
+    """Median of few values, without all that ``np.median`` asks first."""
+    middle = len(values) // 2
+    ordered = np.partition(values, (middle - 1, middle) if len(values) > 1 else 0)
+    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
 
 
 def find_bump(k: Array, mu: Array, noise: float, low: float, high: float, least: float) -> Break | None:

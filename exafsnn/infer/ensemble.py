@@ -1,0 +1,265 @@
+"""χ(k) of many scans → what the networks say of them, as arrays; ``predict`` asks it of one, ``answers`` of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.infer.reference import Reference
+from exafsnn.learn.features import FeatureMap, Known
+from exafsnn.learn.intervals import circumstances
+from exafsnn.learn.model_file import ModelParts
+from exafsnn.physics.fourier import shift_energy
+from exafsnn.records import Array, ChiK
+
+if TYPE_CHECKING:
+    from exafsnn.measure.batch import BatchChiK
+
+_PASSES = 4
+_FOUND_E0_STD = 1.2
+"""How well the energy zero is known after a first look [eV]."""
+_SAMPLES = 200
+
+
+@dataclass(frozen=True)
+class Signals:
+    """χ(k) of many scans on one grid of k."""
+
+    k: Array
+    """(m,) [Å⁻¹], uniform."""
+    chi: Array
+    """(s, m); a scan that ends before the others keeps its last value."""
+    noise: Array
+    """(s,) ε_k."""
+    k_max_usable: Array
+    """(s,) [Å⁻¹]."""
+
+    @staticmethod
+    def of(chi: ChiK) -> Signals:
+        """Those of one scan."""
+        return Signals(chi.k, chi.chi[None], np.array([chi.noise]), np.array([chi.k_max_usable]))
+
+    @staticmethod
+    def of_batch(batch: BatchChiK, rows: np.ndarray) -> Signals:
+        """Those of some scans of a batch, none of them rejected."""
+        chi = batch.chi[rows]
+        last = np.isfinite(chi).sum(axis=1, keepdims=True) - 1
+        held = np.where(np.isfinite(chi), chi, np.take_along_axis(chi, last, axis=1))
+        return Signals(batch.k, held, batch.noise[rows], batch.k_max_usable[rows])
+
+    def __len__(self) -> int:
+        return len(self.chi)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Signals:
+        return Signals(self.k, self.chi[rows], self.noise[rows], self.k_max_usable[rows])
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Raw answer of the ensemble to one spectrum."""
+
+    density: Array
+    """(members, b) n(r) [Å⁻¹]."""
+    log_spread: Array
+    """(members, b)."""
+    delta_e0: float
+    """[eV]"""
+    delta_e0_std: float
+    amplitude: float
+    amplitude_std: float
+    coordination: float
+    """N of the range ``first``, mean of the members …"""
+    distance: float
+    """… and their mean distance there [Å]."""
+    k_max: float
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Raw answers to many spectra: the fields of ``Estimate``, with one more axis (s, …) in front."""
+
+    density: Array
+    log_spread: Array
+    delta_e0: Array
+    delta_e0_std: Array
+    amplitude: Array
+    amplitude_std: Array
+    coordination: Array
+    distance: Array
+    k_max: Array
+
+    @staticmethod
+    def of(found: Estimate) -> Estimates:
+        """Those of one spectrum."""
+        return Estimates(**{name: np.asarray(value)[None] for name, value in vars(found).items()})
+
+    def __getitem__(self, rows: slice) -> Estimates:
+        return Estimates(**{name: value[rows] for name, value in vars(self).items()})
+
+    def one(self, row: int) -> Estimate:
+        """That of one spectrum."""
+        values: dict[str, Any] = {name: value[row] for name, value in vars(self).items()}
+        values |= {name: float(value) for name, value in values.items() if not value.ndim}
+        return Estimate(**values)
+
+
+class Ensemble:
+    """The networks and the forward model of a trained model, asked about many spectra at once."""
+
+    def __init__(self, parts: ModelParts) -> None:
+        self._parts = parts
+        self._map = FeatureMap(parts.features)
+        self._r = parts.pairs.bins()
+
+    def inside(self, r_min: float, r_max: float) -> Array:
+        """(b,) how much of each bin lies between two distances [Å]; bins that they cut count in part."""
+        step = self._r[1] - self._r[0]
+        return np.clip(np.minimum(self._r + step / 2, r_max) - np.maximum(self._r - step / 2, r_min), 0.0, None)
+
+    def estimates(self, signals: Signals, reference: Reference | None) -> Estimates:
+        """The networks' answers; the energy axes are moved to the zeros that they find, and they are asked again."""
+        pairs, members = self._parts.pairs, self._parts.members
+        count = len(signals)
+        k_max = np.minimum(signals.k_max_usable, self._map.settings.kmax)
+        amplitude = reference.amplitude if reference else pairs.amplitude
+        amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
+        e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
+        zero = np.full(count, reference.delta_e0 if reference else 0.0)
+        passes = 1 if reference else _PASSES
+        with torch.no_grad():
+            for number in range(passes):
+                known = _known(k_max, signals.noise / amplitude, amplitude_std, _FOUND_E0_STD if number else e0_std)
+                features = self._map(self.on_axis(signals, zero) / amplitude, known)
+                if number == passes - 1:
+                    break
+                zero = zero + _array([member.energy_zero(features) for member in members]).mean(axis=0)
+            outputs = [member(features) for member in members]
+        steps = _array([output.e0 for output in outputs])
+        logs = _array([output.log_amplitude for output in outputs])
+        density = _array([output.density for output in outputs]).swapaxes(0, 1)
+        inside = self.inside(*self._parts.info["ranges"]["first"])
+        mean = density.mean(axis=1)
+        coordination = mean @ inside
+        return Estimates(
+            density=density,
+            log_spread=_array([output.log_spread for output in outputs]).swapaxes(0, 1),
+            delta_e0=zero + steps.mean(axis=0),
+            delta_e0_std=np.hypot(steps.std(axis=0), reference.delta_e0_std if reference else 1.0),
+            amplitude=amplitude * np.exp(logs.mean(axis=0)),
+            amplitude_std=np.full(count, amplitude * amplitude_std),
+            coordination=coordination,
+            distance=(mean * self._r) @ inside / np.maximum(coordination, 1e-9),
+            k_max=k_max,
+        )
+
+    def on_axis(self, signals: Signals, zero: Array) -> Tensor:
+        """(s, m) χ on the features' grid, with the energy zeros moved by ``zero`` (s,) [eV]."""
+        k, values = torch.from_numpy(signals.k).float(), torch.from_numpy(signals.chi).float()
+        return shift_energy(values, self._map.k, k, torch.from_numpy(-zero).float(), K2_PER_EV)
+
+    def implied(self, density: Array) -> Tensor:
+        """(s, m) χ(k) of RDFs (s, b) on the features' grid, each with its own energy zero and S₀² = 1."""
+        with torch.no_grad():
+            return self._parts.forward(torch.from_numpy(density).float())
+
+    def as_measured(self, k: Array, implied: Tensor, zero: Array, amplitude: Array) -> Array:
+        """(s, n) ``implied`` χ(k) on the scans' own axis (n,), times their amplitudes; 0 beyond the model's range."""
+        inner = self._map.k
+        moved = shift_energy(implied, torch.from_numpy(k).float(), inner, torch.from_numpy(zero).float(), K2_PER_EV)
+        within = (k >= float(inner[0])) & (k <= float(inner[-1]))
+        return np.where(within, amplitude[:, None] * moved.double().numpy(), 0.0)
+
+    def samples(self, found: Estimates, referenced: bool, bins: slice = slice(None)) -> Array:
+        """(s, 200, b) RDFs about the members' mean that carry spread, their disagreement and the amplitude.
+
+        The random numbers are the same for all scans.
+        """
+        modes, member, scatter = self._draws["reference" if referenced else "blind"]
+        density = found.density[:, :, bins]
+        spread = np.exp(found.log_spread[:, :, bins].mean(axis=1))
+        samples = modes[:, bins] * spread[:, None] + density[:, member]
+        if referenced:  # without, the shells say so (bars.py)
+            samples *= np.exp((found.amplitude_std / found.amplitude)[:, None] * scatter)[:, :, None]
+        return np.maximum(samples, 0.0, out=samples)
+
+    @cached_property
+    def _draws(self) -> dict[str, tuple[Array, np.ndarray, Array]]:
+        """By whether there is a reference: (200, b) errors, (200,) members and (200,) errors of the amplitude."""
+        found = {}
+        for name, errors in self._parts.errors.items():
+            rng, factor = np.random.default_rng(0), errors.double().numpy()  # (rank + 1, b)
+            modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
+            modes = modes + rng.standard_normal((_SAMPLES, factor.shape[1])) * factor[-1]
+            member = rng.integers(len(self._parts.members), size=_SAMPLES)
+            found[name] = modes, member, rng.standard_normal(_SAMPLES)
+        return found
+
+    def signs(self, signals: Signals, found: Estimates, implied: Tensor) -> tuple[Array, Array]:
+        """(s,) how much of what the networks see the RDFs do not explain, and how much they disagree: shares."""
+        amplitude = torch.from_numpy(found.amplitude).float()
+        known = _known(
+            found.k_max, signals.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std
+        )
+        seen = self.on_axis(signals, found.delta_e0) / amplitude[:, None]
+        total = np.maximum(found.density.mean(axis=1).sum(axis=1), 1e-9)
+        return _array(self._map.unexplained(seen, implied, known)), found.density.std(axis=1).sum(axis=1) / total
+
+    def circumstances(self, signals: Signals, found: Estimates, density: Array, sigma2: Array) -> Array:
+        """(s, 8) k range, noise, disorder and phase of scans, as ``learn.intervals`` has them.
+
+        Parameters
+        ----------
+        signals, found
+            The scans, and what was said of them.
+        density
+            (s, b) n(r) [Å⁻¹].
+        sigma2
+            (s,) σ² of the range ``first``, smoothing included [Å²]; NaN where there are no atoms.
+        """
+        likeness = self._parts.atlas.likeness(torch.from_numpy(density)).numpy()
+        sigma2 = np.where(np.isfinite(sigma2), sigma2, 0.0)
+        return circumstances(found.k_max, signals.noise / found.amplitude, sigma2, likeness)
+
+    def domain_score(self, signs: tuple[Array, Array], given: Array) -> Array:
+        """(s,) above 1: not a spectrum that the model can know."""
+        if self._parts.domain is None:
+            return signs[0] / float(self._parts.info["misfit_limit"])
+        return self._parts.domain.score(*signs, given)
+
+
+def misfits(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> tuple[Array, Array]:
+    """(s,) R-factor, and root mean square of the misfit in units of the noise, of k²χ.
+
+    Parameters
+    ----------
+    signals
+        What was measured.
+    chi_model
+        (s, m) what is implied.
+    k_min, k_max
+        Ends of the window [Å⁻¹]: the same for all, or (s,).
+    """
+    k = signals.k
+    weight = k**4 * ((k >= k_min) & (k <= np.reshape(k_max, (-1, 1))))  # (s, m), or (1, m)
+    difference, total = (((part**2) * weight).sum(axis=1) for part in (signals.chi - chi_model, signals.chi))
+    expected = signals.noise**2 * weight.sum(axis=1)
+    return difference / np.maximum(total, 1e-30), np.sqrt(difference / np.maximum(expected, 1e-30))
+
+
+def _known(k_max: Array, noise: Array, amplitude_std: Array | float, e0_std: Array | float) -> Known:
+    """What is known besides χ(k) of many spectra; what is one number is the same of all."""
+    told = np.broadcast_arrays(k_max, noise, amplitude_std, e0_std)
+    return Known(*(torch.from_numpy(np.array(value)).float() for value in told))
+
+
+def _array(values: Tensor | list[Tensor]) -> Array:
+    """Tensor, or tensors of one shape, in double precision."""
+    tensor = torch.stack(values) if isinstance(values, list) else values
+    found: Array = tensor.double().numpy()
+    return found
