@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -19,7 +21,16 @@ from exafsnn.records import ChiK, Finding, Prediction, Shell
 from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
+    from exafsnn.infer.ensemble import Estimate
     from exafsnn.infer.predict import Model
+    from exafsnn.infer.reference import Reference
+    from exafsnn.infer.refine import Refiner
+
+MANY = 1000
+"""The records of a file with more of them are measured and answered together, as far as they share their energies."""
+
+CHUNK = 2000
+"""So many of them at a time."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +103,7 @@ def measure_scans(
     SettingsError
         If ``columns`` cannot be understood.
     """
-    if columns is not None:
-        from exafsnn.measure.roles import parse_columns
-
-        parse_columns(columns)
-    return _measure_all(sources, columns, settings or BackgroundSettings())
+    return chain.from_iterable(_bursts(sources, columns, settings or BackgroundSettings()))
 
 
 def predict_scans(
@@ -147,22 +154,54 @@ def refine_scans(
     return _answer_all(sources, _refiner, model, references, structure, columns, settings)
 
 
-Answer = Callable[[ChiK], Prediction]
+class Answer(Protocol):
+    """What answers to scans of one edge, with its standard or without one."""
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the standard tells."""
+
+    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
+        """The answer; what the networks say may be known already."""
+
+
 Answerer = Callable[["Model", ChiK | None, str | None], Answer]
 """From a model, and a standard with its structure, to what answers."""
+
+
+@dataclass(frozen=True)
+class _Predictor:
+    model: Model
+    reference: Reference | None
+
+    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
+        if found is None:
+            return self.model.predict(chi, reference=self.reference)
+        return self.model.answer(chi, found, self.reference)
+
+
+@dataclass(frozen=True)
+class _Refiner:
+    refiner: Refiner
+
+    @property
+    def reference(self) -> Reference | None:
+        return self.refiner.reference
+
+    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
+        return self.refiner.refine_all([chi], None if found is None else [found])[0]
 
 
 def _predictor(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
     from exafsnn.infer.reference import calibrate
 
-    reference = calibrate(model, standard, structure) if standard and structure else None
-    return lambda chi: model.predict(chi, reference=reference)
+    return _Predictor(model, calibrate(model, standard, structure) if standard and structure else None)
 
 
 def _refiner(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
     from exafsnn.infer.refine import Refiner
 
-    return Refiner(model, standard, structure).refine
+    return _Refiner(Refiner(model, standard, structure))
 
 
 def _answer_all(
@@ -179,18 +218,24 @@ def _answer_all(
     structure = structure_of(references, structure)
     standards = (chi_of(item, columns, settings) for item in references)
     answers = _calibrated(standards, structure, model_for, answerer)
-    outcomes = measure_scans(sources, columns=columns, settings=settings)
-    return (_answered(outcome, model_for, answers, answerer) for outcome in outcomes)
+    answer_for = _answers(model_for, answers, answerer)
+    return chain.from_iterable(_answered_all(burst, answer_for) for burst in _bursts(sources, columns, settings))
 
 
-def _measure_all(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
-    """Measure the scans of all files."""
-    return once(outcome for source in dict.fromkeys(sources) for outcome in _measure_source(source, columns, settings))
+def _bursts(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[list[Outcome]]:
+    """Measure the scans of all files: one by one, but for files of many; wrong ``columns`` are told at once."""
+    if columns is not None:
+        from exafsnn.measure.roles import parse_columns
 
-
-def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """The outcomes; those of a file and name that came before are rejected."""
+        parse_columns(columns)
     seen: set[tuple[str, str]] = set()
+    bursts = (burst for source in dict.fromkeys(sources) for burst in _measure_source(source, columns, settings))
+    return (list(once(burst, seen)) for burst in bursts)
+
+
+def once(outcomes: Iterable[Outcome], seen: set[tuple[str, str]] | None = None) -> Iterator[Outcome]:
+    """The outcomes; those of a file and name that came before, which are added to ``seen``, are rejected."""
+    seen = set() if seen is None else seen
     for outcome in outcomes:
         key = (outcome.file, outcome.record)
         twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
@@ -198,7 +243,7 @@ def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         seen.add(key)
 
 
-def _measure_source(source: str, columns: str | None, settings: BackgroundSettings) -> Iterator[Outcome]:
+def _measure_source(source: str, columns: str | None, settings: BackgroundSettings) -> Iterator[list[Outcome]]:
     """Measure every scan of one file."""
     from exafsnn.measure import readers
     from exafsnn.measure.sources import split_source
@@ -206,14 +251,42 @@ def _measure_source(source: str, columns: str | None, settings: BackgroundSettin
     try:
         names = readers.expand(source)
     except Exception as error:
-        yield rejected(Outcome(*split_source(source)), error)
+        yield [rejected(Outcome(*split_source(source)), error)]
+        return
+    if len(names) > MANY:
+        yield from _measure_many(source, names, columns, settings)
         return
     for name in names:
         outcome = Outcome(*split_source(name))
         try:
-            yield replace(outcome, chi=chi_of(name, columns, settings))
+            yield [replace(outcome, chi=chi_of(name, columns, settings))]
         except Exception as error:
-            yield rejected(outcome, error)
+            yield [rejected(outcome, error)]
+
+
+def _measure_many(
+    source: str, names: Sequence[str], columns: str | None, settings: BackgroundSettings
+) -> Iterator[list[Outcome]]:
+    """Measure the scans of a file of many, those with the same energies together."""
+    from exafsnn.measure.batch import measure_runs
+    from exafsnn.measure.readers import read_each
+    from exafsnn.measure.sources import split_source
+
+    scans, file = read_each(source, names, columns=columns, e0=settings.e0), split_source(source)[0]
+    for start in range(0, len(names), CHUNK):
+        measured = measure_runs(list(islice(scans, CHUNK)), settings)
+        outcomes = (Outcome(file, name.removeprefix(f"{file}::")) for name in names[start : start + CHUNK])
+        yield [_measured(outcome, found, settings) for outcome, found in zip(outcomes, measured, strict=True)]
+
+
+def _measured(outcome: Outcome, found: ChiK | Exception, settings: BackgroundSettings) -> Outcome:
+    """Carry one outcome on to χ(k)."""
+    if isinstance(found, Exception):
+        return rejected(outcome, found)
+    try:
+        return replace(outcome, chi=_fit_for_use(found, settings))
+    except ScanError as error:
+        return rejected(outcome, error)
 
 
 def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> ChiK:
@@ -228,10 +301,12 @@ def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> Ch
 
     scan = read_one(source, columns=columns, e0=settings.e0)
     ScanError.refuse_fatal(scan.findings, scan.source)
-    chi = scan if isinstance(scan, ChiK) else scan.to_chi(settings)
-    ScanError.refuse_fatal(chi.findings, scan.source)
-    usable = min(chi.k_max_usable, settings.kmax or np.inf)
-    return replace(chi, k_max_usable=usable)
+    return _fit_for_use(scan if isinstance(scan, ChiK) else scan.to_chi(settings), settings)
+
+
+def _fit_for_use(chi: ChiK, settings: BackgroundSettings) -> ChiK:
+    ScanError.refuse_fatal(chi.findings, chi.source)
+    return replace(chi, k_max_usable=min(chi.k_max_usable, settings.kmax or np.inf))
 
 
 def structure_of(references: Sequence[str], structure: str | None) -> str | None:
@@ -276,18 +351,51 @@ def _calibrated(
     return found
 
 
-def _answered(
-    outcome: Outcome, model_for: Callable[[ChiK], Model], answers: dict[str, Answer], answerer: Answerer
-) -> Outcome:
-    """Carry one outcome on from χ(k) to the prediction; what answers is made once for each model."""
+AnswerFor = Callable[[ChiK], tuple["Model", Answer]]
+"""From a χ(k) to its model, and what answers."""
+
+
+def _answers(model_for: Callable[[ChiK], Model], answers: dict[str, Answer], answerer: Answerer) -> AnswerFor:
+    """Make the function that finds what answers; it is made once for each model."""
+
+    def answer_for(chi: ChiK) -> tuple[Model, Answer]:
+        model = model_for(chi)
+        if model.name not in answers:
+            answers[model.name] = answerer(model, None, None)
+        return model, answers[model.name]
+
+    return answer_for
+
+
+def _answered_all(outcomes: list[Outcome], answer_for: AnswerFor) -> Iterator[Outcome]:
+    """Carry outcomes on from χ(k) to the predictions; of many, the networks are asked at once."""
+    found = _estimates(outcomes, answer_for) if len(outcomes) > 1 else {}
+    return (_answered(outcome, answer_for, found.get(row)) for row, outcome in enumerate(outcomes))
+
+
+def _estimates(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> dict[int, Estimate]:
+    """What the networks say of scans, by their number; who is left out is to be told why alone."""
+    found: dict[int, Estimate] = {}
+    groups: dict[tuple[str, str], dict[int, ChiK]] = {}
+    for row, outcome in enumerate(outcomes):
+        if chi := outcome.usable:
+            groups.setdefault((chi.absorber, chi.edge), {})[row] = chi
+    for scans in groups.values():
+        with suppress(Exception):
+            model, answer = answer_for(next(iter(scans.values())))
+            fit = {row: chi for row, chi in scans.items() if model.fit(chi.noise, chi.k_max_usable)}
+            found |= zip(fit, model.estimate_all([*fit.values()], answer.reference), strict=True)
+    return found
+
+
+def _answered(outcome: Outcome, answer_for: AnswerFor, found: Estimate | None) -> Outcome:
+    """Carry one outcome on from χ(k) to the prediction."""
     chi = outcome.usable
     if chi is None:
         return outcome
     try:
-        model = model_for(chi)
-        if model.name not in answers:
-            answers[model.name] = answerer(model, None, None)
-        prediction = answers[model.name](chi)
+        model, answer = answer_for(chi)
+        prediction = answer(chi, found)
         _refuse_infinite(prediction)
         return replace(outcome, prediction=prediction, model=model.name)
     except Exception as error:

@@ -56,15 +56,21 @@ def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
     return figure
 
 
-def overview_figure(predictions: Sequence[Prediction]) -> Figure:
-    """Show the first partial RDF of many scans, in the order given: stacked lines, or an image if there are many."""
+def overview_figure(predictions: Sequence[Prediction], step: int = 1) -> Figure:
+    """Show the first partial RDF of many scans, in the order given: stacked lines, or an image if there are many.
+
+    Of so many scans that only every ``step``-th is given, the image tells the number of each.
+    """
     many = len(predictions) > MANY
     figure = _figure(7.0, 5.0 if many else 2.4 + 0.34 * len(predictions))
     margin = 0.5 / figure.get_figheight()
     place = figure.add_gridspec(1, 1, left=0.1 if many else 0.05, right=0.8, bottom=margin, top=1 - margin / 2)[0]
     axes = _axes(figure, place)
     axes.set(xlabel="r (Å)", xlim=_rdf_limits(predictions[0].rdf))
-    (_draw_image if many else _draw_stack)(axes, predictions)
+    if many:
+        _draw_image(axes, predictions, step)
+    else:
+        _draw_stack(axes, predictions)
     return figure
 
 
@@ -394,11 +400,11 @@ def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
     )  # fmt: skip
 
 
-def _draw_image(axes: Axes, predictions: Sequence[Prediction]) -> None:
-    """RDFs as the rows of an image."""
+def _draw_image(axes: Axes, predictions: Sequence[Prediction], step: int) -> None:
+    """RDFs as the rows of an image, each ``step`` scans after the one before."""
     r = predictions[0].rdf.r
     rows = np.array([np.interp(r, item.rdf.r, item.rdf.density[0]) for item in predictions])
-    image = axes.pcolormesh(r, np.arange(1, len(rows) + 1), rows, cmap="Blues", shading="nearest", rasterized=True)
+    image = axes.pcolormesh(r, 1 + step * np.arange(len(rows)), rows, cmap="Blues", shading="nearest", rasterized=True)
     axes.set_ylabel("scan, in the order given")
     bar = axes.inset_axes((1.04, 0.0, 0.035, 1.0))
     colours = axes.figure.colorbar(image, cax=bar)

@@ -38,7 +38,9 @@ from exafsnn.tables import TABLES, Row, Table, chi_rows, plain, printable, rdf_r
 
 LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
-"""For more scans than this the long tables are left out, unless asked for."""
+"""For more scans the long tables are left out, and samples and copies of the further ones, unless asked for."""
+OVERVIEW_LIMIT = 2000
+"""The overview shows no more scans."""
 FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
 ANSWERS = ("predict", "refine", "series")
@@ -89,6 +91,7 @@ class ResultsFolder:
         self._models: dict[str, None] = {}
         self._figures: dict[str, str] = {}
         self._overview: list[Prediction] = []
+        self._predicted, self._overview_step = 0, 1
         self.scans: list[Row] = []
         """What is known of each scan so far (``tables.scan_facts``)."""
         self.kept_earlier = False
@@ -186,9 +189,20 @@ class ResultsFolder:
             return
         if self._count < TABLE_LIMIT or self.full:
             self._tables["rdf.csv"].write(rdf_rows(outcome, prediction.rdf))
+        if self._count >= TABLE_LIMIT and not self.full:
+            chi = replace(chi, spectrum=None)
+            prediction = replace(prediction, rdf=replace(prediction.rdf, samples=None))
         _archive(self._archive.create_group(f"scans/{self._count:06d}"), outcome, chi, prediction)
         self._models[prediction.model] = None
-        self._overview.append(_slim(prediction))
+        self._show_in_overview(prediction)
+
+    def _show_in_overview(self, prediction: Prediction) -> None:
+        """Keep what the overview draws of every scan, or of every second, fourth or so where there are very many."""
+        if self._predicted % self._overview_step == 0:
+            self._overview.append(_slim(prediction))
+        self._predicted += 1
+        if len(self._overview) > OVERVIEW_LIMIT:
+            self._overview, self._overview_step = self._overview[::2], 2 * self._overview_step
 
     def _draw(self, outcome: Outcome, chi: ChiK) -> None:
         from exafsnn import plotting
@@ -205,7 +219,9 @@ class ResultsFolder:
         if len(self._overview) > 1:
             from exafsnn import plotting
 
-            (self._stage / "overview.png").write_bytes(plotting.png(plotting.overview_figure(self._overview)))
+            (self._stage / "overview.png").write_bytes(
+                plotting.png(plotting.overview_figure(self._overview, self._overview_step))
+            )
         if self._count > TABLE_LIMIT and not self.full:
             for name in LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,24 @@ class Signals:
 
     @staticmethod
     def of(chi: ChiK) -> Signals:
-        """Those of one scan."""
-        return Signals(chi.k, chi.chi[None], np.array([chi.noise]), np.array([chi.k_max_usable]))
+        """That of one scan."""
+        return Signals.of_all([chi])
+
+    @staticmethod
+    def of_all(scans: Sequence[ChiK]) -> Signals:
+        """Those of many scans.
+
+        Raises
+        ------
+        ValueError
+            If there are none, or they are not on one grid of k.
+        """
+        k = max((scan.k for scan in scans), key=len)
+        if not all(np.array_equal(scan.k, k[: len(scan.k)]) for scan in scans):
+            raise ValueError("the scans are not on one grid of k")
+        chi = np.array([np.pad(scan.chi, (0, len(k) - len(scan.k)), mode="edge") for scan in scans])
+        noise, usable = (np.array([getattr(scan, name) for scan in scans]) for name in ("noise", "k_max_usable"))
+        return Signals(k, chi, noise, usable)
 
     @staticmethod
     def of_batch(batch: BatchChiK, rows: np.ndarray) -> Signals:

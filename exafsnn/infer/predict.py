@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -96,8 +96,8 @@ class Model:
     def answer(self, chi: ChiK, found: Estimate, reference: Reference | None = None) -> Prediction:
         """The record of an estimate: error bars, what it implies, and how well that explains the data."""
         raw = self._rdf(found, reference)
-        rdf, shells = self.with_error_bars(raw, "predicted", chi, found, reference is not None)
         given = self.circumstances(chi, found, raw)
+        rdf, shells = self.with_error_bars(raw, "predicted", reference is not None, given)
         implied = self.ensemble.implied(rdf.density)
         chi_model = self.chi_model(chi, implied, found.delta_e0, found.amplitude)
         window = (self.features.kmin, found.k_max)
@@ -117,6 +117,21 @@ class Model:
         """The ensemble's answer; the energy axis is moved to the zero that it finds, and it is asked again."""
         self.check(chi)
         return self.ensemble.estimates(Signals.of(chi), reference).one(0)
+
+    def estimate_all(self, scans: Sequence[ChiK], reference: Reference | None = None) -> list[Estimate]:
+        """``estimate`` of many scans at once, equal to rounding.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot answer one of them.
+        ValueError
+            If they are not on one grid of k.
+        """
+        for chi in scans:
+            self.check(chi)
+        found = self.ensemble.estimates(Signals.of_all(scans), reference)
+        return [found.one(row) for row in range(len(scans))]
 
     def check(self, chi: ChiK) -> None:
         """Refuse a χ(k) that the model cannot answer.
@@ -151,24 +166,26 @@ class Model:
                 where=scan.source, remedy="Give a model of that edge with --model",
             )  # fmt: skip
 
-    def fit(self, noise: Array, k_max_usable: Array) -> np.ndarray:
+    def fit(self, noise: Array | float, k_max_usable: Array | float) -> np.ndarray:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
-        fit: np.ndarray = (noise >= 0) & (noise < np.inf) & (k_max_usable >= _SHORTEST)
-        return fit
+        return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
 
     def on_axis(self, chi: ChiK, zero: float) -> Tensor:
         """(1, m) χ on the features' grid, with the energy zero moved by ``zero`` [eV]."""
         return self.ensemble.on_axis(Signals.of(chi), np.array([zero]))
 
     def with_error_bars(
-        self, raw: PartialRDF, how: str, chi: ChiK, found: Estimate, referenced: bool
+        self, raw: PartialRDF, how: str, referenced: bool, given: Array
     ) -> tuple[PartialRDF, dict[str, Shell]]:
-        """A raw RDF, ``"predicted"`` or ``"refined"``, and its shells, with errors that cover."""
-        bars = self.error_bars(how, referenced, self.circumstances(chi, found, raw))
+        """A raw RDF, ``"predicted"`` or ``"refined"`` in ``circumstances``, and its shells, with errors that cover."""
+        bars = self.error_bars(how, referenced, given)
         rdf = bars.rdf(raw)
-        found_shells = {name: rdf.shell(self.pair, *limits) for name, limits in self.ranges.items()}
-        shells = {name: bars.doubted(shell) for name, shell in found_shells.items()}
-        return rdf, shells | {"first": bars.first(raw.shell(self.pair, *self.ranges["first"]))}
+        return rdf, {
+            name: bars.first(raw.shell(self.pair, *limits))
+            if name == "first"
+            else bars.doubted(rdf.shell(self.pair, *limits))
+            for name, limits in self.ranges.items()
+        }
 
     def error_bars(self, how: str, referenced: bool, given: Array) -> ErrorBars:
         """Those of answers, ``"predicted"`` or ``"refined"``, in circumstances (s, 8)."""
@@ -195,7 +212,8 @@ class Model:
 
     def circumstances(self, chi: ChiK, found: Estimate, raw: PartialRDF) -> Array:
         """(1, 8) k range, noise, disorder and phase of a scan, as ``learn.intervals`` has them."""
-        sigma2 = raw.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
+        mean = replace(raw, samples=None)
+        sigma2 = mean.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
         return self.ensemble.circumstances(Signals.of(chi), Estimates.of(found), raw.density, np.array([sigma2]))
 
     def is_foreign(self, chi: ChiK, found: Estimate) -> bool:

@@ -222,7 +222,9 @@ class Refiner:
         """The record of a fit; what it does not touch is that of the prediction."""
         model, k = self._model, self._theory.k
         start = model.answer(chi, found, self.reference)
-        rdf, shells = model.with_error_bars(self._rdf(fit), "refined", chi, found, self.reference is not None)
+        raw = self._rdf(fit)
+        given = model.circumstances(chi, found, raw)
+        rdf, shells = model.with_error_bars(raw, "refined", self.reference is not None, given)
         value = self._theory.spectrum(fit.density[None], fit.shared[None]).detach()
         zero = float(fit.shared[0])
         implied = (value / k**2).float()

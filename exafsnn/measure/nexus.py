@@ -104,8 +104,8 @@ def records(name: str, record: str = "") -> list[str]:
         return [item for scan in found for item in ([scan.record] if isinstance(scan, Table) else scan.names)]
 
 
-def tables(name: str, record: str = "") -> list[Table]:
-    """Tables of all records of a file, or of the record or stack that is asked for; no others are then read.
+def tables(name: str, record: str = "") -> Iterator[Table]:
+    """Tables of all records of a file, or of the record or stack asked for, one by one; no others are then read.
 
     Raises
     ------
@@ -113,7 +113,8 @@ def tables(name: str, record: str = "") -> list[Table]:
         If the file is damaged, or holds no such record, or none at all.
     """
     with _scans(name, record) as found:
-        return [item for scan in found for item in ([scan] if isinstance(scan, Table) else _tables(scan, name))]
+        for scan in found:
+            yield from [scan] if isinstance(scan, Table) else _tables(scan, name)
 
 
 @contextmanager

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -113,6 +114,40 @@ def expand(source: str | Path) -> list[str]:
     return [str(source)] if len(names) == 1 else [f"{split_source(source)[0]}::{name}" for name in names]
 
 
+def read_each(
+    source: str | Path, names: Sequence[str], *, columns: str | None = None, e0: float | None = None
+) -> Iterator[Spectrum | ChiK | Exception]:
+    """Read all records of a file one by one, as they are asked for; an HDF5 file is opened only once.
+
+    Parameters
+    ----------
+    source, columns, e0
+        As for ``read``.
+    names
+        What ``expand`` says of the file.
+
+    Yields
+    ------
+    Spectrum, ChiK or Exception
+        Of each name, or why it cannot be read.
+    """
+    file, record = split_source(source)
+    reads: Iterator[Callable[[], Spectrum | ChiK]]
+    if is_hdf5(file):
+        from exafsnn.measure import nexus
+
+        reads = (partial(_measurement, table, columns, e0) for table in nexus.tables(file, record))
+    else:
+        reads = (partial(read_one, name, columns=columns, e0=e0) for name in names)
+    for name in names:
+        try:
+            yield next(reads)()
+        except StopIteration:
+            yield ScanError("the file changed while it was read", where=name, remedy="Try again when it is complete")
+        except Exception as error:
+            yield error
+
+
 def _records(source: str | Path) -> list[str]:
     """Names of the records of a file; the numbers of HDF5 files, which may be very large, are not read."""
     name, record = split_source(source)
@@ -129,7 +164,7 @@ def _tables(source: str | Path) -> list[Table]:
     if is_hdf5(name):
         from exafsnn.measure import nexus
 
-        return nexus.tables(name, record)
+        return list(nexus.tables(name, record))
     records = _recognised(name)
     if not record:
         return [table for tables in records.values() for table in tables]

@@ -27,13 +27,6 @@ def scans():
     return [*found, *changed, replace(found[0], chi=-found[0].chi), replace(found[1], noise=0.0)]
 
 
-def together(scans) -> Signals:
-    return Signals(
-        scans[0].k, np.array([chi.chi for chi in scans]), np.array([chi.noise for chi in scans]),
-        np.array([chi.k_max_usable for chi in scans]),
-    )  # fmt: skip
-
-
 def std_of(answers: Answers, name: str) -> np.ndarray:
     """What an error bar's own difference is held against is the error bar."""
     return getattr(answers, f"{name.split('_')[0]}_std")
@@ -42,7 +35,7 @@ def std_of(answers: Answers, name: str) -> np.ndarray:
 @pytest.mark.parametrize("referenced", [False, True])
 def test_a_series_is_what_its_scans_are(model, scans, referenced):
     reference = calibrate(model, scans[0], "bcc:2.8665") if referenced else None
-    answers = answers_to(model, together(scans), reference)
+    answers = answers_to(model, Signals.of_all(scans), reference)
     for row, chi in enumerate(scans):
         alone = model.predict(chi, reference)
         density = alone.rdf.density[0]
@@ -59,14 +52,14 @@ def test_a_series_is_what_its_scans_are(model, scans, referenced):
 
 
 def test_pieces_do_not_matter(model, scans, monkeypatch):
-    whole = answers_to(model, together(scans))
+    whole = answers_to(model, Signals.of_all(scans))
     monkeypatch.setattr("exafsnn.infer.answers.PIECE", 3)
-    pieces = answers_to(model, together(scans))
+    pieces = answers_to(model, Signals.of_all(scans))
     assert np.all(np.abs(pieces.coordination - whole.coordination) < SURE * whole.coordination_std)
 
 
 def test_other_scans_do_not_matter(model, scans):
     """A scan alone, and the same one beside others that end before it."""
-    answers = answers_to(model, together(scans))
-    one = answers_to(model, together(scans[3:4]))
+    answers = answers_to(model, Signals.of_all(scans))
+    one = answers_to(model, Signals.of(scans[3]))
     assert answers.sigma2[3] == pytest.approx(one.sigma2[0], abs=SURE * one.sigma2_std[0])

@@ -8,10 +8,12 @@ takes the same forms of μ, and within certain limits the gate would find nothin
 
 ``series`` (chunks, what is measured alone) → ``together`` (scans whose edges lie alike) → ``edge``, ``screen`` →
 ``background`` (``energy_zero``, ``removal``, ``noise``) → ``answer``. A file named as one of ``measure`` does for many
-scans what that does for one; ``waves`` is the part that ``breaks`` and ``foreign`` have in common.
+scans what that does for one; ``waves`` is the part that ``breaks`` and ``foreign`` have in common. ``runs`` takes scans
+as files give them, and finds the series among them.
 """
 
 from exafsnn.measure.batch.answer import BatchChiK
+from exafsnn.measure.batch.runs import measure_runs
 from exafsnn.measure.batch.series import measure_batch
 
-__all__ = ["measure_batch", "BatchChiK"]
+__all__ = ["measure_batch", "measure_runs", "BatchChiK"]
