@@ -6,7 +6,7 @@ standard is given but a structure is, the first scan of the series is the standa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,10 @@ Stamp = Hashable
 """What changes when a file does."""
 Progress = Callable[[list[str]], Iterable[str]]
 _Answer = tuple[Outcome, Lattice | None]
+KEPT = 1000
+"""Samples of the RDFs of so many scans are kept: 0.25 MB each."""
+_CHUNK = 512
+"""Scans that are refined before the samples of the next ones are made."""
 
 
 @dataclass(frozen=True)
@@ -137,18 +141,26 @@ class Follower:
             _refuse_edges([chi for _, chi in usable])
         if self._tools is None:
             self._tools = self._make_tools(*usable[0])
-        model, refiner, finder = self._tools
-        judged = [_judged(outcome, model) for _, outcome in measured]
-        found = iter(refiner.refine_all([outcome.usable for outcome in judged if outcome.usable]))
-        answers: list[_Answer] = []
-        for outcome in judged:
+        judged = [_judged(outcome, self._tools[0]) for _, outcome in measured]
+        before = sum(map(len, self._known.values()))
+        return [
+            answer if before + start + number < KEPT else (_without_samples(answer[0]), answer[1])
+            for start in range(0, len(judged), _CHUNK)
+            for number, answer in enumerate(self._refined(judged[start : start + _CHUNK], *self._tools))
+        ]
+
+    def _refined(
+        self, outcomes: Sequence[Outcome], model: Model, refiner: Refiner, finder: LatticeFinder
+    ) -> Iterator[_Answer]:
+        """Refine some outcomes, and find their lattices."""
+        found = iter(refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable]))
+        for outcome in outcomes:
             if not outcome.usable:
-                answers.append((outcome, None))
+                yield outcome, None
                 continue
             prediction = next(found)
             lattice = finder.find(prediction.rdf) if prediction.in_domain else None
-            answers.append((replace(outcome, prediction=prediction, model=model.name), lattice))
-        return answers
+            yield replace(outcome, prediction=prediction, model=model.name), lattice
 
     def _make_tools(self, key: tuple[str, Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
         """The model of the first scan's edge, and what works with it; that scan may be the standard."""
@@ -194,6 +206,12 @@ def _judged(outcome: Outcome, model: Model) -> Outcome:
     except ModelError as error:
         return rejected(outcome, error)
     return outcome
+
+
+def _without_samples(outcome: Outcome) -> Outcome:
+    """A scan without what takes most room: the samples of its RDF."""
+    found = outcome.prediction
+    return replace(outcome, prediction=replace(found, rdf=replace(found.rdf, samples=None)) if found else None)
 
 
 def _refuse_edges(scans: Sequence[ChiK]) -> None:

@@ -383,7 +383,7 @@ def _estimates(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> dict[int, 
     for scans in groups.values():
         with suppress(Exception):
             model, answer = answer_for(next(iter(scans.values())))
-            fit = {row: chi for row, chi in scans.items() if model.fit(chi.noise, chi.k_max_usable)}
+            fit = {row: chi for row, chi in scans.items() if model.can_answer(chi.noise, chi.k_max_usable)}
             found |= zip(fit, model.estimate_all([*fit.values()], answer.reference), strict=True)
     return found
 

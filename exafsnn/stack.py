@@ -72,7 +72,7 @@ def _answered(chi: BatchChiK, like: Spectrum, model: Model, reference: Reference
     from exafsnn.infer.ensemble import Signals
 
     refusals = dict(chi.refusals)
-    for row in np.flatnonzero(~model.fit(chi.noise, chi.k_max_usable)).tolist():
+    for row in np.flatnonzero(~model.can_answer(chi.noise, chi.k_max_usable)).tolist():
         try:
             model.check(chi.scan(row, like))
         except ExafsnnError as error:

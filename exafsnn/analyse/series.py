@@ -25,6 +25,8 @@ _SEARCHED = _SHELL[:3]
 """A transition is looked for in these."""
 _JUMP = 2.0
 """A transition changes some quantity by more than so many standard deviations."""
+_MOST = 1000
+"""Of more scans in a branch, neighbours are averaged, so that so many places are left."""
 _SCATTER = 3.0
 """Repeats that scatter by more than so many of their standard deviations are told."""
 
@@ -196,11 +198,27 @@ def _transition_of(axis: Array, raw: Mapping[Key, _Column], part: Branch) -> Tra
     varying = {str(key): item for key, item in searched.items() if np.ptp(item.value[rows]) > 0}
     if not varying:
         return Transition(False, 1.0)
-    values = np.stack([item.value[rows] for item in varying.values()], axis=1)
-    std = np.stack([item.own[rows] for item in varying.values()], axis=1)
+    groups = _groups(axis, rows)
+    values = np.stack([_means(item.value, groups) for item in varying.values()], axis=1)
+    std = np.stack([_mean_stds(item.own, groups) for item in varying.values()], axis=1)
     size = dict(zip(varying, np.median(std, axis=0), strict=True))
-    found = _believed(find_transition(axis[rows], values, std, list(varying)), size)
-    return replace(found, outliers=tuple(int(rows[number]) for number in found.outliers))
+    found = _believed(find_transition(_means(axis, groups), values, std, list(varying)), size)
+    return replace(found, outliers=tuple(int(row) for number in found.outliers for row in groups[number]))
+
+
+def _groups(axis: Array, rows: np.ndarray) -> list[np.ndarray]:
+    """Scans along the axis, each a group of its own unless they are very many: then those of neighbours."""
+    order = rows[np.argsort(axis[rows], kind="stable")]
+    return np.array_split(order, min(len(rows), _MOST))
+
+
+def _means(values: Array, groups: list[np.ndarray]) -> Array:
+    return np.array([values[group].mean() for group in groups])
+
+
+def _mean_stds(std: Array, groups: list[np.ndarray]) -> Array:
+    """Standard deviations of the means of groups."""
+    return np.array([std[group].mean() / math.sqrt(len(group)) for group in groups])
 
 
 def _enough(axis: Array, rows: Array) -> bool:
@@ -231,11 +249,16 @@ def _trend(key: Key, axis: Array, column: _Column, parts: Sequence[Branch], foun
         rows = np.array([row for row in part.scans if np.isfinite(raw[row]) and row not in aside], dtype=int)
         if not _enough(axis, rows):
             continue
-        smooth, scatter = smooth_between(axis[rows], raw[rows, None], own[rows, None], _without_outliers(transition))
-        value[rows] = smooth[:, 0]
-        scattered = np.mean(((raw[rows] - smooth[:, 0]) / np.maximum(own[rows], 1e-12)) ** 2)
+        groups = _groups(axis, rows)
+        smooth, scatter = smooth_between(
+            _means(axis, groups), _means(raw, groups)[:, None], _mean_stds(own, groups)[:, None],
+            _without_outliers(transition),
+        )  # fmt: skip
+        rows, sizes = np.concatenate(groups), [len(group) for group in groups]
+        value[rows] = np.repeat(smooth[:, 0], sizes)
+        scattered = np.mean(((raw[rows] - value[rows]) / np.maximum(own[rows], 1e-12)) ** 2)
         common[rows] = np.hypot(own[rows] * math.sqrt(max(1.0 - scattered, 0.0)), column.shared[rows])
-        std[rows] = np.hypot(scatter[:, 0], common[rows])
+        std[rows] = np.hypot(np.repeat(scatter[:, 0], sizes), common[rows])
     if key.quantity == "fraction":
         value = np.clip(value, 0.0, 1.0)
     return Trend(raw, column.std, own, value, std, common)

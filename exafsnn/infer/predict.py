@@ -166,7 +166,7 @@ class Model:
                 where=scan.source, remedy="Give a model of that edge with --model",
             )  # fmt: skip
 
-    def fit(self, noise: Array | float, k_max_usable: Array | float) -> np.ndarray:
+    def can_answer(self, noise: Array | float, k_max_usable: Array | float) -> np.ndarray:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
         return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
 

@@ -97,6 +97,19 @@ def test_heating_and_cooling_are_two_branches_with_a_hysteresis():
     assert found.hysteresis.width == pytest.approx(80, abs=40)
 
 
+def test_of_very_many_scans_neighbours_are_averaged(monkeypatch):
+    """400 scans as 100 places: the same transition, within the coarser steps, and less noise."""
+    places = np.linspace(300, 1400, 400)
+    monkeypatch.setattr("exafsnn.analyse.series._MOST", 100)
+    noise = np.random.default_rng(1).standard_normal((400, 4))
+    found = analyse([point(t, True, noise[i]) for i, t in enumerate(places)])
+    assert found.strongest.found
+    assert found.strongest.low - 11 < 1185 < found.strongest.high + 11
+    trend = found.trends[Key("coordination", "first")]
+    exact = np.array([point(t, True, np.zeros(4)).shells["first"].coordination for t in places])
+    assert np.sqrt(np.median((trend.value - exact) ** 2)) < 0.5 * NOISE["coordination"]
+
+
 def test_too_few_scans_are_a_note_not_an_error():
     found = analyse(series()[:3])
     assert not found.strongest.found

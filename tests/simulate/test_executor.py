@@ -13,7 +13,7 @@ import pytest
 from exafsnn.simulate.executor import run_all
 
 SLEEPERS = """
-import os, subprocess, sys, tempfile, time
+import os, signal, subprocess, sys, tempfile, time
 from pathlib import Path
 from exafsnn.simulate.executor import run_all
 
@@ -32,6 +32,7 @@ def sleep(task):
 
 SLEEP = "import os, sys, time; open(f'{sys.argv[1]}/{os.getpid()}.pid', 'w'); time.sleep(60)"
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is deaf to it
     try:
         list(run_all(sleep, [(sys.argv[1], slowness) for slowness in (0.0, 0.5, 0.0)], 2))
     except KeyboardInterrupt:
