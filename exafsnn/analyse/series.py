@@ -23,6 +23,9 @@ LEAST_SCANS, LEAST_PLACES = 6, 4
 _SHELL = ("coordination", "distance", "sigma2", "c3")
 _SEARCHED = _SHELL[:3]
 """A transition is looked for in these."""
+_RATE = 0.003
+"""False-alarm rate asked of the search. Errors of neighbouring scans are alike, which it does not know: in the end
+there are some times as many (``benchmarks/transitions.py``)."""
 _JUMP = 2.0
 """A transition changes some quantity by more than so many standard deviations."""
 _MOST = 1000
@@ -202,7 +205,7 @@ def _transition_of(axis: Array, raw: Mapping[Key, _Column], part: Branch) -> Tra
     values = np.stack([_means(item.value, groups) for item in varying.values()], axis=1)
     std = np.stack([_mean_stds(item.own, groups) for item in varying.values()], axis=1)
     size = dict(zip(varying, np.median(std, axis=0), strict=True))
-    found = _believed(find_transition(_means(axis, groups), values, std, list(varying)), size)
+    found = _believed(find_transition(_means(axis, groups), values, std, list(varying), rate=_RATE), size)
     return replace(found, outliers=tuple(int(row) for number in found.outliers for row in groups[number]))
 
 
