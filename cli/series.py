@@ -81,8 +81,9 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     if watch:
         from exafsnn.watch import landed
 
+        looks = landed(watch, tables)
         click.echo(f"Watching {watch}; Ctrl-C ends it", err=True)
-        _watch(follower, scans, landed(watch, tables), partial(folder, figures=0))
+        _watch(follower, scans, looks, partial(folder, figures=0))
     with folder() as results:
         course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
         results.add_course(course)
@@ -101,6 +102,8 @@ def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
     if not as_json:
         for sentence in answers(course):
             click.echo(sentence)
+        for note in course.series.notes if course.series else ():
+            click.echo(f"Note: {note}", err=True)
     return code
 
 

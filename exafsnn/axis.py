@@ -54,9 +54,12 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = TEMPERATURE, values: str 
     missing = [name for name in names if name not in found]
     if missing:
         raise SettingsError(
-            f"no {against} is in the header or name of {_label(missing[0])}",
+            f"no {against} is in the header or name of {_label(missing[0])}"
+            if against != NAME
+            else "the names do not differ in one number",
             where="--against",
-            remedy="Give a table with --values FILE.csv (columns file,value), or --against order or name",
+            remedy="Give a table with --values FILE.csv (columns file,value), or --against order"
+            + (" or name" if against != NAME else ""),
         )  # fmt: skip
     return found
 
@@ -131,11 +134,17 @@ def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:
 def _from_names(names: Sequence[Scan]) -> dict[Scan, float]:
     """The one number in which the names differ; nothing where they differ otherwise."""
     texts = [_name(name) for name in names]
-    numbers = [_NUMBER.findall(text) for text in texts]
+    found = _varying(texts) or _varying([text.replace(".", " ") for text in texts])  # run numbers stand behind a dot
+    return dict(zip(names, found, strict=True)) if found else {}
+
+
+def _varying(texts: Sequence[str]) -> list[float]:
+    """The one number in which texts differ; nothing where they differ otherwise."""
     if len({_NUMBER.sub("#", text) for text in texts}) != 1:
-        return {}
+        return []
+    numbers = [_NUMBER.findall(text) for text in texts]
     varying = [column for column in zip(*numbers, strict=True) if len(set(column)) > 1]
-    return {name: float(text) for name, text in zip(names, varying[0], strict=True)} if len(varying) == 1 else {}
+    return [float(text) for text in varying[0]] if len(varying) == 1 else []
 
 
 def _name(scan: Scan) -> str:

@@ -93,7 +93,6 @@ class Follower:
         self._structure = structure_of(references, structure)
         self._own_standard: tuple[str, Stamp] | None = None
         self._standard_name = ""
-        self._one_edge = model is None
         self._model_for = models(model)
         self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
         self._known: dict[tuple[str, Stamp], list[_Answer]] = {}
@@ -111,7 +110,7 @@ class Follower:
         Raises
         ------
         ExafsnnError
-            If the axis cannot be found, the scans are of several edges, or the first of them cannot be the standard.
+            If the axis cannot be found, no model is of the first scan's edge, or that scan cannot be the standard.
         """
         if self._own_standard and sources.get(self._own_standard[0], self._own_standard[1]) != self._own_standard[1]:
             self._forget()
@@ -137,8 +136,6 @@ class Follower:
         usable = [(key, outcome.usable) for key, outcome in measured if outcome.usable]
         if not usable:
             return [(outcome, None) for _, outcome in measured]
-        if self._one_edge:
-            _refuse_edges([chi for _, chi in usable])
         if self._tools is None:
             self._tools = self._make_tools(*usable[0])
         judged = [_judged(outcome, self._tools[0]) for _, outcome in measured]
@@ -159,7 +156,9 @@ class Follower:
                 yield outcome, None
                 continue
             prediction = next(found)
-            lattice = finder.find(prediction.rdf) if prediction.in_domain else None
+            lattice = (
+                finder.find(prediction.rdf, standard=refiner.reference is not None) if prediction.in_domain else None
+            )
             yield replace(outcome, prediction=prediction, model=model.name), lattice
 
     def _make_tools(self, key: tuple[str, Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
@@ -182,8 +181,6 @@ class Follower:
 
         outcomes = list(once(outcome for outcome, _ in answers))
         scans = {(item.file, item.record): item.usable for item in outcomes if item.usable}
-        if self._one_edge:
-            _refuse_edges(list(scans.values()))
         places = axis_of(scans, self._against, self._values) if scans else {}
         outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
         lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
@@ -193,6 +190,11 @@ class Follower:
             if item.prediction is not None and item.axis is not None
         ]
         series = analyse(points) if points else None
+        if series and self._against == TEMPERATURE and self._own_standard and points[0].axis > series.axis.min():
+            said = (
+                f"the standard is the first scan, at {points[0].axis:g} K: its structure has to be the one it had there"
+            )
+            series = replace(series, notes=(said, *series.notes))
         heated = series if self._against == TEMPERATURE else None
         thermal = thermal_of(heated, self._tools[2].atomic_mass) if heated and self._tools else ()
         return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, thermal)
@@ -212,12 +214,3 @@ def _without_samples(outcome: Outcome) -> Outcome:
     """A scan without what takes most room: the samples of its RDF."""
     found = outcome.prediction
     return replace(outcome, prediction=replace(found, rdf=replace(found.rdf, samples=None)) if found else None)
-
-
-def _refuse_edges(scans: Sequence[ChiK]) -> None:
-    """Refuse scans of several edges."""
-    edges = sorted({f"{chi.absorber} {chi.edge}" for chi in scans})
-    if len(edges) > 1:
-        raise SettingsError(
-            f"the scans are of the edges {', '.join(edges)}", where="SCANS", remedy="Give the scans of one edge"
-        )

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
@@ -101,8 +102,10 @@ Marks = Sequence[tuple[float, float]]
 """Intervals of the axis in which a transition lies."""
 
 
-def map_figure(axis: Array, label: str, r: Array, density: Array, marks: Marks) -> Figure:
-    """Show the RDFs of a series, over 4πr², as an image: r against the axis, scans as wide as their neighbours allow.
+def map_figure(
+    axis: Array, label: str, r: Array, density: Array, branches: Sequence[Sequence[int]], marks: Sequence[Marks]
+) -> Figure:
+    """Show the RDFs of a series, over 4πr², as images: r against the axis, scans as wide as their neighbours allow.
 
     Parameters
     ----------
@@ -114,22 +117,34 @@ def map_figure(axis: Array, label: str, r: Array, density: Array, marks: Marks) 
         (b,) [Å].
     density
         (n, b) [Å⁻¹].
+    branches
+        Numbers of the scans of each image.
     marks
-        Transitions.
+        Transitions of each.
     """
-    figure = _figure(7.0, 4.4)
-    axes = _axes(figure, figure.add_gridspec(1, 1, left=0.09, right=0.86, bottom=0.125, top=0.95)[0])
+    figure = _figure(7.0, 0.4 + 4.0 * len(branches))
+    margin = 0.55 / figure.get_figheight()
+    grid = figure.add_gridspec(len(branches), 1, left=0.09, right=0.86, bottom=margin, top=1 - margin / 3, hspace=0.2)
+    largest = float((density / (4 * np.pi * r**2))[:, r > 1.8].max())
+    for number, (scans, mark) in enumerate(zip(branches, marks, strict=True)):
+        axes = _axes(figure, grid[number])
+        image = _draw_map(axes, axis[list(scans)], r, density[list(scans)], largest)
+        axes.set(ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
+        _mark(axes, mark)
+        colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
+        colours.set_label("n(r)/4πr$^2$ (Å$^{-3}$)", size=9.5, color=INK)
+        colours.outline.set_visible(False)
+        colours.ax.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
+    axes.set_xlabel(label)
+    return figure
+
+
+def _draw_map(axes: Axes, axis: Array, r: Array, density: Array, largest: float) -> QuadMesh:
+    """Scans at one place are averaged."""
     order = np.argsort(axis, kind="stable")
     places, first = np.unique(axis[order], return_index=True)
     rows = np.array([part.mean(axis=0) for part in np.split(density[order], first[1:])]) / (4 * np.pi * r**2)
-    image = axes.pcolormesh(_edges(places), _edges(r), rows.T, cmap="Blues", rasterized=True)
-    axes.set(xlabel=label, ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
-    _mark(axes, marks)
-    colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
-    colours.set_label("n(r)/4πr$^2$ (Å$^{-3}$)", size=9.5, color=INK)
-    colours.outline.set_visible(False)
-    colours.ax.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
-    return figure
+    return axes.pcolormesh(_edges(places), _edges(r), rows.T, cmap="Blues", vmin=0, vmax=largest, rasterized=True)
 
 
 def trends_figure(
@@ -185,6 +200,8 @@ def _draw_trend(axes: Axes, axis: Array, line: Line, scans: np.ndarray, colour: 
         markerfacecolor=colour if first else "white", elinewidth=0.7, alpha=0.8,
         label=line.label if first and line.label else None,
     )  # fmt: skip
+    if np.array_equal(line.value[known], line.raw[known]):
+        return  # nothing was smoothed
     order = scans[np.argsort(axis[scans], kind="stable")]
     low, high = line.value - line.std, line.value + line.std
     axes.fill_between(axis[order], low[order], high[order], color=colour, alpha=0.18, linewidth=0)

@@ -8,13 +8,15 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
-from exafsnn.analyse.series import Key, Series
+from exafsnn.analyse.branches import Branch
+from exafsnn.analyse.series import TOO_FEW, Key, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition import Transition
 from exafsnn.insitu import Course
@@ -56,9 +58,9 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
         title=_title(course, done),
         subtitle=_subtitle(course, done),
         answers=answers(course),
-        notes=series.notes if series else (),
+        notes=[note for note in series.notes if not note.startswith(TOO_FEW)] if series else (),
         figures=[_figure(title, content) for title, content in figures.items()],
-        jumps=_jumps(series.strongest) if series and series.strongest.found else [],
+        jumps=_jumps(series, series.strongest) if series and series.strongest.found else [],
         thermal=_thermal(course.thermal),
         thermal_notes=[f"{item.phase or 'No lattice'}: {note}" for item in course.thermal for note in item.notes],
         headings=(
@@ -127,7 +129,7 @@ def answers(course: Course) -> list[str]:
         return [_told_of_none(series, unit)]
     several = len(series.branches) > 1
     sentences = [
-        f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(each, unit)}"
+        f"{('Rising: ' if part.rising else 'Falling: ') if several else ''}{_told(_in_time(each, part), unit)}"
         for part, item in zip(series.branches, series.transitions, strict=True)
         if item.found
         for each in (item, *item.others)
@@ -135,7 +137,7 @@ def answers(course: Course) -> list[str]:
     turn = series.hysteresis
     if turn and turn.found:
         certain = turn.low > 0 or turn.high < 0
-        reach = f"between {turn.low:.4g} and {turn.high:.4g}{unit}"
+        reach = f"{turn.low:.4g} to {turn.high:.4g}{unit} wide"
         sentences.append(
             f"Hysteresis {reach}." if certain else f"No hysteresis beyond the spacing of the scans: {reach}."
         )
@@ -152,6 +154,14 @@ def _told_of_none(series: Series, unit: str) -> str:
     return f"No transition was found: as much as there is, chance shows in {step.strength:.0%} of series or more."
 
 
+def _in_time(item: Transition, part: Branch) -> Transition:
+    """A transition with its sides in the order measured: on a falling branch what is above comes before."""
+    if part.rising:
+        return item
+    jump = {name: (-value, std) for name, (value, std) in item.jump.items()}
+    return replace(item, before=item.after, after=item.before, jump=jump)
+
+
 def _told(item: Transition, unit: str) -> str:
     """One transition in words."""
     place = f"Transition at {item.at:.5g}{unit}, 95 % between {item.low:.5g} and {item.high:.5g}{unit}"
@@ -159,7 +169,10 @@ def _told(item: Transition, unit: str) -> str:
     before, after = _phase(item.before), _phase(item.after)
     change = f", {before} → {after}" if before and after and before != after else ""
     step = item.jump.get("density")
-    density = f"; density {100 * step[0] / item.before['density'][0]:+.1f} %" if step else ""
+    density = ""
+    if step:
+        change_std = (100 * value / item.before["density"][0] for value in step)
+        density = "; density {:+.1f} ± {:.1f} %".format(*change_std)
     chance = f"Chance alone shows as much in less than {max(item.strength, 1e-6):.0e} of series"
     return f"{place}{width}{change}{density}. {chance}."
 
@@ -170,9 +183,10 @@ def _phase(side: Mapping[str, tuple[float, float]]) -> str:
     return max(shares, key=lambda name: shares[name]).removeprefix("fraction ") if shares else ""
 
 
-def _jumps(item: Transition) -> list[tuple[str, ...]]:
-    """Before, after and change of every quantity."""
+def _jumps(series: Series, item: Transition) -> list[tuple[str, ...]]:
+    """Before, after and change of every quantity, in the order measured."""
     rows: list[tuple[str, ...]] = []
+    item = _in_time(item, series.branches[series.transitions.index(item)])
     for name in item.before:
         quantity, _, of = name.partition(" ")
         title = f"{_NAMES[quantity]} {of}" if quantity == "fraction" else _NAMES[quantity]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from exafsnn.insitu import Course
 
 
+MAPS = 4
+"""Branches that have a map."""
+
+
 class SeriesFolder(ResultsFolder):
     """A ``ResultsFolder`` that takes a whole course."""
 
@@ -59,7 +63,9 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
         return {}
     label = f"{printable(course.against)}{f' ({UNIT[course.against].strip()})' if course.against in UNIT else ''}"
     branches = [part.scans for part in series.branches]
-    marks = [(item.low, item.high) for item in series.transitions if item.found]
+    shown = branches[:MAPS]
+    each = [[(item.low, item.high)] if item.found else [] for item in series.transitions]
+    marks = [mark for part in each for mark in part]
     predictions = [outcome.prediction for outcome in course.outcomes if outcome.prediction]
     density = np.array([prediction.rdf.density[0] for prediction in predictions])
     rdf = predictions[0].rdf
@@ -81,7 +87,8 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
             plotting.png(plotting.trends_figure(series.axis, label, panels, branches, marks)),
         ),
         "series-map.png": (
-            f"Radial distribution functions\nn(r)/4πr² of {rdf.pairs[0]}: atoms per Å³ at distance r from an absorber.",
-            plotting.png(plotting.map_figure(series.axis, label, rdf.r, density, marks)),
+            f"Radial distribution functions\nn(r)/4πr² of {rdf.pairs[0]}: atoms per Å³ at distance r from an absorber."
+            + (" Each image is one branch, in the order measured." if len(branches) > 1 else ""),
+            plotting.png(plotting.map_figure(series.axis, label, rdf.r, density, shown, each[: len(shown)])),
         ),
     }

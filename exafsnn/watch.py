@@ -40,9 +40,12 @@ def landed(folder: str | Path, also: Iterable[str] = (), pause: float = PAUSE) -
     SettingsError
         If there is no such folder.
     """
-    place = Path(folder)
-    if not place.is_dir():
+    if not Path(folder).is_dir():
         raise SettingsError("there is no such folder", where=str(folder), remedy="Create it, or check the path")
+    return _looks(Path(folder), tuple(also), pause)
+
+
+def _looks(place: Path, also: tuple[str, ...], pause: float) -> Iterator[Stamps]:
     before: tuple[Stamps, Stamps] = ({}, {})
     told: tuple[Stamps, Stamps] = ({}, {})
     while True:

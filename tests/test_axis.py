@@ -33,6 +33,7 @@ def test_temperatures_of_the_names_stand_before_a_k(make_chi):
     [
         (("run-12_a.dat", "run-13_a.dat"), [12, 13]),
         (("s2_T_-5.xdi", "s2_T_10.5.xdi"), [-5, 10.5]),
+        (("fe.060", "fe.300"), [60, 300]),
         (("fe_300_1.dat", "fe_400_2.dat"), None),
         (("one.dat", "two.dat"), None),
     ],
@@ -40,7 +41,7 @@ def test_temperatures_of_the_names_stand_before_a_k(make_chi):
 def test_names_number_the_scans_if_asked_for(make_chi, names, expected):
     items = scans(make_chi, *names)
     if expected is None:
-        with pytest.raises(SettingsError, match="no name is in the header or name"):
+        with pytest.raises(SettingsError, match="the names do not differ in one number"):
             axis_of(items, "name")
     else:
         assert list(axis_of(items, "name").values()) == expected

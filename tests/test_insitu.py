@@ -84,9 +84,21 @@ def test_the_first_scan_has_the_lattice_of_its_structure(course):
     assert course.lattices[0].constant[0] == pytest.approx(2.8667, rel=5e-4)
 
 
-def test_scans_of_two_edges_are_no_series(tmp_path, data_dir):
-    with pytest.raises(SettingsError, match="the scans are of the edges Cu K, Fe K"):
-        follow([SCANS[0], str(data_dir / "cu" / "cu_metal_rt.xdi")], against="order")
+def test_a_scan_of_another_edge_is_rejected_and_the_others_go_on(data_dir):
+    found = follow([SCANS[0], str(data_dir / "cu" / "cu_metal_rt.xdi"), SCANS[1]], against="order")
+    assert [outcome.status == "rejected" for outcome in found.outcomes] == [False, True, False]
+    assert "the model fe-k is for Fe K, the scan is of Cu K" in found.outcomes[1].reason
+
+
+def test_fcc_iron_is_no_bcc_standard():
+    """A cooling run begins with the hot phase: the structure given is not its own."""
+    with pytest.raises(SettingsError, match="looks like fcc, not bcc"):
+        follow(SCANS[12:6:-1], structure="bcc:2.8667")
+
+
+def test_a_standard_that_is_not_the_coldest_is_told():
+    found = follow([SCANS[4], SCANS[0], SCANS[1]], structure="bcc:2.8818")
+    assert "the standard is the first scan, at 700 K" in found.series.notes[0]
 
 
 def test_a_scan_that_cannot_be_used_is_rejected_and_the_others_go_on(tmp_path):

@@ -28,9 +28,9 @@ ATOMS_PER_CELL: Mapping[str, float] = {"bcc": 2.0, "fcc": 4.0, "hcp": 2.0 / math
 """a³ over the volume per atom; of hcp, with the ideal ratio c/a = √(8/3)."""
 _RATIO_STD = 0.006
 """Relative standard deviation of c/a of hcp metals about it."""
-_THEORY_STD = 0.002
-"""Relative standard deviation of a by another theory and potential than the model's (``benchmarks/lattice.py`` with
-``foreign.toml``): most of it is common to a session."""
+_THEORY_STD, _BLIND_STD = 0.002, 0.006
+"""Relative standard deviations of a by another theory and potential than the model's, with a standard and without one
+(``benchmarks/lattice.py`` with ``foreign.toml``): most of it is common to a session."""
 _CUBIC_ANGSTROM = 1e-24
 """[cm³]"""
 
@@ -64,14 +64,17 @@ class LatticeFinder:
         density, self._labels = _known(model.atlas, model.pairs)
         self._outlines = smoothed(density, self._step)
 
-    def find(self, rdf: PartialRDF) -> Lattice | None:
+    def find(self, rdf: PartialRDF, *, standard: bool = True) -> Lattice | None:
         """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
 
         Parameters
         ----------
         rdf
             On the model's bins; its samples carry the errors.
+        standard
+            Whether a standard of the session freed it of the errors of theory; else they are in its own.
         """
+        theory = _THEORY_STD if standard else _BLIND_STD
         row = rdf.pairs.index(self._pair)
         mean = torch.from_numpy(rdf.density[row])[None].double()
         drawn = rdf.samples[:, row] if rdf.samples is not None else rdf.density[None, row]
@@ -86,7 +89,7 @@ class LatticeFinder:
         own = 5 + CRYSTALS.index(phase)
         volume = float(_mean_volume(value))
         spread = float(np.std(_mean_volume(samples)))
-        relative = math.hypot(spread / volume, local.error[own], 3 * _THEORY_STD, _RATIO_STD if phase == "hcp" else 0.0)
+        relative = math.hypot(spread / volume, local.error[own], 3 * theory, _RATIO_STD if phase == "hcp" else 0.0)
         constant = (ATOMS_PER_CELL[phase] * math.exp(value[own])) ** (1 / 3)
         density = self.atomic_mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
@@ -95,11 +98,11 @@ class LatticeFinder:
                 name: (float(share), float(error))
                 for name, share, error in zip(CRYSTALS, shares / shares.sum(), std[:3], strict=True)
             },
-            constant=(constant, constant * math.hypot(std[own] / 3, _THEORY_STD)),
+            constant=(constant, constant * math.hypot(std[own] / 3, theory)),
             volume=(volume, volume * relative),
             density=(density, density * relative) if value[4] < _IMPERFECT else None,
             unexplained=local.unexplained,
-            shared=_THEORY_STD,
+            shared=theory,
         )
 
     def _around(self, density: Tensor) -> _Neighbourhood:

@@ -20,6 +20,8 @@ from exafsnn.records import CRYSTALS, Array, Lattice, Shell
 
 LEAST_SCANS, LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
+TOO_FEW = "too few scans"
+"""So begins the note that says so."""
 _SHELL = ("coordination", "distance", "sigma2", "c3")
 _SEARCHED = _SHELL[:3]
 """A transition is looked for in these."""
@@ -304,10 +306,11 @@ def _notes(points: Sequence[Point], series: Series) -> tuple[str, ...]:
         notes.append(f"the axis turns {turns} times in the order given: give the scans in the order measured")
     if not series.searched:
         notes.append(
-            f"too few scans to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
+            f"{TOO_FEW} to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
         )
     for key, trend in series.trends.items():
-        worst = _worst_repeat(series.axis, trend.raw, trend.raw_std)
+        found = [_worst_repeat(series.axis, trend.raw, trend.raw_std, part.scans) for part in series.branches]
+        worst = max((item for item in found if item), key=lambda item: item[1], default=None)
         if worst is not None:
             notes.append(
                 f"repeats at {worst[0]:g} scatter by {worst[1]:.1f} standard deviations in {key}: its error bars are"
@@ -316,13 +319,14 @@ def _notes(points: Sequence[Point], series: Series) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _worst_repeat(axis: Array, values: Array, std: Array) -> tuple[float, float] | None:
-    """The place on the axis whose repeats scatter most, in units of their standard deviations, if that is too much."""
+def _worst_repeat(axis: Array, values: Array, std: Array, scans: Sequence[int]) -> tuple[float, float] | None:
+    """The place of a branch whose repeats scatter most, in units of their standard deviations, if that is too much."""
     found = []
-    for place in np.unique(axis):
-        rows = (axis == place) & np.isfinite(values)
-        if rows.sum() > 1:
-            apart = np.sqrt(np.mean((values[rows] - values[rows].mean()) ** 2) * rows.sum() / (rows.sum() - 1))
+    known = np.array([row for row in scans if np.isfinite(values[row])], dtype=int)
+    for place in np.unique(axis[known]):
+        rows = known[axis[known] == place]
+        if rows.size > 1:
+            apart = np.std(values[rows], ddof=1)
             found.append((float(place), float(apart / max(np.mean(std[rows]), 1e-12))))
     worst = max(found, key=lambda item: item[1], default=None)
     return worst if worst and worst[1] > _SCATTER else None

@@ -217,7 +217,7 @@ def _fit(
         raise ScanError(
             f"{places} temperatures do not determine a static σ² as well",
             where="sigma2",
-            remedy="Measure a third temperature, or fit without: static=False",
+            remedy="Measure at a third temperature",
         )
 
     def rest(theta: float) -> tuple[float, float]:

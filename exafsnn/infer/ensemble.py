@@ -239,9 +239,14 @@ class Ensemble:
         sigma2
             (s,) σ² of the range ``first``, smoothing included [Å²]; NaN where there are no atoms.
         """
-        likeness = self._parts.atlas.likeness(torch.from_numpy(density)).numpy()
+        likeness = self.likeness(density)
         sigma2 = np.where(np.isfinite(sigma2), sigma2, 0.0)
         return circumstances(found.k_max, signals.noise / found.amplitude, sigma2, likeness)
+
+    def likeness(self, density: Array) -> Array:
+        """(s, 4) shares of the phases that RDFs (s, b) are like (``Atlas.likeness``)."""
+        shares: Array = self._parts.atlas.likeness(torch.from_numpy(density)).numpy()
+        return shares
 
     def domain_score(self, signs: tuple[Array, Array], given: Array) -> Array:
         """(s,) above 1: not a spectrum that the model can know."""

@@ -14,7 +14,7 @@ from exafsnn.errors import ModelError
 from exafsnn.infer.bars import ErrorBars
 from exafsnn.infer.ensemble import Ensemble, Estimate, Estimates, Signals, misfits
 from exafsnn.infer.reference import Reference
-from exafsnn.learn.atlas import Atlas, Kind, smoothed
+from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.physics.forward import ForwardModel
@@ -41,8 +41,8 @@ class Model:
         self._known: dict[Kind, tuple[Tensor, Tensor]] = {}
 
     def uncalibrated(self) -> Model:
-        """The same model with raw standard deviations."""
-        return Model(replace(self._parts, intervals={}))
+        """The same model with raw standard deviations, and without a domain."""
+        return Model(replace(self._parts, intervals={}, domain=None))
 
     @property
     def forward(self) -> ForwardModel:
@@ -109,7 +109,7 @@ class Model:
             amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model,
             misfit=misfit, misfit_noise=misfit_noise,
             in_domain=score <= 1, domain_score=score, model=self.identity,
-            k_window=window, warnings=self._warnings(chi, score, signs),
+            k_window=window, warnings=self._warnings(chi, score, signs, reference),
             history=(*chi.history, self._said(reference)),
         )  # fmt: skip
 
@@ -148,8 +148,8 @@ class Model:
             )
         if chi.k_max_usable < _SHORTEST:
             raise ModelError(
-                f"the data end at k = {chi.k_max_usable:.1f} Å⁻¹, the model needs {_SHORTEST:.0f}",
-                where=chi.source, remedy="Measure further above the edge",
+                f"the signal can be used to k = {chi.k_max_usable:.2f} Å⁻¹, the model needs {_SHORTEST:.0f}",
+                where=chi.source, remedy="Measure further above the edge, or longer if noise ends it",
             )  # fmt: skip
 
     def check_edge(self, scan: ChiK | Spectrum) -> None:
@@ -216,10 +216,19 @@ class Model:
         sigma2 = mean.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
         return self.ensemble.circumstances(Signals.of(chi), Estimates.of(found), raw.density, np.array([sigma2]))
 
+    def seen_as(self, found: Estimate) -> str:
+        """The phase that an answer is most like, one of ``learn.atlas.PHASES``."""
+        return PHASES[int(self.ensemble.likeness(found.density.mean(axis=0)[None])[0].argmax())]
+
+    @property
+    def knows_domain(self) -> bool:
+        """Whether it tells what it cannot know."""
+        return self._parts.domain is not None
+
     def is_foreign(self, chi: ChiK, found: Estimate) -> bool:
         """Whether a spectrum is outside the model's domain, its estimate made without a reference."""
         given = self.circumstances(chi, found, self._rdf(found, None))
-        return self._parts.domain is not None and self._domain_score(self.signs(chi, found), given) > 1
+        return self.knows_domain and self._domain_score(self.signs(chi, found), given) > 1
 
     def _domain_score(self, signs: tuple[float, float], given: Array) -> float:
         """Above 1: not a spectrum that the model can know."""
@@ -235,7 +244,9 @@ class Model:
             " assumed, which widens the error of N"
         )
 
-    def _warnings(self, chi: ChiK, score: float, signs: tuple[float, float]) -> tuple[str, ...]:
+    def _warnings(
+        self, chi: ChiK, score: float, signs: tuple[float, float], reference: Reference | None
+    ) -> tuple[str, ...]:
         found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
         if not self._parts.intervals:
             found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
@@ -243,6 +254,11 @@ class Model:
             found.append(
                 f"outside the model's domain: the RDF leaves {signs[0]:.0%} of the signal unexplained and the networks"
                 f" disagree by {signs[1]:.0%}, {score:.1f} times what is usual. Do not trust the RDF"
+            )
+        if reference and reference.is_elsewhere(chi):
+            found.append(
+                f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's: another beamline or calibration, so the"
+                " standard tells less. Give a standard measured with the sample"
             )
         return tuple(found)
 

@@ -14,6 +14,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.records import ChiK
 
 if TYPE_CHECKING:
+    from exafsnn.infer.ensemble import Estimate
     from exafsnn.infer.predict import Model
 
 
@@ -24,6 +25,8 @@ _DISTANCE_TOLERANCE = 0.05
 """How far the mean distance to a standard's neighbours may seem to lie from its structure's [Å]."""
 _AMPLITUDE_STD = 0.02
 """How well, relatively, it fixes their amplitude: thickness and alignment differ between scans."""
+_SAME_SESSION = 2.0
+"""Scans of a metal whose E₀ differs by more [eV] are of two beamlines, or of two calibrations of one."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ class Reference:
     amplitude_std: float
     source: str
     structure: str
+    e0: float = math.nan
+    """E₀ of the standard's background removal [eV]; NaN where it is not known."""
+
+    def is_elsewhere(self, chi: ChiK) -> bool:
+        """Whether a scan is of another session; taken for the same where an E₀ is not known."""
+        return abs(chi.e0 - self.e0) > _SAME_SESSION
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     ------
     SettingsError
         If the structure is not understood, has no neighbour in the model's first range, or is not what was measured,
-        or if the scan is outside the model's domain.
+        or if the scan is outside the model's domain or looks like another phase.
     """
     r_min, r_max = model.ranges["first"]
     shells = [shell for shell in parse_structure(structure).shells(r_max) if shell[0] >= r_min]
@@ -121,11 +130,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
     blind = model.estimate(chi)
-    if model.is_foreign(chi, blind):
-        raise SettingsError(
-            f"the scan is outside the domain of the model {model.name}, and cannot be its standard", where=chi.source,
-            remedy="Give a standard that the model knows, or none",
-        )  # fmt: skip
+    _refuse_unlike(model, chi, blind, parse_structure(structure).kind)
     expected = sum(distance * count for distance, count in shells) / true
     if abs(blind.distance - expected) > _DISTANCE_TOLERANCE:
         raise SettingsError(
@@ -141,5 +146,19 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     return _reference(e0, amplitude, chi, structure)
 
 
+def _refuse_unlike(model: Model, chi: ChiK, blind: Estimate, kind: str) -> None:
+    """Refuse a standard that the model does not know, or knows as another phase."""
+    if model.is_foreign(chi, blind):
+        raise SettingsError(
+            f"the scan is outside the domain of the model {model.name}, and cannot be its standard", where=chi.source,
+            remedy="Give a standard that the model knows, or none",
+        )  # fmt: skip
+    if model.knows_domain and (seen := model.seen_as(blind)) != kind:
+        raise SettingsError(
+            f"the scan looks like {seen}, not {kind}, and cannot be the standard", where=chi.source,
+            remedy="Give the structure of the standard itself",
+        )  # fmt: skip
+
+
 def _reference(e0: float, amplitude: float, chi: ChiK, structure: str) -> Reference:
-    return Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD * amplitude, chi.source, structure)
+    return Reference(e0, _E0_STD, amplitude, _AMPLITUDE_STD * amplitude, chi.source, structure, chi.e0)

@@ -40,8 +40,6 @@ _STANDARD = (3.0, 0.03)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
-_SAME_SESSION = 2.0
-"""Scans of a metal whose E₀ differs by more [eV] are of two beamlines, or of two calibrations of one."""
 _WHITE = 0.01
 """Error of k²χ that nothing else stands for, in units of its root mean square."""
 _RESIDUE = (1.3, 0.13, 0.18)
@@ -105,9 +103,9 @@ class Refiner:
         self._theory = Theory(model.forward, model.pairs)
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
         self._step = model.pairs.r_step
-        self._session, self._standard_e0 = None, math.nan
+        self._session = None
         if standard is not None and structure and self.reference:
-            self._session, self._standard_e0 = self._session_of(standard, structure, self.reference), standard.e0
+            self._session = self._session_of(standard, structure, self.reference)
 
     def refine(self, chi: ChiK) -> Prediction:
         """The prediction for one χ(k), improved; see ``refine_all``."""
@@ -143,13 +141,10 @@ class Refiner:
     def _session_for(self, chi: ChiK, found: Estimate) -> Session:
         """What is known of a scan's session."""
         unknown = self._theory.session(found.delta_e0, _BLIND[0], found.amplitude, _BLIND[1])
-        if not self._session:
+        if not (self._session and self.reference):
             return unknown
-        return self._session.widened(unknown) if self._is_elsewhere(chi) else self._session.loosened(*_NEXT_SCAN)
-
-    def _is_elsewhere(self, chi: ChiK) -> bool:
-        """Whether a scan is of another session than the standard; taken for the same where an E₀ is not known."""
-        return abs(chi.e0 - self._standard_e0) > _SAME_SESSION
+        elsewhere = self.reference.is_elsewhere(chi)
+        return self._session.widened(unknown) if elsewhere else self._session.loosened(*_NEXT_SCAN)
 
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
@@ -236,19 +231,12 @@ class Refiner:
         amplitude = float(fit.shared[1].exp())
         if not self.reference:
             amplitude_std = max(amplitude_std, model.pairs.amplitude_std)
-        said = [self._told_of_elsewhere(chi)] if self._is_elsewhere(chi) else []
         return replace(
-            start, rdf=rdf, shells=shells, warnings=(*start.warnings, *said),
+            start, rdf=rdf, shells=shells,
             delta_e0=zero, delta_e0_std=zero_std, amplitude=amplitude, amplitude_std=amplitude * amplitude_std,
             chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
             history=(*start.history, f"refined against the data: {fit.why}"),
         )  # fmt: skip
-
-    def _told_of_elsewhere(self, chi: ChiK) -> str:
-        return (
-            f"E₀ is {chi.e0 - self._standard_e0:+.1f} eV from the standard's: another beamline or calibration, so the"
-            " standard is trusted less. Give a standard measured with the sample"
-        )
 
     def _rdf(self, fit: Fit) -> PartialRDF:
         """The RDF with samples of its posterior."""

@@ -42,9 +42,16 @@ def test_the_standard_itself_comes_out_right(model, iron_chi):
     assert prediction.shells["first"].coordination == pytest.approx(14.0, abs=0.05)
 
 
-@pytest.mark.parametrize("structure", ["fcc:3.6", "fcc:2.9", "bcc:2.95"])
-def test_a_structure_that_was_not_measured_is_refused(model, iron_chi, structure):
-    with pytest.raises(SettingsError, match=r"the scan shows 2\.6\d\d Å.*Give the structure"):
+@pytest.mark.parametrize(
+    ("structure", "reason"),
+    [
+        ("fcc:3.6", "looks like bcc, not fcc"),
+        ("fcc:2.9", "looks like bcc, not fcc"),
+        ("bcc:2.95", r"the scan shows 2\.6\d\d Å"),
+    ],
+)
+def test_a_structure_that_was_not_measured_is_refused(model, iron_chi, structure, reason):
+    with pytest.raises(SettingsError, match=f"{reason}.*Give the structure"):
         calibrate(model, iron_chi["fe.300"], structure)
 
 
