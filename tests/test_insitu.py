@@ -164,3 +164,22 @@ def test_when_the_standard_changes_all_answers_are_made_anew(tmp_path):
     fresh = follow([str(first), str(second)], structure="bcc:2.8667")
     n = [course.outcomes[1].prediction.amplitude for course in (short, found, fresh)]
     assert n[1] == n[2] != n[0]
+
+
+def test_measured_iron_from_room_temperature_to_60_k(data_dir, tmp_path):
+    """N stays, the lattice shrinks (2.8665 to 2.861 Å), σ² falls by what the log-ratio of both spectra says."""
+    names = ("fe.300", "fe.301", "fe.060", "fe.061", "fe.062")
+    values = tmp_path / "values.csv"
+    values.write_text("file,value\n" + "".join(f"{name},{60 if name < 'fe.1' else 300}\n" for name in names))
+    found = follow([str(data_dir / "fe" / name) for name in names], values=str(values), structure="bcc:2.8665")
+    assert not found.series.strongest.found
+    shells = [outcome.prediction.shells["first"] for outcome in found.outcomes]
+    warm, cold = shells[:2], shells[2:]
+    n = [np.mean([shell.coordination for shell in part]) for part in (warm, cold)]
+    assert n[1] == pytest.approx(n[0], rel=0.04)
+    assert abs(n[1] - n[0]) < 2 * np.hypot(warm[0].coordination_std, cold[0].coordination_std)
+    a = [np.mean([lattice.constant[0] for lattice in part]) for part in (found.lattices[:2], found.lattices[2:])]
+    assert a == pytest.approx([2.8665, 2.861], abs=0.01)
+    assert a[1] - a[0] == pytest.approx(2.861 - 2.8665, abs=0.004)
+    fall = np.mean([shell.sigma2 for shell in cold]) - np.mean([shell.sigma2 for shell in warm])
+    assert fall == pytest.approx(-0.0022, abs=0.0003)
