@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 
+from exafsnn.analyse.columns import Point
 from exafsnn.analyse.lattice import ATOMS_PER_CELL, LatticeFinder
-from exafsnn.analyse.series import Point, analyse
+from exafsnn.analyse.series import analyse
 from exafsnn.beamline import Beamline
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model

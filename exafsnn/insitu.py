@@ -176,7 +176,8 @@ class Follower:
 
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
         """Each scan in its place, and the analysis of all."""
-        from exafsnn.analyse.series import Point, analyse
+        from exafsnn.analyse.columns import Point
+        from exafsnn.analyse.series import analyse
         from exafsnn.analyse.thermal import thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))

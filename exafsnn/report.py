@@ -16,7 +16,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
 from exafsnn.analyse.branches import Branch
-from exafsnn.analyse.series import TOO_FEW, Key, Series
+from exafsnn.analyse.columns import Key
+from exafsnn.analyse.series import TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition import Transition
 from exafsnn.insitu import Course

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exafsnn.analyse.series import Key
+from exafsnn.analyse.columns import Key
 from exafsnn.errors import SettingsError
 from exafsnn.insitu import Follower, follow
 

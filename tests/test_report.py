@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from exafsnn.analyse.series import Point, analyse
+from exafsnn.analyse.columns import Point
+from exafsnn.analyse.series import analyse
 from exafsnn.insitu import Course
 from exafsnn.pipeline import Outcome
 from exafsnn.records import Lattice

@@ -14,16 +14,16 @@ import numpy as np
 
 from exafsnn.analyse.branches import Branch, Hysteresis, branches
 from exafsnn.analyse.branches import hysteresis as hysteresis_of
+from exafsnn.analyse.columns import Column, Key, Point, columns_of
 from exafsnn.analyse.smoothing import smooth_between
 from exafsnn.analyse.transition import Transition, find_transition
-from exafsnn.records import CRYSTALS, Array, Lattice, Shell
+from exafsnn.records import Array
 
 LEAST_SCANS, LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
 TOO_FEW = "too few scans"
 """So begins the note that says so."""
-_SHELL = ("coordination", "distance", "sigma2", "c3")
-_SEARCHED = _SHELL[:3]
+_SEARCHED = ("coordination", "distance", "sigma2")
 """A transition is looked for in these."""
 _RATE = 0.003
 """False-alarm rate asked of the search. Errors of neighbouring scans are alike, which it does not know: in the end
@@ -34,34 +34,6 @@ _MOST = 1000
 """Of more scans in a branch, neighbours are averaged, so that so many places are left."""
 _SCATTER = 3.0
 """Repeats that scatter by more than so many of their standard deviations are told."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One scan's place in a series, and what was found of it."""
-
-    axis: float
-    shells: Mapping[str, Shell]
-    lattice: Lattice | None
-    """None where no crystal explains its RDF."""
-    trusted: bool = True
-    """Whether the scan is in the model's domain: others count for nothing in the analysis."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """What a trend is of."""
-
-    quantity: str
-    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``c3`` [Å³], ``density`` [g/cm³], ``lattice_constant`` [Å]
-    or ``fraction``."""
-    range: str = ""
-    """Name of the range of r; empty where it does not apply."""
-    phase: str = ""
-    """Of ``lattice_constant`` and ``fraction``."""
-
-    def __str__(self) -> str:
-        return " ".join(part for part in (self.quantity, self.phase or self.range) if part)
 
 
 @dataclass(frozen=True)
@@ -112,27 +84,6 @@ class Series:
         return any(_enough(self.axis, np.array(part.scans)) for part in self.branches)
 
 
-@dataclass(frozen=True)
-class _Column:
-    """One quantity scan by scan (n,); NaN where it is not known."""
-
-    value: Array
-    own: Array
-    """Standard deviation, without …"""
-    shared: Array
-    """… what is known to be the same error in all scans."""
-
-    @property
-    def std(self) -> Array:
-        """(n,) the whole."""
-        whole: Array = np.hypot(self.own, self.shared)
-        return whole
-
-
-_Cell = tuple[float, float, float]
-_NOTHING: _Cell = (math.nan, math.nan, math.nan)
-
-
 def analyse(points: Sequence[Point]) -> Series:
     """Analyse a series of one scan or more.
 
@@ -142,7 +93,7 @@ def analyse(points: Sequence[Point]) -> Series:
         (n) scans in the order measured: where the axis turns round, another branch begins.
     """
     axis = np.array([point.axis for point in points], dtype=float)
-    raw = _columns(points)
+    raw = columns_of(points)
     parts = branches(axis) if len(points) > 1 else (Branch(True, (0,)),)
     found = tuple(_transition_of(axis, raw, part) for part in parts)
     trends = {key: _trend(key, axis, column, parts, found) for key, column in raw.items()}
@@ -152,42 +103,7 @@ def analyse(points: Sequence[Point]) -> Series:
     return replace(series, notes=_notes(points, series))
 
 
-def _columns(points: Sequence[Point]) -> dict[Key, _Column]:
-    """Every quantity."""
-    table: dict[Key, list[_Cell]] = {}
-    for name in points[0].shells:
-        for quantity in _SHELL:
-            table[Key(quantity, name)] = [
-                (getattr(point.shells[name], quantity), getattr(point.shells[name], f"{quantity}_std"), 0.0)
-                if point.trusted
-                else _NOTHING
-                for point in points
-            ]
-    lattices = [point.lattice if point.trusted else None for point in points]
-    if any(lattices):
-        table[Key("density")] = [
-            _parted(*item.density, 3 * item.shared) if item and item.density else _NOTHING for item in lattices
-        ]
-        for phase in CRYSTALS:
-            table[Key("fraction", phase=phase)] = [
-                (*item.fractions[phase], 0.0) if item else _NOTHING for item in lattices
-            ]
-    for phase in CRYSTALS:
-        cells = [
-            _parted(*item.constant, item.shared) if item and item.phase == phase else _NOTHING for item in lattices
-        ]
-        if any(cell is not _NOTHING for cell in cells):
-            table[Key("lattice_constant", phase=phase)] = cells
-    return {key: _Column(*np.array(cells, dtype=float).T) for key, cells in table.items()}
-
-
-def _parted(value: float, std: float, relative: float) -> _Cell:
-    """A value, and its standard deviation without and with only what is shared."""
-    shared = relative * value
-    return value, math.sqrt(max(std**2 - shared**2, 0.0)), shared
-
-
-def _transition_of(axis: Array, raw: Mapping[Key, _Column], part: Branch) -> Transition:
+def _transition_of(axis: Array, raw: Mapping[Key, Column], part: Branch) -> Transition:
     """The strongest transition of one branch, by the first range, and the lattice's phases and density where known.
 
     Its outliers are numbers of scans.
@@ -245,7 +161,7 @@ def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
     return any(abs(jump) > _JUMP * size[name] for name, (jump, _) in transition.jump.items())
 
 
-def _trend(key: Key, axis: Array, column: _Column, parts: Sequence[Branch], found: Sequence[Transition]) -> Trend:
+def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found: Sequence[Transition]) -> Trend:
     """One quantity, smoothed branch by branch."""
     raw, own = column.value, column.own
     value, std, common = raw.copy(), column.std.copy(), column.shared.copy()

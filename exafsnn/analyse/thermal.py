@@ -13,7 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from exafsnn.analyse.series import Key, Series
+from exafsnn.analyse.columns import Key
+from exafsnn.analyse.series import Series
 from exafsnn.analyse.vibration import Expansion, Vibration, expansion, fit_debye, fit_einstein
 from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.errors import ScanError

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exafsnn.analyse.series import Key, Point, analyse
+from exafsnn.analyse.columns import Key, Point
+from exafsnn.analyse.series import analyse
 from exafsnn.records import Lattice, Shell
 
 SHELL = Shell("Fe-Fe", 1.9, 3.3, 14.0, 0.3, 13.4, 14.6, 2.65, 0.004, 2.642, 2.658, 0.045, 0.002, 0.041, 0.049, 0.0, 0.0)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exafsnn.analyse.series import Point, analyse
+from exafsnn.analyse.columns import Point
+from exafsnn.analyse.series import analyse
 from exafsnn.analyse.thermal import thermal_of
 from exafsnn.analyse.vibration import debye_sigma2, einstein_sigma2
 from exafsnn.records import Lattice, Shell
