@@ -104,7 +104,7 @@ def beamline_of(model: Model, libraries: Sequence[str | Path], trial: Sequence[s
     Raises
     ------
     SettingsError
-        If the libraries are not those of the model.
+        If the libraries are not those of the model, or hold no state that it has not seen.
     """
     paths = (*libraries, *trial)
     loaded = [load(path) for path in paths]
@@ -116,8 +116,13 @@ def beamline_of(model: Model, libraries: Sequence[str | Path], trial: Sequence[s
         )  # fmt: skip
     bank = make_bank(joined(loaded, paths), model.pairs)
     new = range(len(own.states), len(bank.index))
-    unseen = np.array([*model.info["held_out_states"], *new])
-    tried = np.array([*model.info["held_out_states"][TRIED], *new])
+    held_out = model.info["held_out_states"]
+    unseen = np.array([*held_out, *new])
+    tried = np.array([*(held_out[TRIED] or held_out), *new])  # one alone has to do for both
+    if not len(tried):
+        raise SettingsError(
+            "no state is left to try the model on", where=model.name, remedy="Give more states with --trial"
+        )
     edge = (model.absorber, model.edge)
     return Beamline(bank.subset(tried), bank.subset(unseen), model.pairs, model.features, edge, seed)
 
