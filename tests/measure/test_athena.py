@@ -118,10 +118,10 @@ def test_a_line_cut_in_the_middle_is_told(save, group):
 
 def test_too_many_parameters_are_refused_at_once():
     args = "@args = (" + "'a','b'," * 4999 + "'c','d');\n"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ScanError, match="more than 1500000 parameters"):
         athena.recognise(FIRST + 600 * f"$old_group = 'a';\n{args}" + "[record]\n", "large.prj")
-    assert time.monotonic() - started < 5.0
+    assert time.process_time() - started < 5.0
 
 
 def test_i0_goes_along(save, group, scan):

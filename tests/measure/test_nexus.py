@@ -195,11 +195,11 @@ def test_a_stack_of_many_spectra_is_listed_and_read_in_no_time(tmp_path, scan):
         file["entry/data/energy"] = scan.energy
         shape = (100_000, len(scan.energy))
         file.create_dataset("entry/data/mu", shape, "f4", chunks=(16, shape[1]), compression="gzip")[99_999] = scan.mu
-    start = time.perf_counter()
+    start = time.process_time()
     names = expand(name)
     np.testing.assert_allclose(read_one(names[99_999]).mu, scan.mu, atol=1e-5)
     assert len(names) == 100_000
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     with pytest.raises(ScanError, match="100000 records"):
         read_one(name)
 

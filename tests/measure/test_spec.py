@@ -128,8 +128,8 @@ def test_rows_behind_a_comment_mark_are_told(save, body):
 
 def test_many_scans_are_found_quickly(save):
     name = save("".join(f"#S {number} a\n#L Energy  I0\n1 2\n" for number in range(9000)))
-    started = time.monotonic()
+    started = time.process_time()
     for record in expand(name):
         with pytest.raises(ScanError):
             read_one(record)
-    assert time.monotonic() - started < 4.0
+    assert time.process_time() - started < 4.0
