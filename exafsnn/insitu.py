@@ -89,8 +89,8 @@ class Follower:
             raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
         self._against, self._values = against, values
         self._columns, self._settings = columns, settings or BackgroundSettings()
-        self._standard = chi_of(references[0], columns, self._settings) if references else None
         self._structure = structure_of(references, structure)
+        self._standard = chi_of(references[0], columns, self._settings) if references else None
         self._own_standard: tuple[str, Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)
@@ -212,6 +212,4 @@ def _judged(outcome: Outcome, model: Model) -> Outcome:
 
 
 def _without_samples(outcome: Outcome) -> Outcome:
-    """A scan without what takes most room: the samples of its RDF."""
-    found = outcome.prediction
-    return replace(outcome, prediction=replace(found, rdf=replace(found.rdf, samples=None)) if found else None)
+    return replace(outcome, prediction=outcome.prediction.without_samples() if outcome.prediction else None)

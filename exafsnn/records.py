@@ -8,7 +8,7 @@ in place. The methods are doors for interactive use: each imports the room that 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -210,3 +210,7 @@ class Prediction:
     """k range [Å⁻¹] that was used."""
     warnings: tuple[str, ...] = ()
     history: tuple[str, ...] = ()
+
+    def without_samples(self) -> Prediction:
+        """The same without what takes most room: the samples of its RDF."""
+        return replace(self, rdf=replace(self.rdf, samples=None))

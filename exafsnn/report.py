@@ -34,8 +34,14 @@ _NAMES = {
     "coordination": "coordination N", "distance": "mean distance R", "sigma2": "σ²", "density": "density",
     "lattice_constant": "lattice constant a", "fraction": "share of",
 }  # fmt: skip
-UNIT = {"temperature": " K"}
+_UNIT = {"temperature": " K"}
 """Of the axis."""
+
+
+def axis_label(course: Course) -> str:
+    """What the axis is, with its unit."""
+    unit = _UNIT.get(course.against, "").strip()
+    return f"{printable(course.against)}{f' ({unit})' if unit else ''}"
 
 
 def report(course: Course, figures: Mapping[str, bytes]) -> str:
@@ -65,7 +71,7 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
         thermal=_thermal(course.thermal),
         thermal_notes=[f"{item.phase or 'No lattice'}: {note}" for item in course.thermal for note in item.notes],
         headings=(
-            *(f"{course.against}{f' ({unit.strip()})' if (unit := UNIT.get(course.against, '')) else ''}", "scan"),
+            *(axis_label(course), "scan"),
             *(f"N{reach}", f"R{reach} (Å)", f"σ²{reach} (Å²)"),
             *("lattice", "a (Å)", "density (g/cm³)", "R-factor", "status"),
         ),
@@ -113,7 +119,7 @@ def _subtitle(course: Course, done: list[Outcome]) -> str:
     rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
     models = sorted({outcome.prediction.model for outcome in done if outcome.prediction})
     places = [outcome.axis for outcome in done if outcome.axis is not None]
-    unit = UNIT.get(course.against, "")
+    unit = _UNIT.get(course.against, "")
     reach = f"{min(places):g} to {max(places):g}{unit}" if places else "none"
     standard = f"standard {printable(course.standard)}" if course.standard else "no standard"
     parts = [reach, *(f"model {model}" for model in models), standard, f"{rejected} rejected" if rejected else ""]
@@ -122,7 +128,7 @@ def _subtitle(course: Course, done: list[Outcome]) -> str:
 
 def answers(course: Course) -> list[str]:
     """The transitions, in a sentence each."""
-    series, unit = course.series, UNIT.get(course.against, "")
+    series, unit = course.series, _UNIT.get(course.against, "")
     if series is None:
         return ["No scan could be used."]
     found = [item for item in series.transitions if item.found]

@@ -191,7 +191,7 @@ class ResultsFolder:
             self._tables["rdf.csv"].write(rdf_rows(outcome, prediction.rdf))
         if self._count >= TABLE_LIMIT and not self.full:
             chi = replace(chi, spectrum=None)
-            prediction = replace(prediction, rdf=replace(prediction.rdf, samples=None))
+            prediction = prediction.without_samples()
         _archive(self._archive.create_group(f"scans/{self._count:06d}"), outcome, chi, prediction)
         self._models[prediction.model] = None
         self._show_in_overview(prediction)
@@ -316,7 +316,7 @@ def _covariance(rdf: PartialRDF) -> np.ndarray | None:
 def _slim(prediction: Prediction) -> Prediction:
     """Keep of a prediction what the overview draws."""
     chi = replace(prediction.chi, spectrum=None, background=None)
-    return replace(prediction, chi=chi, rdf=replace(prediction.rdf, samples=None))
+    return replace(prediction.without_samples(), chi=chi)
 
 
 def _figure_name(outcome: Outcome, taken: Mapping[str, str]) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exafsnn.report import UNIT, panels_of, report
+from exafsnn.report import axis_label, panels_of, report
 from exafsnn.results import ResultsFolder
-from exafsnn.tables import plain, printable, series_rows, transition_facts
+from exafsnn.tables import plain, series_rows, transition_facts
 
 if TYPE_CHECKING:
     from exafsnn.analyse.series import Series
@@ -61,7 +61,7 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     series = course.series
     if series is None:
         return {}
-    label = f"{printable(course.against)}{f' ({UNIT[course.against].strip()})' if course.against in UNIT else ''}"
+    label = axis_label(course)
     branches = [part.scans for part in series.branches]
     shown = branches[:MAPS]
     each = [[(item.low, item.high)] if item.found else [] for item in series.transitions]

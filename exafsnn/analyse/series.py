@@ -122,7 +122,7 @@ def _transition_of(axis: Array, raw: Mapping[Key, Column], part: Branch) -> Tran
     groups = _groups(axis, rows)
     values = np.stack([_means(item.value, groups) for item in varying.values()], axis=1)
     std = np.stack([_mean_stds(item.own, groups) for item in varying.values()], axis=1)
-    size = dict(zip(varying, np.median(std, axis=0), strict=True))
+    size = {name: float(np.median(item.own[rows])) for name, item in varying.items()}  # averages err as alike as scans
     found = _believed(find_transition(_means(axis, groups), values, std, list(varying), rate=_RATE), size)
     return replace(found, outliers=tuple(int(row) for number in found.outliers for row in groups[number]))
 

@@ -157,3 +157,16 @@ def test_a_step_within_the_error_bars_is_no_transition():
         )
 
     assert not analyse([moved(item) for item in series(hot_phase=False)]).strongest.found
+
+
+def test_nor_is_it_one_of_very_many_scans(monkeypatch):
+    """Averages of neighbours have less noise, but not less of the error that they share."""
+    monkeypatch.setattr("exafsnn.analyse.series._MOST", 50)
+    noise = np.random.default_rng(2).standard_normal((400, 4))
+    points = []
+    for number, place in enumerate(np.linspace(300, 1100, 400)):
+        item = point(place, False, noise[number])
+        shell = item.shells["first"]
+        moved = replace(shell, coordination=shell.coordination - 0.3 * (place > 700))
+        points.append(replace(item, shells={"first": moved}))
+    assert not analyse(points).strongest.found
