@@ -1,6 +1,6 @@
 """How often `series` sees a transition where there is none, and misses one that there is: simulated heating series.
 
-    python benchmarks/transitions.py LIBRARY.h5 [SERIES]
+    python benchmarks/transitions.py LIBRARY.h5 [SERIES [SEED]]
 
 Each series has 16 scans from 300 to 1400 K. Its sample is a cold crystal of the library whose distances grow and whose
 motion broadens them, both evenly; in half of the series it goes from bcc to fcc at 1185 K. Energy zero and amplitude
@@ -44,9 +44,10 @@ STEP = (0.005, 0.015)
 """Relative loss of volume in the transition; of iron 0.010."""
 
 
-def main(library: str, count: str = "200") -> None:
+def main(library: str, count: str = "200", seed: str = "3") -> None:
     """Print both rates."""
-    tasks = [(library, int(count) // 2, hot, seed) for hot in (False, True) for seed in (3, 4)]
+    seeds = int(seed), int(seed) + 1
+    tasks = [(library, int(count) // 2, hot, number) for hot in (False, True) for number in seeds]
     found = [row for _, rows in run_all(_try, tasks, 2) for row in rows]
     for hot in (False, True):
         own = [row for row in found if row[0] == hot]

@@ -180,6 +180,12 @@ class Lattice:
     """Relative standard deviation of ``constant`` that theory causes in all scans of a session alike; it is in the
     errors above, three times that in those of volume and density."""
 
+    @property
+    def number_density(self) -> tuple[float, float] | None:
+        """Atoms per volume [Å⁻³]; None where the density is."""
+        volume, std = self.volume
+        return (1 / volume, std / volume**2) if self.density else None
+
 
 @dataclass(frozen=True)
 class Prediction:

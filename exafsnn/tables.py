@@ -95,7 +95,7 @@ def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
 
 
 SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
-"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ besides."""
+"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ and the number density besides."""
 
 
 def series_rows(course: Course) -> Iterator[Row]:

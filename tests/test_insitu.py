@@ -84,6 +84,14 @@ def test_the_first_scan_has_the_lattice_of_its_structure(course):
     assert course.lattices[0].constant[0] == pytest.approx(2.8667, rel=5e-4)
 
 
+def test_number_density_is_that_of_two_atoms_in_a_cube(course):
+    a = course.lattices[0].constant[0]
+    assert course.lattices[0].number_density[0] == pytest.approx(2 / a**3, rel=2e-3)
+    trends = course.series.trends
+    per_atom = trends[Key("density")].value / trends[Key("number_density")].value  # g/cm³ over Å⁻³
+    assert per_atom == pytest.approx(55.845 * 1.66054, rel=1e-3)
+
+
 def test_a_scan_of_another_edge_is_rejected_and_the_others_go_on(data_dir):
     found = follow([SCANS[0], str(data_dir / "cu" / "cu_metal_rt.xdi"), SCANS[1]], against="order")
     assert [outcome.status == "rejected" for outcome in found.outcomes] == [False, True, False]

@@ -30,8 +30,8 @@ class Key:
     """What a trend is of."""
 
     quantity: str
-    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``c3`` [Å³], ``density`` [g/cm³], ``lattice_constant`` [Å]
-    or ``fraction``."""
+    """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``c3`` [Å³], ``density`` [g/cm³],
+    ``number_density`` [Å⁻³], ``lattice_constant`` [Å] or ``fraction``."""
     range: str = ""
     """Name of the range of r; empty where it does not apply."""
     phase: str = ""
@@ -77,6 +77,10 @@ def columns_of(points: Sequence[Point]) -> dict[Key, Column]:
     if any(lattices):
         table[Key("density")] = [
             _parted(*item.density, 3 * item.shared) if item and item.density else _NOTHING for item in lattices
+        ]
+        table[Key("number_density")] = [
+            _parted(*item.number_density, 3 * item.shared) if item and item.number_density else _NOTHING
+            for item in lattices
         ]
         for phase in CRYSTALS:
             table[Key("fraction", phase=phase)] = [

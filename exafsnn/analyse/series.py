@@ -28,8 +28,9 @@ _SEARCHED = ("coordination", "distance", "sigma2")
 _RATE = 0.003
 """False-alarm rate asked of the search. Errors of neighbouring scans are alike, which it does not know: in the end
 there are some times as many (``benchmarks/transitions.py``)."""
-_JUMP = 2.0
-"""A transition changes some quantity by more than so many standard deviations."""
+_JUMP, _CLEAR = 2.0, 5.0
+"""A transition changes some quantity by more than so many standard deviations of a scan, and of the change itself by
+the scatter of the series: refined answers do not scatter like a Gaussian, but step a little."""
 _MOST = 1000
 """Of more scans in a branch, neighbours are averaged, so that so many places are left."""
 _SCATTER = 3.0
@@ -147,7 +148,7 @@ def _enough(axis: Array, rows: Array) -> bool:
 
 
 def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
-    """The strongest step by which some quantity jumps more than scans can err alike: two of its standard deviations.
+    """The strongest step by which some quantity jumps clearly, and more than scans can err alike.
 
     Neighbouring scans share their errors, and these may step where the RDFs come near to others that are known.
     """
@@ -158,7 +159,7 @@ def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
 
 
 def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
-    return any(abs(jump) > _JUMP * size[name] for name, (jump, _) in transition.jump.items())
+    return any(abs(jump) > max(_JUMP * size[name], _CLEAR * std) for name, (jump, std) in transition.jump.items())
 
 
 def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found: Sequence[Transition]) -> Trend:

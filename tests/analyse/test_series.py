@@ -170,3 +170,16 @@ def test_nor_is_it_one_of_very_many_scans(monkeypatch):
         moved = replace(shell, coordination=shell.coordination - 0.3 * (place > 700))
         points.append(replace(item, shells={"first": moved}))
     assert not analyse(points).strongest.found
+
+
+def test_a_step_that_is_not_clear_of_the_scatter_is_no_transition(monkeypatch):
+    """Once in some hundred series noise looks like a step; refined answers scatter worse than a Gaussian."""
+    noise = np.random.default_rng(16).standard_normal(16)
+    points = []
+    for item, error in zip(series(hot_phase=False, seed=16), noise, strict=True):
+        shell = item.shells["first"]
+        moved = replace(shell, distance=shell.distance + 0.004 * (error + 2.5 * (item.axis > 900)))
+        points.append(replace(item, shells={"first": moved}))
+    assert not analyse(points).strongest.found
+    monkeypatch.setattr("exafsnn.analyse.series._CLEAR", 0.0)
+    assert analyse(points).strongest.found
