@@ -25,13 +25,15 @@ TEMPERATURE, ORDER, NAME = "temperature", "order", "name"
 """Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
 
 
-def axis_of(scans: Mapping[Scan, ChiK], against: str = TEMPERATURE, values: str | None = None) -> dict[Scan, float]:
+def axis_of(
+    scans: Mapping[Scan, ChiK | None], against: str = TEMPERATURE, values: str | None = None
+) -> dict[Scan, float]:
     """The value of each scan of a series.
 
     Parameters
     ----------
     scans
-        By file and record, in the order measured.
+        By file and record, in the order measured; None where one was rejected: it counts in the order alone.
     against
         ``"temperature"`` [K], ``"order"``, ``"name"``, or the name of a header field.
     values
@@ -42,12 +44,13 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = TEMPERATURE, values: str 
     SettingsError
         If the table cannot be read, or a scan's value is not found.
     """
-    names = list(scans)
+    used = {name: chi for name, chi in scans.items() if chi is not None}
+    names = list(used)
     if values is not None:
-        return _from_table(names, Path(values))
+        return _in_kelvin(_from_table(names, Path(values)), against)
     if against == ORDER:
-        return {name: float(number) for number, name in enumerate(names)}
-    told = {name: _from_header(chi, against) for name, chi in scans.items()} if against != NAME else {}
+        return {name: float(number) for number, name in enumerate(scans) if name in used}
+    told = {name: _from_header(chi, against) for name, chi in used.items()} if against != NAME else {}
     found = {name: value for name, value in told.items() if value is not None}
     if against in (TEMPERATURE, NAME):
         found = (_from_names(names) if against == NAME else _kelvins(names)) | found
@@ -60,6 +63,17 @@ def axis_of(scans: Mapping[Scan, ChiK], against: str = TEMPERATURE, values: str 
             where="--against",
             remedy="Give a table with --values FILE.csv (columns file,value), or --against order"
             + (" or name" if against != NAME else ""),
+        )  # fmt: skip
+    return _in_kelvin(found, against)
+
+
+def _in_kelvin(found: dict[Scan, float], against: str) -> dict[Scan, float]:
+    """The same values; a temperature below 0 K is refused."""
+    cold = [name for name, value in found.items() if value < 0]
+    if against == TEMPERATURE and cold:
+        raise SettingsError(
+            f"the temperature of {_label(cold[0])} is {found[cold[0]]:g}, below 0 K", where="--against",
+            remedy="Give temperatures in kelvin (--values FILE.csv), or say what the values are with --against NAME",
         )  # fmt: skip
     return found
 

@@ -181,8 +181,11 @@ class Follower:
         from exafsnn.analyse.thermal import thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))
-        scans = {(item.file, item.record): item.usable for item in outcomes if item.usable}
-        places = axis_of(scans, self._against, self._values) if scans else {}
+        scans: dict[tuple[str, str], ChiK | None] = {}
+        for item in outcomes:
+            key = item.file, item.record
+            scans[key] = scans.get(key) or item.usable
+        places = axis_of(scans, self._against, self._values) if any(scans.values()) else {}
         outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
         lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
         points = [

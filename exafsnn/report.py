@@ -34,6 +34,8 @@ _NAMES = {
     "coordination": "coordination N", "distance": "mean distance R", "sigma2": "σ²", "density": "density",
     "lattice_constant": "lattice constant a", "fraction": "share of",
 }  # fmt: skip
+_MINOR = 0.1
+"""A phase of a smaller share is not named."""
 _UNIT = {"temperature": " K"}
 """Of the axis."""
 
@@ -185,9 +187,10 @@ def _told(item: Transition, unit: str) -> str:
 
 
 def _phase(side: Mapping[str, tuple[float, float]]) -> str:
-    """The phase of most atoms on one side of a transition."""
+    """The phases on one side of a transition, that of most atoms first."""
     shares = {name: value for name, (value, _) in side.items() if name.startswith("fraction ")}
-    return max(shares, key=lambda name: shares[name]).removeprefix("fraction ") if shares else ""
+    there = sorted((name for name in shares if shares[name] > _MINOR), key=lambda name: -shares[name])
+    return " + ".join(name.removeprefix("fraction ") for name in there)
 
 
 def _jumps(series: Series, item: Transition) -> list[tuple[str, ...]]:

@@ -56,11 +56,24 @@ def test_order_numbers_the_scans(make_chi):
     assert list(axis_of(scans(make_chi, "x.dat", "y.dat"), "order").values()) == [0.0, 1.0]
 
 
+def test_a_rejected_scan_keeps_its_place_in_the_order(make_chi):
+    items = scans(make_chi, "x.dat", "bad.dat", "y.dat") | {("bad.dat", ""): None}
+    assert axis_of(items, "order") == {("x.dat", ""): 0.0, ("y.dat", ""): 2.0}
+
+
+def test_temperatures_below_zero_kelvin_are_refused(make_chi, tmp_path):
+    table = tmp_path / "celsius.csv"
+    table.write_text("file,value\nx.dat,-150\ny.dat,20\n")
+    with pytest.raises(SettingsError, match=r"temperature of x\.dat is -150, below 0 K.*kelvin"):
+        axis_of(scans(make_chi, "x.dat", "y.dat"), values=str(table))
+    assert axis_of(scans(make_chi, "x.dat", "y.dat"), "potential", str(table))[("x.dat", "")] == -150
+
+
 def test_a_table_overrules_all(make_chi, tmp_path):
     items = scans(make_chi, "data/a.dat", "data/b.dat", temperatures=[1.0, 2.0])
     path = tmp_path / "t.csv"
     path.write_text("file,value\nb.dat,0.5\ndata/a.dat,-1.5e1\n")
-    assert axis_of(items, values=str(path)) == {("data/a.dat", ""): -15.0, ("data/b.dat", ""): 0.5}
+    assert axis_of(items, "potential", str(path)) == {("data/a.dat", ""): -15.0, ("data/b.dat", ""): 0.5}
 
 
 @pytest.mark.parametrize(

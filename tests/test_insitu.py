@@ -104,6 +104,14 @@ def test_fcc_iron_is_no_bcc_standard():
         follow(SCANS[12:6:-1], structure="bcc:2.8667")
 
 
+def test_a_hot_standard_is_known_by_its_lattice_though_motion_lengthens_its_distances(truth):
+    """A cooling run begins hot: the mean distance is 0.06 Å above the lattice's there."""
+    found = follow(SCANS[:-4:-1], structure=f"fcc:{truth[-1]['lattice_constant_A']}")
+    assert {item.status for item in found.outcomes} <= {"ok", "warning"}
+    with pytest.raises(SettingsError, match="Å when hot"):
+        follow(SCANS[:-4:-1], structure="fcc:3.45")
+
+
 def test_a_standard_that_is_not_the_coldest_is_told():
     found = follow([SCANS[4], SCANS[0], SCANS[1]], structure="bcc:2.8818")
     assert "the standard is the first scan, at 700 K" in found.series.notes[0]

@@ -38,9 +38,14 @@ class Scans:
 
     def without(self, scan: int) -> Scans:
         """All scans but one; the axis keeps its unit."""
-        axis = np.delete(self.axis, scan)
-        rows = {name: np.delete(getattr(self, name), scan, axis=0) for name in _BY_SCAN}
-        return replace(self, axis=axis, places=np.unique(axis), **rows)
+        return self.only(np.delete(np.arange(self.axis.size), scan))
+
+    def only(self, rows: np.ndarray) -> Scans:
+        """Some scans; the axis keeps its unit."""
+        axis = self.axis[rows]
+        return replace(
+            self, axis=axis, places=np.unique(axis), **{name: getattr(self, name)[rows] for name in _BY_SCAN}
+        )
 
 
 def checked(axis: Array, values: Array, std: Array) -> tuple[Array, Array, Array]:

@@ -14,14 +14,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from exafsnn.analyse.evidence import SUSPICION, Evidence, judge
-from exafsnn.analyse.place import located
-from exafsnn.analyse.scans import FEWEST, Scans, sorted_scans
+from exafsnn.analyse.place import Place, located
+from exafsnn.analyse.scans import FEWEST, FEWEST_PLACES, Scans, sorted_scans
 from exafsnn.analyse.sides import Estimate, sides
 from exafsnn.errors import SettingsError
 from exafsnn.records import Array
 
 _MOST = 10
 """Most transitions that are sought."""
+_UNDONE = 0.05
+"""Share of the false-alarm rate that each part of a series has, where the whole shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ def _search(series: Scans, names: tuple[str, ...], rate: float, seed: int) -> Tr
             place = located(series, fixed, evidence)
             found.append(Transition(True, alarm, place.at, place.low, place.high, place.width))
             fixed.append(place.span)
+        elif not found and (part := _in_part(series, _UNDONE * rate, random)) is not None:
+            alarm, place = part
+            found.append(Transition(True, alarm, place.at, place.low, place.high, place.width))
+            fixed.append(place.span)
         else:
             break
     set_aside = tuple(sorted(outliers))
@@ -120,6 +126,20 @@ def _search(series: Scans, names: tuple[str, ...], rate: float, seed: int) -> Tr
     told = [_with_sides(series, fixed, number, each, names) for number, each in enumerate(found)]
     first, *others = sorted(told, key=lambda each: each.strength)
     return replace(first, others=tuple(others), outliers=set_aside)
+
+
+def _in_part(series: Scans, rate: float, random: np.random.Generator) -> tuple[float, Place] | None:
+    """The strongest step of the beginning or the end: in the whole, one that is undone later looks like a curve."""
+    n, best = series.axis.size, None
+    for cut in sorted({n // 3, n // 2, 2 * n // 3}):
+        for rows in np.split(np.arange(n), [cut]):
+            part = series.only(rows)
+            if rows.size < FEWEST or part.places.size < FEWEST_PLACES:
+                continue
+            evidence = judge(part, [], random)
+            if evidence is not None and evidence.step_alarm < (best[0] if best else rate):
+                best = evidence.step_alarm, located(part, [], evidence)
+    return best
 
 
 def _wrong_scan(

@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from exafsnn.errors import SettingsError
 from exafsnn.records import ChiK
 
@@ -132,10 +134,12 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     blind = model.estimate(chi)
     _refuse_unlike(model, chi, blind, parse_structure(structure).kind)
     expected = sum(distance * count for distance, count in shells) / true
-    if abs(blind.distance - expected) > _DISTANCE_TOLERANCE:
+    low, high = _thermal(model, parse_structure(structure), expected)
+    if not low - _DISTANCE_TOLERANCE < blind.distance < high + _DISTANCE_TOLERANCE:
+        heated = f" ({high:.3f} Å when hot)" if high > expected + 0.01 else ""
         raise SettingsError(
-            f"{structure} has its neighbours within {r_min}–{r_max} Å at {expected:.3f} Å on average, the scan shows"
-            f" {blind.distance:.3f} Å",
+            f"{structure} has its neighbours within {r_min}–{r_max} Å at {expected:.3f} Å on average{heated}, the scan"
+            f" shows {blind.distance:.3f} Å",
             where=chi.source, remedy="Give the structure of the standard itself, its lattice constant in Å",
         )  # fmt: skip
     amplitude, e0 = blind.amplitude * blind.coordination / true, blind.delta_e0
@@ -144,6 +148,20 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         amplitude *= min(max(found.coordination / true, 0.9), 1.1)
         e0 = found.delta_e0
     return _reference(e0, amplitude, chi, structure)
+
+
+def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float, float]:
+    """Least and largest mean distance [Å] in the range ``first`` of a crystal, as cold or hot as the model knows it.
+
+    Motion across the bond lengthens it, and carries atoms of the shells beyond into the range.
+    """
+    crystals = model.atlas.crystals(structure.kind, structure.constants[0])
+    if not len(crystals):
+        return expected, expected
+    inside = model.ensemble.inside(*model.ranges["first"])
+    rows = crystals.double().numpy()
+    seen = (rows * model.r) @ inside / np.maximum(rows @ inside, 1e-9)
+    return min(expected, float(seen.min())), max(expected, float(seen.max()))
 
 
 def _refuse_unlike(model: Model, chi: ChiK, blind: Estimate, kind: str) -> None:

@@ -183,3 +183,20 @@ def test_a_step_that_is_not_clear_of_the_scatter_is_no_transition(monkeypatch):
     assert not analyse(points).strongest.found
     monkeypatch.setattr("exafsnn.analyse.series._CLEAR", 0.0)
     assert analyse(points).strongest.found
+
+
+def test_a_change_of_phase_that_is_no_step_is_told():
+    """All the way from bcc to fcc, evenly: the two ends differ, though nothing steps between them."""
+    cold, hot = series(hot_phase=False)[0], series()[-1]
+    points = []
+    for number in range(12):
+        share = number / 11
+        shells = {"first": replace(SHELL, coordination=14 - 1.6 * share, distance=2.65 - 0.05 * share)}
+        near = hot if share > 0.5 else cold
+        shares = {"bcc": (1 - share, 0.02), "fcc": (share, 0.02), "hcp": (0.0, 0.02)}
+        lattice = replace(near.lattice, fractions=shares, density=(7.6 + 0.1 * share, 0.02))
+        points.append(Point(300.0 + 20 * number, shells, lattice))
+    found = analyse(points)
+    assert not found.strongest.found
+    assert any("not all of one phase (bcc to fcc)" in note for note in found.notes)
+    assert not any("of one phase" in note for note in analyse(series()).notes)

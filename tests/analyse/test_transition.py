@@ -138,6 +138,18 @@ def test_two_transitions_are_two():
     assert places == pytest.approx([3.1, 7.3], abs=0.15)
 
 
+@pytest.mark.parametrize("lengths", [(6, 4, 6), (8, 8, 8), (20, 6, 10)])
+def test_a_phase_that_comes_and_goes_has_two_transitions(lengths):
+    """In the whole series the pair looks like a curve: neither step is told without the other."""
+    share = np.repeat([0.0, 1.0, 0.0], lengths)
+    noise = np.random.default_rng(0).standard_normal((len(share), 2))
+    values = np.stack([share, 14 - 1.5 * share], axis=1) + np.array([0.005, 0.1]) * noise
+    found = find_transition(np.arange(len(share)), values, np.full_like(values, [0.005, 0.1]), ["fcc", "N"])
+    assert found.found
+    places = sorted(item.at for item in (found, *found.others))
+    assert places == pytest.approx([lengths[0] - 0.5, lengths[0] + lengths[1] - 0.5])
+
+
 def test_unit_order_and_constants_do_not_matter():
     rng = np.random.default_rng(13)
     values, std = iron(rng)
