@@ -22,6 +22,8 @@ from exafsnn.records import Array
 
 _CUBIC_ANGSTROM = 1e-24
 """[cm³]"""
+_PURE = 0.9
+"""Scans with a smaller share of the phase say nothing of it: their distances are those of a mixture."""
 _Fitted = TypeVar("_Fitted")
 
 
@@ -63,6 +65,10 @@ def thermal_of(series: Series, atomic_mass: float) -> tuple[Thermal, ...]:
 
 def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float) -> Thermal:
     rows = np.flatnonzero(known & (np.array(series.phases) == phase))
+    if phase:
+        rows = rows[series.trends[Key("fraction", phase=phase)].raw[rows] >= _PURE]
+    if not rows.size:
+        return Thermal(phase, None, None, None, ("all its scans are mixtures",))
     notes: list[str] = []
 
     def told(what: str, fit: Callable[[], _Fitted]) -> _Fitted | None:

@@ -17,13 +17,18 @@ SHELL = Shell("Fe-Fe", 1.9, 3.3, 14.0, 0.3, 13.4, 14.6, 2.65, 0.004, 2.642, 2.65
 MASS, STATIC, EXPANSION = 55.845, 0.035, 14e-6
 
 
-def series(temperatures, sigma2, phase="bcc"):
-    """Iron whose lattice grows evenly, with a spread of its near distances that does not change."""
+def series(temperatures, sigma2, phase="bcc", mixed=()):
+    """Iron whose lattice grows evenly, with a spread of its near distances that does not change.
+
+    At the temperatures ``mixed`` half of it is of another phase, and the lattice constant is off.
+    """
     points = []
     for temperature in temperatures:
         shell = replace(SHELL, sigma2=float(sigma2(np.array([temperature]))[0]) + STATIC)
-        a = 2.86 * np.exp(EXPANSION * (temperature - 300))
+        a = 2.86 * np.exp(EXPANSION * (temperature - 300)) + 0.05 * (temperature in mixed)
         shares = {name: (float(name == phase), 0.02) for name in ("bcc", "fcc", "hcp")}
+        if temperature in mixed:
+            shares |= {"bcc": (0.55, 0.02), "fcc": (0.45, 0.02)}
         density = MASS * 1.66053907 * 2 / a**3
         lattice = Lattice(phase, shares, (a, 0.003), (a**3 / 2, 0.03), (density, 0.02), 0.01) if phase else None
         points.append(Point(float(temperature), {"first": shell}, lattice))
@@ -50,6 +55,18 @@ def test_the_lattice_expands_as_it_did():
     (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS)
     assert found.expansion.coefficient == pytest.approx(EXPANSION, rel=1e-6)
     assert found.expansion.coefficient_std > 0
+
+
+def test_mixtures_tell_nothing_of_a_phase():
+    def motion(t):
+        return einstein_sigma2(t, 280.0, MASS / 2)
+
+    places = np.arange(60, 901, 120)
+    (found,) = thermal_of(series(places, motion, mixed=(780,)), MASS)
+    assert found.expansion.coefficient == pytest.approx(EXPANSION, rel=1e-6)
+    (none,) = thermal_of(series(places, motion, mixed=tuple(places)), MASS)
+    assert none.expansion is None
+    assert none.notes == ("all its scans are mixtures",)
 
 
 def test_two_temperatures_do_not_tell_motion_from_static_spread():
