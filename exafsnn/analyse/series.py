@@ -226,12 +226,11 @@ def _notes(points: Sequence[Point], series: Series) -> tuple[str, ...]:
             f"{TOO_FEW} to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
         )
     for part, item in zip(series.branches, series.transitions, strict=True):
-        ends = [series.phases[row] for row in (part.scans[0], part.scans[-1])]
-        changed = len({series.phases[row] for row in part.scans} - {""}) > 1
-        if changed and not item.found and series.searched:
+        seen = dict.fromkeys(series.phases[row] for row in part.scans if series.phases[row])
+        if len(seen) > 1 and not item.found and _enough(series.axis, np.array(part.scans)):
             notes.append(
                 f"the scans from {series.axis[part.scans[0]]:g} to {series.axis[part.scans[-1]]:g} are not all of one"
-                f" phase ({' to '.join(name or 'none' for name in ends)}), but no step or ramp is told from a curve:"
+                f" phase ({' to '.join(seen)}), but no step or ramp is told from a curve:"
                 " the change is gradual, or comes and goes; go by the single scans, the smoothed values blur it"
             )
     for key, trend in series.trends.items():

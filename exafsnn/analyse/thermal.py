@@ -16,12 +16,9 @@ import numpy as np
 from exafsnn.analyse.columns import Key
 from exafsnn.analyse.series import Series
 from exafsnn.analyse.vibration import Expansion, Vibration, expansion, fit_debye, fit_einstein
-from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.errors import ScanError
 from exafsnn.records import Array
 
-_CUBIC_ANGSTROM = 1e-24
-"""[cm³]"""
 _PURE = 0.9
 """Scans with a smaller share of the phase say nothing of it: their distances are those of a mixture."""
 _Fitted = TypeVar("_Fitted")
@@ -91,7 +88,7 @@ def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float)
     stretched = told("thermal expansion", lambda: expansion(temperature, *constant))
     distance = float(column(Key("distance", "first"))[0].mean())
     debye = None
-    if Key("density") in series.trends and np.isfinite(density := column(Key("density"))[0]).any():
-        atoms = float(np.nanmean(density)) * _CUBIC_ANGSTROM / (atomic_mass * ATOMIC_MASS_GRAM)
+    if Key("number_density") in series.trends and np.isfinite(density := column(Key("number_density"))[0]).any():
+        atoms = float(np.nanmean(density))
         debye = told("Debye temperature", lambda: fit_debye(temperature, *sigma2, mass, distance, atoms, static=True))
     return Thermal(phase, stretched, einstein, debye, tuple(notes))

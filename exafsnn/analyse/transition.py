@@ -110,16 +110,15 @@ def _search(series: Scans, names: tuple[str, ...], rate: float, seed: int) -> Tr
         if wrong is not None:
             outliers.append(int(series.order[wrong]))
             series = series.without(wrong)
-        elif alarm < rate:
-            place = located(series, fixed, evidence)
-            found.append(Transition(True, alarm, place.at, place.low, place.high, place.width))
-            fixed.append(place.span)
-        elif not found and (part := _in_part(series, _UNDONE * rate, random)) is not None:
-            alarm, place = part
-            found.append(Transition(True, alarm, place.at, place.low, place.high, place.width))
-            fixed.append(place.span)
-        else:
+            continue
+        step = (alarm, located(series, fixed, evidence)) if alarm < rate else None
+        if step is None and not found:
+            step = _in_part(series, _UNDONE * rate, random)
+        if step is None:
             break
+        strength, place = step
+        found.append(Transition(True, strength, place.at, place.low, place.high, place.width))
+        fixed.append(place.span)
     set_aside = tuple(sorted(outliers))
     if not found:
         return Transition(False, alarm, outliers=set_aside)

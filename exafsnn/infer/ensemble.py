@@ -139,6 +139,13 @@ class Ensemble:
         step = self._r[1] - self._r[0]
         return np.clip(np.minimum(self._r + step / 2, r_max) - np.maximum(self._r - step / 2, r_min), 0.0, None)
 
+    def first(self, density: Array) -> tuple[Array, Array]:
+        """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, b) [Å⁻¹]."""
+        inside = self.inside(*self._parts.info["ranges"]["first"])
+        coordination: Array = density @ inside
+        distance: Array = (density * self._r) @ inside / np.maximum(coordination, 1e-9)
+        return coordination, distance
+
     def estimates(self, signals: Signals, reference: Reference | None) -> Estimates:
         """The networks' answers; the energy axes are moved to the zeros that they find, and they are asked again."""
         pairs, members = self._parts.pairs, self._parts.members
@@ -160,9 +167,7 @@ class Ensemble:
         steps = _array([output.e0 for output in outputs])
         logs = _array([output.log_amplitude for output in outputs])
         density = _array([output.density for output in outputs]).swapaxes(0, 1)
-        inside = self.inside(*self._parts.info["ranges"]["first"])
-        mean = density.mean(axis=1)
-        coordination = mean @ inside
+        coordination, distance = self.first(density.mean(axis=1))
         return Estimates(
             density=density,
             log_spread=_array([output.log_spread for output in outputs]).swapaxes(0, 1),
@@ -171,7 +176,7 @@ class Ensemble:
             amplitude=amplitude * np.exp(logs.mean(axis=0)),
             amplitude_std=np.full(count, amplitude * amplitude_std),
             coordination=coordination,
-            distance=(mean * self._r) @ inside / np.maximum(coordination, 1e-9),
+            distance=distance,
             k_max=k_max,
         )
 

@@ -10,8 +10,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from exafsnn.errors import SettingsError
 from exafsnn.records import ChiK
 
@@ -127,14 +125,15 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         or if the scan is outside the model's domain or looks like another phase.
     """
     r_min, r_max = model.ranges["first"]
-    shells = [shell for shell in parse_structure(structure).shells(r_max) if shell[0] >= r_min]
+    parsed = parse_structure(structure)
+    shells = [shell for shell in parsed.shells(r_max) if shell[0] >= r_min]
     true = sum(count for _, count in shells)
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
     blind = model.estimate(chi)
-    _refuse_unlike(model, chi, blind, parse_structure(structure).kind)
+    _refuse_unlike(model, chi, blind, parsed.kind)
     expected = sum(distance * count for distance, count in shells) / true
-    low, high = _thermal(model, parse_structure(structure), expected)
+    low, high = _thermal(model, parsed, expected)
     if not low - _DISTANCE_TOLERANCE < blind.distance < high + _DISTANCE_TOLERANCE:
         heated = f" ({high:.3f} Å when hot)" if high > expected + 0.01 else ""
         raise SettingsError(
@@ -158,9 +157,7 @@ def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float
     crystals = model.atlas.crystals(structure.kind, structure.constants[0])
     if not len(crystals):
         return expected, expected
-    inside = model.ensemble.inside(*model.ranges["first"])
-    rows = crystals.double().numpy()
-    seen = (rows * model.r) @ inside / np.maximum(rows @ inside, 1e-9)
+    _, seen = model.ensemble.first(crystals.double().numpy())
     return min(expected, float(seen.min())), max(expected, float(seen.max()))
 
 
