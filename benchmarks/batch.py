@@ -35,19 +35,19 @@ from typing import Any
 import numpy as np
 from shell_fit import Feffit
 
+from exafsnn.edges import tabulated
 from exafsnn.infer.answers import answers_to
-from exafsnn.infer.ensemble import Signals
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.measure.background import larch_xafs, remove_background, resolved
 from exafsnn.measure.batch import measure_batch
 from exafsnn.measure.batch.background import without_background
 from exafsnn.measure.batch.edge import edge_finder
 from exafsnn.measure.batch.series import CHUNK
-from exafsnn.measure.edges import tabulated
-from exafsnn.measure.readers import read_one
+from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
+from exafsnn.run.stack import answer_stack
 from exafsnn.settings import BackgroundSettings
-from exafsnn.stack import answer_stack
 
 SPECTRA = Path(__file__).parents[1] / "spectra"
 NOISE, THICKNESS = 2e-4, 0.005

@@ -22,14 +22,15 @@ import numpy as np
 from scipy.optimize import nnls
 from shell_fit import Answer, Feffit, lattice_mean
 
-from exafsnn.analyse.shells import moments
 from exafsnn.constants import K2_PER_EV
+from exafsnn.infer.estimates import Reference
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.reference import Reference, calibrate
+from exafsnn.infer.reference import calibrate
 from exafsnn.infer.refine import Refiner
-from exafsnn.measure.readers import read_one
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath
+from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Prediction
+from exafsnn.shells import moments
 from exafsnn.simulate.library import crystal_potentials
 
 A = 2.8665

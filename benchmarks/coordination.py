@@ -12,11 +12,11 @@ import sys
 
 import numpy as np
 
-from exafsnn.analyse.shells import moments
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.reference import calibrate
 from exafsnn.learn.dataset import StateBank, make_bank
 from exafsnn.records import ChiK
+from exafsnn.shells import moments
 from exafsnn.simulate.library import load
 
 AMPLITUDE, NOISE, K_MAX = 0.82, 5e-4, 14.0

@@ -29,11 +29,11 @@ import h5py
 import numpy as np
 from safetensors.torch import load_file
 
-from exafsnn.atomic import checksum_of
 from exafsnn.errors import ModelError
+from exafsnn.files import checksum_of
 from exafsnn.learn.model_file import read_model
-from exafsnn.results import faults_of
 from exafsnn.simulate.library import load, read_part
+from exafsnn.write.results import faults_of
 
 KILLS = {"simulate": 30, "train": 25, "predict": 45}
 IN_A_ROW = (3, 6)

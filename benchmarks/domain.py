@@ -21,8 +21,8 @@ from sklearn.metrics import roc_auc_score
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.predict import Model, load_model
-from exafsnn.measure.readers import read_one
 from exafsnn.physics.fourier import shift_energy
+from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK
 
 HERE = Path(__file__).parents[1]

@@ -4,7 +4,7 @@
 
 Simulated sessions of 8 scans of states that no network has seen, with a standard and without: random energy zero,
 amplitude, error of the theory, noise, k max, background. The trajectories are dealt into ten parts; the intervals for
-each part are set as ``exafsnn.trial`` sets them, on the nine others. For each quantity: root mean square error;
+each part are set as ``validate.calibration`` sets them, on the nine others. For each quantity: root mean square error;
 coverage of the 68, 90 and 95 % intervals; the median half-width over the quantile of the errors of that level; the
 Kolmogorov-Smirnov distance between the rank of the truth in its predicted distribution and a uniform one, and the same
 for a model whose intervals are half as wide. Then the groups whose coverage is further than three standard errors
@@ -25,8 +25,8 @@ from exafsnn.infer.predict import load_model
 from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS, QUANTITIES
 from exafsnn.records import Array
-from exafsnn.simulate.executor import run_all
-from exafsnn.trial import Answer, answers_to, beamline_of, scales_of
+from exafsnn.validate.calibration import Answer, answers_to, beamline_of, scales_of
+from exafsnn.workers import run_all
 
 SCANS = 8
 PARTS = 10

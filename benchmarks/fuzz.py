@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from exafsnn.errors import ExafsnnError
-from exafsnn.measure.readers import read
+from exafsnn.read.scan import read
 from exafsnn.records import Spectrum
 
 HANG = 5.0

@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from exafsnn.analyse.shells import moments
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.learn.dataset import PairMaker, Pairs, make_bank
 from exafsnn.records import ChiK
+from exafsnn.shells import moments
 from exafsnn.simulate.library import load
 
 

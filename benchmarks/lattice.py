@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from exafsnn.analyse.lattice import LatticeFinder
-from exafsnn.beamline import Beamline
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import DEFECTIVE, StateBank, make_bank
 from exafsnn.simulate.library import load
+from exafsnn.validate.sessions import Beamline
 
 SCANS = 16
 HOTTEST = 1500.0

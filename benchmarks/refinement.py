@@ -23,13 +23,13 @@ import torch
 from held_out import rdf_error
 from shell_fit import Feffit, first_number, lattice_mean
 
-from exafsnn.analyse.shells import moments
-from exafsnn.beamline import Beamline, SimulatedSession
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
 from exafsnn.records import Array, Prediction
+from exafsnn.shells import moments
 from exafsnn.simulate.library import load
+from exafsnn.validate.sessions import Beamline, SimulatedSession
 
 SCANS = 16
 K_MIN, K_MAX = 3.0, 14.0

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from held_out import rdf_error
 
-from exafsnn.analyse.shells import moments
 from exafsnn.learn.dataset import PairMaker, features_of, make_bank, split_by_trajectory
 from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
 from exafsnn.learn.training import TrainingSettings, train_member
+from exafsnn.shells import moments
 from exafsnn.simulate.library import load
 
 

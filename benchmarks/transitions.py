@@ -21,14 +21,14 @@ from scipy.interpolate import CubicSpline
 from exafsnn.analyse.columns import Point
 from exafsnn.analyse.lattice import ATOMS_PER_CELL, LatticeFinder
 from exafsnn.analyse.series import analyse
-from exafsnn.beamline import Beamline
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import DEFECTIVE, StateBank, make_bank
 from exafsnn.records import Array, ChiK
-from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import load
+from exafsnn.validate.sessions import Beamline
+from exafsnn.workers import run_all
 
 TEMPERATURES = np.r_[300:1101:100, 1180, 1190, 1220, 1250, 1300, 1350, 1400]
 TRANSITION = 1185

@@ -11,7 +11,7 @@ from . import screen
 from .scan_options import background_settings, scan_options
 
 if TYPE_CHECKING:
-    from exafsnn.pipeline import Outcome
+    from exafsnn.run.scans import Outcome
 
 _COLUMNS = {
     "scan": screen.scan_of,
@@ -55,7 +55,7 @@ def show_answers(
     """Answer for all scans, write and show the results, and return the exit code."""
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
-    from exafsnn.results import ResultsFolder
+    from exafsnn.write.results import ResultsFolder
 
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns}

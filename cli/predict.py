@@ -16,6 +16,6 @@ def predict(scans: tuple[str, ...], **options: Any) -> int:
 
     A scan is a file, or one record of it as FILE::RECORD. The results go to a folder, a table of them to the screen.
     """
-    from exafsnn.pipeline import predict_scans
+    from exafsnn.run.scans import predict_scans
 
     return show_answers("predict", predict_scans, scans, **options)

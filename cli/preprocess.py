@@ -24,8 +24,8 @@ def preprocess(
     scans: tuple[str, ...], columns: str | None, output: str, full: bool, as_json: bool, **background: float | None
 ) -> int:
     """Measure χ(k) of SCANS, and say what is wrong with them."""
-    from exafsnn.pipeline import measure_scans
-    from exafsnn.results import ResultsFolder
+    from exafsnn.run.scans import measure_scans
+    from exafsnn.write.results import ResultsFolder
 
     settings = background_settings(**background)
     outcomes = measure_scans(screen.with_bar(scans, "scans"), columns=columns, settings=settings)

@@ -18,6 +18,6 @@ def refine(scans: tuple[str, ...], **options: Any) -> int:
 
     With --reference the errors of the theory are found, too, and taken out: use one if you can.
     """
-    from exafsnn.pipeline import refine_scans
+    from exafsnn.run.scans import refine_scans
 
     return show_answers("refine", refine_scans, scans, **options)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from exafsnn.pipeline import Outcome
-    from exafsnn.results import ResultsFolder
-    from exafsnn.tables import Row
+    from exafsnn.run.scans import Outcome
+    from exafsnn.write.results import ResultsFolder
+    from exafsnn.write.tables import Row
 
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -62,7 +62,7 @@ class Shown:
 
     def add(self, outcome: Outcome, **more: Any) -> None:
         """Note one scan; ``more`` is for its cells in the table."""
-        from exafsnn.tables import summary_rows
+        from exafsnn.write.tables import summary_rows
 
         self._rows.extend(row | more for row in summary_rows(outcome))
         self._done.append(outcome.status != "rejected")
@@ -79,7 +79,7 @@ class Shown:
         DefectsError
             If a scan failed by a fault of ours.
         """
-        from exafsnn.tables import plain
+        from exafsnn.write.tables import plain
 
         if as_json:
             written = {"results": str(folder.folder), "written": not folder.kept_earlier}
@@ -119,7 +119,7 @@ def progress_bar() -> Callable[[int, int, str], None]:
 
 def print_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
     """Columns as wide as they need: words on the left, numbers on the right."""
-    from exafsnn.tables import printable
+    from exafsnn.write.tables import printable
 
     columns = [_aligned([printable(cell) for cell in column]) for column in zip(*[headings, *lines], strict=True)]
     for line in zip(*columns, strict=True):
@@ -135,7 +135,7 @@ def _aligned(column: Sequence[str]) -> list[str]:
 
 def _print_warnings(rows: Iterable[Row]) -> None:
     """Say on stderr what was found: each sentence once, after the scans that it concerns."""
-    from exafsnn.tables import printable
+    from exafsnn.write.tables import printable
 
     scans: dict[str, dict[str, None]] = {}
     for row in rows:

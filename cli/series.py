@@ -16,10 +16,10 @@ from .answer import answer_options
 from .scan_options import background_settings
 
 if TYPE_CHECKING:
-    from exafsnn.insitu import Course, Follower
     from exafsnn.records import Lattice
-    from exafsnn.series_folder import SeriesFolder
-    from exafsnn.watch import Stamps
+    from exafsnn.run.folder import Stamps
+    from exafsnn.run.series import Course, Follower
+    from exafsnn.write.series_results import SeriesFolder
 
 _COLUMNS = {
     "axis": lambda row: "" if row["axis"] is None else f"{row['axis']:g}",
@@ -68,8 +68,8 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
         raise click.UsageError("the results would be taken for scans: give another folder with -o")
     if watch and as_json:
         raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
-    from exafsnn.insitu import Follower
-    from exafsnn.series_folder import SeriesFolder
+    from exafsnn.run.series import Follower
+    from exafsnn.write.series_results import SeriesFolder
 
     background = {key: options.pop(key) for key in ("e0", "rbkg", "kmin", "kmax", "kweight")}
     settings = background_settings(**background)
@@ -79,7 +79,7 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     follower = Follower(**options, settings=settings)
     folder = partial(SeriesFolder, output, "series", asked, inputs, full)
     if watch:
-        from exafsnn.watch import landed
+        from exafsnn.run.folder import landed
 
         looks = landed(watch, tables)
         click.echo(f"Watching {watch}; Ctrl-C ends it", err=True)
@@ -92,8 +92,8 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
 
 def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
     """Show a course that is written, and return the exit code."""
-    from exafsnn.report import answers
-    from exafsnn.tables import transition_facts
+    from exafsnn.write.page import answers
+    from exafsnn.write.tables import transition_facts
 
     shown = screen.Shown()
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
@@ -111,7 +111,7 @@ def _watch(
     follower: Follower, scans: tuple[str, ...], looks: Iterable[Stamps], folder: Callable[[], SeriesFolder]
 ) -> None:
     """Analyse what lands, and write the results anew each time; ends when it is interrupted."""
-    from exafsnn.report import answers
+    from exafsnn.write.page import answers
 
     for files in looks:
         try:

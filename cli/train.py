@@ -28,7 +28,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 def train(libraries: tuple[str, ...], output: str, trial: tuple[str, ...], overruled: str | None) -> None:
     """Train a model on site libraries."""
     from exafsnn.learn import training
-    from exafsnn.trial import calibrate
+    from exafsnn.validate.calibration import calibrate
 
     try:
         table = tomllib.loads(Path(overruled).read_text(encoding="utf-8")) if overruled else {}

@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     from exafsnn.errors import ExafsnnError, ScanError
     from exafsnn.infer.predict import load_model
     from exafsnn.infer.reference import calibrate
-    from exafsnn.measure.readers import read_one as read
-    from exafsnn.pipeline import measure_scans, predict_scans, refine_scans
+    from exafsnn.read.scan import read_one as read
     from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
+    from exafsnn.run.scans import measure_scans, predict_scans, refine_scans
     from exafsnn.settings import BackgroundSettings
 
 __version__ = "0.1.0"
 
 _PLACES = {
-    "read": ("exafsnn.measure.readers", "read_one"),
+    "read": ("exafsnn.read.scan", "read_one"),
     "load_model": ("exafsnn.infer.predict", "load_model"),
     "calibrate": ("exafsnn.infer.reference", "calibrate"),
-    "measure_scans": ("exafsnn.pipeline", "measure_scans"),
-    "predict_scans": ("exafsnn.pipeline", "predict_scans"),
-    "refine_scans": ("exafsnn.pipeline", "refine_scans"),
+    "measure_scans": ("exafsnn.run.scans", "measure_scans"),
+    "predict_scans": ("exafsnn.run.scans", "predict_scans"),
+    "refine_scans": ("exafsnn.run.scans", "refine_scans"),
     "Spectrum": ("exafsnn.records", "Spectrum"),
     "ChiK": ("exafsnn.records", "ChiK"),
     "PartialRDF": ("exafsnn.records", "PartialRDF"),

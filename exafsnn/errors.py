@@ -1,4 +1,4 @@
-"""The errors that exafsnn raises on purpose: each says what, where, why, and what to do.
+"""What is told of a scan, and the errors raised on purpose: each says what, where, why, and what to do.
 
 Anything else that escapes is a defect of ours.
 """
@@ -6,10 +6,28 @@ Anything else that escapes is a defect of ours.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-if TYPE_CHECKING:
-    from exafsnn.records import Finding
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the reader or the quality gate noticed about a scan."""
+
+    name: str
+    """Short kebab-case name, e.g. ``"short-range"``."""
+    severity: str
+    """``"note"`` (nothing to do), ``"warning"`` (repaired or doubtful) or ``"fatal"`` (the scan is rejected)."""
+    message: str
+    """What, where and why, in one sentence."""
+    energy: float | None = None
+    """Where on the energy axis [eV], if anywhere."""
+    remedy: str = ""
+    """What to do about it."""
+
+    @property
+    def sentence(self) -> str:
+        """Message and remedy in one line."""
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
 
 
 class ExafsnnError(Exception):

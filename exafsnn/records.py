@@ -14,28 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exafsnn.errors import Finding
+from exafsnn.shells import moments
+
 Array = NDArray[np.float64]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the reader or the quality gate noticed about a scan."""
-
-    name: str
-    """Short kebab-case name, e.g. ``"short-range"``."""
-    severity: str
-    """``"note"`` (nothing to do), ``"warning"`` (repaired or doubtful) or ``"fatal"`` (the scan is rejected)."""
-    message: str
-    """What, where and why, in one sentence."""
-    energy: float | None = None
-    """Where on the energy axis [eV], if anywhere."""
-    remedy: str = ""
-    """What to do about it."""
-
-    @property
-    def sentence(self) -> str:
-        """Message and remedy in one line."""
-        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+_Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -80,13 +64,13 @@ class ChiK:
     absorber: str
     edge: str
     noise: float
-    """ε_k: standard deviation of the noise of χ(k), dimensionless."""
+    """ε_k: standard deviation of the noise of χ(k), dimensionless; NaN of a χ(k) file as it was read."""
     e0: float
     """E₀ that the background removal used [eV]; NaN for a χ(k) file that does not tell."""
     edge_step: float
     """Edge step of μ(E); NaN for a χ(k) file."""
     k_max_usable: float
-    """Largest k [Å⁻¹] at which the data are worth using."""
+    """Largest k [Å⁻¹] at which the data are worth using; NaN of a χ(k) file as it was read."""
     source: str = ""
     record: str = ""
     temperature: float | None = None
@@ -101,8 +85,10 @@ class ChiK:
     """(n,) μ₀(E) on the scan's energies; None for a χ(k) file."""
 
     def to_chi(self) -> ChiK:
-        """Itself, so that a χ(k) file is used like a scan."""
-        return self
+        """χ(k) of a file with its noise and its usable range; what knows them already is itself."""
+        from exafsnn.measure.noise import judged
+
+        return judged(self)
 
 
 @dataclass(frozen=True)
@@ -150,10 +136,46 @@ class PartialRDF:
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
 
     def shell(self, pair: str, r_min: float, r_max: float) -> Shell:
-        """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å]."""
-        from exafsnn.analyse.shells import shell_of
+        """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
 
-        return shell_of(self, pair, r_min, r_max)
+        The variance of the smoothing is subtracted. The spread is that of the same integrals over the samples, so that
+        all correlations between bins count.
+
+        Raises
+        ------
+        ValueError
+            If there is no such pair, or the range is empty or outside the RDF.
+        """
+        if pair not in self.pairs:
+            raise ValueError(f"no pair {pair!r} in this RDF; it has {', '.join(self.pairs)}")
+        step = float(self.r[1] - self.r[0])
+        low, high = float(self.r[0]) - step, float(self.r[-1]) + step
+        if not low <= r_min < r_max <= high:
+            raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
+        row = self.pairs.index(pair)
+        n, r, sigma2, c3 = moments(self.r, self.density[row], r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
+        samples = self.samples[:, row] if self.samples is not None else self.density[None, row]
+        drawn = moments(self.r, samples, r_min, r_max)
+        std = np.nanstd(drawn, axis=0)
+        return Shell(
+            pair=pair,
+            r_min=r_min,
+            r_max=r_max,
+            coordination=float(n),
+            coordination_std=float(std[0]),
+            coordination_low=float(max(n - _Z95 * std[0], 0.0)),
+            coordination_high=float(n + _Z95 * std[0]),
+            distance=float(r),
+            distance_std=float(std[1]),
+            distance_low=float(r - _Z95 * std[1]),
+            distance_high=float(r + _Z95 * std[1]),
+            sigma2=float(sigma2),
+            sigma2_std=float(std[2]),
+            sigma2_low=float(sigma2 - _Z95 * std[2]),
+            sigma2_high=float(sigma2 + _Z95 * std[2]),
+            c3=float(c3),
+            c3_std=float(std[3]),
+        )
 
 
 CRYSTALS = ("bcc", "fcc", "hcp")

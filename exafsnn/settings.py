@@ -12,6 +12,9 @@ from typing import Any, Self
 
 from exafsnn.errors import SettingsError
 
+MAX_MU = 1e30
+"""Values beyond are no absorption in any unit, and too large to calculate with."""
+
 MIN_K_MAX = 6.0
 """Least end of the k range [Å⁻¹] of any background removal."""
 

@@ -22,8 +22,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.records import Array
-from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES
+from exafsnn.workers import run_all
 
 FIRST_SHELLS = (1.9, 3.3)
 """Range of coordination, distance and σ² [Å]."""

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exafsnn.constants import HBAR2_OVER_2M
-from exafsnn.errors import ModelError, ScanError
-from exafsnn.records import ChiK, Finding, PartialRDF, Prediction, Shell, Spectrum
+from exafsnn.constants import HBAR2_OVER_2M, K2_PER_EV
+from exafsnn.errors import Finding, ModelError, ScanError
+from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
 
 ROOT = Path(__file__).parents[1]
+E0 = {"Fe": 7112.0, "Cu": 8979.0, "Pt": 11564.0, "Ni": 8333.0}
+STEP = 1.3
 BCC = ((8, 2.485, 0.0050), (6, 2.870, 0.0062), (12, 4.058, 0.0085), (24, 4.760, 0.0095), (8, 4.972, 0.0085))
 """Shells of iron at room temperature: number, distance [Å], σ² [Å²]."""
 FIRST = (13.96, 0.31, 13.35, 14.57, 2.6512, 0.0048, 2.6418, 2.6606, 0.0412, 0.0031, 0.0351, 0.0473)
@@ -46,8 +48,8 @@ def make_chi() -> Callable[..., ChiK]:
 @pytest.fixture
 def beamline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace readers and model by fakes that know the files ``good.dat``, ``bad.dat``, … by name."""
-    monkeypatch.setattr("exafsnn.measure.readers.expand", fake_expand)
-    monkeypatch.setattr("exafsnn.measure.readers.read_one", fake_read)
+    monkeypatch.setattr("exafsnn.read.scan.expand", fake_expand)
+    monkeypatch.setattr("exafsnn.read.scan.read_one", fake_read)
     monkeypatch.setattr("exafsnn.infer.predict.load_model", FakeModel)
     monkeypatch.setattr("exafsnn.infer.reference.calibrate", lambda model, chi, structure: structure)
 
@@ -159,3 +161,65 @@ def _samples(r: np.ndarray, density: np.ndarray) -> np.ndarray:
     smooth = np.exp(-((r[:, None] - r[None]) ** 2) / (2 * 0.12**2))
     deviations = random.standard_normal((24, r.size)) @ np.linalg.cholesky(smooth + 1e-6 * np.eye(r.size)).T
     return np.asarray(np.clip(density * (1 + 0.06 * deviations) + 0.25 * np.abs(deviations), 0, None))[:, None]
+
+
+def energy_grid(e0: float, k_max: float, pre: float = 200.0) -> np.ndarray:
+    """Energies of an ordinary scan: 5 eV, 0.5 eV, then 0.05 Å⁻¹ apart."""
+    k = np.arange(3.0, k_max + 0.025, 0.05)
+    return e0 + np.concatenate([np.arange(-pre, -20, 5.0), np.arange(-20, 34, 0.5), HBAR2_OVER_2M * k**2])
+
+
+def true_chi(k: np.ndarray) -> np.ndarray:
+    """One shell of 12 atoms at 2.55 Å, crude amplitude, vanishing at k = 0."""
+    q = np.maximum(k, 0.3)
+    return 12 * 0.4 * np.exp(-2 * 0.005 * q**2) * np.sin(2 * 2.55 * q) / (q * 2.55**2) * (1 - np.exp(-(q**4) / 20))
+
+
+def true_mu(energy: np.ndarray, e0: float) -> np.ndarray:
+    """Pre-edge line, smooth edge, and χ(k) on a flat atomic background."""
+    k = np.sqrt(np.clip(energy - e0, 0, None) * K2_PER_EV)
+    rise = np.arctan((energy - e0) / 1.0) / np.pi + 0.5
+    return 0.6 - 1e-4 * (energy - e0) + STEP * rise * (1 + true_chi(k) * (energy > e0))
+
+
+def make(element: str = "Fe", edge: str = "K", k_max: float = 16.0, pre: float = 200.0) -> Spectrum:
+    energy = energy_grid(E0[element], k_max, pre)
+    return Spectrum(energy, true_mu(energy, E0[element]), element, edge, source="made.dat")
+
+
+@pytest.fixture
+def make_scan() -> Callable[..., Spectrum]:
+    """Make a scan: ``make_scan("Fe", k_max=16)``."""
+    return make
+
+
+@pytest.fixture
+def scan(make_scan: Callable[..., Spectrum]) -> Spectrum:
+    """A scan of iron."""
+    return make_scan("Fe")
+
+
+@pytest.fixture
+def counts(scan: Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """I0 and It of the scan."""
+    i0 = 1e5 + 10 * (scan.energy - 7112.0)
+    return i0, i0 * np.exp(-scan.mu)
+
+
+@pytest.fixture
+def truth() -> Callable[[np.ndarray], np.ndarray]:
+    """χ(k) of the scans that ``make_scan`` makes."""
+    return true_chi
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., str]:
+    """Write a file: header lines, then rows of the given columns; returns its name."""
+
+    def writer(*columns: np.ndarray, header: str = "", name: str = "scan.dat", between: str = "  ") -> str:
+        rows = [between.join(f"{value:.10g}" for value in row) for row in np.column_stack(columns)]
+        path = tmp_path / name
+        path.write_text("\n".join([*([header] if header else []), *rows]) + "\n")
+        return str(path)
+
+    return writer

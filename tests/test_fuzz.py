@@ -67,7 +67,7 @@ def test_a_hang_where_errors_of_the_system_are_expected_is_noticed(fuzz, tmp_pat
     assert fuzz.fate(fuzz.check_scan, tmp_path / "scan.h5") == ("read", "")
     monkeypatch.setattr(fuzz, "HANG", 0.2)
     monkeypatch.setattr("exafsnn.learn.model_file.json.loads", slow)
-    monkeypatch.setattr("exafsnn.measure.nexus.h5py.File", slow)
+    monkeypatch.setattr("exafsnn.read.nexus.h5py.File", slow)
     for check, name in ((fuzz.check_model, "m.safetensors"), (fuzz.check_scan, "scan.h5")):
         word, trace = fuzz.fate(check, tmp_path / name)
         assert word == "DEFECT"

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import exafsnn
-from exafsnn.errors import ScanError, SettingsError
-from exafsnn.records import ChiK, Finding, Prediction, Spectrum
+from exafsnn.errors import Finding, ScanError, SettingsError
+from exafsnn.records import ChiK, Prediction, Spectrum
 from exafsnn.settings import BackgroundSettings
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.analyse.transition import Transition
+from exafsnn.analyse.transition.search import Transition
 from exafsnn.errors import ScanError
 from exafsnn.records import Array
 

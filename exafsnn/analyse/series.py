@@ -16,7 +16,7 @@ from exafsnn.analyse.branches import Branch, Hysteresis, branches
 from exafsnn.analyse.branches import hysteresis as hysteresis_of
 from exafsnn.analyse.columns import Column, Key, Point, columns_of
 from exafsnn.analyse.smoothing import smooth_between
-from exafsnn.analyse.transition import Transition, find_transition
+from exafsnn.analyse.transition.search import Transition, find_transition
 from exafsnn.records import Array
 
 LEAST_SCANS, LEAST_PLACES = 6, 4

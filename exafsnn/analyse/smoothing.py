@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from exafsnn.analyse.curve import curve_of
-from exafsnn.analyse.scans import checked
-from exafsnn.analyse.transition import Transition
+from exafsnn.analyse.transition.curve import curve_of
+from exafsnn.analyse.transition.quantities import checked
+from exafsnn.analyse.transition.search import Transition
 from exafsnn.records import Array
 
 

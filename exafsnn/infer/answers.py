@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from exafsnn.infer.ensemble import Ensemble, Estimates, Signals, misfits
+from exafsnn.infer.ensemble import Ensemble
+from exafsnn.infer.estimates import Estimates, Reference, Signals, misfits
 from exafsnn.infer.predict import Model
-from exafsnn.infer.reference import Reference
 from exafsnn.records import Array
 
 PIECE = 1000

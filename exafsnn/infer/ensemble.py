@@ -2,128 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.infer.reference import Reference
+from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import circumstances
 from exafsnn.learn.model_file import ModelParts
 from exafsnn.physics.fourier import shift_energy
-from exafsnn.records import Array, ChiK
-
-if TYPE_CHECKING:
-    from exafsnn.measure.batch import BatchChiK
+from exafsnn.records import Array
 
 _PASSES = 4
 _FOUND_E0_STD = 1.2
 """How well the energy zero is known after a first look [eV]."""
 _SAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Signals:
-    """χ(k) of many scans on one grid of k."""
-
-    k: Array
-    """(m,) [Å⁻¹], uniform."""
-    chi: Array
-    """(s, m); a scan that ends before the others keeps its last value."""
-    noise: Array
-    """(s,) ε_k."""
-    k_max_usable: Array
-    """(s,) [Å⁻¹]."""
-
-    @staticmethod
-    def of(chi: ChiK) -> Signals:
-        """That of one scan."""
-        return Signals.of_all([chi])
-
-    @staticmethod
-    def of_all(scans: Sequence[ChiK]) -> Signals:
-        """Those of many scans.
-
-        Raises
-        ------
-        ValueError
-            If there are none, or they are not on one grid of k.
-        """
-        k = max((scan.k for scan in scans), key=len)
-        if not all(np.array_equal(scan.k, k[: len(scan.k)]) for scan in scans):
-            raise ValueError("the scans are not on one grid of k")
-        chi = np.array([np.pad(scan.chi, (0, len(k) - len(scan.k)), mode="edge") for scan in scans])
-        noise, usable = (np.array([getattr(scan, name) for scan in scans]) for name in ("noise", "k_max_usable"))
-        return Signals(k, chi, noise, usable)
-
-    @staticmethod
-    def of_batch(batch: BatchChiK, rows: np.ndarray) -> Signals:
-        """Those of some scans of a batch, none of them rejected."""
-        chi = batch.chi[rows]
-        last = np.isfinite(chi).sum(axis=1, keepdims=True) - 1
-        held = np.where(np.isfinite(chi), chi, np.take_along_axis(chi, last, axis=1))
-        return Signals(batch.k, held, batch.noise[rows], batch.k_max_usable[rows])
-
-    def __len__(self) -> int:
-        return len(self.chi)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> Signals:
-        return Signals(self.k, self.chi[rows], self.noise[rows], self.k_max_usable[rows])
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Raw answer of the ensemble to one spectrum."""
-
-    density: Array
-    """(members, b) n(r) [Å⁻¹]."""
-    log_spread: Array
-    """(members, b)."""
-    delta_e0: float
-    """[eV]"""
-    delta_e0_std: float
-    amplitude: float
-    amplitude_std: float
-    coordination: float
-    """N of the range ``first``, mean of the members …"""
-    distance: float
-    """… and their mean distance there [Å]."""
-    k_max: float
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Raw answers to many spectra: the fields of ``Estimate``, with one more axis (s, …) in front."""
-
-    density: Array
-    log_spread: Array
-    delta_e0: Array
-    delta_e0_std: Array
-    amplitude: Array
-    amplitude_std: Array
-    coordination: Array
-    distance: Array
-    k_max: Array
-
-    @staticmethod
-    def of(found: Estimate) -> Estimates:
-        """Those of one spectrum."""
-        return Estimates(**{name: np.asarray(value)[None] for name, value in vars(found).items()})
-
-    def __getitem__(self, rows: slice) -> Estimates:
-        return Estimates(**{name: value[rows] for name, value in vars(self).items()})
-
-    def one(self, row: int) -> Estimate:
-        """That of one spectrum."""
-        values: dict[str, Any] = {name: value[row] for name, value in vars(self).items()}
-        values |= {name: float(value) for name, value in values.items() if not value.ndim}
-        return Estimate(**values)
 
 
 class Ensemble:
@@ -206,7 +102,7 @@ class Ensemble:
         density = found.density[:, :, bins]
         spread = np.exp(found.log_spread[:, :, bins].mean(axis=1))
         samples = modes[:, bins] * spread[:, None] + density[:, member]
-        if referenced:  # without, the shells say so (bars.py)
+        if referenced:  # without, the shells say so (``error_bars``)
             samples *= np.exp((found.amplitude_std / found.amplitude)[:, None] * scatter)[:, :, None]
         return np.maximum(samples, 0.0, out=samples)
 
@@ -258,25 +154,6 @@ class Ensemble:
         if self._parts.domain is None:
             return signs[0] / float(self._parts.info["misfit_limit"])
         return self._parts.domain.score(*signs, given)
-
-
-def misfits(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> tuple[Array, Array]:
-    """(s,) R-factor, and root mean square of the misfit in units of the noise, of k²χ.
-
-    Parameters
-    ----------
-    signals
-        What was measured.
-    chi_model
-        (s, m) what is implied.
-    k_min, k_max
-        Ends of the window [Å⁻¹]: the same for all, or (s,).
-    """
-    k = signals.k
-    weight = k**4 * ((k >= k_min) & (k <= np.reshape(k_max, (-1, 1))))  # (s, m), or (1, m)
-    difference, total = (((part**2) * weight).sum(axis=1) for part in (signals.chi - chi_model, signals.chi))
-    expected = signals.noise**2 * weight.sum(axis=1)
-    return difference / np.maximum(total, 1e-30), np.sqrt(difference / np.maximum(expected, 1e-30))
 
 
 def _known(k_max: Array, noise: Array, amplitude_std: Array | float, e0_std: Array | float) -> Known:

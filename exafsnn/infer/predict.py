@@ -11,9 +11,9 @@ import numpy as np
 from torch import Tensor
 
 from exafsnn.errors import ModelError
-from exafsnn.infer.bars import ErrorBars
-from exafsnn.infer.ensemble import Ensemble, Estimate, Estimates, Signals, misfits
-from exafsnn.infer.reference import Reference
+from exafsnn.infer.ensemble import Ensemble
+from exafsnn.infer.error_bars import ErrorBars
+from exafsnn.infer.estimates import Estimate, Estimates, Reference, Signals, misfits
 from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model

@@ -18,10 +18,11 @@ import torch
 from torch import Tensor
 
 from exafsnn.errors import SettingsError
-from exafsnn.infer.ensemble import Estimate, Signals, misfits
+from exafsnn.infer.estimates import Estimate, Reference, Signals, misfits
 from exafsnn.infer.predict import Model
-from exafsnn.infer.reference import Reference, calibrate, parse_structure
-from exafsnn.infer.session import Session, Theory
+from exafsnn.infer.reference import calibrate
+from exafsnn.infer.structure import parse_structure
+from exafsnn.infer.theory import Session, Theory
 from exafsnn.learn.atlas import Kind, smoothed
 from exafsnn.records import ChiK, PartialRDF, Prediction
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from exafsnn.atomic import checksum_of, write_whole
+from exafsnn.files import checksum_of, write_whole
 
 
 def training_key(library: str, settings: dict[str, Any]) -> str:

@@ -21,8 +21,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from exafsnn.atomic import replacing, sync
 from exafsnn.errors import ModelError, SettingsError
+from exafsnn.files import replacing, sync
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import Domain
 from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from exafsnn.atomic import explained, only_writer, remove_folder, remove_leftovers
+from exafsnn.files import explained, only_writer, remove_folder, remove_leftovers
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
@@ -38,11 +38,11 @@ from exafsnn.learn.theories import common_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
-from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.library import SiteLibrary, join
+from exafsnn.workers import run_all
 
 JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
-"""Of the held-out states: those that tell the raw errors, and those that ``exafsnn.trial`` tries the model on."""
+"""Of the held-out states: those that tell the raw errors, and those that ``validate.calibration`` tries."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
@@ -190,7 +190,7 @@ def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureS
 
 @dataclass(frozen=True)
 class CalibrationSettings(Settings):
-    """How many spectra of held-out states set the error bars (``exafsnn.trial``)."""
+    """How many spectra of held-out states set the error bars (``exafsnn.validate.calibration``)."""
 
     sessions: int = 40
     """Simulated with a standard, and as many without; 0: the model stays uncalibrated."""

@@ -1,6 +1,6 @@
 """Spectrum → χ(k) with larch's AUTOBK, every parameter explicit: a model holds only for the preprocessing it learned.
 
-``quality.py`` is asked first; larch gets copies, because it changes what it is given.
+``gate.py`` is asked first; larch gets copies, because it changes what it is given.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from exafsnn.errors import ScanError, SettingsError
-from exafsnn.measure.chik import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
-from exafsnn.measure.edges import edge_rise
+from exafsnn.errors import Finding, ScanError, SettingsError
+from exafsnn.measure.gate import check, edge_position, end_of_exafs, mended
 from exafsnn.measure.inflection import ambiguous
-from exafsnn.measure.quality import MAX_EDGE_OFFSET, check, edge_position, end_of_exafs, mended
+from exafsnn.measure.limits import MAX_EDGE_OFFSET
+from exafsnn.measure.noise import NOISE_KWEIGHT, NOISE_R, noise_of, usable_end
 from exafsnn.measure.sampling import wavenumbers
-from exafsnn.records import Array, ChiK, Finding, Spectrum
+from exafsnn.records import Array, ChiK, Spectrum
+from exafsnn.rise import edge_rise
 from exafsnn.settings import BackgroundSettings
 
 MAX_DISAGREEMENT = 4.0

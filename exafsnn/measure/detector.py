@@ -1,13 +1,14 @@
 """Spectrum → what speaks against its detectors: stuck, saturated or coarse readings, samples too thick or re-absorbing.
 
-``quality.py`` calls it.
+``gate.py`` calls it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from exafsnn.records import Finding, Spectrum
+from exafsnn.errors import Finding
+from exafsnn.records import Spectrum
 
 STUCK_POINTS = 4
 """Equal values in a row that no living detector gives."""

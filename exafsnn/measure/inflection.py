@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from exafsnn.measure.edges import slope_of
-from exafsnn.records import Array, Finding
+from exafsnn.errors import Finding
+from exafsnn.records import Array
+from exafsnn.rise import slope_of
 
 APART = (3.0, 20.0)
 """How far two rises of one edge lie apart [eV]: nearer ones give one E₀, further ones are another edge's, or EXAFS."""

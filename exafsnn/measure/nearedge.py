@@ -1,6 +1,6 @@
 """Surroundings of an edge → glitches and steps: what is sharper than the lifetime of the core hole allows.
 
-``quality.py`` calls it. Nothing in an absorption spectrum is narrower than the core hole's Lorentzian; away from the
+``gate.py`` calls it. Nothing in an absorption spectrum is narrower than the core hole's Lorentzian; away from the
 edge the photoelectron's own lifetime widens it further. So μ is taken as a random process whose correlation is a
 Lorentzian of that width, large at the edge and small far from it, whatever the sample. A few points, or a step, that
 the others make impossible are found and replaced by what the others say.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exafsnn.measure.breaks import Break
+from exafsnn.measure.waves import Break
 from exafsnn.records import Array
 
 AROUND = (-60.0, 90.0)

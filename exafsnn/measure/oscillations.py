@@ -1,6 +1,6 @@
 """Stretch above the edge → what its own oscillations say of a few points, or of a bump as wide as they are.
 
-``quality.py`` calls it. EXAFS is taken as a random process; how large it is at each k, in each range of R, the scan
+``gate.py`` calls it. EXAFS is taken as a random process; how large it is at each k, in each range of R, the scan
 itself says. So a stretch is foretold from all the others, with its uncertainty; and a bump shows as distances, at one
 place, that the rest of the scan does not have.
 """
@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from exafsnn.measure.breaks import Break
+from exafsnn.measure.waves import Break
 from exafsnn.records import Array
 
 BANDS, R_STEP = (0.0, 1.3, 3.3, 5.0, 8.0, 11.0, 15.0), 0.1
@@ -127,6 +127,8 @@ def _size(k: Array, known: Array, rest: Array) -> Array:
     places = np.arange(known[0] + 0.75, known[-1], EVERY)
     near = [np.abs(rest[np.abs(known - place) < AROUND]) for place in places]
     sizes = [(place, _median(part)) for place, part in zip(places, near, strict=True) if len(part) and part.any()]
+    if not sizes:  # a plateau, say, of a saturated detector
+        return np.full(len(k), 1e-6 / 0.6745)
     usual = np.array([(place, max(value, 1e-6) / 0.6745) for place, value in sizes])
     curve = np.polynomial.Polynomial.fit(usual[:, 0], np.log(usual[:, 1]), min(2, len(usual) - 1))
     size: Array = np.exp(curve(np.clip(k, usual[0, 0], usual[-1, 0])))

@@ -1,6 +1,6 @@
 """Pre-edge → what does not belong there: short stretches that are off, and steps, weighed against each other.
 
-``quality.py`` calls it. Below the edge μ is a parabola and the edge's own Lorentzian tail, and noise. What departs from
+``gate.py`` calls it. Below the edge μ is a parabola and the edge's own Lorentzian tail, and noise. What departs from
 it is described by as few points and steps as Schwarz's criterion (BIC) allows; so a spike of some points is told from a
 step, whose points after it are all off.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from exafsnn.measure.breaks import Break
+from exafsnn.measure.waves import Break
 from exafsnn.records import Array
 
 FEWEST, FEW = 10, 16

@@ -1,6 +1,6 @@
 """Spectrum → how its points lie: gaps and jumps of the axis; quick scans are rebinned.
 
-``quality.py`` calls it before it looks at μ itself.
+``gate.py`` calls it before it looks at μ itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.records import Array, Finding, Spectrum
+from exafsnn.errors import Finding
+from exafsnn.records import Array, Spectrum
 
 PRE_EDGE_STEP, EDGE_STEP, K_STEP = 2.0, 0.3, 0.05
 """Bins of a quick scan: below the edge and at it [eV], above it [Å⁻¹]. Finer than core-hole width and resolution."""

@@ -28,18 +28,18 @@ import h5py
 import numpy as np
 import torch
 
-from exafsnn.atomic import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
+from exafsnn.files import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
 from exafsnn.records import Array
 from exafsnn.simulate.dynamics import Trajectory, run_atoms, run_state, run_with_vacancies
-from exafsnn.simulate.executor import run_all
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, StateSample, Theory, neighbours, sample_state
 from exafsnn.simulate.structures import crystal, nanoparticle
+from exafsnn.workers import run_all
 
 FORMAT = "exafsnn-site-library-2"
 OLD_FORMAT = "exafsnn-site-library-1"

@@ -114,7 +114,7 @@ def test_interruption_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: object, outcome: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("exafsnn.results.ResultsFolder.add", interrupt)
+    monkeypatch.setattr("exafsnn.write.results.ResultsFolder.add", interrupt)
     assert run(["predict", "good.dat"]) == 130
     assert not Path("exafsnn-results").exists()
 

@@ -10,7 +10,7 @@ import h5py
 import pytest
 from exafsnn_cli.main import run
 
-from exafsnn.results import faults_of
+from exafsnn.write.results import faults_of
 
 SPECTRA = Path(__file__).parents[2] / "spectra"
 TEMPERATURES = (300, 700, 1000, 1100, 1180, 1190, 1250, 1300, 1400)
@@ -121,7 +121,7 @@ def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeyp
             raise KeyboardInterrupt
         action()
 
-    monkeypatch.setattr("exafsnn.watch.time.sleep", step)
+    monkeypatch.setattr("exafsnn.run.folder.time.sleep", step)
     assert run(["series", "--watch", str(place), "-o", str(out)]) == 130
     assert seen[-1].count("rejected") == 0
     assert len({row["file"] for row in rows(out / "summary.csv")}) == 2

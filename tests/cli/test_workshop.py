@@ -43,7 +43,7 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
 
     calibrated: list[Any] = []
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
-    monkeypatch.setattr("exafsnn.trial.calibrate", lambda *task: calibrated.append(task))
+    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *task: calibrated.append(task))
     library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
     library.touch()
     settings.write_text("[optimiser]\nmembers = 3\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exafsnn.infer.predict import load_model
-from exafsnn.measure.readers import read_one
+from exafsnn.read.scan import read_one
 
 DEMONSTRATION = Path(__file__).parents[2] / "spectra"
 

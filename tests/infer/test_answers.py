@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from exafsnn.infer.answers import Answers, answers_to
-from exafsnn.infer.ensemble import Signals
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.reference import calibrate
-from exafsnn.measure.readers import read_one
+from exafsnn.read.scan import read_one
 
 from .conftest import DEMONSTRATION
 

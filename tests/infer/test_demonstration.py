@@ -13,9 +13,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from exafsnn.analyse.shells import moments
-from exafsnn.infer.reference import Reference
-from exafsnn.measure.readers import read_one
+from exafsnn.infer.estimates import Reference
+from exafsnn.read.scan import read_one
+from exafsnn.shells import moments
 
 from .conftest import DEMONSTRATION
 

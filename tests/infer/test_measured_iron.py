@@ -62,7 +62,7 @@ def test_iron_is_in_the_domain(blind):
 
 @pytest.mark.parametrize("name", ["FeO_rt_01.xdi", "Fe2O3_rt_01.xdi", "fes2_rt01_mar02.xmu"])
 def test_what_is_no_metal_is_not_trusted(model, data_dir, name):
-    from exafsnn.measure.readers import read_one
+    from exafsnn.read.scan import read_one
 
     prediction = model.predict(read_one(data_dir / "oxides" / name).to_chi())
     assert not prediction.in_domain

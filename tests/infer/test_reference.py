@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from exafsnn.errors import ModelError, SettingsError
-from exafsnn.infer.reference import calibrate, parse_structure
+from exafsnn.infer.reference import calibrate
+from exafsnn.infer.structure import parse_structure
 
 CRYSTALS = [
     ("bcc:2.8665", [(2.4825, 8), (2.8665, 6), (4.0538, 12), (4.7536, 24), (4.9649, 8)]),

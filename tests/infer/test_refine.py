@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from exafsnn.analyse.shells import moments
 from exafsnn.errors import ModelError
 from exafsnn.infer.refine import Refiner
-from exafsnn.measure.readers import read_one
+from exafsnn.read.scan import read_one
+from exafsnn.shells import moments
 
 from .conftest import DEMONSTRATION
 

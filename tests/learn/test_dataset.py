@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from exafsnn.analyse.shells import moments
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.dataset import PairMaker, split_by_trajectory
 from exafsnn.physics.distortion import quadrature
 from exafsnn.physics.fourier import broaden, shift_energy
+from exafsnn.shells import moments
 
 EXACT = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0}
 QUIET = {**EXACT, "noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0}

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from exafsnn.atomic import only_writer
 from exafsnn.errors import ExafsnnError
+from exafsnn.files import only_writer
 from exafsnn.learn import training
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.network import NetworkSettings

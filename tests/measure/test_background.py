@@ -9,7 +9,8 @@ import pytest
 
 from exafsnn.errors import SettingsError
 from exafsnn.measure.background import remove_background
-from exafsnn.measure.chik import noise_of, regrid, usable_end
+from exafsnn.measure.noise import noise_of, usable_end
+from exafsnn.read.chi_file import regrid
 from exafsnn.settings import BackgroundSettings
 
 

@@ -12,10 +12,10 @@ from exafsnn.errors import ScanError
 from exafsnn.measure.background import remove_background
 from exafsnn.measure.batch import BatchChiK, measure_batch
 from exafsnn.measure.batch.energy_zero import lorentzian
-from exafsnn.measure.edges import edge_rise
-from exafsnn.measure.quality import edge_position
-from exafsnn.measure.readers import read_one
+from exafsnn.measure.gate import edge_position
+from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
+from exafsnn.rise import edge_rise
 from exafsnn.settings import BackgroundSettings
 
 from .mutants import FAULTS
@@ -210,8 +210,8 @@ def test_a_quick_scan_is_rebinned(series):
 
 def test_what_is_not_known_here_is_measured_alone(series, monkeypatch):
     """A gate that says more than the forms here know of is noticed by the scan that is measured both ways."""
+    from exafsnn.errors import Finding
     from exafsnn.measure import background
-    from exafsnn.records import Finding
 
     known = background.mended
     doubt = Finding("new", "warning", "something new")

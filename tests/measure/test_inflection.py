@@ -48,7 +48,7 @@ def test_a_given_e0_is_not_doubted(scan):
 
 @pytest.mark.parametrize("name", ["fe/fe.060", "fe/fe.300", "fe/Fe_metal_rt_02.xdi", "metals/Ni_metal_rt_01.xdi"])
 def test_the_second_rise_of_a_metal_is_weaker_than_its_first(name, data_dir):
-    from exafsnn.measure.readers import read_one
+    from exafsnn.read.scan import read_one
 
     chi = remove_background(read_one(data_dir / name))
     share = second_rise(chi.spectrum.energy, chi.spectrum.mu, chi.e0)[1]

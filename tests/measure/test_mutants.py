@@ -10,10 +10,10 @@ import pytest
 
 from exafsnn.errors import ScanError
 from exafsnn.measure.background import remove_background
-from exafsnn.measure.edges import edge_rise
-from exafsnn.measure.quality import check, edge_position, mended
-from exafsnn.measure.readers import read_one
+from exafsnn.measure.gate import check, edge_position, mended
+from exafsnn.read.scan import read_one
 from exafsnn.records import Spectrum
+from exafsnn.rise import edge_rise
 
 from .mutants import FAULTS, Fault, energy_at
 

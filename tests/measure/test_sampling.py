@@ -26,7 +26,7 @@ def quick(scan, truth_of):
 
 @pytest.fixture
 def truth_of():
-    from .conftest import true_mu
+    from ..conftest import true_mu
 
     return lambda energy: true_mu(energy, 7112.0)
 

@@ -13,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from exafsnn.atomic import only_writer
 from exafsnn.errors import ExafsnnError, LibraryError, SimulationError
+from exafsnn.files import only_writer
 from exafsnn.simulate import library
 from exafsnn.simulate.library import OLD_FORMAT, build, load, read_part
 from exafsnn.simulate.sites import StateSample

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError
-from exafsnn.records import Array, ChiK, Finding, Spectrum
+from exafsnn.errors import ExafsnnError, Finding
+from exafsnn.records import Array, ChiK, Spectrum
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError
+from exafsnn.edges import tabulated
+from exafsnn.errors import ExafsnnError, Finding
 from exafsnn.measure.background import LOUD_K, NOISY, NORMAL_RISES, believed, noisy, resolved
 from exafsnn.measure.batch.answer import Answer
 from exafsnn.measure.batch.edge import EdgeFinder, edge_finder
@@ -15,10 +16,9 @@ from exafsnn.measure.batch.energy_zero import steepest_points
 from exafsnn.measure.batch.forms import ROUNDING
 from exafsnn.measure.batch.noise import noise_form, usable_ends
 from exafsnn.measure.batch.removal import removal_of
-from exafsnn.measure.edges import tabulated
 from exafsnn.measure.inflection import ambiguous
-from exafsnn.measure.quality import MAX_EDGE_OFFSET
-from exafsnn.records import Array, Finding, Spectrum
+from exafsnn.measure.limits import MAX_EDGE_OFFSET
+from exafsnn.records import Array, Spectrum
 from exafsnn.settings import BackgroundSettings
 
 Told = list[tuple[Finding, ...]]

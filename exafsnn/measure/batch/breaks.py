@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.measure import breaks, quality
+from exafsnn.measure import limits
+from exafsnn.measure import waves as breaks
 from exafsnn.records import Array
 
-LEAST = quality.SMALLEST["EXAFS"]
+LEAST = limits.SMALLEST["EXAFS"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,13 @@ class Breaks:
 
     def finds(self, part: Array) -> bool:
         """Whether there is one in a scan (m,)."""
-        low, high = quality.LOW_K, float(self.k[-1]) - quality.LAST
+        low, high = limits.LOW_K, float(self.k[-1]) - limits.LAST
         return bool(breaks.find_breaks(self.k, part, low, high, LEAST))
 
 
 def breaks_among(k: Array) -> Breaks:
     """Forms for wavenumbers (m,) [Å⁻¹]."""
-    usable = (k > quality.LOW_K) & (k < float(k[-1]) - quality.LAST)
+    usable = (k > limits.LOW_K) & (k < float(k[-1]) - limits.LAST)
     projector, steps, left = breaks.projected(k.tobytes())
     seen = np.concatenate([np.diag(projector), (steps**2).sum(axis=0)])
     spots = np.concatenate([np.arange(len(usable)), np.arange(1, len(usable))])

@@ -10,11 +10,11 @@ from functools import lru_cache
 
 import numpy as np
 
-from exafsnn.measure import quality
+from exafsnn.measure import limits
 from exafsnn.measure.batch.forms import KEPT, ROUNDING, interpolated, interpolation, polynomial_at
-from exafsnn.measure.edges import GRID, MIN_CONTRAST, SMOOTHING
 from exafsnn.measure.inflection import APART, EQUAL
 from exafsnn.records import Array
+from exafsnn.rise import GRID, MIN_CONTRAST, SMOOTHING
 
 CLEAR_BY, CLEARLY = 3.0, 0.8
 """An edge is clear if within so much less [eV] it is steeper than anywhere else: by that factor."""
@@ -23,7 +23,7 @@ TRUNCATED = 4.0
 """Where the Gaussian that smooths μ ends, in standard deviations (scipy's)."""
 
 AWAY = np.arange(8.0, 26.0)
-"""Distances [eV] from an edge over which its rise is taken, as ``edges.edge_rise`` does."""
+"""Distances [eV] from an edge over which its rise is taken, as ``rise.edge_rise`` does."""
 
 
 @dataclass(frozen=True)
@@ -58,26 +58,26 @@ class EdgeFinder:
         """
         from scipy.ndimage import median_filter
 
-        half = round(quality.WIDE_SPIKE / 2)
+        half = round(limits.WIDE_SPIKE / 2)
         grid = np.arange(self.places[0] - half - 1, self.places[-1] + half + 2, 1.0)
         even = interpolated(mu[:, self.near], grid, self.energy[self.near])
         medians = median_filter(even.ravel(), 2 * half + 1).reshape(even.shape)[:, half:-half]
         slopes = medians[:, 2:] - medians[:, :-2]
-        beside = np.abs(grid[half + 1 : -half - 1] - sharp[:, None]) > quality.NEAR_EDGE - CLEAR_BY
+        beside = np.abs(grid[half + 1 : -half - 1] - sharp[:, None]) > limits.NEAR_EDGE - CLEAR_BY
         highest = [np.where(choice, slopes, -np.inf).max(axis=1) for choice in (beside, ~beside)]
         return np.asarray(highest[0] < CLEARLY * highest[1])
 
     def _in_full(self, mu: Array, slopes: Array, sharp: np.ndarray) -> np.ndarray:
         """(s,) index of the place of the edge, by way of ``edge_position``; ``sharp`` where the slopes are largest."""
-        steady = self._steady(mu, quality.WIDE_SPIKE)
+        steady = self._steady(mu, limits.WIDE_SPIKE)
         coarse = np.argmax(_median_of_three(steady) @ self.slopes, axis=1)
         rises = [np.einsum("sw,sw->s", steady, self.rise[choice]) for choice in (sharp, coarse)]
         away = np.abs(self.places - self.places[coarse, None])
-        near = np.argmax(np.where(away <= quality.NEAR_EDGE, slopes, -np.inf), axis=1)
+        near = np.argmax(np.where(away <= limits.NEAR_EDGE, slopes, -np.inf), axis=1)
         return np.where(rises[0] >= rises[1], sharp, near)
 
     def _steady(self, mu: Array, width: float, part: slice = slice(None)) -> Array:
-        """(s, w) ``edges.without_spikes`` of μ (s, n) near the edge: running median over ``width`` [eV]."""
+        """(s, w) ``rise.without_spikes`` of μ (s, n) near the edge: running median over ``width`` [eV]."""
         from scipy.ndimage import median_filter
 
         half, needed = round(width / GRID / 2), self.energy[self.near][part]
@@ -90,7 +90,7 @@ class EdgeFinder:
         return interpolated(medians, needed, grid[used[half:-half]])
 
     def rises(self, mu: Array, positions: Array) -> Array:
-        """(s,) ``edges.edge_rise`` of μ (s, n), at a position each."""
+        """(s,) ``rise.edge_rise`` of μ (s, n), at a position each."""
         rises: Array = np.einsum("sw,sw->s", mu[:, self.near], self.rise[np.searchsorted(self.places, positions)])
         return rises
 
@@ -99,7 +99,7 @@ class EdgeFinder:
         row = self.rise[np.searchsorted(self.places, position)]
         used = np.flatnonzero(row)
         part = slice(max(int(used[0]) - 1, 0), int(used[-1]) + 2)
-        height: Array = self._steady(mu, quality.SPIKE, part) @ row[part]
+        height: Array = self._steady(mu, limits.SPIKE, part) @ row[part]
         return height
 
     def twofold(self, mu: Array, e0: Array) -> np.ndarray:
@@ -129,7 +129,7 @@ class EdgeFinder:
         bends = np.abs(np.diff(mu[:, energy < position - 10], 2, axis=1))
         noise = 2 * bends.mean(axis=1) / 0.6745 / np.sqrt(6)  # the median is at most twice the mean
         clear = (own > 0) & (step > 0) & (rest > 0.5 * step) & (step > MIN_CONTRAST * noise)
-        return np.asarray(clear & (own > quality.MIN_SHARE * np.ptp(mu, axis=1)) & (-rises.min(axis=1) < 2 * own))
+        return np.asarray(clear & (own > limits.MIN_SHARE * np.ptp(mu, axis=1)) & (-rises.min(axis=1) < 2 * own))
 
 
 @lru_cache(maxsize=KEPT)
@@ -139,7 +139,7 @@ def edge_finder(grid: bytes, expected: float) -> EdgeFinder:
 
     energy = np.frombuffer(grid)
     even = np.arange(energy[0], energy[-1], GRID)
-    low, high = expected - quality.MAX_EDGE_OFFSET, expected + quality.MAX_EDGE_OFFSET
+    low, high = expected - limits.MAX_EDGE_OFFSET, expected + limits.MAX_EDGE_OFFSET
     inside = np.flatnonzero((even >= max(low, energy[1])) & (even <= min(high, energy[-2])))
     margin = int(TRUNCATED * SMOOTHING / GRID) + 2
     first, last = max(inside[0] - margin, 0), min(inside[-1] + 1 + margin, len(even))

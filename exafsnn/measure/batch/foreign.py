@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.measure import breaks, quality
+from exafsnn.edges import edges_between
+from exafsnn.measure import limits
+from exafsnn.measure import waves as breaks
 from exafsnn.measure.batch.breaks import least_sizes, noise_per_size, usual_sizes
-from exafsnn.measure.edges import edges_between
 from exafsnn.measure.sampling import energies
 from exafsnn.records import Array
 
@@ -34,16 +35,16 @@ class ForeignEdges:
         seen = self._seen
         heights, size = rest @ (self.projected / seen), np.abs(rest)
         floor = least_sizes(size, breaks.LEAST_AT_EDGES)
-        strong = heights * np.sqrt(seen) > quality.FOREIGN_STRENGTH * self.noise * floor[:, None]
-        rows, forms = np.nonzero((heights > quality.FOREIGN) & strong)
+        strong = heights * np.sqrt(seen) > limits.FOREIGN_STRENGTH * self.noise * floor[:, None]
+        rows, forms = np.nonzero((heights > limits.FOREIGN) & strong)
         noise = self._noise(size, floor[rows], rows, forms)
-        strong = heights[rows, forms] * np.sqrt(seen[forms]) >= quality.FOREIGN_STRENGTH * np.maximum(noise, 1e-12)
+        strong = heights[rows, forms] * np.sqrt(seen[forms]) >= limits.FOREIGN_STRENGTH * np.maximum(noise, 1e-12)
         return np.isin(np.arange(len(rest)), rows[strong])
 
     def finds(self, part: Array) -> bool:
         """Whether there is one in a scan (m,)."""
         heights, strengths = breaks.edge_strengths(self.k, part, self.shapes)
-        return bool(((heights > quality.FOREIGN) & (strengths >= quality.FOREIGN_STRENGTH)).any())
+        return bool(((heights > limits.FOREIGN) & (strengths >= limits.FOREIGN_STRENGTH)).any())
 
     def _noise(self, size: Array, floor: Array, rows: np.ndarray, forms: np.ndarray) -> Array:
         """(p,) least noise that the gate assumes of edges ``forms`` in scans ``rows``, with their least anywhere."""
@@ -62,11 +63,11 @@ class ForeignEdges:
 
 def foreign_edges(energy: Array, k: Array, position: float, offset: float) -> ForeignEdges | None:
     """Edges of other elements among energies (m,) [eV], k (m,) [Å⁻¹]; None where the table has none."""
-    sought = (energies(quality.LOW_K + 0.5, position), energies(k[-1] - quality.LAST, position))
+    sought = (energies(limits.LOW_K + 0.5, position), energies(k[-1] - limits.LAST, position))
     candidates = [edge.energy for edge in edges_between(*map(float, sought)) if edge.name in ("K", "L3")]
     if not candidates:
         return None
-    places = (np.array(candidates).reshape(-1, 1) + offset + np.array(quality.EDGE_OFFSETS)).ravel()
-    shapes = 0.5 + np.arctan((energy[:, None] - places) / quality.EDGE_WIDTH) / np.pi
+    places = (np.array(candidates).reshape(-1, 1) + offset + np.array(limits.EDGE_OFFSETS)).ravel()
+    shapes = 0.5 + np.arctan((energy[:, None] - places) / limits.EDGE_WIDTH) / np.pi
     projector, _, left = breaks.projected(k.tobytes())
     return ForeignEdges(k, shapes, projector @ shapes, noise_per_size(left))

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.measure import glitches, quality
+from exafsnn.measure import ending as glitches
+from exafsnn.measure import limits
 from exafsnn.records import Array
 
-LEAST = quality.SMALLEST["end"]
+LEAST = limits.SMALLEST["end"]
 
 END_SHARE = 1 / 3
 """Share of the least height at which outliers are looked at by the gate itself: a run of points pulls the curve of the
@@ -46,13 +47,13 @@ class Ending:
 
 def ending(energy: Array, k: Array) -> Ending | None:
     """Piece for a grid (n,) and its k [Å⁻¹]; None where too few points are its end."""
-    end = k > k[-1] - 4 * quality.LAST
+    end = k > k[-1] - 4 * limits.LAST
     if end.sum() < glitches.FEWEST:
         return None
     every = np.ones(int(end.sum()), dtype=bool)
     growth = glitches.distances(energy[end], np.zeros(len(every)), every)[1]
     forms = np.array([glitches.distances(energy[end], unit, every)[0] for unit in np.eye(len(every))]) / growth
-    return Ending(energy[end], end, k[end] > k[-1] - quality.LAST, forms)
+    return Ending(energy[end], end, k[end] > k[-1] - limits.LAST, forms)
 
 
 def _with_outliers(values: Array) -> np.ndarray:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exafsnn.measure import nearedge
-from exafsnn.measure.quality import SMALLEST
+from exafsnn.measure.limits import SMALLEST
 from exafsnn.records import Array
 
 

@@ -1,4 +1,4 @@
-"""``chik.noise_of`` and ``chik.usable_end`` for many χ(k) of one grid."""
+"""``noise.noise_of`` and ``noise.usable_end`` for many χ(k) of one grid."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from functools import lru_cache
 import numpy as np
 
 from exafsnn.measure.batch.forms import KEPT
-from exafsnn.measure.chik import END_MARGIN, ENVELOPE, LEAST_K, LOST, NOISE_KWEIGHT, NOISE_R
+from exafsnn.measure.noise import END_MARGIN, ENVELOPE, LEAST_K, LOST, NOISE_KWEIGHT, NOISE_R
 from exafsnn.records import Array
 
 
 @lru_cache(maxsize=KEPT)
 def noise_form(m: int, kstep: float) -> Array:
-    """(m, m) matrix after which the norm of χ(k) is ``chik.noise_of``."""
+    """(m, m) matrix after which the norm of χ(k) is ``noise.noise_of``."""
     k = kstep * np.arange(m)
     weight = k**NOISE_KWEIGHT * np.hanning(m)
     r = np.pi * np.fft.rfftfreq(4096, d=k[1] - k[0])
@@ -24,7 +24,7 @@ def noise_form(m: int, kstep: float) -> Array:
 
 
 def usable_ends(k: Array, chi: Array, noise: Array) -> Array:
-    """(s,) ``chik.usable_end`` of each scan."""
+    """(s,) ``noise.usable_end`` of each scan."""
     step = float(k[1] - k[0])
     half, width = round(ENVELOPE / step), round(LOST / step)
     summed = np.concatenate([np.zeros((len(chi), 1)), np.cumsum(chi**2, axis=1)], axis=1)

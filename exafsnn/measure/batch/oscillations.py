@@ -7,11 +7,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from exafsnn.measure import breaks, oscillations, quality
+from exafsnn.measure import limits, oscillations
+from exafsnn.measure import waves as breaks
 from exafsnn.measure.batch.forms import KEPT, polynomial_at
 from exafsnn.records import Array
 
-LEAST = quality.SMALLEST["EXAFS"]
+LEAST = limits.SMALLEST["EXAFS"]
 
 BUMP_SHARE = 0.5
 """Share of the least height and strength at which bumps are looked at by the gate itself: here they are judged by the
@@ -137,4 +138,4 @@ def outbursts(k: Array, above: np.ndarray) -> Outbursts | None:
 
 def _range(k: Array) -> tuple[float, float]:
     """Where bumps and outbursts are sought [Å⁻¹]."""
-    return quality.LOW_K, float(k[-1]) - quality.LAST
+    return limits.LOW_K, float(k[-1]) - limits.LAST

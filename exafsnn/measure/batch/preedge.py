@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.measure import preedge, quality
+from exafsnn.measure import limits, preedge
 from exafsnn.measure.batch.forms import polynomial_at
 from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array
 
-LEAST = quality.SMALLEST["pre-edge"]
+LEAST = limits.SMALLEST["pre-edge"]
 FLOOR = (preedge.FLOOR * LEAST) ** 2
 
 
@@ -69,7 +69,7 @@ class PreEdge:
 
 def pre_edge(energy: Array, position: float) -> PreEdge | None:
     """Piece for a grid (n,) and a position of the edge [eV]; None where too few points lie below it."""
-    below = energy < position + quality.PRE_EDGE_END
+    below = energy < position + limits.PRE_EDGE_END
     n = int(below.sum())
     if n < preedge.FEWEST:
         return None
@@ -93,9 +93,9 @@ def shares_of_unrest(energy: Array, position: float, mu: Array) -> Array:
 
     The gate takes the white part of it off before it refuses a scan: what it lets pass is never more than this.
     """
-    below, k = energy < position + quality.PRE_EDGE_END, wavenumbers(energy, position)
-    loud = (k > quality.LOUD_K[0]) & (k < quality.LOUD_K[1])
-    if loud.sum() < quality.MIN_POINTS / 2 or below.sum() < preedge.FEWEST:
+    below, k = energy < position + limits.PRE_EDGE_END, wavenumbers(energy, position)
+    loud = (k > limits.LOUD_K[0]) & (k < limits.LOUD_K[1])
+    if loud.sum() < limits.MIN_POINTS / 2 or below.sum() < preedge.FEWEST:
         return np.zeros(len(mu))
     projector = preedge.smooth_removed(energy[below], position)
     rest = mu[:, loud] - mu[:, loud] @ polynomial_at(k[loud], k[loud], 3).T

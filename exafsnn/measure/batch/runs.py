@@ -53,10 +53,10 @@ def _grid(scan: Spectrum | ChiK | Exception) -> Hashable:
 
 
 def _alone(scan: Spectrum | ChiK | Exception, settings: BackgroundSettings) -> ChiK | Exception:
-    if not isinstance(scan, Spectrum):
+    if isinstance(scan, Exception):
         return scan
     try:
-        return remove_background(scan, settings)
+        return scan.to_chi() if isinstance(scan, ChiK) else remove_background(scan, settings)
     except Exception as error:
         return error
 

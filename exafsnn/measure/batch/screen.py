@@ -11,7 +11,10 @@ from typing import Protocol
 
 import numpy as np
 
-from exafsnn.measure import quality
+from exafsnn.edges import core_hole_width, tabulated
+from exafsnn.errors import Finding
+from exafsnn.measure import gate as quality
+from exafsnn.measure import limits
 from exafsnn.measure.batch.forms import KEPT, ROUNDING
 from exafsnn.measure.batch.glitches import ending
 from exafsnn.measure.batch.nearedge import near_edge
@@ -19,9 +22,8 @@ from exafsnn.measure.batch.oscillations import outbursts
 from exafsnn.measure.batch.preedge import pre_edge, shares_of_unrest
 from exafsnn.measure.batch.waves import waves
 from exafsnn.measure.detector import COARSE, STUCK_POINTS, THICK, detector_findings
-from exafsnn.measure.edges import core_hole_width, tabulated
 from exafsnn.measure.sampling import wavenumbers
-from exafsnn.records import Array, Finding, Spectrum
+from exafsnn.records import Array, Spectrum
 
 Remarks = tuple[tuple[Finding, ...], tuple[Finding, ...]]
 
@@ -42,7 +44,7 @@ def sound_scans(spectrum: Spectrum, position: float, mu: Array) -> np.ndarray:
     runs = np.all(np.lib.stride_tricks.sliding_window_view(steps == 0, STUCK_POINTS - 1, axis=1), axis=2)
     fine = ((steps > 1e-9 * mu.shape[1]) & (steps < COARSE)).any(axis=1)
     sound = ~runs.any(axis=1) & fine & np.isfinite(mu).all(axis=1)
-    sound &= shares_of_unrest(spectrum.energy, position, mu) < quality.RESTLESS
+    sound &= shares_of_unrest(spectrum.energy, position, mu) < limits.RESTLESS
     for piece in _pieces(spectrum.energy.tobytes(), position, spectrum.absorber, spectrum.edge):
         sound = passing(piece, mu, sound)
     return sound
@@ -74,14 +76,14 @@ def _pieces(grid: bytes, position: float, absorber: str, edge: str) -> tuple[Pie
 
 def oscillating(k: Array) -> np.ndarray:
     """(n,) points among which the gate seeks breaks."""
-    above = k > quality.LOW_K - 0.7
-    return above & bool(above.sum() >= quality.MIN_POINTS and k[-1] >= quality.LOW_K + 2)
+    above = k > limits.LOW_K - 0.7
+    return above & bool(above.sum() >= limits.MIN_POINTS and k[-1] >= limits.LOW_K + 2)
 
 
 def remarks(binned: Spectrum, position: float, mu: Array, rise: Array) -> list[Remarks]:
     """(s,) what is told of sound scans without harm to them: of detector and sample, and of an unsteady pre-edge."""
     fluorescent, transmitted = binned.mode == "fluorescence", binned.mode == "transmission"
-    moving = shares_of_unrest(binned.energy, position, mu) >= ROUNDING * quality.UNSTEADY
+    moving = shares_of_unrest(binned.energy, position, mu) >= ROUNDING * limits.UNSTEADY
     told: list[Remarks] = [((), ())] * len(mu)
     for row in np.flatnonzero(moving | fluorescent | (transmitted & (rise >= THICK))).tolist():
         scan, height = replace(binned, mu=mu[row]), float(rise[row])

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError
-from exafsnn.measure import quality
+from exafsnn.edges import tabulated
+from exafsnn.errors import ExafsnnError, Finding
+from exafsnn.measure import gate as quality
 from exafsnn.measure.background import up_to
 from exafsnn.measure.batch.answer import Answer
 from exafsnn.measure.batch.background import without_background
@@ -16,11 +17,9 @@ from exafsnn.measure.batch.edge import edge_finder
 from exafsnn.measure.batch.oscillations import Bumps, bumps, octaves
 from exafsnn.measure.batch.screen import oscillating, passing, remarks, sound_scans
 from exafsnn.measure.batch.single import alone, same
-from exafsnn.measure.edges import tabulated
 from exafsnn.measure.sampling import axis_findings, rebinned, wavenumbers
-from exafsnn.measure.signals import MAX_MU
-from exafsnn.records import Array, Finding, Spectrum
-from exafsnn.settings import BackgroundSettings
+from exafsnn.records import Array, Spectrum
+from exafsnn.settings import MAX_MU, BackgroundSettings
 
 
 @dataclass(frozen=True)

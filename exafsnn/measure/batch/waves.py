@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.measure import breaks
+from exafsnn.measure import waves as breaks
 from exafsnn.measure.batch.breaks import Breaks, breaks_among
 from exafsnn.measure.batch.foreign import ForeignEdges, foreign_edges
 from exafsnn.records import Array

@@ -1,0 +1,1 @@
+"""Where the quantities of a series jump, how surely, over what width."""

@@ -1,0 +1,419 @@
+"""File → ``Spectrum`` or ``ChiK``: the one place where columns become physics.
+
+``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``signals`` takes
+the absorption that shows the edge. Fatal findings go along: a scan that cannot be used can still be looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_element
+from exafsnn.errors import Finding, ScanError
+from exafsnn.read import athena, photon_factory, spec, xdi
+from exafsnn.read import text as text_columns
+from exafsnn.read.absorption import Signal, aligned, best_signal, guessed_roles
+from exafsnn.read.chi_file import chi_from_table
+from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
+from exafsnn.read.roles import MAX_KEV, Roles, find_roles
+from exafsnn.read.sources import is_hdf5, read_text, split_source
+from exafsnn.read.table import Table, few
+from exafsnn.records import Array, ChiK, Spectrum
+from exafsnn.rise import edge_rise, has_edge, steepest
+
+MIN_POINTS = 2
+"""Fewer make no scan; whether there are enough is for the quality gate to say."""
+
+MIN_EDGE_POINTS = 10
+"""Points within 25 eV of an edge that is resolved."""
+
+MIN_SHARE = 0.01
+"""An edge makes up more than this of what μ changes; rounding makes less."""
+
+MAX_VALUE = 40
+"""Longest header field [characters] that is read as a number; searches in longer ones take long."""
+
+MAX_NAMED = 12
+"""Most columns that a message names."""
+
+LONELY = 3.0
+"""A point is a spike if it is so many times further off its neighbours than any other, and by 30 % of all others."""
+
+CONTRADICTION = 0.01
+"""Largest difference between a ready μ and that of its counters, relative to the range of μ, that is not told."""
+
+ROOM_TEMPERATURE = 295.0
+"""What "room temperature" means [K]."""
+
+SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
+EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
+EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
+TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
+
+NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
+
+
+def read(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> list[Spectrum | ChiK]:
+    """Read a scan, or all records of a multi-record file.
+
+    Parameters
+    ----------
+    source
+        File, or ``file::record``.
+    columns
+        Which columns to take, e.g. ``"energy=1,i0=2,it=3"``; overrides whatever the header says.
+    e0
+        Energy of the edge [eV], where the header does not name the element; E₀ of a χ(k) file.
+
+    Returns
+    -------
+    list of Spectrum or ChiK
+        One for each record; ``ChiK`` where the file holds χ(k).
+
+    Raises
+    ------
+    ScanError
+        If the file is no scan, or not understood; says where and what to do.
+    SettingsError
+        If ``columns`` is malformed.
+    """
+    return [_measurement(table, columns, e0) for table in _tables(source)]
+
+
+def read_one(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> Spectrum | ChiK:
+    """Read the one scan of a file; as ``read``, but several records are an error that names them."""
+    names = _records(source)
+    if len(names) > 1:
+        raise ScanError(
+            f"the file holds {len(names)} records: {few([*map(repr, names)], MAX_NAMED)}",
+            where=str(source),
+            remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
+        )
+    return _measurement(_tables(source)[0], columns, e0)
+
+
+def expand(source: str | Path) -> list[str]:
+    """Names of all scans of a file, each fit for ``read_one``, so that one bad record does not stop the others."""
+    names = _records(source)
+    return [str(source)] if len(names) == 1 else [f"{split_source(source)[0]}::{name}" for name in names]
+
+
+def read_each(
+    source: str | Path, names: Sequence[str], *, columns: str | None = None, e0: float | None = None
+) -> Iterator[Spectrum | ChiK | Exception]:
+    """Read all records of a file one by one, as they are asked for; an HDF5 file is opened only once.
+
+    Parameters
+    ----------
+    source, columns, e0
+        As for ``read``.
+    names
+        What ``expand`` says of the file.
+
+    Yields
+    ------
+    Spectrum, ChiK or Exception
+        Of each name, or why it cannot be read.
+    """
+    file, record = split_source(source)
+    reads: Iterator[Callable[[], Spectrum | ChiK]]
+    if is_hdf5(file):
+        from exafsnn.read import nexus
+
+        reads = (partial(_measurement, table, columns, e0) for table in nexus.tables(file, record))
+    else:
+        reads = (partial(read_one, name, columns=columns, e0=e0) for name in names)
+    for name in names:
+        try:
+            yield next(reads)()
+        except StopIteration:
+            yield ScanError("the file changed while it was read", where=name, remedy="Try again when it is complete")
+        except Exception as error:
+            yield error
+
+
+def _records(source: str | Path) -> list[str]:
+    """Names of the records of a file; the numbers of HDF5 files, which may be very large, are not read."""
+    name, record = split_source(source)
+    if is_hdf5(name):
+        from exafsnn.read import nexus
+
+        return nexus.records(name, record)
+    return [table.record for table in _tables(source)]
+
+
+def _tables(source: str | Path) -> list[Table]:
+    """Tables of a file, by the first recogniser that knows it, or the one record that is asked for."""
+    name, record = split_source(source)
+    if is_hdf5(name):
+        from exafsnn.read import nexus
+
+        return list(nexus.tables(name, record))
+    records = _recognised(name)
+    if not record:
+        return [table for tables in records.values() for table in tables]
+    if record not in records:
+        known = few([repr(known) for known in records if known], MAX_NAMED) or "none"
+        raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
+    return records[record]
+
+
+def _recognised(name: str) -> dict[str, list[Table]]:
+    """Tables of a text file by record; those of the last file are kept, as its records are asked for one by one."""
+    try:
+        status = Path(name).stat()
+    except (OSError, ValueError):
+        return _parsed(name, ())
+    return _parsed(name, (status.st_ino, status.st_mtime_ns, status.st_size))
+
+
+@lru_cache(maxsize=1)
+def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, list[Table]]:
+    """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
+    text = read_text(name)
+    tried = (recogniser.recognise(text, name) for recogniser in (athena, xdi, photon_factory, spec, text_columns))
+    records: dict[str, list[Table]] = {}
+    for table in next(tables for tables in tried if tables is not None):
+        records.setdefault(table.record, []).append(table)
+    return records
+
+
+def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectrum | ChiK:
+    """Spectrum, or χ(k), of a table."""
+    if table.fault:
+        raise table.fault
+    roles, guessed = _roles(table, columns, e0)
+    if len(table.data) < MIN_POINTS:
+        raise ScanError("there is one point only", where=table.where, remedy="Give a scan over the whole edge")
+    if {"k", "chi"} <= set(roles) and ("energy" not in roles or "mu" not in roles):
+        return _chi(table, roles, e0)
+    return _spectrum(replace(table, findings=(*table.findings, *guessed)), roles, e0)
+
+
+def _roles(table: Table, columns: str | None, e0: float | None) -> tuple[Roles, tuple[Finding, ...]]:
+    """Role map; where names say nothing, a guess that is said aloud."""
+    try:
+        return find_roles(table, columns), ()
+    except ScanError:
+        guess = None if columns is not None else guessed_roles(table, e0 or _stated(table))
+        if guess is None:
+            raise
+        return guess[0], guess[1:]
+
+
+def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
+    table = increasing(table, roles["k"][0], backlash=0.0)
+    symbol, name = _named(table)
+    edge = next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
+    if edge is None and e0 is not None:
+        edge = next(iter(edges_near(e0, symbol, name)), None)
+    if edge is None:
+        raise ScanError("the header does not name element and edge", where=table.where, remedy=NAME_IT)
+    return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
+
+
+def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
+    axis = roles["energy"][0]
+    table = increasing(in_ev(table, axis), axis, MAX_BACKLASH)
+    energy = table.column((axis,))
+    edge = _named_edge(table)
+    signal = best_signal(table, roles, energy, edge.energy if edge else e0)
+    named: tuple[Finding, ...] = ()
+    if edge is None:
+        edge, named = _edge_of_scan(table, energy, signal.mu, e0)
+    shifted: tuple[Finding, ...] = ()
+    if math.isfinite(edge.energy):
+        energy, shifted = aligned(table, roles, energy, edge)
+    origin = Finding("signal", "note", f"{table.layout}: μ is {signal.origin}")
+    return Spectrum(
+        energy,
+        signal.mu,
+        edge.absorber,
+        edge.name,
+        source=table.source,
+        record=table.record,
+        temperature=_temperature(table),
+        mode=signal.mode,
+        metadata=dict(table.metadata),
+        findings=(
+            *(*table.findings, origin, *signal.findings, *named, *shifted),
+            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles)),
+        ),
+    )
+
+
+def _contradicted(table: Table, roles: Roles, energy: Array, signal: Signal) -> tuple[Finding, ...]:
+    """Say how a ready μ differs from that of the counters beside it, of which the likest counts."""
+    made: dict[str, Array] = {}
+    for name, upper, lower in (("ln(I0/It)", "i0", "it"), ("If/I0", "if", "i0")):
+        if {upper, lower} <= set(roles):
+            counts = table.column(roles[upper]), table.column(roles[lower])
+            if min(map(np.min, counts)) <= 0:
+                return ()
+            ratio = counts[0] / counts[1]
+            made[name] = np.log(ratio) if lower == "it" else ratio
+    if not made or not signal.origin.startswith("ready"):
+        return ()
+    off, factor, name = min((*_unlike(energy, signal.mu, other), name) for name, other in made.items())
+    if off > CONTRADICTION:
+        message = f"the ready μ is not {name} of the counters beside it: it differs by {off:.1%} of its rise (rms)"
+        remedy = "Overrule it with --columns, e.g. energy=1,i0=2,it=3, if the counters are right"
+        return (Finding("mu-contradicts-counters", "warning", message, remedy=remedy),)
+    if abs(factor - 1) > CONTRADICTION:
+        return (Finding("mu-scaled", "note", f"The ready μ is {factor:.4g} times {name}, plus a smooth curve"),)
+    return ()
+
+
+def _unlike(energy: Array, mu: Array, made: Array) -> tuple[float, float]:
+    """Compare μ with one made of counters, but for what does not matter to χ(k): a smooth factor, a smooth curve.
+
+    Parameters
+    ----------
+    energy, mu, made
+        (n,) scan, and the other μ.
+
+    Returns
+    -------
+    tuple of float
+        Root mean square of what remains, relative to the range of μ, and the factor in the middle of the scan.
+    """
+    x = 2 * (energy - energy[0]) / np.ptp(energy) - 1
+    terms = np.column_stack([made, made * x, np.ones_like(x), x, x**2])
+    factors = np.linalg.lstsq(terms, mu, rcond=None)[0]
+    size = float(np.ptp(mu)) or 1.0
+    return float(np.sqrt(np.mean((mu - terms @ factors) ** 2))) / size, float(factors[0])
+
+
+def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
+    """Say what of the file was not used: columns, and a temperature that is no number with a unit."""
+    used = {column for columns in roles.values() for column in columns}
+    unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
+    shown = ", ".join(unused[:MAX_NAMED]) + (f" and {len(unused) - MAX_NAMED} more" if len(unused) > MAX_NAMED else "")
+    text = table.field(*TEMPERATURE_FIELDS)
+    findings = [Finding("columns-unused", "note", f"Columns that play no part: {shown}")] if unused else []
+    if text is not None and _temperature(table) is None:
+        message = f"{text[:MAX_VALUE]!r} is no temperature with a unit"
+        findings.append(Finding("temperature-unknown", "note", message))
+    return tuple(findings)
+
+
+def _named_edge(table: Table) -> Edge | None:
+    """Edge that the header names; None where it does not, or not wholly."""
+    symbol, name = _named(table)
+    return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
+
+
+def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
+    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated."""
+    symbol, name = _named(table)
+    position = steepest(energy, mu) if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
+    near = edges_near(position, symbol, name)
+    if near and has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+        return near[0], (_guess(near, position),)
+    if e0 is not None and (misled := _elsewhere(energy, mu, e0)):
+        return Edge(symbol or "", name or "", math.nan), (misled,)
+    stated = e0 or _stated(table)
+    said = edges_near(stated, symbol, name) if stated else []
+    inside = [edge for edge in edges_of(symbol or "") if energy[0] < edge.energy < energy[-1]]
+    if said and stated:
+        return said[0], (_doubtful(said[0], f"the edge's energy is stated as {stated:g} eV", position),)
+    if len(inside) == 1 and name is None:
+        return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
+    return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
+
+
+def _elsewhere(energy: Array, mu: Array, e0: float) -> Finding | None:
+    """Say that the user's E₀ [eV] is far from the edge of the scan; None where the scan has no edge elsewhere."""
+    position = steepest(energy, mu)
+    if abs(position - e0) <= MAX_OFFSET or not has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+        return None
+    reason = f"there is no edge at e0 = {e0:g} eV; the edge of the scan is at {position:.1f} eV"
+    return Finding("edge-unknown", "fatal", reason, position, "Correct --e0, or leave it out")
+
+
+def _lonely(mu: Array) -> int | None:
+    """Row of the one point that stands out of all others, as a spike or a number cut short does; None without one."""
+    from scipy.ndimage import median_filter
+
+    if len(mu) < MIN_EDGE_POINTS:
+        return None
+    off = np.abs(mu - median_filter(mu, 5, mode="reflect"))
+    row = int(np.argmax(off))
+    others = np.delete(np.arange(len(mu)), np.arange(max(row - 2, 0), min(row + 3, len(mu))))
+    alone = off[row] > LONELY * off[others].max() and off[row] > LONELY / 10 * np.ptp(mu[others])
+    return row if alone else None
+
+
+def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> Finding:
+    """Say why element and edge cannot be told."""
+    if (row := _lonely(mu)) is not None:
+        place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
+        reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"
+        remedy = f"Repair or delete that point. If it is right: {NAME_IT[0].lower()}{NAME_IT[1:]}"
+        return Finding("edge-unknown", "fatal", reason, float(energy[row]), remedy)
+    down = steepest(energy, -mu)
+    if edges_near(down, *_named(table)) and _is_sharp(energy, -mu, down):
+        reason = f"element and edge cannot be told: μ falls at {down:.1f} eV as it should rise: the sign is inverted"
+        return Finding("edge-unknown", "fatal", reason, down, "Swap I0 and It, or take other columns, with --columns")
+    fault = "that is no edge" if known else "no known edge lies there"
+    symbol = (table.field(*SYMBOL_FIELDS) or "")[:MAX_VALUE]
+    said = f" (the header says {symbol!r})" if symbol else ""
+    reason = f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault}"
+    return Finding("edge-unknown", "fatal", reason, position, NAME_IT)
+
+
+def _is_sharp(energy: Array, mu: Array, position: float) -> bool:
+    """Tell an edge from the slope of a featureless scan: it is resolved, and makes up most of what μ changes."""
+    resolved = int((np.abs(energy - position) <= 25).sum()) >= MIN_EDGE_POINTS
+    return resolved and has_edge(energy, mu, position) and edge_rise(energy, mu, position) > 0.5 * float(np.ptp(mu))
+
+
+def _guess(near: list[Edge], position: float) -> Finding:
+    """Say which edge was taken and which others were as near."""
+    others = ", ".join(f"{edge} at {edge.energy:.0f}" for edge in near[1:])
+    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:])
+    return Finding(
+        "edge-from-energy",
+        "warning" if doubtful else "note",
+        f"{near[0]} was taken, by its energy: μ is steepest at {position:.1f} eV"
+        + (f" (within {MAX_OFFSET:g} eV also {others})" if others else ""),
+        energy=position,
+        remedy=NAME_IT if doubtful else "",
+    )
+
+
+def _doubtful(edge: Edge, reason: str, position: float) -> Finding:
+    """Say that an edge was taken which the scan itself does not show."""
+    message = f"{edge} was taken, because {reason}; μ, steepest at {position:.1f} eV, shows no such edge"
+    return Finding("edge-from-header", "warning", message, edge.energy, NAME_IT)
+
+
+def _stated(table: Table) -> float | None:
+    """Energy of the edge [eV] as the header states it; None where it does not."""
+    match = re.match(r"\d+\.?\d*", (table.field(*EDGE_ENERGY_FIELDS) or "").strip()[:MAX_VALUE])
+    stated = float(match[0]) if match else 0.0
+    return (stated if stated > MAX_KEV else 1000.0 * stated) or None
+
+
+def _named(table: Table) -> tuple[str | None, str | None]:
+    """Element and edge as the header names them, None for what it does not."""
+    symbol, name = (table.field(*SYMBOL_FIELDS) or "").capitalize(), table.field(*EDGE_FIELDS)
+    return (symbol if is_element(symbol) else None), edge_name(name or "")
+
+
+def _temperature(table: Table) -> float | None:
+    """Sample temperature [K] from the header; None where it gives no number with a unit."""
+    text = (table.field(*TEMPERATURE_FIELDS) or "")[:MAX_VALUE]
+    if re.fullmatch(r"rt|(at )?(room|ambient)( temp\w*\.?)?", text.strip(), re.IGNORECASE):
+        return ROOM_TEMPERATURE
+    match = re.fullmatch(r"(-?\d+\.?\d*)\s*(K|kelvin|°?\s*C|deg\.? ?C|celsius)", text.strip(), re.IGNORECASE)
+    if not match:
+        return None
+    return float(match[1]) + (0.0 if match[2].upper().startswith("K") else 273.15)

@@ -1,0 +1,301 @@
+"""Recogniser of text tables: header lines, then rows of numbers (XDAC, plain columns, CSV).
+
+Strict: after the first row every line is a row of as many numbers, a comment, or an error with its line number.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from exafsnn.errors import Finding, ScanError
+from exafsnn.read.headers import column_names, header_fields
+from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
+from exafsnn.read.table import Table
+
+COMMENT = ("#", "%", ";", "*", "!", "//")
+MAX_HEADER_ROWS = 20
+"""Rows of numbers that may stand in a header (weights, scan regions) before the data begin."""
+
+MAX_HEADER_RUNS = 50
+"""How often that may happen in one file."""
+
+MAX_HEADER = 2**20
+"""Longest header [characters]."""
+
+MAX_COLUMNS = 1000
+"""Most columns of a table."""
+
+MAX_SEARCHED, MAX_LOOK = 1000, 300
+"""First lines, and first characters of each, among which is sought why there are no rows of numbers."""
+
+MAX_COMMENTED = 10_000
+"""Most commented lines that are looked at for rows of numbers."""
+
+LABEL_LINES = 100
+"""Last lines of a header, among which the names of the columns are sought."""
+
+ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
+"""Begin of a row of numbers."""
+
+THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+FAR = 10
+"""A commented line further than so many steps from the first row's energy is no row before it."""
+
+Splitter = Callable[[str], list[str]]
+
+
+def _semicolons(line: str) -> list[str]:
+    return [_unquoted(cell.strip()) for cell in line.rstrip("; \t").split(";")]
+
+
+def _commas(line: str) -> list[str]:
+    return [_unquoted(cell.strip()) for cell in line.rstrip(", \t").split(",")]
+
+
+def _unquoted(cell: str) -> str:
+    """Cell without the quotes around it; a quote on one side only stays, as the cell is then no whole one."""
+    return cell[1:-1] if len(cell) > 1 and cell[0] in "\"'" and cell[0] == cell[-1] else cell
+
+
+def _decimal_commas(split: Splitter) -> Splitter:
+    def cells(line: str) -> list[str]:
+        return ["?" if "." in cell or cell.strip(",") != cell else cell.replace(",", ".") for cell in split(line)]
+
+    return cells
+
+
+SPLITTERS: dict[str, Splitter] = {
+    "semicolons": _semicolons,
+    "semicolons, decimal commas": _decimal_commas(_semicolons),
+    "spaces": str.split,
+    "spaces, decimal commas": _decimal_commas(str.split),
+    "commas": _commas,
+}
+
+
+@dataclass
+class _Block:
+    """Rows of numbers that follow each other, while they are read."""
+
+    style: str
+    width: int
+    values: array[float] = field(default_factory=lambda: array("d"))
+    """Row after row, as a list of lists would need many times the memory."""
+    lines: list[int] = field(default_factory=list)
+
+    def add(self, values: list[float], line: int, source: str) -> None:
+        """Append a row."""
+        self.values.extend(values)
+        self.lines.append(line)
+        if len(self.values) > MAX_NUMBERS:
+            reason = f"the table holds more than {MAX_NUMBERS} numbers, no scan"
+            raise ScanError(reason, where=f"{source}, line {line}", remedy="Give one scan per file, rebinned")
+
+
+def recognise(text: str, source: str) -> list[Table]:
+    """Read a text table.
+
+    Parameters
+    ----------
+    text
+        Content of the file.
+    source
+        Its name, for messages.
+
+    Returns
+    -------
+    list of Table
+        One table.
+
+    Raises
+    ------
+    ScanError
+        If there are no rows of numbers, or a row cannot be read.
+    """
+    lines = text_lines(text)
+    block, findings = _data_block(lines, source)
+    header = _header(lines[: block.lines[0] - 1], source)
+    metadata = header_fields(header)
+    names, units = column_names(header[-LABEL_LINES:], metadata, block.width)
+    if "decimal" in block.style:
+        findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
+    layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
+    data = np.array(block.values, dtype=np.float64).reshape(-1, block.width)
+    return [Table(source, layout, names, units, data, tuple(block.lines), metadata=metadata, findings=tuple(findings))]
+
+
+def _header(lines: list[str], source: str) -> list[str]:
+    """Header lines without their comment marks, and without very wide gaps, on which searches would take long."""
+    if sum(map(len, lines)) > MAX_HEADER:
+        raise _too_much_header(source)
+    return [re.sub(r"(\s{80})\s+", r"\1", line.strip().lstrip("#%;*!/ \t")) for line in lines]
+
+
+def _too_much_header(source: str) -> ScanError:
+    reason = f"the header has more than {MAX_HEADER} characters, no scan"
+    return ScanError(reason, where=source, remedy="Give a scan as columns of numbers")
+
+
+def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
+    """Lines that are neither blank nor comments, with their numbers."""
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE:
+            raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
+        if (bare := line.strip()) and not bare.startswith(COMMENT):
+            yield number, bare
+
+
+def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
+    """Rows of numbers that make up the scan; short runs of numbers inside the header are passed over, aloud."""
+    block: _Block | None = None
+    findings: list[Finding] = []
+    previous, header = (0, ""), 0
+    for number, line in _content(lines, source):
+        if block is None:
+            block = _first_row(number, line, previous, source)
+            header += len(line)
+        elif (values := numbers(SPLITTERS[block.style](line), block.width)) is not None:
+            block.add(values, number, source)
+        else:
+            findings.append(_header_numbers(block, number, line, source))
+            block = None
+        if header > MAX_HEADER or len(findings) > MAX_HEADER_RUNS:
+            raise _too_much_header(source)
+        previous = (number, line)
+    if block is None:
+        raise _no_rows(lines, source)
+    return block, [*findings, *_commented_rows(lines, block)]
+
+
+def _no_rows(lines: list[str], source: str) -> ScanError:
+    """Say which cell of the first two lines that look like rows is no number."""
+    previous = (0, "", 0, "")
+    for number, line in islice(_content(lines, source), MAX_SEARCHED):
+        odd_cells = (_odd_cell(split(line[:MAX_LOOK])) for split in (_semicolons, str.split, _in_quotes, _commas))
+        count, cell = next((found for found in odd_cells if found[0]), (0, ""))
+        if count and count == previous[2]:
+            first, text, _, odd = previous
+            reason = f"no rows of numbers were found: {text[:60]!r} looks like one, but {odd[:40]!r} is no number"
+            remedy = "Give plain numbers (no times, words or thousands separators) between spaces, tabs, commas or ';'"
+            return ScanError(reason, where=f"{source}, line {first}", remedy=remedy)
+        previous = (number, line, count, cell)
+    remedy = "Give a scan as columns of numbers"
+    return ScanError("no rows of numbers were found", where=source, remedy=remedy)
+
+
+def _odd_cell(cells: list[str]) -> tuple[int, str]:
+    """How many cells there are if half of them begin like numbers and one is one, else 0; the first that is none."""
+    alike = sum(ROW.match(cell) is not None for cell in cells)
+    odd = [cell for cell in cells if _number(cell) is None]
+    one = len(odd) < len(cells) or any(map(THOUSANDS.fullmatch, odd))
+    return (len(cells), odd[0]) if odd and one and len(cells) <= 2 * alike else (0, "")
+
+
+def _in_quotes(line: str) -> list[str]:
+    """Cells of a line that has them in double quotes, commas and all."""
+    return re.findall(r'"([^"]*)"', line)
+
+
+def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
+    """Tell rows of numbers behind comment marks: among or after the data, or right before them."""
+    first, found = block.lines[0], []
+    near = FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
+    for number in range(first - 1, max(first - MAX_COMMENTED, 0), -1):
+        values = numbers(SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
+        if not values or abs(values[0] - block.values[0]) > near:
+            break
+        found.append(number)
+    behind = ((number, _behind_mark(lines[number - 1])) for number in range(first + 1, len(lines) + 1))
+    marked = islice(((number, text) for number, text in behind if text), MAX_COMMENTED)
+    found += [number for number, text in marked if numbers(SPLITTERS[block.style](text), block.width)]
+    if found:
+        rows = f"{len(found)} rows of numbers stand" if len(found) > 1 else "a row of numbers stands"
+        message = f"{rows} behind a comment mark, in line {min(found)}{' first' if len(found) > 1 else ''}: not read"
+        yield Finding("rows-commented", "warning", message, remedy="Remove the mark if the row belongs to the scan")
+
+
+def _behind_mark(line: str) -> str:
+    """Text behind a comment mark if it begins like a row of numbers, else empty."""
+    bare = line.strip()
+    text = bare.lstrip("#%;*!/ \t") if bare.startswith(COMMENT) else ""
+    return text if ROW.match(text) else ""
+
+
+def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:
+    """Begin a block at the first row of numbers, unless the line before it is a broken row."""
+    if not ROW.match(line):
+        return None
+    for style, split in SPLITTERS.items():
+        values = numbers(split(line))
+        if values is not None and len(values) > MAX_COLUMNS:
+            reason = f"the row holds {len(values)} numbers, more than {MAX_COLUMNS} columns"
+            raise ScanError(reason, where=f"{source}, line {number}", remedy="Give the columns of one scan")
+        if values is not None and len(values) > 1:
+            if _is_broken_row(split(previous[1]), len(values)):
+                raise _unreadable(previous[0], previous[1], len(values), source)
+            block = _Block(style, len(values))
+            block.add(values, number, source)
+            return block
+    return None
+
+
+def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
+    """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
+    if len(block.lines) > MAX_HEADER_ROWS or _is_broken_row(SPLITTERS[block.style](line), block.width):
+        raise _unreadable(number, line, block.width, source)
+    place = f"line {block.lines[0]}" if len(block.lines) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
+    return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")
+
+
+def _is_broken_row(cells: list[str], width: int) -> bool:
+    """Tell whether a line that is no row looks like a row with a fault: half of it numbers, and no word in front."""
+    if not cells or cells[0].isalpha():
+        return False
+    numeric = sum(_number(cell) is not None for cell in cells)
+    return numeric > 0 and (numeric == len(cells) > 1 or (2 * numeric >= len(cells) and len(cells) == width))
+
+
+def _unreadable(number: int, line: str, width: int, source: str) -> ScanError:
+    return ScanError(
+        f"{line[:60]!r} is not a row of {width} numbers",
+        where=f"{source}, line {number}",
+        remedy="Repair or delete that line (a second scan belongs into a file of its own); no row is dropped silently",
+    )
+
+
+def numbers(cells: list[str], width: int | None = None) -> list[float] | None:
+    """Cells as numbers; None if one is no number or their count is not ``width``."""
+    if width is not None and len(cells) != width:
+        return None
+    try:
+        if "_" not in "".join(cells):
+            return list(map(float, cells))
+    except ValueError:
+        pass
+    values = []
+    for cell in cells:
+        if (value := _number(cell)) is None:
+            return None
+        values.append(value)
+    return values
+
+
+def _number(cell: str) -> float | None:
+    """Value of a cell, Fortran's ``1.0D+03`` included; None if it is no number."""
+    if "_" in cell:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        pass
+    try:
+        return float(cell.replace("D", "E").replace("d", "e")) if cell[:1] in "+-.0123456789" else None
+    except ValueError:
+        return None

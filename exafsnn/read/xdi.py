@@ -1,0 +1,326 @@
+"""Recogniser of XDI files (XAS Data Interchange 1.0), as strict as the specification.
+
+What leaves open which numbers or fields are meant is an error with its line; other faults are warnings that name the
+field. ``scan.py`` calls it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+from exafsnn.edges import edge_name, is_element
+from exafsnn.errors import Finding, ScanError
+from exafsnn.read.energy_axis import SPACING_FIELDS, d_spacing
+from exafsnn.read.headers import name_and_unit
+from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
+from exafsnn.read.table import Table, few
+from exafsnn.read.text import MAX_COLUMNS, numbers
+
+VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
+FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
+FIELD_END, HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
+
+FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
+"""With these other formats begin their comments."""
+
+MAX_HEADER = 2**20
+"""Longest header [characters]."""
+
+FAMILIES = {"facility", "beamline", "mono", "detector", "sample", "scan", "element", "column"}
+"""Families of fields that XDI defines; others belong to programs, which the first line should name."""
+
+RECOMMENDED = ("Facility.name", "Facility.xray_source", "Beamline.name", "Scan.start_time")
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?")
+
+AMOUNT = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
+
+FORMATS = {
+    "Sample.temperature": (
+        rf"{AMOUNT}\s*(°?\s*|deg(rees|\.)?\s*)(K|C|kelvin|celsius)|(at )?(rt|(room|ambient).*)",
+        "K",
+    ),
+    "Facility.energy": (rf"{AMOUNT}\s*[GM]eV", "GeV or MeV"),
+    "Facility.current": (rf"{AMOUNT}\s*m?A", "mA or A"),
+}
+"""How the value of a field has to look, and its unit."""
+
+WRITE_FIELDS = "Write '# Family.Key: value', and comments between '# ///' and '# ---'"
+WRITE_ROWS = "Repair or delete that line; no row is dropped silently"
+
+
+@dataclass
+class _Parts:
+    """A file cut into its parts, while it is read."""
+
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    """Names and values, in order."""
+    comments: list[str] = field(default_factory=list)
+    labels: str = ""
+    """Line of labels above the data."""
+    sections: set[str] = field(default_factory=set)
+    """Separators that were found: ``"///"``, ``"---"``."""
+    foreign: list[int] = field(default_factory=list)
+    """Lines with another comment mark."""
+    late: list[int] = field(default_factory=list)
+    """Comments between the data."""
+    values: array[float] = field(default_factory=lambda: array("d"))
+    lines: list[int] = field(default_factory=list)
+    width: int = 0
+
+
+def recognise(text: str, source: str) -> list[Table] | None:
+    """Read an XDI file.
+
+    Parameters
+    ----------
+    text
+        Content of the file.
+    source
+        Its name, for messages.
+
+    Returns
+    -------
+    list of Table or None
+        One table; None if the text is no XDI.
+
+    Raises
+    ------
+    ScanError
+        If a field or a row is malformed, or the file is named ``.xdi`` and is none.
+    """
+    first = text[:MAX_LINE].lstrip("\ufeff").splitlines()[:1]
+    version = VERSION.match(first[0]) if first else None
+    if version is None:
+        _refuse_the_name(source)
+        return None
+    parts = _parts(text_lines(text), source)
+    metadata = dict(parts.fields)
+    names, units, doubts = _columns(metadata, parts)
+    findings = (*_structure(version, parts), *_repeated(parts.fields), *doubts, *_metadata(metadata))
+    data = np.array(parts.values, dtype=np.float64).reshape(-1, parts.width)
+    return [Table(source, "XDI", names, units, data, tuple(parts.lines), metadata=metadata, findings=findings)]
+
+
+def _refuse_the_name(source: str) -> None:
+    """Refuse a file that is XDI by its name only."""
+    if re.search(r"\.xdi(\.gz)?$", source, re.IGNORECASE):
+        raise ScanError(
+            "the file is named .xdi, but does not begin with '# XDI/1.0'",
+            where=f"{source}, line 1",
+            remedy="Add that line, or, if it is another format, change the file's name",
+        )
+
+
+def _parts(lines: Sequence[str], source: str) -> _Parts:
+    """Cut the lines into fields, comments, labels and rows."""
+    parts, last, header = _Parts(), (0, ""), 0
+    for number, line in enumerate(lines[1:], 2):
+        bare = line.strip()
+        if len(line) > MAX_LINE:
+            raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
+        if bare.startswith("#") and not parts.lines:
+            _header_line(parts, last, source)
+            last, header = (number, bare.lstrip("#").strip()), header + len(bare)
+        elif bare.startswith("#"):
+            parts.late.append(number)
+        elif bare.startswith(FOREIGN_MARKS):
+            parts.foreign.append(number)
+        elif bare:
+            _row(parts, bare, number, source)
+        if header > MAX_HEADER:
+            raise ScanError(f"the header has more than {MAX_HEADER} characters", where=source, remedy=WRITE_FIELDS)
+    _last_header_line(parts, last, source)
+    if not parts.lines:
+        raise ScanError("no rows of numbers follow the header", where=source, remedy="Give a file with its data")
+    return parts
+
+
+def _header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
+    """Take one line of the header, which is not its last."""
+    number, content = line
+    if HEADER_END.fullmatch(content):
+        parts.sections.add("---")
+    elif FIELD_END.fullmatch(content):
+        parts.sections.add("///")
+    elif parts.sections:
+        parts.comments += [content] if content else []
+    elif content:
+        parts.fields.append(_field(number, content, source))
+
+
+def _last_header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
+    """Take the last line of the header: the labels, unless it is a separator, or a field where no separator came."""
+    is_separator = HEADER_END.fullmatch(line[1]) or FIELD_END.fullmatch(line[1])
+    if is_separator or (not parts.sections and ":" in line[1]):
+        _header_line(parts, line, source)
+    else:
+        parts.labels = line[1]
+
+
+def _field(number: int, line: str, source: str) -> tuple[str, str]:
+    """Name and value of a field."""
+    if match := FIELD.fullmatch(line):
+        return match[1], match[2]
+    name, colon, value = (part.strip() for part in line.partition(":"))
+    faults = (
+        (not colon, "there is no ':' between name and value"),
+        ("." not in name, "there is no '.' between family and key"),
+        (name.count(".") > 1, f"the name {name[:60]!r} has more than one '.'"),
+        (not value, "there is no value"),
+        (not name[:1].isalpha(), f"the family {name.partition('.')[0][:60]!r} does not begin with a letter"),
+        (True, f"the name {name[:60]!r} holds something else than letters, digits, '_' and '-'"),
+    )
+    fault = next(reason for is_so, reason in faults if is_so)
+    reason = f"{line[:60]!r} is no field 'Family.Key: value': {fault}"
+    raise ScanError(reason, where=f"{source}, line {number}", remedy=WRITE_FIELDS)
+
+
+def _row(parts: _Parts, line: str, number: int, source: str) -> None:
+    """Take a row of numbers, as many as in the first row, all finite."""
+    cells, where = line.split(), f"{source}, line {number}"
+    values = numbers(cells, parts.width or None)
+    if values is None or not 1 < len(values) <= MAX_COLUMNS:
+        expected = f"not a row of {parts.width} numbers" if parts.lines else "neither '# …' nor a row of numbers"
+        raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=WRITE_ROWS)
+    parts.width = len(values)
+    if not all(map(math.isfinite, values)):
+        reason = f"column {int(np.argmin(np.isfinite(values))) + 1} holds no finite number: {line[:60]!r}"
+        raise ScanError(reason, where=where, remedy=WRITE_ROWS)
+    parts.values.extend(values)
+    parts.lines.append(number)
+    if len(parts.values) > MAX_NUMBERS:
+        raise ScanError(f"the table holds more than {MAX_NUMBERS} numbers, no scan", where=where, remedy="Rebin it")
+
+
+def _columns(
+    metadata: Mapping[str, str], parts: _Parts
+) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
+    """Names and units of the columns: from the fields ``Column.N``, else from the line of labels, else ``colN``."""
+    matches = {re.fullmatch(r"column\.0*(\d{1,9})", key.casefold()): value for key, value in metadata.items()}
+    fields = {int(match[1]): " ".join(value.split("||")[0].split()) for match, value in matches.items() if match}
+    words = parts.labels.split()
+    labels = words if len(words) == parts.width else []
+    given = range(1, parts.width + 1)
+    chosen = [fields.get(number) or (labels[number - 1] if labels else f"col{number}") for number in given]
+    split = [name_and_unit(label) for label in chosen]
+    names = tuple(name for name, _ in split)
+    return names, tuple(unit for _, unit in split), tuple(_label_doubts(fields, words, names))
+
+
+def _label_doubts(fields: Mapping[int, str], words: Sequence[str], names: Sequence[str]) -> Iterator[Finding]:
+    """Compare fields, line of labels and data."""
+    width = len(names)
+    pairs = list(enumerate(zip(words, names, strict=False), 1)) if len(words) == width else []
+    missing = [f"Column.{number} ({name})" for number, name in enumerate(names, 1) if not fields.get(number)]
+    surplus = [f"Column.{number} ({name})" for number, name in sorted(fields.items()) if not 1 <= number <= width]
+    different = [
+        f"{word!r} for Column.{n} ({name})"
+        for n, (word, name) in pairs
+        if word.casefold() != name.partition(" ")[0].casefold()
+    ]
+    if missing:
+        yield _warning("labels", f"fields are missing, and columns called otherwise: {_few(missing)}")
+    if surplus:
+        yield _warning(
+            "labels", f"fields are given for columns that the data, of {width}, do not have: {_few(surplus)}"
+        )
+    if words and len(words) != width:
+        yield _warning("labels", f"the line of labels has {len(words)} words for {width} columns and was not used")
+    if different:
+        yield _warning("labels", f"the line of labels has other names than the fields: {_few(different)}")
+
+
+def _few(items: Sequence[str]) -> str:
+    """Begin of a list of items as the file gives them, for messages."""
+    return few([item[:60] for item in items])
+
+
+def _structure(version: re.Match[str], parts: _Parts) -> Iterator[Finding]:
+    """Faults of the file's parts that leave no doubt about the numbers."""
+    if not re.match(r"1(\.\d+)*$", version[1]):
+        yield _warning("version", f"the version XDI/{version[1][:20]} is not known; the file was read as XDI/1.0")
+    programs = {key.partition(".")[0] for key, _ in parts.fields if key.partition(".")[0].casefold() not in FAMILIES}
+    if programs and not version[2].strip():
+        said = _few(sorted(programs))
+        yield _warning("version", f"the first line names no program, yet there are fields of {said}")
+    if "---" not in parts.sections:
+        yield _warning("structure", "the header has no end '# ---'")
+    if not parts.comments:
+        yield _warning("structure", "there is no user comment")
+    for lines, what in ((parts.foreign, "with a comment mark other than '#'"), (parts.late, "between the data")):
+        if lines:
+            places = f"line {lines[0]}" if len(lines) == 1 else f"{len(lines)} lines, the first line {lines[0]},"
+            yield _warning("comment", f"{places} {what}: ignored as comment")
+
+
+def _repeated(fields: Sequence[tuple[str, str]]) -> Iterator[Finding]:
+    """Fields that are given twice; the specification says that the last one counts."""
+    counts = Counter(name.casefold() for name, _ in fields)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        message = f"Fields that are given more than once, of which the last counts: {_few(twice)}"
+        yield Finding("xdi-repeated", "note", message)
+
+
+def _metadata(metadata: Mapping[str, str]) -> Iterator[Finding]:
+    """Fields that are missing or that do not look as the dictionary of XDI demands."""
+    given = {key.casefold(): value.strip() for key, value in metadata.items()}
+    symbol, edge = given.get("element.symbol"), given.get("element.edge")
+    for name, value, valid in (
+        ("Element.symbol", symbol, is_element((symbol or "").capitalize())),
+        ("Element.edge", edge, edge_name(edge or "") is not None),
+    ):
+        if value is None:
+            yield _warning("missing", f"the field {name} is missing, which XDI requires", f"Add '# {name}: …'")
+        elif not valid:
+            yield _warning("invalid", f"{name} is {value[:40]!r}, which is not known", "Write e.g. 'Fe' or 'K'")
+    spacing = next((given[key] for key in SPACING_FIELDS if key in given), None)
+    if spacing is not None and d_spacing(spacing) is None:
+        yield _warning("invalid", f"Mono.d_spacing is {spacing[:40]!r}, not a number in Å")
+    for name, (pattern, unit) in FORMATS.items():
+        value = given.get(name.casefold())
+        if value is not None and not re.fullmatch(pattern, value[:80], re.IGNORECASE):
+            yield _warning("invalid", f"{name} is {value[:40]!r}, not a number with its unit ({unit})")
+    yield from _times(given)
+    digits = [key for key in metadata if re.match(r"(?!column\.)[^.]*\.\d", key, re.IGNORECASE)]
+    if digits:
+        yield _warning("invalid", f"keys that begin with a digit, and were kept: {_few(digits)}")
+    yield from _recommended(given)
+
+
+def _times(given: Mapping[str, str]) -> Iterator[Finding]:
+    """Times that are none in ISO 8601."""
+    for name in ("Scan.start_time", "Scan.end_time"):
+        value = given.get(name.casefold())
+        if value is None or (TIME.fullmatch(value) and _is_time(value)):
+            continue
+        yield _warning("invalid", f"{name} is {value[:40]!r}, no date and time", "Write e.g. 2001-06-26T22:27:31")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _recommended(given: Mapping[str, str]) -> Iterator[Finding]:
+    """Recommended fields that are missing: doubtful where nobody can tell at which beamline the scan was made."""
+    missing = [name for name in RECOMMENDED if not given.get(name.casefold())]
+    lost = {"Facility.name", "Beamline.name"} <= set(missing)
+    if missing:
+        message = f"Recommended fields are missing: {', '.join(missing)}"
+        yield Finding("xdi-missing", "warning" if lost else "note", message, remedy="Add them" if lost else "")
+
+
+def _warning(name: str, message: str, remedy: str = "") -> Finding:
+    return Finding(f"xdi-{name}", "warning", message[:1].upper() + message[1:], remedy=remedy)

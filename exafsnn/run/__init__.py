@@ -1,0 +1,1 @@
+"""The whole way, for many scans: read, measured, answered, one ``Outcome`` each."""

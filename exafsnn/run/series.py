@@ -1,0 +1,218 @@
+"""A whole series at once: scans in; their places on the axis, their answers and one analysis of all out.
+
+``run.scans`` measures the scans; all are refined together, and ``analyse.series`` follows them along the axis. Where no
+standard is given but a structure is, the first scan of the series is the standard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from exafsnn.errors import ModelError, SettingsError
+from exafsnn.records import ChiK, Lattice
+from exafsnn.run.axis import TEMPERATURE, axis_of
+from exafsnn.run.scans import Outcome, chi_of, measure_scans, models, once, rejected, structure_of
+from exafsnn.settings import BackgroundSettings
+
+if TYPE_CHECKING:
+    from exafsnn.analyse.lattice import LatticeFinder
+    from exafsnn.analyse.series import Series
+    from exafsnn.analyse.thermal import Thermal
+    from exafsnn.infer.predict import Model
+    from exafsnn.infer.refine import Refiner
+
+Stamp = Hashable
+"""What changes when a file does."""
+Progress = Callable[[list[str]], Iterable[str]]
+_Answer = tuple[Outcome, Lattice | None]
+KEPT = 1000
+"""Samples of the RDFs of so many scans are kept: 0.25 MB each."""
+_CHUNK = 512
+"""Scans that are refined before the samples of the next ones are made."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A series, scan by scan and as a whole."""
+
+    outcomes: tuple[Outcome, ...]
+    """One for each scan, in the order given; each has its place on the axis unless it was rejected."""
+    lattices: tuple[Lattice | None, ...]
+    """(n,) of the outcomes; None where no lattice explains the RDF, or the scan was rejected."""
+    series: Series | None
+    """Of the scans that were not rejected, in their order; None if there is none."""
+    against: str
+    """What the axis is."""
+    standard: str = ""
+    """The scan that was the standard, and its structure; empty if there was none."""
+    thermal: tuple[Thermal, ...] = ()
+    """What temperature does to each phase, if it is the axis."""
+
+
+def follow(sources: Iterable[str], progress: Progress = iter, **asked: Any) -> Course:
+    """Analyse the scans of one sample along an axis; all else as in ``Follower``."""
+    return Follower(**asked).follow(dict.fromkeys(sources), progress)
+
+
+class Follower:
+    """Follows one sample: what was answered once is not computed again when scans are added.
+
+    Parameters
+    ----------
+    against, values
+        What the axis is (``axis.axis_of``).
+    model, columns, settings
+        As in ``run.scans.predict_scans``.
+    references, structure
+        A standard and its structure; a structure alone is that of the first scan.
+
+    Raises
+    ------
+    ExafsnnError
+        If the model or the standard cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        against: str = TEMPERATURE,
+        values: str | None = None,
+        model: str | None = None,
+        references: Sequence[str] = (),
+        structure: str | None = None,
+        columns: str | None = None,
+        settings: BackgroundSettings | None = None,
+    ) -> None:
+        if len(references) > 1:
+            raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
+        self._against, self._values = against, values
+        self._columns, self._settings = columns, settings or BackgroundSettings()
+        self._structure = structure_of(references, structure)
+        self._standard = chi_of(references[0], columns, self._settings) if references else None
+        self._own_standard: tuple[str, Stamp] | None = None
+        self._standard_name = ""
+        self._model_for = models(model)
+        self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
+        self._known: dict[tuple[str, Stamp], list[_Answer]] = {}
+
+    def follow(self, sources: Mapping[str, Stamp], progress: Progress = iter) -> Course:
+        """Analyse a series, in the order given.
+
+        Parameters
+        ----------
+        sources
+            Scans, each with something that changes when its file does.
+        progress
+            Passes on the scans that are measured.
+
+        Raises
+        ------
+        ExafsnnError
+            If the axis cannot be found, no model is of the first scan's edge, or that scan cannot be the standard.
+        """
+        if self._own_standard and sources.get(self._own_standard[0], self._own_standard[1]) != self._own_standard[1]:
+            self._forget()
+        fresh = {source: stamp for source, stamp in sources.items() if (source, stamp) not in self._known}
+        measured = [
+            ((source, fresh[source]), outcome)
+            for source in progress(list(fresh))
+            for outcome in measure_scans([source], columns=self._columns, settings=self._settings)
+        ]
+        answers = self._answers(measured)  # may refuse all: then nothing is known of them
+        self._known |= {key: [] for key in fresh.items()}
+        for (key, _), answer in zip(measured, answers, strict=True):
+            self._known[key].append(answer)
+        return self._analysed([answer for key in sources.items() for answer in self._known[key]])
+
+    def _forget(self) -> None:
+        """Begin anew: the scan that was the standard is another now, and every answer came from it."""
+        self._own_standard, self._tools = None, None
+        self._known.clear()
+
+    def _answers(self, measured: Sequence[tuple[tuple[str, Stamp], Outcome]]) -> list[_Answer]:
+        """The outcomes refined, and their lattices; those that the model cannot answer are rejected."""
+        usable = [(key, outcome.usable) for key, outcome in measured if outcome.usable]
+        if not usable:
+            return [(outcome, None) for _, outcome in measured]
+        if self._tools is None:
+            self._tools = self._make_tools(*usable[0])
+        judged = [_judged(outcome, self._tools[0]) for _, outcome in measured]
+        before = sum(map(len, self._known.values()))
+        return [
+            answer if before + start + number < KEPT else (_without_samples(answer[0]), answer[1])
+            for start in range(0, len(judged), _CHUNK)
+            for number, answer in enumerate(self._refined(judged[start : start + _CHUNK], *self._tools))
+        ]
+
+    def _refined(
+        self, outcomes: Sequence[Outcome], model: Model, refiner: Refiner, finder: LatticeFinder
+    ) -> Iterator[_Answer]:
+        """Refine some outcomes, and find their lattices."""
+        found = iter(refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable]))
+        for outcome in outcomes:
+            if not outcome.usable:
+                yield outcome, None
+                continue
+            prediction = next(found)
+            lattice = (
+                finder.find(prediction.rdf, standard=refiner.reference is not None) if prediction.in_domain else None
+            )
+            yield replace(outcome, prediction=prediction, model=model.name), lattice
+
+    def _make_tools(self, key: tuple[str, Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
+        """The model of the first scan's edge, and what works with it; that scan may be the standard."""
+        from exafsnn.analyse.lattice import LatticeFinder
+        from exafsnn.infer.refine import Refiner
+
+        model = self._model_for(first)
+        standard = self._standard or (first if self._structure else None)
+        refiner = Refiner(model, standard, self._structure)
+        if standard:
+            self._standard_name = f"{standard.source} ({self._structure})"
+            self._own_standard = None if self._standard else key
+        return model, refiner, LatticeFinder(model)
+
+    def _analysed(self, answers: Sequence[_Answer]) -> Course:
+        """Each scan in its place, and the analysis of all."""
+        from exafsnn.analyse.columns import Point
+        from exafsnn.analyse.series import analyse
+        from exafsnn.analyse.thermal import thermal_of
+
+        outcomes = list(once(outcome for outcome, _ in answers))
+        scans: dict[tuple[str, str], ChiK | None] = {}
+        for item in outcomes:
+            key = item.file, item.record
+            scans[key] = scans.get(key) or item.usable
+        places = axis_of(scans, self._against, self._values) if any(scans.values()) else {}
+        outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
+        lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
+        points = [
+            Point(item.axis, item.prediction.shells, lattice, item.prediction.in_domain)
+            for item, lattice in zip(outcomes, lattices, strict=True)
+            if item.prediction is not None and item.axis is not None
+        ]
+        series = analyse(points) if points else None
+        if series and self._against == TEMPERATURE and self._own_standard and points[0].axis > series.axis.min():
+            said = (
+                f"the standard is the first scan, at {points[0].axis:g} K: its structure has to be the one it had there"
+            )
+            series = replace(series, notes=(said, *series.notes))
+        heated = series if self._against == TEMPERATURE else None
+        thermal = thermal_of(heated, self._tools[2].atomic_mass) if heated and self._tools else ()
+        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, thermal)
+
+
+def _judged(outcome: Outcome, model: Model) -> Outcome:
+    """A scan, rejected if the model cannot answer it."""
+    try:
+        if outcome.usable:
+            model.check(outcome.usable)
+    except ModelError as error:
+        return rejected(outcome, error)
+    return outcome
+
+
+def _without_samples(outcome: Outcome) -> Outcome:
+    return replace(outcome, prediction=outcome.prediction.without_samples() if outcome.prediction else None)

@@ -1,0 +1,191 @@
+"""A trained model is tried out on spectra that it has not seen → error bars that cover, and a domain.
+
+``calibrate`` ends the command ``exafsnn train``. The model's answers to simulated sessions of states that it has never
+seen, against the truth, set its intervals.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from exafsnn.errors import SettingsError
+from exafsnn.infer.predict import Model, load_model
+from exafsnn.infer.refine import Refiner
+from exafsnn.learn.dataset import make_bank
+from exafsnn.learn.domain import fit_domain
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale
+from exafsnn.learn.model_file import set_calibration
+from exafsnn.learn.training import TRIED, CalibrationSettings
+from exafsnn.records import Array, ChiK, PartialRDF
+from exafsnn.simulate.library import joined, load
+from exafsnn.validate.sessions import Beamline, SimulatedSession
+from exafsnn.workers import run_all
+
+_SEEN = 0.05
+"""Bins above this share of the RDF's maximum count."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer to a simulated scan, against the truth."""
+
+    kind: str
+    """One of ``KINDS_OF_ANSWERS``."""
+    errors: dict[str, tuple[Array, Array]]
+    """By quantity: errors and raw standard deviations (n,); of the density, those of its bins."""
+    given: Array
+    """(1, 8) circumstances."""
+    signs: tuple[float, float]
+    """Of the domain."""
+    chi: ChiK
+    trajectory: int
+    phase: str
+
+
+def calibrate(
+    name: str,
+    libraries: Sequence[str | Path],
+    trial: Sequence[str | Path] = (),
+    settings: CalibrationSettings | None = None,
+    workers: int | None = None,
+) -> Path:
+    """Set the error bars and the domain of a model, from states that it has never seen.
+
+    Parameters
+    ----------
+    name
+        Name or path of the model; its file is replaced.
+    libraries
+        The libraries that it was trained on: half of the states that were held out are tried.
+    trial
+        More libraries to try it on: the more trajectories, the surer the error bars.
+    settings
+        How much is simulated.
+
+    Raises
+    ------
+    LibraryError, ModelError
+        If the model or a library cannot be read.
+    SettingsError
+        If the libraries are not those of the model, or hold no crystal that could be a standard.
+    """
+    settings = settings or CalibrationSettings()
+    paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
+    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
+    found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
+    answers = [answer for task in tasks for answer in found[task]]  # in one order, whichever is done first
+    intervals = {kind: scales_of([item for item in answers if item.kind == kind]) for kind in KINDS_OF_ANSWERS}
+    predicted = [item for kind in KINDS_OF_ANSWERS[:2] for item in answers if item.kind == kind]
+    signs, given = np.array([item.signs for item in predicted]), np.concatenate([item.given for item in predicted])
+    return set_calibration(name, intervals, fit_domain(signs[:, 0], signs[:, 1], given))
+
+
+def scales_of(answers: Sequence[Answer]) -> dict[str, Scale]:
+    """The scales of the error bars of one kind of answer, by quantity."""
+    found = {}
+    for quantity in QUANTITIES:
+        error, raw = (np.concatenate(parts) for parts in zip(*(item.errors[quantity] for item in answers), strict=True))
+        counts = [len(item.errors[quantity][0]) for item in answers]
+        given = np.repeat(np.concatenate([item.given for item in answers]), counts, axis=0)
+        trajectories = np.repeat([item.trajectory for item in answers], counts)
+        found[quantity] = fit_scale(error, raw, given, trajectories)
+    return found
+
+
+def beamline_of(model: Model, libraries: Sequence[str | Path], trial: Sequence[str | Path], seed: int) -> Beamline:
+    """A beamline that measures states that a model has never seen, nor set its raw errors by.
+
+    Raises
+    ------
+    SettingsError
+        If the libraries are not those of the model, or hold no state that it has not seen.
+    """
+    paths = (*libraries, *trial)
+    loaded = [load(path) for path in paths]
+    own = joined(loaded[: len(libraries)], libraries)
+    if own.checksum != model.info["library"]["checksum"]:
+        raise SettingsError(
+            f"{model.name} was trained on another library: its held-out states are unknown",
+            where=", ".join(map(str, libraries)), remedy="Give the libraries that it was trained on",
+        )  # fmt: skip
+    bank = make_bank(joined(loaded, paths), model.pairs)
+    new = range(len(own.states), len(bank.index))
+    held_out = model.info["held_out_states"]
+    unseen = np.array([*held_out, *new])
+    tried = np.array([*(held_out[TRIED] or held_out), *new])  # one alone has to do for both
+    if not len(tried):
+        raise SettingsError(
+            "no state is left to try the model on", where=model.name, remedy="Give more states with --trial"
+        )
+    edge = (model.absorber, model.edge)
+    return Beamline(bank.subset(tried), bank.subset(unseen), model.pairs, model.features, edge, seed)
+
+
+def _try_out(task: tuple[str, tuple[str, ...], tuple[str, ...], int, int, bool]) -> list[Answer]:
+    """Worker: answers of both kinds, with a standard or without.
+
+    Raises
+    ------
+    SettingsError
+        If the model recognises too few of the standards.
+    """
+    name, libraries, trial, sessions, scans, referenced = task
+    torch.set_num_threads(1)
+    model = load_model(name).uncalibrated()
+    beamline = beamline_of(model, libraries, trial, 1 + referenced)
+    found = [item for session in beamline.sessions(sessions, scans, referenced) for item in answers_to(model, session)]
+    if len(found) < sessions * scans:  # of two kinds
+        raise SettingsError(
+            f"in {sessions} simulated sessions the model recognised fewer than half of the standards",
+            where=name, remedy="Train it longer, or on more states",
+        )  # fmt: skip
+    return found
+
+
+def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
+    """Predicted and refined answers of an uncalibrated model to the scans of a session.
+
+    None if theory is so wrong in this session that its standard is not recognised.
+    """
+    try:
+        refiner = Refiner(model, session.standard, session.structure)
+    except SettingsError:
+        return
+    how = "with reference" if session.standard else "blind"
+    estimates = [model.estimate(chi, refiner.reference) for chi in session.scans]
+    refined = refiner.refine_all(session.scans, estimates)
+    for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
+        found = estimates[number]
+        signs = model.signs(chi, found)
+        for kind, rdf in (
+            ("predicted", model.answer(chi, found, refiner.reference).rdf),
+            ("refined", refined[number].rdf),
+        ):
+            errors, given = errors_of(model, rdf, density), model.circumstances(chi, found, rdf)
+            facts = (session.states[number], session.phases[number])
+            yield Answer(f"{kind} {how}", errors, given, signs, chi, *facts)
+
+
+def errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
+    """Errors of an RDF against the true one ``density`` (b,), and its own standard deviations, by quantity.
+
+    Those of an uncalibrated model are raw: no doubt about the amplitude is in them.
+    """
+    bins, limits = rdf.density[0], model.ranges["first"]
+    shell = rdf.shell(model.pair, *limits)
+    truth = PartialRDF(model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, rdf.smoothing)
+    true = truth.shell(model.pair, *limits)
+    seen = bins > _SEEN * bins.max()
+    found = {
+        "coordination": (shell.coordination - true.coordination, shell.coordination_std),
+        "distance": (shell.distance - true.distance, shell.distance_std),
+        "sigma2": (shell.sigma2 - true.sigma2, shell.sigma2_std),
+        "density": ((bins - density)[seen], rdf.spread[0][seen]),
+    }
+    return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}

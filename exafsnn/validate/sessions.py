@@ -1,0 +1,193 @@
+"""Sessions at a beamline, simulated: scans that share an energy zero, an amplitude and an error of the theory.
+
+``calibration`` sets error bars on them; the benchmarks measure on others how well these cover.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.errors import SettingsError
+from exafsnn.learn.dataset import DEFECTIVE, PairMaker, StateBank
+from exafsnn.learn.features import FeatureSettings
+from exafsnn.learn.pair_settings import PairSettings, undisturbed
+from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
+from exafsnn.physics.fourier import shift_energy
+from exafsnn.records import Array, ChiK
+
+_ZERO, _ZERO_BETWEEN = 5.0, 0.3
+"""Energy zeros of sessions lie within ± so much; those of its scans differ by a standard deviation of so much [eV]."""
+_AMPLITUDE_BETWEEN = 0.015
+"""Relative standard deviation of the amplitudes of the scans of a session."""
+_DILUTED = (0.25, 0.3)
+"""With a standard, so many of the samples lack atoms at random, up to this share of them."""
+_STANDARD_NOISE = 3e-4
+_ROOM, _STANDARDS = 300.0, 8
+"""Standards are among the so many crystals nearest to this temperature [K]."""
+
+
+@dataclass(frozen=True)
+class SimulatedSession:
+    """Simulated scans of one session, and what is true of them."""
+
+    scans: tuple[ChiK, ...]
+    density: Array
+    """(n, b) true n(r) [Å⁻¹]."""
+    phases: tuple[str, ...]
+    states: tuple[int, ...]
+    """Trajectory of each scan, as its index in the library."""
+    standard: ChiK | None
+    structure: str | None
+
+
+class Beamline:
+    """Simulates sessions from a bank of states.
+
+    Parameters
+    ----------
+    bank
+        States to measure.
+    standards
+        States to take a standard from: a crystal near room temperature.
+    edge
+        Absorber and edge, e.g. ``("Fe", "K")``.
+    erring
+        Whether the theory of each session has a smooth error of its own.
+    varied
+        Whether samples are mixtures, stretched, broadened, or lack atoms; else they are the states as they stand.
+    """
+
+    def __init__(
+        self,
+        bank: StateBank,
+        standards: StateBank,
+        pairs: PairSettings,
+        features: FeatureSettings,
+        edge: tuple[str, str],
+        seed: int,
+        *,
+        erring: bool = True,
+        varied: bool = True,
+    ) -> None:
+        self._pairs = pairs
+        self._absorber, self._edge = edge
+        counted = replace(pairs, diluted=(0.0, _DILUTED[0]), dilution=_DILUTED[1])
+        nothing = (0.0, 0.0)
+        self._still = replace(
+            undisturbed(pairs, counted=False),
+            stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
+        )  # fmt: skip
+        self._exact = {
+            True: undisturbed(counted, counted=True) if varied else self._still,
+            False: undisturbed(pairs, counted=False) if varied else self._still,
+        }
+        self._wide = replace(features, kmin=1.5, dk=1.0)
+        self._k = torch.from_numpy(self._wide.k_grid()).float()
+        self._bank, self._standards, self._erring = bank, standards, erring
+        self._rng = np.random.default_rng(seed)
+
+    def sessions(self, count: int, scans: int, referenced: bool) -> Iterator[SimulatedSession]:
+        """``count`` sessions of ``scans`` scans, with a standard or without."""
+        treatments = sorted(set(self._bank.treatments))
+        for number in range(count):
+            yield self._session(treatments[number % len(treatments)], scans, referenced)
+
+    def _session(self, treatment: str, scans: int, referenced: bool) -> SimulatedSession:
+        bank = _of_treatment(self._bank, treatment)
+        maker = PairMaker(bank, self._exact[referenced], self._wide, int(self._rng.integers(2**31)))
+        drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
+        rows = drawn.states.tolist()
+        zero = self._rng.uniform(-_ZERO, _ZERO)
+        doubt = np.clip(self._pairs.amplitude_std * self._rng.standard_normal(), -0.4, 0.4)
+        amplitude = self._pairs.amplitude * float(np.exp(doubt))
+        curves = self.theory_error()
+        k_max = self._rng.uniform(*self._pairs.kmax, size=scans)
+        low, high = self._pairs.noise
+        noise = np.exp(self._rng.uniform(math.log(low), math.log(high), size=scans))
+        names = [f"simulated {bank.phases[row]} {bank.index[row]}" for row in rows]
+        standard = self._standard(treatment, zero, amplitude, curves, float(k_max.max())) if referenced else None
+        return SimulatedSession(
+            tuple(self.measured(drawn.chi, zero, amplitude, curves, noise * amplitude, k_max, names)),
+            drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
+            tuple(bank.index[row] for row in rows), *(standard or (None, None)),
+        )  # fmt: skip
+
+    def theory_error(self) -> tuple[Tensor, Tensor]:
+        """(1, m) factor of the amplitude and phase of one session's theory."""
+        sizes = (self._pairs.theory_amplitude, self._pairs.theory_phase)
+        found = []
+        for lowest, size in zip((1, 0), sizes, strict=True):
+            modes = smooth_modes(self._k, lowest)
+            normal = self._erring * torch.from_numpy(self._rng.standard_normal(len(modes))).float()
+            normal[:-1] *= size
+            normal[-1] *= LOW_K_STD
+            found.append((normal @ modes)[None])
+        return 1 + found[0], found[1]
+
+    @property
+    def k(self) -> Array:
+        """(m,) wavenumbers of all its spectra [Å⁻¹]."""
+        grid: Array = self._k.double().numpy()
+        return grid
+
+    def spectrum(self, row: int) -> Tensor:
+        """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""
+        return self._as_it_stands(self._bank.subset(np.array([row])))
+
+    def _as_it_stands(self, one: StateBank) -> Tensor:
+        """(1, m) χ(k) of a bank of one state, S₀² = 1."""
+        return PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
+
+    def _standard(
+        self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float
+    ) -> tuple[ChiK, str]:
+        bank = _of_treatment(self._standards, treatment)
+        crystals = [
+            row for row, family in enumerate(bank.families)
+            if bank.phases[row] in ("bcc", "fcc") and not any(word in family for word in DEFECTIVE)
+        ]  # fmt: skip
+        if not crystals:
+            raise SettingsError("no bcc or fcc crystal is among the states that could be a standard")
+        crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
+        one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
+        noise, k = np.array([_STANDARD_NOISE]), np.array([k_max])
+        made = self.measured(self._as_it_stands(one), zero, amplitude, curves, noise, k, ["simulated standard"])[0]
+        return made, f"{one.phases[0]}:{one.lattice[0]:.4f}"
+
+    def measured(
+        self, chi: Tensor, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], noise: Array, k_max: Array,
+        names: list[str],
+    ) -> list[ChiK]:  # fmt: skip
+        """Spectra as a session's beamline and theory would show them."""
+        n, k = len(chi), self.k
+        zeros = torch.from_numpy(zero + _ZERO_BETWEEN * self._rng.standard_normal(n)).float()
+        sizes = amplitude * np.exp(_AMPLITUDE_BETWEEN * self._rng.standard_normal(n))
+        moved = (
+            shift_energy(distort(chi, *curves), self._k, self._k, zeros, K2_PER_EV).double().numpy() * sizes[:, None]
+        )
+        moved = moved + self._residue(n, k) + noise[:, None] * self._rng.standard_normal(moved.shape)
+        return [
+            ChiK(k=k, chi=row, absorber=self._absorber, edge=self._edge, noise=float(noise[i]), e0=0.0, edge_step=1.0,
+                 k_max_usable=float(k_max[i]), source=names[i])
+            for i, row in enumerate(moved)
+        ]  # fmt: skip
+
+    def _residue(self, n: int, k: Array) -> Array:
+        """(n, m) what AUTOBK leaves of the background."""
+        total = np.zeros((n, len(k)))
+        for _ in range(3):
+            r, phase = self._rng.uniform(0.0, 1.1, (n, 1)), self._rng.uniform(0, 2 * np.pi, (n, 1))
+            size = self._pairs.residue * self._rng.standard_normal((n, 1)) / 3**0.5
+            total += size * (3.0 / np.maximum(k, 1.0)) ** 2 * np.cos(2 * k * r + phase)
+        return total
+
+
+def _of_treatment(bank: StateBank, treatment: str) -> StateBank:
+    return bank.subset(np.array([row for row, name in enumerate(bank.treatments) if name == treatment]))

@@ -1,0 +1,1 @@
+"""Results on disk: tables, figures, archive, page; all or nothing."""

@@ -1,0 +1,214 @@
+"""Outcomes → rows of the tables, and rows → CSV cells. The columns are a contract with users' scripts.
+
+``results`` writes them to files, the command line prints them.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from exafsnn.records import ChiK, PartialRDF
+from exafsnn.run.scans import Outcome, is_finite
+
+if TYPE_CHECKING:
+    from exafsnn.analyse.transition.search import Transition
+    from exafsnn.run.series import Course
+
+Row = dict[str, Any]
+
+_FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠]")
+"""Text that a spreadsheet might run, and text that already looks guarded; see ``Table``."""
+
+SCAN_COLUMNS = ("file", "record", "status", "edge", "warnings")
+SUMMARY_COLUMNS = (
+    *("file", "record", "status", "model", "edge", "pair", "range", "r_min", "r_max"),
+    *("coordination", "coordination_std", "coordination_low", "coordination_high", "distance", "distance_std"),
+    *("sigma2", "sigma2_std", "delta_e0", "amplitude", "misfit", "in_domain", "warnings"),
+)
+SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
+RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
+CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
+_ANSWERS = {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS}
+_AFTER_MODEL = SUMMARY_COLUMNS.index("model") + 1
+TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "predict": _ANSWERS,
+    "refine": _ANSWERS,
+    "series": {
+        **_ANSWERS,
+        "summary.csv": (*SUMMARY_COLUMNS[:_AFTER_MODEL], "axis", *SUMMARY_COLUMNS[_AFTER_MODEL:]),
+        "series.csv": SERIES_COLUMNS,
+    },
+    "preprocess": {"summary.csv": SCAN_COLUMNS, "chi.csv": CHI_COLUMNS[:-1]},
+}
+
+
+def summary_rows(outcome: Outcome) -> Iterator[Row]:
+    """One row per range of a prediction, else one for the scan; NaN and absent keys mean that nothing is known."""
+    chi, prediction = outcome.chi, outcome.prediction
+    row: Row = {
+        "file": outcome.file,
+        "record": outcome.record,
+        "status": outcome.status,
+        "warnings": "; ".join(outcome.warnings),
+        "axis": outcome.axis,
+    }
+    if chi is not None:
+        row |= {"edge": _edge(chi), "e0": chi.e0, "edge_step": chi.edge_step, "noise": chi.noise}
+        row |= {"k_max_usable": chi.k_max_usable}
+    if prediction is None:
+        yield row
+        return
+    row |= {"model": outcome.model, "delta_e0": prediction.delta_e0, "amplitude": prediction.amplitude}
+    row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
+    for name, shell in prediction.shells.items():
+        if is_finite(shell):
+            yield row | {"range": name} | asdict(shell)
+
+
+def scan_facts(outcome: Outcome) -> Row:
+    """What became of a scan, with every finding of it: name, severity, message, energy [eV] and remedy."""
+    findings = [asdict(finding) for finding in outcome.findings]
+    return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
+
+
+def chi_rows(outcome: Outcome, chi: ChiK) -> Iterator[Row]:
+    """χ(k), and the model's where there is one."""
+    scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
+    model = outcome.prediction.chi_model if outcome.prediction else np.zeros_like(chi.chi)
+    for k, measured, implied in zip(chi.k, chi.chi, model, strict=True):
+        if np.isfinite(implied):
+            yield scan | {"k": k, "chi": measured, "chi_model": implied}
+
+
+def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
+    """Every partial RDF, bin by bin."""
+    for pair, density, spread in zip(rdf.pairs, rdf.density, rdf.spread, strict=True):
+        scan = {"file": outcome.file, "record": outcome.record, "pair": pair}
+        for r, mean, std in zip(rdf.r, density, spread, strict=True):
+            yield scan | {"r": r, "density": mean, "density_std": std}
+
+
+SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
+"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ and the number density besides."""
+
+
+def series_rows(course: Course) -> Iterator[Row]:
+    """Every quantity of every scan of a series, smoothed between transitions."""
+    if course.series is None:
+        return
+    done = [outcome for outcome in course.outcomes if outcome.axis is not None]
+    for number, outcome in enumerate(done):
+        scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
+        for key, trend in course.series.trends.items():
+            if (
+                key.quantity in SERIES_QUANTITIES
+                and np.isfinite(trend.value[number])
+                and np.isfinite(trend.std[number])
+            ):
+                pair = outcome.prediction.rdf.pairs[0] if outcome.prediction and key.range else ""
+                yield scan | {
+                    "phase": key.phase or course.series.phases[number], "pair": pair, "range": key.range,
+                    "quantity": key.quantity, "value": trend.value[number], "std": trend.std[number],
+                }  # fmt: skip
+
+
+def transition_facts(course: Course) -> Row:
+    """The strongest transition of a series, and all else that was found of it as a whole, for ``transition.json``."""
+    series = course.series
+    if series is None:
+        return {**_transition(None), "against": course.against, "standard": course.standard, "others": []}
+    strongest = series.strongest
+    others = [item for item in (*series.transitions, *strongest.others) if item is not strongest and item.found]
+    return {
+        **_transition(strongest),
+        "against": course.against,
+        "standard": course.standard,
+        "others": [_transition(item) for item in others],
+        "branches": [
+            {"rising": part.rising, "scans": len(part.scans), **_transition(item)}
+            for part, item in zip(series.branches, series.transitions, strict=True)
+        ],
+        "hysteresis": asdict(series.hysteresis) if series.hysteresis else None,
+        "thermal": [asdict(item) for item in course.thermal],
+        "notes": list(series.notes),
+    }
+
+
+def _transition(item: Transition | None) -> Row:
+    """One transition; numbers that are not known become null."""
+    if item is None:
+        return {"found": False, "at": None, "low": None, "high": None, "before": {}, "after": {}}
+    sides = {name: _quantities(getattr(item, name)) for name in ("before", "after", "jump")}
+    return {
+        "found": item.found, "at": item.at, "low": item.low, "high": item.high, "width": item.width,
+        "false_alarm": item.strength, **sides,
+    }  # fmt: skip
+
+
+def _quantities(values: Mapping[str, tuple[float, float]]) -> Row:
+    """``{"density": …, "density_std": …}``; those of the first range without its name."""
+    found: Row = {}
+    for name, (value, std) in values.items():
+        key = name.removesuffix(" first").replace(" ", "_")
+        found |= {key: value, f"{key}_std": std}
+    return found
+
+
+def plain(value: Any) -> Any:
+    """Turn a value into one that strict JSON can hold; numbers that are none become null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def printable(text: str) -> str:
+    """Text in valid Unicode for terminals and tables: control characters are escaped, so that names stay apart."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+class Table:
+    r"""A CSV file being written.
+
+    Numbers are written as they are, signs included. A text that a spreadsheet might take for a formula, because its
+    first character but for spaces and apostrophes is one of ``= + - @``, gets an apostrophe in front, and no other
+    does. Who wants the text back removes one apostrophe from cells of text columns that match ``^'['\s]*[=+\-@]``
+    (or the full-width forms of these). Control characters, tabs and line ends are escaped as in Python: ``\n``.
+    """
+
+    def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:
+        self._columns = columns
+        self._writer = csv.writer(stream, lineterminator="\n")
+        self._writer.writerow(columns)
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Append rows; keys that are no column are left out."""
+        self._writer.writerows([_cell(row.get(column)) for column in self._columns] for row in rows)
+
+
+def _cell(value: Any) -> str:
+    """Text of one cell: 7 digits, empty where nothing is known, never a formula."""
+    if value is None:
+        return ""
+    if isinstance(value, bool | np.bool_):
+        return str(bool(value)).lower()
+    if isinstance(value, int | float | np.number):
+        return f"{value:.7g}" if np.isfinite(value) else ""
+    text = printable(str(value))
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _edge(chi: ChiK) -> str:
+    return f"{chi.absorber} {chi.edge}"

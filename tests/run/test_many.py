@@ -1,0 +1,89 @@
+"""Files of many records: measured and answered together, with the outcomes that each record has alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from exafsnn.read import nexus
+from exafsnn.read.scan import expand, read_each, read_one
+from exafsnn.records import Spectrum
+from exafsnn.run import scans as pipeline
+from exafsnn.run.scans import predict_scans
+from exafsnn.write.results import ResultsFolder
+
+SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
+ERROR_BAR = 1e-2
+"""Largest difference, in standard deviations."""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A stack of sixteen spectra, one without an edge and one with a glitch; a scan with energies of its own."""
+    path = tmp_path_factory.mktemp("many") / "many.h5"
+    scans = [read_one(path) for path in SIMULATED]
+    mu = np.array([scan.mu for scan in scans])
+    mu[5] = 1.0
+    mu[9, 250] += 0.3
+    with h5py.File(path, "w") as archive:
+        for name, energy, signal in (("other", scans[0].energy[:-1], scans[0].mu[:-1]), ("stack", scans[0].energy, mu)):
+            group = archive.create_group(name)
+            group["energy"], group["mu"] = energy, signal
+            group["energy"].attrs["units"] = "eV"
+            group["element"], group["edge"] = "Fe", "K"
+    return str(path)
+
+
+def test_records_are_what_they_are_alone(file, monkeypatch):
+    alone = list(predict_scans([file]))
+    monkeypatch.setattr(pipeline, "MANY", 5)
+    monkeypatch.setattr(pipeline, "CHUNK", 15)
+    monkeypatch.setattr("exafsnn.read.scan.read_one", None)  # nothing is read alone
+    together = list(predict_scans([file, f"{file}::/stack"]))
+    assert len(alone) == 17
+    for found, expected in zip(together, alone, strict=False):
+        for name in ("file", "record", "status", "warnings", "reason", "model", "defect"):
+            assert getattr(found, name) == getattr(expected, name), found.record
+        if expected.prediction is None:
+            continue
+        ours, theirs = found.prediction.shells["first"], expected.prediction.shells["first"]
+        for name in ("coordination", "distance", "sigma2"):
+            value, std = getattr(theirs, name), getattr(theirs, f"{name}_std")
+            assert getattr(ours, name) == pytest.approx(value, abs=ERROR_BAR * std), found.record
+    assert [outcome.status for outcome in alone].count("rejected") == 1
+    assert [outcome.chi.background is None for outcome in together[:3] if outcome.chi] == [False, True, True]
+    assert all("came before" in outcome.reason for outcome in together[17:])
+
+
+def test_a_file_is_opened_once_for_all_its_records(file, monkeypatch):
+    opened = []
+    names, known = expand(file), nexus._scans
+    monkeypatch.setattr(nexus, "_scans", lambda *found: opened.append(found) or known(*found))
+    scans = list(read_each(file, names))
+    assert len(opened) == 1
+    assert len(scans) == 17
+    assert all(isinstance(scan, Spectrum) for scan in scans)
+    assert [f"{scan.source}::{scan.record}" for scan in scans] == names
+
+
+def test_a_file_that_loses_records_costs_only_these(file):
+    names = expand(file)
+    *scans, last = read_each(file, [*names, f"{file}::/stack[16]"])
+    assert all(isinstance(scan, Spectrum) for scan in scans)
+    assert "changed while it was read" in str(last)
+
+
+def test_samples_of_the_first_scans_only(make_prediction, tmp_path, monkeypatch):
+    monkeypatch.setattr("exafsnn.write.results.TABLE_LIMIT", 2)
+    monkeypatch.setattr("exafsnn.write.results.OVERVIEW_LIMIT", 3)
+    with ResultsFolder(tmp_path, "predict", {}, figures=0) as folder:
+        for number in range(8):
+            prediction = make_prediction(record=str(number))
+            folder.add(pipeline.Outcome("a.h5", str(number), prediction.chi, prediction, "fe-k"))
+        assert [item.chi.record for item in folder._overview] == ["0", "4"]
+    with h5py.File(tmp_path / "results.h5") as archive:
+        assert ["samples" in scan["rdf"] for scan in archive["scans"].values()] == [True] * 2 + [False] * 6
+        assert "spread" in archive["scans/000007/rdf"]

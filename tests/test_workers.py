@@ -1,0 +1,79 @@
+"""Workers do all tasks, and none outlives its run."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from exafsnn.workers import run_all
+
+SLEEPERS = """
+import os, signal, subprocess, sys, tempfile, time
+from pathlib import Path
+from exafsnn.workers import run_all
+
+class Scratch(tempfile.TemporaryDirectory):
+    def __exit__(self, *error):
+        time.sleep(self.slowness)  # one worker still clears up when the other is gone
+        super().__exit__(*error)
+
+def sleep(task):
+    folder, slowness = task
+    scratch = Scratch(dir=folder, prefix="scratch")
+    scratch.slowness = slowness
+    with scratch:
+        (Path(folder) / f"{os.getpid()}.pid").touch()
+        subprocess.run([sys.executable, "-c", SLEEP, folder])
+
+SLEEP = "import os, sys, time; open(f'{sys.argv[1]}/{os.getpid()}.pid', 'w'); time.sleep(60)"
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is deaf to it
+    try:
+        list(run_all(sleep, [(sys.argv[1], slowness) for slowness in (0.0, 0.5, 0.0)], 2))
+    except KeyboardInterrupt:
+        sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_tasks_are_done(workers):
+    assert sorted(run_all(abs, [-1, -2, 3], workers)) == [(-2, 2), (-1, 1), (3, 3)]
+
+
+def test_an_error_of_a_worker_is_ours():
+    with pytest.raises(TypeError):
+        list(run_all(abs, ["x", -1], 2))
+
+
+def is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_worker_outlives_its_run(tmp_path, number):
+    script, folder = tmp_path / "sleepers.py", tmp_path / "folder"
+    script.write_text(SLEEPERS)
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, str(script), str(folder)], stderr=subprocess.DEVNULL)
+    wait_for(lambda: len(list(folder.glob("*.pid"))) == 4)
+    process.send_signal(number)
+    assert process.wait(20) == (130 if number == signal.SIGINT else -number)
+    pids = [int(path.stem) for path in folder.glob("*.pid")]
+    wait_for(lambda: not any(map(is_alive, pids)))
+    assert not list(folder.glob("scratch*"))
+
+
+def wait_for(condition):
+    end = time.monotonic() + 40
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -1,0 +1,69 @@
+"""Simulated sessions: a scan of the standard's own state is the standard, but for what differs between scans."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import SettingsError
+from exafsnn.learn.dataset import StateBank
+from exafsnn.learn.features import FeatureSettings
+from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES
+from exafsnn.validate.sessions import Beamline
+
+NOTHING = (0.0, 0.0)
+PLAIN = replace(
+    PairSettings(), stretch=0.0, extra_sigma2=0.0, mixed=NOTHING, defective=NOTHING, noise=(1e-7, 2e-7), residue=0.0
+)
+R = 0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1])
+
+
+def bank_of(phase="fcc", gain=1.0):
+    """One state of twelve neighbours, whose FEFF treatment has an amplitude ``gain`` times that of the common one."""
+    k, variance = LIBRARY_K, 0.005 + 0.03**2
+    chi = 12 / (k * 2.5**2) * np.exp(-2 * 0.005 * k**2) * np.sin(2 * k * 2.5)
+    rdf = 12 * np.exp(-0.5 * (R - 2.5) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+    same = ((phase,), ("one",), np.array([3.6]), np.array([300.0]), (0,))
+    gains, envelope = np.full((1, len(k)), gain), k * np.exp(-0.01 * k**2)
+    parts = np.array([[chi, 0 * chi, 0 * chi]])
+    return StateBank(k, parts, rdf[None], R, (phase,), *same, gains, envelope, phase_length=0.0)
+
+
+def size(chi):
+    inside = (chi.k > 4) & (chi.k < 12)
+    return float(np.sqrt(np.mean((chi.k**2 * chi.chi)[inside] ** 2)))
+
+
+@pytest.mark.parametrize("gain", [1.0, 1.08])
+def test_scan_and_standard_have_one_amplitude(monkeypatch, gain):
+    monkeypatch.setattr("exafsnn.validate.sessions._DILUTED", (0.0, 0.0))
+    monkeypatch.setattr("exafsnn.validate.sessions._STANDARD_NOISE", 1e-7)
+    bank = bank_of(gain=gain)
+    ratios = []
+    for session in Beamline(bank, bank, PLAIN, FeatureSettings(), ("Fe", "K"), 1).sessions(12, 8, True):
+        ratios += [size(scan) / size(session.standard) for scan in session.scans]
+    assert np.mean(ratios) == pytest.approx(1.0, abs=0.015)
+    assert np.std(ratios) == pytest.approx(np.hypot(0.015, 0.015), rel=0.4)
+
+
+def test_the_standard_says_what_it_is():
+    bank = bank_of()
+    session = next(Beamline(bank, bank, PLAIN, FeatureSettings(), ("Cu", "K"), 1).sessions(1, 2, True))
+    assert session.structure == "fcc:3.6000"
+    assert session.standard.absorber == "Cu"
+    assert session.density[0].sum() * PLAIN.r_step == pytest.approx(12.0, rel=0.35)
+
+
+def test_without_a_reference_there_is_no_standard():
+    bank = bank_of()
+    session = next(Beamline(bank, bank, PLAIN, FeatureSettings(), ("Fe", "K"), 1).sessions(1, 2, False))
+    assert session.standard is None
+
+
+def test_no_crystal_is_no_standard():
+    bank = bank_of("liquid")
+    with pytest.raises(SettingsError, match="no bcc or fcc crystal"):
+        next(Beamline(bank, bank, PLAIN, FeatureSettings(), ("Fe", "K"), 1).sessions(1, 2, True))

@@ -1,0 +1,81 @@
+"""Figures: what they show, and that the transform is the textbook's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from exafsnn.records import ChiK, Prediction
+from exafsnn.write import figures as plotting
+
+
+def texts(figure: Figure) -> str:
+    """Everything that is written in a figure."""
+    figure.canvas.draw()
+    found = [text.get_text() for text in figure.texts]
+    for axes in figure.axes:
+        found += [text.get_text() for text in axes.texts] + [axes.get_xlabel(), axes.get_ylabel()]
+    return "\n".join(found)
+
+
+def test_transform_of_a_wave_has_its_distance_and_height() -> None:
+    """K²χ = A sin(2kR₀) gives |χ(R₀)| = A/(2√π) ∫W dk."""
+    k, r = np.arange(0, 16, 0.05), np.arange(0, 6, 0.01)
+    chi = 0.7 * np.sin(2 * k * 2.5) / np.maximum(k, 0.05) ** 2
+    magnitude = plotting.magnitude_of_chi_r(k, chi, (3.0, 13.0), r)
+    assert r[magnitude.argmax()] == pytest.approx(2.5, abs=0.01)
+    assert magnitude.max() == pytest.approx(0.7 * 10.0 / (2 * np.sqrt(np.pi)), rel=0.01)
+
+
+def test_scan_figure_has_four_panels_and_the_numbers(make_prediction: Callable[..., Prediction]) -> None:
+    prediction = make_prediction("data/fe.300")
+    figure = plotting.scan_figure(prediction.chi, prediction)
+    written = texts(figure)
+    assert len(figure.axes) == 4
+    for expected in ("fe.300", "Fe K", "300 K", "R-factor 0.021", "N 13.96(31)", "R 2.6512(48) Å", "σ² 0.0412(31) Å²"):
+        assert expected in written
+    for expected in ("Energy (eV)", "not phase-corrected", "n(r) (Å$^{-1}$)"):
+        assert expected in written
+    assert "data/" not in written
+
+
+def test_figure_of_a_chi_file_has_no_absorption(make_prediction: Callable[..., Prediction]) -> None:
+    prediction = make_prediction()
+    chi = replace(prediction.chi, spectrum=None, background=None, e0=np.nan)
+    assert len(plotting.scan_figure(chi, prediction).axes) == 3
+    assert len(plotting.scan_figure(chi).axes) == 2
+    assert "Energy" not in texts(plotting.scan_figure(chi))
+
+
+def test_foreign_spectrum_is_called_so(make_prediction: Callable[..., Prediction]) -> None:
+    prediction = make_prediction(in_domain=False)
+    assert "outside what the model knows" in texts(plotting.scan_figure(prediction.chi, prediction))
+
+
+@pytest.mark.parametrize("name", ["$x_$ {^.dat", "中文\x1b[31m.dat", "a\\b/c" + 90 * "long" + ".dat", "\udcff"])
+def test_names_of_files_are_only_text(name: str, make_chi: Callable[..., ChiK]) -> None:
+    """No mathematics, no escape sequences, no glyph that the font lacks (that would warn)."""
+    assert texts(plotting.scan_figure(make_chi(name)))
+
+
+@pytest.mark.parametrize("number", [2, 14, plotting.MANY + 1])
+def test_overview_holds_every_scan(number: int, make_prediction: Callable[..., Prediction]) -> None:
+    prediction = make_prediction()
+    predictions = [replace(prediction, chi=replace(prediction.chi, source=f"{i}.dat")) for i in range(number)]
+    figure = plotting.overview_figure(predictions)
+    written = texts(figure)
+    if number <= plotting.MANY:
+        assert all(f"{i}.dat" in written for i in range(number))
+    assert "Fe-Fe" in written or "Fe-Fe" in figure.axes[0].child_axes[0].get_ylabel()
+
+
+@pytest.mark.parametrize(
+    ("value", "std", "expected"),
+    [(2.65123, 0.0048, "2.6512(48)"), (13.96, 0.31, "13.96(31)"), (104.0, 23.0, "104(23)"), (1.5, np.nan, "1.5")],
+)
+def test_errors_are_in_units_of_the_last_digits(value: float, std: float, expected: str) -> None:
+    assert plotting._with_error(value, std) == expected

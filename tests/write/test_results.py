@@ -1,0 +1,429 @@
+"""The results folder: the contract of its files, all or nothing, nothing dangerous in them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from io import StringIO
+from itertools import count
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exafsnn.errors import ExafsnnError, Finding, SettingsError
+from exafsnn.files import only_writer
+from exafsnn.records import ChiK, Prediction
+from exafsnn.run.scans import Outcome
+from exafsnn.write import results, tables
+from exafsnn.write.results import ResultsFolder, faults_of
+
+MakePrediction = Callable[..., Prediction]
+CONTRACT = Path(__file__).parents[3] / "shared" / "tools" / "check_contract.py"
+REJECTED = Outcome("bad.dat", reason="no edge. Measure one")
+
+
+def predicted(prediction: Prediction) -> Outcome:
+    return Outcome(prediction.chi.source, prediction.chi.record, prediction.chi, prediction, "fe-k")
+
+
+def write(folder: Path, *outcomes: Outcome, command: str = "predict", **options: bool) -> Path:
+    with ResultsFolder(folder, command, {"columns": None}, **options) as target:  # type: ignore[arg-type]
+        for outcome in outcomes:
+            target.add(outcome)
+    return folder
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, make_prediction: MakePrediction) -> Path:
+    """Results of two good scans and a bad one."""
+    good = [predicted(make_prediction("fe.060")), predicted(make_prediction("a.prj", "foil"))]
+    return write(tmp_path / "new" / "results", *good, REJECTED)
+
+
+def test_summary_has_the_agreed_columns_and_numbers(folder: Path) -> None:
+    found = rows(folder / "summary.csv")
+    assert ",".join(found[0]) == (
+        "file,record,status,model,edge,pair,range,r_min,r_max,coordination,coordination_std,coordination_low,"
+        "coordination_high,distance,distance_std,sigma2,sigma2_std,delta_e0,amplitude,misfit,in_domain,warnings"
+    )
+    assert [(row["file"], row["record"], row["range"]) for row in found] == [
+        ("fe.060", "", "first"), ("fe.060", "", "second"), ("a.prj", "foil", "first"), ("a.prj", "foil", "second"),
+        ("bad.dat", "", ""),
+    ]  # fmt: skip
+    first = found[0]
+    assert (first["status"], first["model"], first["edge"], first["pair"]) == ("ok", "fe-k", "Fe K", "Fe-Fe")
+    assert (first["coordination"], first["distance"], first["in_domain"]) == ("13.96", "2.6512", "true")
+    assert found[-1]["status"] == "rejected"
+    assert found[-1]["warnings"] == "no edge. Measure one"
+    assert found[-1]["coordination"] == ""
+
+
+def test_long_tables_hold_every_bin(folder: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction("fe.060")
+    rdf = [row for row in rows(folder / "rdf.csv") if row["file"] == "fe.060"]
+    chi = [row for row in rows(folder / "chi.csv") if row["file"] == "fe.060"]
+    assert np.allclose([float(row["r"]) for row in rdf], prediction.rdf.r)
+    assert np.allclose([float(row["density"]) for row in rdf], prediction.rdf.density[0], rtol=1e-6)
+    assert np.allclose([float(row["chi_model"]) for row in chi], prediction.chi_model, rtol=1e-6)
+    assert ",".join(rdf[0]) == "file,record,pair,r,density,density_std"
+    assert ",".join(chi[0]) == "file,record,edge,k,chi,chi_model"
+
+
+def test_archive_holds_everything(folder: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction("fe.060")
+    assert prediction.rdf.samples is not None
+    with h5py.File(folder / "results.h5") as archive:
+        scan = archive["scans/000000"]
+        assert scan.attrs["file"] == "fe.060"
+        assert scan.attrs["misfit_noise"] == 1.7
+        assert scan["shells/first"].attrs["coordination"] == 13.96
+        assert np.allclose(scan["rdf/samples"], prediction.rdf.samples, rtol=1e-6)
+        covariance = scan["rdf/covariance"][:]
+        assert np.allclose(np.sqrt(np.diag(covariance)), prediction.rdf.spread[0] * (24 / 23) ** 0.5, rtol=1e-5)
+        assert np.array_equal(scan["spectrum/mu"], prediction.chi.spectrum.mu)  # type: ignore[union-attr]
+        assert "000002" not in archive["scans"]
+
+
+def test_settings_tell_what_made_the_result(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    scan = tmp_path / "fe.060"
+    scan.write_bytes(b"1 2 3")
+    write(tmp_path / "out", predicted(make_prediction(str(scan))), REJECTED)
+    facts = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert facts["models"] == ["fe-k 0123456789ab"]
+    assert facts["inputs"][0] == {"file": str(scan), "bytes": 5, "sha256": hashlib.sha256(b"1 2 3").hexdigest()}
+    assert facts["inputs"][1] == {"file": "bad.dat", "bytes": None, "sha256": None}
+    assert facts["figures"] == {"scan-fe.060.png": str(scan)}
+    assert facts["versions"]["torch"]
+
+
+@pytest.mark.skipif(not CONTRACT.exists(), reason=f"{CONTRACT} is absent")
+def test_contract_is_kept(folder: Path) -> None:
+    done = subprocess.run([sys.executable, str(CONTRACT), str(folder)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "as documented"
+
+
+def test_nothing_appears_if_the_run_fails(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    def fail() -> None:
+        with ResultsFolder(tmp_path / "out", "predict", {}) as target:
+            target.add(predicted(make_prediction()))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert not (tmp_path / "out").exists()
+    write(tmp_path / "out", REJECTED)
+    before = sorted(path.name for path in (tmp_path / "out").iterdir())
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == before
+
+
+def test_leftovers_of_ours_go_and_others_stay(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, predicted(make_prediction("old.dat")), predicted(make_prediction("older.dat")))
+    (tmp_path / "scan-mine.png").write_bytes(b"\x89PNG my own picture")
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert {path.name for path in tmp_path.glob("*.png")} == {"scan-mine.png", "scan-new.dat.png"}
+    assert not list(tmp_path.glob(".unfinished*"))
+
+
+def test_what_is_not_listed_or_was_changed_since_stays(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, predicted(make_prediction("old.dat")), predicted(make_prediction("older.dat")))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "overview.png").write_bytes(b"I drew on it: exafsnn figure")
+    facts = json.loads((tmp_path / "settings.json").read_text())
+    outside = tmp_path.parent / "outside.txt"
+    outside.write_text("x")
+    facts["files"] |= {f"../{outside.name}": hashlib.sha256(b"x").hexdigest()}
+    (tmp_path / "settings.json").write_text(json.dumps(facts))
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert {"notes.txt", "overview.png"} < {path.name for path in tmp_path.iterdir()}
+    assert not (tmp_path / "scan-old.dat.png").exists()
+    assert outside.exists()
+
+
+@pytest.mark.parametrize("content", ["{}", "{", "[]", '{"exafsnn": 1, "command": "predict"}', '{"command": "predict"}'])
+def test_a_folder_with_settings_of_somebody_else_is_refused(tmp_path: Path, content: str) -> None:
+    mine = {"settings.json": content, "results.h5": "x", "rdf.csv": "x", "summary.csv": "x"}
+    for name, text in mine.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(SettingsError, match=r"settings\.json: this file is not from exafsnn.*elsewhere with -o"):
+        write(tmp_path, REJECTED, command="preprocess")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == mine
+
+
+def test_files_beside_no_settings_are_not_ours_to_remove(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
+    (tmp_path / "results.h5").write_text("x")
+    (tmp_path / "rdf.csv").write_text("x")
+    write(tmp_path, Outcome("fe.060", chi=make_chi("fe.060")), command="preprocess")
+    assert (tmp_path / "results.h5").read_text() == (tmp_path / "rdf.csv").read_text() == "x"
+
+
+def test_preprocessing_does_not_replace_a_prediction(folder: Path, make_prediction: MakePrediction) -> None:
+    before = contents(folder)
+    with pytest.raises(SettingsError, match=r"results of exafsnn predict, which those of preprocess .* with -o"):
+        write(folder, REJECTED, command="preprocess")
+    assert contents(folder) == before
+
+
+def test_a_prediction_replaces_a_preprocessing(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    write(tmp_path, replace(predicted(make_prediction("old.dat")), prediction=None), command="preprocess")
+    write(tmp_path, predicted(make_prediction("new.dat")))
+    assert [path.name for path in tmp_path.glob("*.png")] == ["scan-new.dat.png"]
+    assert not faults_of(tmp_path)
+
+
+def test_good_results_are_kept_if_no_scan_is_done(folder: Path) -> None:
+    before = contents(folder)
+    with ResultsFolder(folder, "predict", {}) as target:
+        target.add(REJECTED)
+    assert target.kept_earlier
+    assert contents(folder) == before
+
+
+def test_results_without_a_good_scan_are_replaced(tmp_path: Path) -> None:
+    write(tmp_path, REJECTED)
+    write(tmp_path, replace(REJECTED, file="worse.dat"))
+    assert rows(tmp_path / "summary.csv")[0]["file"] == "worse.dat"
+
+
+def test_every_finding_is_written(
+    tmp_path: Path, make_chi: Callable[..., ChiK], make_prediction: MakePrediction
+) -> None:
+    """By name, energy and severity, of rejected scans too."""
+    spike = Finding("glitch", "warning", "A spike", 7300.5, "Look there")
+    chi = make_chi("fe.060", findings=(spike, Finding("signal", "note", "Fine")))
+    fatal = Finding("no-edge", "fatal", "No edge", 7112.0)
+    write(
+        tmp_path,
+        Outcome("fe.060", chi=chi, prediction=make_prediction(chi=chi), model="fe-k"),
+        Outcome("bad.dat", reason="No edge", found=(spike, fatal)),
+        REJECTED,
+    )
+    scans = json.loads((tmp_path / "settings.json").read_text())["scans"]
+    told = [[(item["name"], item["severity"], item["energy"]) for item in scan["findings"]] for scan in scans]
+    assert told == [
+        [("glitch", "warning", 7300.5), ("signal", "note", None)],
+        [("glitch", "warning", 7300.5), ("no-edge", "fatal", 7112.0)],
+        [("rejected", "fatal", None)],
+    ]
+    assert scans[0]["findings"][0] == {
+        "name": "glitch", "severity": "warning", "message": "A spike", "energy": 7300.5, "remedy": "Look there",
+    }  # fmt: skip
+    with h5py.File(tmp_path / "results.h5") as archive:
+        groups = [archive["scans/000000"], archive["rejected/000001"], archive["rejected/000002"]]
+        archived = [[json.loads(text) for text in group["findings"].asstr()[:]] for group in groups]
+        assert [group.attrs["file"] for group in groups] == ["fe.060", "bad.dat", "bad.dat"]
+    assert archived == [scan["findings"] for scan in scans]
+
+
+class Killed(BaseException):
+    """As if by SIGKILL: nothing is tidied up."""
+
+
+def killed_at(rename: int, folder: Path, *outcomes: Outcome) -> bool:
+    """Write results, killed at one of the renames; False if there are fewer."""
+    renames, real = count(), Path.replace
+
+    def replace_or_die(self: Path, target: Path) -> Path:
+        if next(renames) == rename:
+            raise Killed
+        return real(self, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", replace_or_die)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        try:
+            write(folder, *outcomes)
+        except Killed:
+            return True
+    return False
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Everything in a folder, but for the time and what HDF5 makes of it."""
+    found: dict[str, object] = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".h5"}
+    facts = json.loads((folder / "settings.json").read_text())
+    del facts["created"]
+    facts["files"].pop("results.h5", None)
+    return found | {"settings.json": facts, "h5": sorted(path.name for path in folder.glob("*.h5"))}
+
+
+@pytest.mark.parametrize(
+    ("rename", "earlier"), [(0, True), (1, True), (4, True), (6, True), (7, True), (1, False), (6, False)]
+)
+def test_a_run_killed_at_any_rename_is_told_and_made_good(
+    tmp_path: Path, make_prediction: MakePrediction, rename: int, earlier: bool
+) -> None:
+    again = predicted(make_prediction("again.dat"))
+    if earlier:
+        write(tmp_path / "cut", predicted(make_prediction("old.dat")))
+    killed = killed_at(rename, tmp_path / "cut", predicted(make_prediction("new.dat")))
+    assert killed == (rename < 7)  # settings.json into the stage, then five files and settings.json
+    shown = [path.name for path in (tmp_path / "cut").glob("[!.]*")]
+    whole = not killed or (earlier and rename == 0)
+    assert bool(faults_of(tmp_path / "cut")) != whole
+    assert "settings.json" not in shown or earlier or not killed
+    write(tmp_path / "cut", again)
+    write(tmp_path / "fresh", again)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "fresh")
+    assert not faults_of(tmp_path / "cut")
+
+
+def test_the_next_run_completes_a_cut_publication(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    assert killed_at(3, tmp_path / "cut", predicted(make_prediction("new.dat")))
+    assert "settings.json cannot be read" in faults_of(tmp_path / "cut")[0]
+    with pytest.raises(KeyboardInterrupt), ResultsFolder(tmp_path / "cut", "predict", {}):
+        raise KeyboardInterrupt
+    assert not faults_of(tmp_path / "cut")
+    assert len(list((tmp_path / "cut").iterdir())) == 6
+
+
+def test_settings_know_what_was_published_with_them(folder: Path) -> None:
+    files = json.loads((folder / "settings.json").read_text())["files"]
+    assert set(files) == {path.name for path in folder.iterdir()} - {"settings.json"}
+    assert not faults_of(folder)
+    (folder / "chi.csv").write_text("other")
+    (folder / "rdf.csv").unlink()
+    assert faults_of(folder) == ["chi.csv is not the one that settings.json lists", "rdf.csv is missing"]
+    (folder / "settings.json").write_text("{")
+    assert "cannot be read" in faults_of(folder)[0]
+
+
+def test_two_runs_do_not_mix(tmp_path: Path) -> None:
+    with only_writer(tmp_path / "settings.json"):
+        with pytest.raises(ExafsnnError, match=r"settings.json: another run is writing it: process \d+ .* elsewhere"):
+            write(tmp_path, REJECTED)
+        assert [path.name for path in tmp_path.iterdir()] == [".settings.json.lock"]
+    assert not faults_of(write(tmp_path, REJECTED))
+
+
+@pytest.mark.parametrize("where", ["write", "savefig", "close"])
+def test_a_full_disk_leaves_nothing(
+    tmp_path: Path, make_prediction: MakePrediction, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        if where == "close":
+            raise RuntimeError("file write failed: errno = 28, error message = 'No space left on device'")
+        raise OSError(28, "No space left on device")
+
+    owner = {"write": tables.Table, "savefig": type("x", (), {}), "close": h5py.File}[where]
+    if where == "savefig":
+        monkeypatch.setattr("exafsnn.write.figures.scan_figure", lambda *_: owner)
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, where if where != "close" else "__exit__", full, raising=False)
+        with pytest.raises(ExafsnnError, match=r"cannot be written: No space left on device\. Make room"):
+            write(tmp_path / "out", predicted(make_prediction()))
+    assert not (tmp_path / "out").exists()
+
+
+def test_preprocessing_has_only_scan_columns(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
+    chi = make_chi("fe.060", findings=(Finding("glitch", "warning", "A spike"), Finding("x", "note", "Fine")))
+    write(tmp_path, Outcome("fe.060", chi=chi), command="preprocess")
+    assert rows(tmp_path / "summary.csv") == [
+        {"file": "fe.060", "record": "", "status": "warned", "edge": "Fe K", "warnings": "A spike"}
+    ]
+    assert ",".join(rows(tmp_path / "chi.csv")[0]) == "file,record,edge,k,chi"
+    assert not (tmp_path / "results.h5").exists()
+
+
+def test_many_scans_leave_the_long_tables_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_prediction: MakePrediction
+) -> None:
+    monkeypatch.setattr(results, "TABLE_LIMIT", 2)
+    monkeypatch.setattr(results, "FIGURE_LIMIT", 1)
+    scans = [predicted(make_prediction(f"{i}.dat")) for i in range(3)]
+    write(tmp_path, *scans)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-0.dat.png"}
+    write(tmp_path, *scans, full=True)
+    assert len({row["file"] for row in rows(tmp_path / "rdf.csv")}) == 3
+    assert len(list(tmp_path.glob("scan-*.png"))) == 3
+
+
+def test_range_without_atoms_has_no_row(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    prediction = make_prediction()
+    empty = replace(prediction.shells["second"], coordination=0.0, distance=np.nan, sigma2=np.nan)
+    outcome = predicted(replace(prediction, shells=dict(prediction.shells) | {"second": empty}))
+    assert [row["range"] for row in tables.summary_rows(outcome)] == ["first"]
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "..", "/", "a\0b", "scan\n.dat", "C:\\x\\y.dat", 300 * "x", "é"])
+def test_figures_stay_in_the_folder(name: str, make_chi: Callable[..., ChiK], tmp_path: Path) -> None:
+    write(tmp_path / "out", Outcome(name, "../up", make_chi(name)), command="preprocess")
+    assert len(list((tmp_path / "out").glob("scan-*.png"))) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@given(st.text(), st.text())
+def test_figure_names_are_plain(file: str, record: str) -> None:
+    outcome = Outcome(file, record)
+    first = results._figure_name(outcome, {})
+    second = results._figure_name(outcome, {first.upper(): ""})
+    assert first != second
+    assert Path(first).name == first
+    assert first.isascii()
+    assert len(first) < 80
+
+
+FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", " =1", "'=1", "''+1", "＝1+1", "\x00-1", "\u202e=1")
+
+
+def cell_of(text: str) -> str:
+    """What a reader finds in the cell of a text."""
+    stream = StringIO()
+    tables.Table(stream, ("file",)).write([{"file": text}])
+    stream.getvalue().encode("utf-8")
+    return "".join(next(csv.reader(StringIO(stream.getvalue().partition("\n")[2])), [""]))
+
+
+@given(st.text() | st.sampled_from(FORMULAS) | st.text("'=+-@ \t\r\n1;,\""))
+def test_cells_are_no_formulas_and_texts_come_back(text: str) -> None:
+    cell = cell_of(text)
+    assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
+    back = cell[1:] if re.match(r"'['\s]*[=+\-@＝＋－＠]", cell) else cell
+    assert back == tables.printable(text)
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_formulas_are_guarded(text: str) -> None:
+    assert cell_of(text).startswith("'" if text[0].isprintable() else "\\")
+
+
+def test_names_that_differ_in_a_control_character_stay_apart() -> None:
+    assert cell_of("new\nline.dat") == r"new\nline.dat"
+    assert cell_of("new line.dat") == "new line.dat"
+    assert cell_of("a\x1b[31m\u202e") == r"a\x1b[31m\u202e"
+
+
+@pytest.mark.parametrize("text", ["fe.060", "a-b", "it's", "'quoted'", "1e-5", "", "°C", "Fe-Fe"])
+def test_other_texts_are_as_they_were(text: str) -> None:
+    assert cell_of(text) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [(None, ""), (np.nan, ""), (-0.5, "-0.5"), (np.float64(2.65123456), "2.651235"), (True, "true"), (7, "7")],
+)
+def test_numbers_are_numbers(value: object, cell: str) -> None:
+    assert tables._cell(value) == cell
+
+
+@given(st.recursive(st.none() | st.floats() | st.text() | st.booleans(), lambda inner: st.lists(inner)))
+def test_json_is_strict(value: object) -> None:
+    json.dumps(tables.plain(value), allow_nan=False)
