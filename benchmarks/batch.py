@@ -39,11 +39,10 @@ from exafsnn.edges import tabulated
 from exafsnn.infer.answers import answers_to
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
-from exafsnn.measure.background import larch_xafs, remove_background, resolved
-from exafsnn.measure.batch import measure_batch
-from exafsnn.measure.batch.background import without_background
-from exafsnn.measure.batch.edge import edge_finder
-from exafsnn.measure.batch.series import CHUNK
+from exafsnn.measure.background import resolved
+from exafsnn.measure.edge import positions
+from exafsnn.measure.gate import Passed
+from exafsnn.measure.scans import CHUNK, _without_background, measure_stack, remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
 from exafsnn.run.stack import answer_stack
@@ -81,12 +80,13 @@ class Simulated:
 def larch_loop(like: Spectrum, mu: np.ndarray) -> list[tuple[float, float, np.ndarray, np.ndarray]]:
     """E₀, edge step, k and χ(k) of each scan, by larch alone."""
     from larch import Group
+    from larch import xafs as larch
 
-    larch, answers = larch_xafs(), []
+    answers = []
     for row in mu:
         group = Group(energy=like.energy.copy(), mu=row.copy())
         e0 = float(larch.find_e0(group))
-        values = resolved(SETTINGS, like, e0)
+        values = resolved(SETTINGS, like.energy, e0)
         names = ("pre1", "pre2", "norm1", "norm2", "nnorm", "nvict", "npre", "step")
         larch.pre_edge(group, e0=e0, make_flat=False, **{name: values[name] for name in names})
         names = ("rbkg", "kmin", "kmax", "kstep", "kweight", "dk", "nfft", "clamp_lo", "clamp_hi", "nclamp")
@@ -103,18 +103,19 @@ def larch_loop(like: Spectrum, mu: np.ndarray) -> list[tuple[float, float, np.nd
 
 
 def background_alone(like: Spectrum, mu: np.ndarray) -> list[Any]:
-    """E₀, edge step and background of scans that nobody judges, as ``measure_batch`` finds them."""
+    """E₀, edge step and background of scans that nobody judges, as ``measure_stack`` finds them."""
     answers = []
     for start in range(0, len(mu), CHUNK):
         part = mu[start : start + CHUNK]
-        near = edge_finder(like.energy.tobytes(), tabulated("Fe", "K")).positions(part)
-        answers += without_background(like, part, np.arange(len(part)), near, [()] * len(part), SETTINGS)
+        near = positions(like.energy, part, tabulated("Fe", "K"))
+        passed = Passed(np.arange(len(part)), like.energy, part, near, ((),) * len(part))
+        answers += _without_background(like, passed, SETTINGS)
     return answers
 
 
 def gated(like: Spectrum, mu: np.ndarray) -> list[Any]:
-    """All of ``measure_batch``."""
-    return list(measure_batch(like, mu, SETTINGS))
+    """All of ``measure_stack``."""
+    return list(measure_stack(like, mu, SETTINGS))
 
 
 def singly(like: Spectrum, mu: np.ndarray) -> list[Any]:
@@ -125,8 +126,9 @@ def singly(like: Spectrum, mu: np.ndarray) -> list[Any]:
 def larch_fits(like: Spectrum, mu: np.ndarray) -> list[Any]:
     """N, R and σ² of each scan, by larch alone."""
     from larch import Group
+    from larch import xafs as larch
 
-    larch, fit, answers = larch_xafs(), feffit(), []
+    fit, answers = feffit(), []
     for e0, step, k, chi in larch_loop(like, mu):
         low, high = fit.k_range
         larch.xftf(Group(k=k, chi=chi), kmin=low, kmax=high, kweight=2, dk=1, window="hanning")
@@ -138,7 +140,7 @@ def larch_fits(like: Spectrum, mu: np.ndarray) -> list[Any]:
 def feffit() -> Feffit:
     """The fit, with FEFF's paths, to the k range of our side."""
     series = Simulated(100)
-    usable = np.concatenate([part.k_max_usable for part in measure_batch(series.like, series, SETTINGS)])
+    usable = np.concatenate([part.k_max_usable for part in measure_stack(series.like, series, SETTINGS)])
     k_range = (model().features.kmin, float(np.median(usable)))
     return Feffit(Path(tempfile.mkdtemp(prefix="feffit-")), "bcc", k_range, near=True)
 
@@ -199,7 +201,7 @@ def agreement(count: int) -> str:
     """Largest differences from larch, over some scans of the series."""
     series = Simulated(count)
     mu = series[:]
-    (found,) = measure_batch(series.like, mu, SETTINGS, chunk=count)
+    (found,) = measure_stack(series.like, mu, SETTINGS, chunk=count)
     worst = np.zeros(3)
     for row, (e0, step, k, chi) in enumerate(larch_loop(series.like, mu)):
         ours = found.chi[row, : len(k)]
@@ -211,14 +213,14 @@ def agreement(count: int) -> str:
     )
 
 
-def peak_memory(count: int) -> tuple[float, float, float, int]:
-    """Peak memory [MB], that before the first scan [MB], seconds, and how many scans were measured one by one."""
+def peak_memory(count: int) -> tuple[float, float, float]:
+    """Peak memory [MB], that before the first scan [MB], and seconds; all answers are kept."""
     series = Simulated(count)
     list(answer_stack(series.like, series[:20], model(), settings=SETTINGS))
     before, start, series.spent = rss(), time.perf_counter(), 0.0
-    parts = list(answer_stack(series.like, series, model(), settings=SETTINGS))
+    kept = list(answer_stack(series.like, series, model(), settings=SETTINGS))
     spent = time.perf_counter() - start - series.spent
-    return rss(), before, spent, sum(len(part.chi.singly) for part in parts)
+    return (rss() if kept else 0.0), before, spent
 
 
 def rss() -> float:
@@ -244,13 +246,11 @@ def main() -> None:
         ratio = f", {taken[other] / seconds:.1f} times as fast as larch" if other else ""
         print(f"{side:<18} {1e6 * seconds:9.1f} µs a scan, {args.scans * seconds:7.2f} s for all{scaled}{ratio}")
     print(f"differences from larch: {agreement(args.larch)}")
-    print(
-        f"{'scans':>8}{'time [s]':>10}{'µs a scan':>11}{'peak [MB]':>11}{'more than before [MB]':>23}{'one by one':>12}"
-    )
+    print(f"{'scans':>8}{'time [s]':>10}{'µs a scan':>11}{'peak [MB]':>11}{'more than before [MB]':>23}")
     for count in [size for size in (1000, 3000, 10_000, 30_000, 100_000) if size <= args.longest]:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            peak, before, spent, alone = pool.submit(peak_memory, count).result()
-        print(f"{count:>8}{spent:>10.2f}{1e6 * spent / count:>11.1f}{peak:>11.0f}{peak - before:>23.0f}{alone:>12}")
+            peak, before, spent = pool.submit(peak_memory, count).result()
+        print(f"{count:>8}{spent:>10.2f}{1e6 * spent / count:>11.1f}{peak:>11.0f}{peak - before:>23.0f}")
 
 
 if __name__ == "__main__":

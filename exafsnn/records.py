@@ -48,7 +48,7 @@ class Spectrum:
 
     def to_chi(self, settings: Any = None) -> ChiK:
         """Remove the background with ``BackgroundSettings`` (the defaults of the shipped models where None)."""
-        from exafsnn.measure.background import remove_background
+        from exafsnn.measure.scans import remove_background
 
         return remove_background(self, settings)
 

@@ -1,9 +1,13 @@
-"""μ(E) → where it rises as at an edge, and by how much: ``read`` names the absorber by it, ``measure`` begins there."""
+"""μ(E) → where it rises as at an edge, and by how much: ``read`` names the absorber by it, ``measure`` begins there.
+
+Of many scans of one grid at once, [scan, point]; the functions without ``_each`` are for a person's one scan.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
+from exafsnn.linear import gaussian_smoothed, interpolated, median_of_three, polynomial_at, running_median
 from exafsnn.records import Array
 
 SMOOTHING = 0.5
@@ -15,48 +19,75 @@ MIN_CONTRAST = 5.0
 GRID = 0.25
 """Spacing [eV] on which running medians and derivatives are taken."""
 
+_MARGIN = 12
+"""Points of that grid on either side from which what is asked for may follow."""
+
+AWAY = np.arange(8.0, 26.0)
+"""Distances [eV] from an edge over which its rise is taken."""
+
+
+def slopes_of(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> tuple[Array, Array]:
+    """Even energies (g,) [eV] from ``low`` to ``high``, and dμ/dE (s, g) of scans (s, n) there, blind to single spikes.
+
+    The outermost interval at either end of the scan is left out; none is left where the scan does not reach.
+    """
+    grid = np.arange(energy[0], energy[-1], GRID)
+    first, last = np.searchsorted(grid, [max(low, energy[1]), min(high, energy[-2])], side="left")
+    last += int(last < len(grid) and grid[last] <= min(high, energy[-2]))
+    if last <= first:
+        return grid[:0], np.empty((len(mu), 0))
+    begin, end = max(int(first) - _MARGIN, 0), min(int(last) + _MARGIN, len(grid))
+    near = slice(max(int(np.searchsorted(energy, grid[begin])) - 3, 0), int(np.searchsorted(energy, grid[end - 1])) + 3)
+    even = interpolated(median_of_three(mu[:, near]), grid[begin:end], energy[near])
+    slope = np.gradient(gaussian_smoothed(even, SMOOTHING / GRID), GRID, axis=1)
+    return grid[first:last], slope[:, first - begin : last - begin]
+
+
+def steepest_each(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> Array:
+    """(s,) energies [eV] of the largest dμ/dE of scans (s, n) between ``low`` and ``high`` [eV]."""
+    grid, slope = slopes_of(energy, mu, low, high)
+    return grid[np.argmax(slope, axis=1)] if len(grid) else np.full(len(mu), energy[0])
+
 
 def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> float:
-    """Energy [eV] of the largest dμ/dE between ``low`` and ``high``, blind to spikes of one point.
+    """Energy [eV] of the largest dμ/dE of a scan (n,) between ``low`` and ``high``, blind to spikes of one point."""
+    return float(steepest_each(energy, mu[None], low, high)[0])
 
-    Parameters
-    ----------
-    energy, mu
-        (n,) scan, energy increasing.
-    low, high
-        Range of energies [eV] to look at.
+
+def without_spikes(energy: Array, mu: Array, width: float, points: slice = slice(None)) -> Array:
+    """(s, p) running medians over ``width`` eV of scans (s, n), at some of their points.
+
+    What is narrower than half of that vanishes, an edge stays.
     """
-    grid, slope = slope_of(energy, mu)
-    slope[(grid < max(low, energy[1])) | (grid > min(high, energy[-2]))] = -np.inf
-    return float(grid[np.argmax(slope)])
-
-
-def slope_of(energy: Array, mu: Array) -> tuple[Array, Array]:
-    """Even energies [eV], and dμ/dE there."""
-    from scipy.ndimage import gaussian_filter1d, median_filter
-
+    half, needed = round(width / GRID / 2), energy[points]
     grid = np.arange(energy[0], energy[-1], GRID)
-    smooth = gaussian_filter1d(np.interp(grid, energy, median_filter(mu, 3)), SMOOTHING / GRID)
-    return grid, np.gradient(smooth, GRID)
+    first, last = np.searchsorted(grid, needed[0]) - 2, np.searchsorted(grid, needed[-1]) + 2
+    used = np.arange(max(int(first), 0) - half, min(int(last), len(grid)) + half)
+    mirrored = np.abs(np.where(used < 0, -1 - used, used))
+    mirrored = np.clip(np.where(mirrored < len(grid), mirrored, 2 * len(grid) - 1 - mirrored), 0, len(grid) - 1)
+    even = interpolated(mu, grid[mirrored], energy)
+    return interpolated(running_median(even, half), needed, grid[used[half : len(used) - half]])
 
 
-def without_spikes(energy: Array, mu: Array, width: float) -> Array:
-    """(n,) running median of μ over ``width`` eV: what is narrower than half of that vanishes, an edge stays."""
-    from scipy.ndimage import median_filter
+def rises_each(energy: Array, mu: Array, positions: Array) -> Array:
+    """(s,) by how much scans (s, n) lie higher 8 to 25 eV above positions (s,) [eV] than 8 to 25 eV below them."""
+    above, below = (interpolated(mu, positions[:, None] + side * AWAY, energy) for side in (1, -1))
+    rises: Array = (above - below).mean(axis=1)
+    return rises
 
-    grid = np.arange(energy[0], energy[-1], GRID)
-    size = 2 * round(width / GRID / 2) + 1
-    steady: Array = np.interp(energy, grid, median_filter(np.interp(grid, energy, mu), size))
-    return steady
+
+def edge_rise(energy: Array, mu: Array, position: float) -> float:
+    """By how much a scan (n,) lies higher 8 to 25 eV above a position [eV] than 8 to 25 eV below it."""
+    return float(rises_each(energy, mu[None], np.array([position]))[0])
 
 
 def has_edge(energy: Array, mu: Array, position: float, least: float = 0.0) -> bool:
-    """Tell whether μ steps up at a position [eV], by more than ``least`` and than its noise."""
+    """Tell whether μ (n,) steps up at a position [eV], by more than ``least`` and than its noise."""
     return edge_contrast(energy, mu, position, least) > MIN_CONTRAST
 
 
 def edge_contrast(energy: Array, mu: Array, position: float, least: float = 0.0) -> float:
-    """Height of the step of μ at a position [eV], in units of the noise of single points; 0 where no edge rises.
+    """Height of the step of μ (n,) at a position [eV], in units of the noise of single points; 0 where no edge rises.
 
     An edge rises by half its height or more within 25 eV on either side, and by more than ``least``.
     """
@@ -69,23 +100,16 @@ def edge_contrast(energy: Array, mu: Array, position: float, least: float = 0.0)
     return step / max(point_noise(mu[energy < position - 10]), 1e-9 * step)
 
 
-def edge_rise(energy: Array, mu: Array, position: float) -> float:
-    """By how much μ lies higher 8 to 25 eV above a position [eV] than 8 to 25 eV below it."""
-    away = np.arange(8, 26)
-    return float(np.mean(np.interp(position + away, energy, mu) - np.interp(position - away, energy, mu)))
-
-
 def _line_below(energy: Array, mu: Array, position: float) -> Array:
     """Pre-edge line (n,); a constant where there is too little to fit a line to."""
     below = (energy < position - 15) & (energy > position - 200)
     if below.sum() < 4 or np.ptp(energy[below]) < 30:
         return np.full_like(mu, mu[energy < position - 5].mean())
-    line: Array = np.polynomial.Polynomial.fit(energy[below], mu[below], 1)(energy)
-    return line
+    return polynomial_at(energy, energy[below], 1) @ mu[below]
 
 
 def point_noise(mu: Array) -> float:
-    """Estimate the noise of single points, from second differences; 0 for fewer than 5 points."""
+    """Estimate the noise of single points (n,), from second differences; 0 for fewer than 5 points."""
     if len(mu) < 5:
         return 0.0
     return float(np.median(np.abs(np.diff(mu, 2))) / 0.6745 / np.sqrt(6))

@@ -27,7 +27,7 @@ def test_spectrum_opens_the_door_to_chi(monkeypatch: pytest.MonkeyPatch, make_ch
         asked.append((spectrum, settings))
         return chi
 
-    monkeypatch.setattr("exafsnn.measure.background.remove_background", fake)
+    monkeypatch.setattr("exafsnn.measure.scans.remove_background", fake)
     spectrum = Spectrum(np.arange(3.0), np.ones(3), "Fe", "K")
     assert spectrum.to_chi() is chi
     assert spectrum.to_chi(BackgroundSettings(rbkg=1.1)) is chi

@@ -1,6 +1,6 @@
 """χ(k) of a series + model → N, R, σ² of every scan with error bars, as arrays: ``Model.predict`` for many.
 
-``stack`` calls it, with what ``measure.batch`` yields.
+``stack`` calls it, with what ``measure.scans`` yields.
 """
 
 from __future__ import annotations

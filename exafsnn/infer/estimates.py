@@ -12,7 +12,7 @@ import numpy as np
 from exafsnn.records import Array, ChiK
 
 if TYPE_CHECKING:
-    from exafsnn.measure.batch import BatchChiK
+    from exafsnn.measure.scans import StackChiK
 
 _SAME_SESSION = 2.0
 """Scans of a metal whose E₀ differs by more [eV] are of two beamlines, or of two calibrations of one."""
@@ -53,7 +53,7 @@ class Signals:
         return Signals(k, chi, noise, usable)
 
     @staticmethod
-    def of_batch(batch: BatchChiK, rows: np.ndarray) -> Signals:
+    def of_batch(batch: StackChiK, rows: np.ndarray) -> Signals:
         """Those of some scans of a batch, none of them rejected."""
         chi = batch.chi[rows]
         last = np.isfinite(chi).sum(axis=1, keepdims=True) - 1

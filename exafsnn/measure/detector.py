@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from exafsnn.errors import Finding
-from exafsnn.records import Spectrum
+from exafsnn.measure.edge import Edge
+from exafsnn.records import Array, Spectrum
 
 STUCK_POINTS = 4
 """Equal values in a row that no living detector gives."""
@@ -20,19 +21,18 @@ THICK = 3.0
 """Edge step Δμ·t above which harmonics and pinholes distort a transmission spectrum."""
 
 
-def detector_findings(spectrum: Spectrum, e0: float, rise: float) -> tuple[Finding, ...]:
+def detector_findings(spectrum: Spectrum, edge: Edge) -> tuple[Finding, ...]:
     """Look for failing detectors and unfit samples.
 
     Parameters
     ----------
     spectrum
         The scan.
-    e0
-        Energy of its edge [eV].
-    rise
-        Height of its edge, in the units of μ.
+    edge
+        Where its edge is, and how high.
     """
-    found = (_stuck(spectrum, e0), _coarse(spectrum, rise), _thick(spectrum, rise), _fluorescence(spectrum))
+    rise = edge.height
+    found = (_stuck(spectrum, edge.position), _coarse(spectrum, rise), _thick(spectrum, rise), _fluorescence(spectrum))
     return tuple(finding for finding in found if finding)
 
 
@@ -76,3 +76,18 @@ def _fluorescence(spectrum: Spectrum) -> Finding | None:
     message = "fluorescence: a thick, concentrated sample absorbs it again, which lowers the amplitude"
     remedy = "Trust coordination numbers of thin or dilute samples only, or measure transmission"
     return Finding("over-absorption-possible", "warning", message, remedy=remedy)
+
+
+def suspects(mu: Array) -> np.ndarray:
+    """(s,) scans (s, n), in edge steps, with stuck or coarse readings, as it may be."""
+    steps = np.abs(np.diff(mu, axis=1))
+    runs = np.all(np.lib.stride_tricks.sliding_window_view(steps == 0, STUCK_POINTS - 1, axis=1), axis=2)
+    fine = ((steps > 1e-9 * mu.shape[1]) & (steps < COARSE)).any(axis=1)
+    return np.asarray(runs.any(axis=1) | ~fine)
+
+
+def remarkable(mode: str, rise: Array) -> np.ndarray:
+    """(s,) scans of which something is told by their mode and the height of their edge (s,) in units of μ."""
+    if mode == "fluorescence":
+        return np.ones(len(rise), dtype=bool)
+    return np.asarray((rise >= THICK) & (mode == "transmission"))

@@ -1,6 +1,6 @@
-"""Stretches of a scan → glitches: short runs of points that lie off the curve that their neighbours draw.
+"""The end of a scan → glitches: short runs of points that lie off the curve that their neighbours draw.
 
-``gate.py`` calls it for the pre-edge and the end of the scan; between them ``waves.py`` does better. The method is
+What comes next is not known there; before it ``waves`` does better. The method is
 that of Wallace, Alsina & Gaillard, J. Synchrotron Rad. 28, 1137 (2021): a Savitzky–Golay filter leaves residuals, the
 generalized ESD test of Rosner, Technometrics 25, 165 (1983) names the outliers among them, and the curve drawn without
 these decides. Here the filter takes the true, uneven energies.
@@ -8,8 +8,12 @@ these decides. Here the filter takes the true, uneven energies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from exafsnn.measure import limits
+from exafsnn.measure.departures import Break
 from exafsnn.records import Array
 
 SIDE = 3
@@ -26,6 +30,60 @@ SIGNIFICANCE = 1e-3
 
 MAX_SHARE = 0.1
 """Largest share of the points that the test looks at."""
+
+
+LEAST = limits.SMALLEST["end"]
+"""Smallest height that matters, in edge steps."""
+
+END_SHARE = 1 / 3
+"""Share of it at which outliers are looked at closely: a run of points pulls the curve of the neighbours to itself."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The detector for one grid, whose last m points are looked at."""
+
+    energy: Array
+    """(m,) [eV]."""
+    end: np.ndarray
+    """(n,) which points of a scan they are."""
+    last: np.ndarray
+    """(m,) those at which a glitch has to end."""
+    forms: Array
+    """(m, m) matrix: μ → distance of each point from its neighbours' curve, over how its noise grows."""
+
+    def suspects(self, mu: Array) -> np.ndarray:
+        """(s,) scans (s, n), in edge steps, in which there might be a glitch."""
+        off = mu[:, self.end] @ self.forms
+        limit = critical(len(self.energy), 1) / 0.6745
+        high, usual = np.abs(off).max(axis=1), limit * np.median(np.abs(off), axis=1)
+        suspect = high > np.maximum(LEAST, usual)
+        some = np.flatnonzero(~suspect & (high > END_SHARE * LEAST))
+        suspect[some] = _with_outliers(off[some])
+        return np.asarray(suspect)
+
+    def breaks(self, mu: Array) -> list[Break]:
+        """Glitches of a scan (n,), as indices of it."""
+        part, start, found = mu[self.end], int(np.argmax(self.end)), []
+        for run in find_glitches(self.energy, part, LEAST):
+            if self.last[run[-1]]:
+                bad = np.isin(np.arange(len(part)), run)
+                heights = (part - bridged(self.energy, part, bad))[run[0] : run[-1] + 1]
+                highest = float(heights[np.argmax(np.abs(heights))])
+                points = start + int(run[0]), start + int(run[-1])
+                found.append(Break("glitch", *points, highest, np.inf, tuple(heights.tolist())))
+        return found
+
+
+def ending(energy: Array, k: Array) -> Ending | None:
+    """Make the detector for a grid (n,) [eV] and its k [Å⁻¹]; None where too few points are its end."""
+    end = k > k[-1] - 4 * limits.LAST
+    if end.sum() < FEWEST:
+        return None
+    neighbours, weights, growth = _curves(energy[end], np.ones(int(end.sum()), dtype=bool))
+    forms = np.eye(len(growth))
+    np.subtract.at(forms, (np.arange(len(growth))[:, None], neighbours), weights)
+    return Ending(energy[end], end, k[end] > k[-1] - limits.LAST, (forms / growth[:, None]).T)
 
 
 def find_glitches(energy: Array, mu: Array, least: float) -> list[np.ndarray]:
@@ -68,13 +126,19 @@ def distances(energy: Array, mu: Array, trusted: np.ndarray) -> tuple[Array, Arr
     The noise grows by √(1 + Σw²), where w are the weights that make the curve's value of the neighbours: at the ends,
     where the curve is extrapolated, a large distance means little.
     """
+    neighbours, weights, growth = _curves(energy, trusted)
+    distance: Array = mu - (weights * mu[neighbours]).sum(axis=1)
+    return distance, growth
+
+
+def _curves(energy: Array, trusted: np.ndarray) -> tuple[np.ndarray, Array, Array]:
+    """(n, 2 SIDE) neighbours of each point and their weights in the curve that they draw, and (n,) growth of noise."""
     neighbours = _neighbours(trusted)
     away = energy[neighbours] - energy[:, None]
     away = away / np.abs(away).max(axis=1, keepdims=True)
     powers = away[:, :, None] ** np.arange(DEGREE + 1)  # [point, neighbour, power]
     weights = np.linalg.pinv(powers)[:, 0]
-    distance: Array = mu - (weights * mu[neighbours]).sum(axis=1)
-    return distance, np.sqrt(1 + (weights**2).sum(axis=1))
+    return neighbours, weights, np.sqrt(1 + (weights**2).sum(axis=1))
 
 
 def _neighbours(trusted: np.ndarray) -> np.ndarray:
@@ -101,6 +165,21 @@ def outliers(values: Array) -> np.ndarray:
             last = step
     found = np.zeros(len(values), dtype=bool)
     found[removed[:last]] = True
+    return found
+
+
+def _with_outliers(values: Array) -> np.ndarray:
+    """(s,) in which rows of (s, n) values ``outliers`` finds any."""
+    n, rows, found = values.shape[1], np.arange(len(values)), np.zeros(len(values), dtype=bool)
+    kept = np.ones(values.shape, dtype=bool)
+    for step in range(1, int(MAX_SHARE * n) + 1):
+        count = n - step + 1
+        mean = np.where(kept, values, 0.0).sum(axis=1, keepdims=True) / count
+        away = np.where(kept, np.abs(values - mean), 0.0)
+        worst = np.argmax(away, axis=1)
+        spread = np.sqrt((away**2).sum(axis=1) / (count - 1))
+        found |= away[rows, worst] > critical(n, step) * np.maximum(spread, 1e-12)
+        kept[rows, worst] = False
     return found
 
 

@@ -1,63 +1,225 @@
-"""Spectrum → findings: whether this is a scan of the edge it claims to be, reaches far enough, and is EXAFS throughout.
+"""Scans of one grid → those that are sound, repaired where that is safe; what is told of each; why others are refused.
 
-``background.py`` asks before larch sees the data, because larch makes χ(k) of anything. ``check`` judges the scan as it
-is; ``mended`` repairs what can be repaired safely. A fatal finding means that the scan is rejected.
+Larch would make χ(k) of anything. ``check`` judges a scan as it is: whether it is one of the edge it claims to be, and
+reaches far enough. Each detector then says in which of many scans it might find something (``suspects``); these go
+through ``repairs``, one by one, and all others are sound.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
-from exafsnn.edges import core_hole_width, edges_between, edges_near, next_edge, tabulated
+from exafsnn.edges import core_hole_width, edges_near, next_edge, tabulated
 from exafsnn.errors import Finding
-from exafsnn.measure.detector import detector_findings
-from exafsnn.measure.ending import bridged, find_glitches
+from exafsnn.linear import KEPT
+from exafsnn.measure import detector
+from exafsnn.measure.edge import Edge, edge_of, heights, positions, standing
+from exafsnn.measure.ending import ending
 from exafsnn.measure.limits import (
     CALIBRATED,
-    EDGE_OFFSETS,
-    EDGE_WIDTH,
-    EDGE_WIDTHS,
     FEW_POINTS,
-    FLANK,
-    FLANK_LIMIT,
-    FOREIGN,
-    FOREIGN_GAIN,
-    FOREIGN_STRENGTH,
-    GLITCH_GAIN,
-    GLITCH_MARGIN,
-    GLITCH_SHIFT,
-    LARGE,
-    LAST,
-    LAST_PRE_EDGE,
-    LOUD_K,
-    LOW_K,
     MAX_EDGE_OFFSET,
     MIN_K_MAX,
     MIN_POINTS,
     MIN_PRE_EDGE,
     MIN_SHARE,
-    MOST,
-    NEAR_EDGE,
     NEXT_EDGE_MARGIN,
-    ON_EDGE,
-    PRE_EDGE_END,
     RESTLESS,
-    SMALLEST,
-    SPIKE,
-    UNCERTAIN,
     UNSTEADY,
-    USED_K,
-    WIDE_SPIKE,
 )
-from exafsnn.measure.nearedge import near_edge_breaks
-from exafsnn.measure.oscillations import find_bump, oscillations
-from exafsnn.measure.preedge import LONGEST, pre_edge_breaks, unrest
+from exafsnn.measure.nearedge import near_edge
+from exafsnn.measure.oscillations import Oscillations, octaves, oscillations, outbursts_of
+from exafsnn.measure.preedge import pre_edge, shares_of_unrest
+from exafsnn.measure.repairs import mended, unsteady
 from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
-from exafsnn.measure.waves import MAX_POINTS, Break, edge_strengths, find_breaks, usual_noise
+from exafsnn.measure.waves import foreign_edges, oscillating, waves_of
 from exafsnn.records import Array, Spectrum
-from exafsnn.rise import edge_rise, has_edge, point_noise, steepest, without_spikes
+from exafsnn.rise import edge_rise, has_edge, steepest
+from exafsnn.settings import MAX_MU
+
+ROUNDING = 0.99
+"""Share of a limit at which many scans at once are looked at one by one."""
+
+Findings = tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Scans that may become χ(k), on the energies that are used of them."""
+
+    rows: np.ndarray
+    """(s,) which they are."""
+    energy: Array
+    """(n,) [eV]."""
+    mu: Array
+    """(s, n)."""
+    positions: Array
+    """(s,) of their edges [eV]."""
+    findings: tuple[Findings, ...]
+    """(s,) what was found and done."""
+
+
+class Known:
+    """What is learned of the scans of a run while they are judged: an example of each size of oscillations."""
+
+    def __init__(self) -> None:
+        self.examples: dict[tuple[object, ...], Oscillations] = {}
+
+
+def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[int, Findings | Exception]]:
+    """Judge scans (s, n) of one grid.
+
+    Parameters
+    ----------
+    like
+        What they share: energies (n,), absorber, edge, mode. Its μ is not used.
+    mu
+        (s, n) absorption.
+    known
+        What is learned on the way; for the next scans of the same run, too.
+
+    Yields
+    ------
+    Passed, or tuple of int and (Findings or Exception)
+        Each scan once; of a refused one its row, and what was found, something fatal among it, or what went wrong.
+    """
+    left = np.ones(len(mu), dtype=bool)
+    for passed in _sound(like, mu, known):
+        left[passed.rows] = False
+        yield passed
+    for row in np.flatnonzero(left).tolist():
+        yield _alone(replace(like, mu=mu[row]), row)
+
+
+def _alone(spectrum: Spectrum, row: int) -> Passed | tuple[int, Findings | Exception]:
+    """Judge one scan by all that the gate has."""
+    try:
+        found = check(spectrum)
+        if any(finding.severity == "fatal" for finding in found):
+            return row, found
+        used, repairs = mended(up_to(spectrum, end_of_exafs(spectrum)))
+        found = (*found, *repairs)
+        if any(finding.severity == "fatal" for finding in found):
+            return row, found
+        place = positions(used.energy, used.mu[None], tabulated(used.absorber, used.edge))
+    except Exception as error:  # even a fault of ours must not cost the others
+        return row, error
+    return Passed(np.array([row]), used.energy, used.mu[None], place, (found,))
+
+
+def _sound(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed]:
+    """Pass the plainly sound ones of scans (s, n), position of the edge by position of the edge."""
+    if _broken_axis(replace(like, mu=like.energy)):
+        return
+    whole = up_to(like, end_of_exafs(like))
+    expected, n = tabulated(like.absorber, like.edge), len(whole.energy)
+    margin = n // 50 + 3
+    rows = np.flatnonzero((np.abs(mu) < MAX_MU).all(axis=1))  # NaN is not less
+    if not len(rows) or n <= 2 * margin or not whole.energy[margin] < expected < whole.energy[-margin]:
+        return
+    used = mu[rows, :n]
+    places = positions(whole.energy, used, expected)
+    for position in np.unique(places).tolist():
+        here = places == position
+        shown = standing(whole.energy, used[here], position, expected)
+        yield from _of_position(like, rows[here][shown], used[here][shown], position, known)
+
+
+def _of_position(
+    like: Spectrum, rows: np.ndarray, mu: Array, position: float, known: Known
+) -> Iterator[Passed]:  # fmt: skip
+    """Pass the sound ones of scans (s, n) that plainly show their edge at one position [eV]."""
+    if not len(rows):
+        return
+    expected = tabulated(like.absorber, like.edge)
+    found = _of_the_axis(like, Edge(position, 1.0, expected))
+    energy, mu, notes = rebinned(like.energy[: mu.shape[1]], mu, position)
+    axis = axis_findings(energy, position)
+    if any(finding.severity == "fatal" for finding in (*found, *axis)):
+        return
+    rise = heights(energy, mu, position)
+    rises = rise > 0
+    rows, mu, rise = rows[rises], mu[rises], rise[rises]
+    relative = mu / rise[:, None]
+    sound = ~_suspects(like, energy, relative, position, known)
+    rows, mu, rise, relative = rows[sound], mu[sound], rise[sound], relative[sound]
+    if not len(rows):
+        return
+    told = _remarks(replace(like, energy=energy), relative, rise, position)
+    near = positions(energy, mu, expected) if notes else np.full(len(rows), position)
+    findings = tuple((*found, *notes, *first, *axis, *last) for first, last in told)
+    yield Passed(rows, energy, mu, near, findings)
+
+
+class _Detector(Protocol):
+    """A part of the gate."""
+
+    def suspects(self, mu: Array, /) -> np.ndarray:
+        """(s, n) μ in edge steps → (s,) scans in which it might find something."""
+
+
+@lru_cache(maxsize=KEPT)
+def _detectors(grid: bytes, edge: Edge, width: float) -> tuple[tuple[np.ndarray | slice, _Detector], ...]:
+    """All detectors for one grid and edge, but for bumps, each with the points that it looks at."""
+    energy = np.frombuffer(grid)
+    k = wavenumbers(energy, edge.position)
+    above = oscillating(k)
+    everywhere: list[_Detector | None] = [
+        pre_edge(energy, edge.position), near_edge(energy, edge.position, width), ending(energy, k),
+    ]  # fmt: skip
+    among: list[_Detector | None] = []
+    if len(above):
+        part = k[above]
+        among = [waves_of(part.tobytes()), foreign_edges(energy[above], part, edge), outbursts_of(part.tobytes())]
+    return (
+        *((slice(None), item) for item in everywhere if item),
+        *((above, item) for item in among if item),
+    )
+
+
+def _suspects(like: Spectrum, energy: Array, mu: Array, position: float, known: Known) -> np.ndarray:
+    """(s,) in which scans (s, n), in edge steps, there might be something to repair or to tell."""
+    edge = Edge(position, 1.0, tabulated(like.absorber, like.edge))
+    suspect = detector.suspects(mu) | (shares_of_unrest(energy, mu, position) >= RESTLESS)
+    for points, item in _detectors(energy.tobytes(), edge, core_hole_width(like.absorber, like.edge)):
+        open_ = np.flatnonzero(~suspect)
+        suspect[open_] = item.suspects(mu[open_][:, points])
+    k = wavenumbers(energy, position)
+    above = oscillating(k)
+    if len(above):
+        open_ = np.flatnonzero(~suspect)
+        suspect[open_] = _bumps(k[above], mu[open_][:, above], known)
+    return suspect
+
+
+def _bumps(k: Array, mu: Array, known: Known) -> np.ndarray:
+    """(s,) in which scans (s, m), in edge steps, there might be a bump; the first of its size judges others."""
+    suspect = np.zeros(len(mu), dtype=bool)
+    sizes, places = np.unique(octaves(k, mu), axis=0, return_inverse=True)
+    grid = k.tobytes()
+    for number, size in enumerate(sizes.tolist()):
+        rows = np.flatnonzero(places.ravel() == number)
+        key = (grid, *size)
+        if key not in known.examples:
+            first = mu[rows[0]]
+            known.examples[key] = oscillations(k, first, waves_of(grid).usual_noise(first))
+        suspect[rows] = known.examples[key].suspects(mu[rows])
+    return suspect
+
+
+def _remarks(like: Spectrum, mu: Array, rise: Array, position: float) -> list[tuple[Findings, Findings]]:
+    """(s,) what is told of sound scans (s, n) in edge steps: of detector and sample, and of an unsteady pre-edge."""
+    told: list[tuple[Findings, Findings]] = [((), ())] * len(mu)
+    moving = shares_of_unrest(like.energy, mu, position) >= ROUNDING * UNSTEADY
+    for row in np.flatnonzero(moving | detector.remarkable(like.mode, rise)).tolist():
+        scan, edge = replace(like, mu=mu[row] * rise[row]), Edge(position, float(rise[row]), position)
+        told[row] = detector.detector_findings(scan, edge), unsteady(scan, edge)
+    return told
 
 
 def check(spectrum: Spectrum) -> tuple[Finding, ...]:
@@ -76,15 +238,20 @@ def check(spectrum: Spectrum) -> tuple[Finding, ...]:
     broken = _broken_axis(spectrum)
     if broken:
         return (broken,)
-    position = edge_position(spectrum)
-    fault = _no_edge(spectrum, position)
+    edge = edge_of(spectrum.energy, spectrum.mu, spectrum.absorber, spectrum.edge)
+    fault = _no_edge(spectrum, edge.position)
     if fault:
         return (fault,)
+    return _of_the_axis(spectrum, edge)
+
+
+def _of_the_axis(spectrum: Spectrum, edge: Edge) -> Findings:
+    """What scans of these energies with that edge have in common: fatal first."""
     findings = (
-        _short_range(spectrum, position),
-        _short_pre_edge(spectrum, position),
-        _few_points(spectrum, position),
-        _offset(spectrum, position),
+        _short_range(spectrum, edge.position),
+        _short_pre_edge(spectrum, edge.position),
+        _few_points(spectrum, edge.position),
+        _offset(edge),
         _second_edge(spectrum),
     )
     found = [finding for finding in findings if finding]
@@ -98,22 +265,14 @@ def end_of_exafs(spectrum: Spectrum) -> float:
     return min(end, following.energy - NEXT_EDGE_MARGIN) if following else end
 
 
-def edge_position(spectrum: Spectrum) -> float:
-    """Find where μ is steepest near the tabulated edge [eV]; the tabulated energy where the scan does not hold it."""
-    expected = tabulated(spectrum.absorber, spectrum.edge)
-    if not spectrum.energy[0] < expected < spectrum.energy[-1]:
-        return expected
-    energy, low, high = spectrum.energy, expected - MAX_EDGE_OFFSET, expected + MAX_EDGE_OFFSET
-    steady = without_spikes(energy, spectrum.mu, WIDE_SPIKE)
-    sharp, coarse = steepest(energy, spectrum.mu, low, high), steepest(energy, steady, low, high)
-    if edge_rise(energy, steady, sharp) >= edge_rise(energy, steady, coarse):
-        return sharp
-    return steepest(energy, spectrum.mu, max(low, coarse - NEAR_EDGE), min(high, coarse + NEAR_EDGE))
-
-
-def edge_height(spectrum: Spectrum, position: float) -> float:
-    """By how much μ rises at its edge [eV], whatever spikes there are."""
-    return edge_rise(spectrum.energy, without_spikes(spectrum.energy, spectrum.mu, SPIKE), position)
+def up_to(spectrum: Spectrum, end: float) -> Spectrum:
+    """Cut the scan at an energy [eV], into arrays of its own."""
+    last = int(np.searchsorted(spectrum.energy, end, side="right"))
+    return replace(
+        spectrum,
+        energy=np.array(spectrum.energy[:last], dtype=np.float64),
+        mu=np.array(spectrum.mu[:last], dtype=np.float64),
+    )
 
 
 def _broken_axis(spectrum: Spectrum) -> Finding | None:
@@ -185,13 +344,12 @@ def _few_points(spectrum: Spectrum, position: float) -> Finding | None:
     return Finding("few-points", severity, message, remedy="Measure every 0.05 Å⁻¹")
 
 
-def _offset(spectrum: Spectrum, position: float) -> Finding | None:
-    offset = position - tabulated(spectrum.absorber, spectrum.edge)
-    if abs(offset) <= CALIBRATED:
+def _offset(edge: Edge) -> Finding | None:
+    if abs(edge.offset) <= CALIBRATED:
         return None
-    message = f"the edge is {offset:+.0f} eV off its tabulated energy"
+    message = f"the edge is {edge.offset:+.0f} eV off its tabulated energy"
     remedy = "Harmless for χ(k), but check the monochromator"
-    return Finding("edge-offset", "warning", message, position, remedy)
+    return Finding("edge-offset", "warning", message, edge.position, remedy)
 
 
 def _second_edge(spectrum: Spectrum) -> Finding | None:
@@ -200,309 +358,3 @@ def _second_edge(spectrum: Spectrum) -> Finding | None:
         return None
     message = f"the {following} edge at {following.energy:.0f} eV follows: the scan is used up to {end:.0f} eV"
     return Finding("next-edge", "warning", message, following.energy)
-
-
-def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Repair what can be repaired safely, and tell everything that was found.
-
-    Quick scans are rebinned, glitches moved onto the curve that their neighbours draw, and the scan is ended before
-    another element's edge. What is left as it is, is a warning; what makes the scan useless is fatal.
-
-    Parameters
-    ----------
-    spectrum
-        A scan without a fatal finding of ``check``, up to the end of its EXAFS.
-
-    Returns
-    -------
-    Spectrum
-        The scan, repaired.
-    tuple of Finding
-        What was found and done.
-    """
-    position = edge_position(spectrum)
-    spectrum, notes = rebinned(spectrum, position)
-    rise = edge_height(spectrum, position)
-    notes += detector_findings(spectrum, position, rise) + axis_findings(spectrum, position)
-    spectrum, below = _mended_pre_edge(spectrum, position, rise)
-    spectrum, near = _mended_edge(spectrum, position, rise)
-    if near:
-        position = edge_position(spectrum)
-        rise = edge_height(spectrum, position)
-    spectrum, foreign = _before_foreign_edge(spectrum, position, rise)
-    spectrum, breaks = _without_breaks(spectrum, position, rise)
-    found = (*notes, *below, *near, *foreign, *breaks, *unsteady(spectrum, position, rise))
-    return spectrum, (*found, *_too_many(found))
-
-
-def _too_many(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """Tell that there are more glitches than a scan may have."""
-    if sum(finding.name == "glitch" for finding in findings) <= MOST:
-        return ()
-    return (Finding("many-glitches", "fatal", f"more than {MOST} glitches", remedy="Measure the scan again"),)
-
-
-def _mended_pre_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Bridge glitches below the edge, and begin the scan after a step."""
-    energy, below = spectrum.energy, spectrum.energy < position + PRE_EDGE_END
-    breaks = pre_edge_breaks(energy[below], spectrum.mu[below] / rise, position, SMALLEST["pre-edge"])
-    steps = [item for item in breaks if item.kind == "step"]
-    start = max((item.last for item in steps), default=0)
-    findings = [_told_step(spectrum, item, position, rise) for item in steps]
-    glitches = [item for item in breaks if item.kind == "glitch" and item.first >= start]
-    findings += [_told(energy, item, below=True) for item in glitches]
-    last = int(below.sum()) - 1
-    doubtful = [item for item in glitches if len(item.heights) > MAX_POINTS or item.last == last]
-    findings += [_uncertain_line(float(energy[item.first])) for item in doubtful[:1]]
-    mu = _bridged(spectrum.mu, glitches, rise)
-    return replace(spectrum, energy=energy[start:], mu=mu[start:]), tuple(findings)
-
-
-def _uncertain_line(place: float) -> Finding:
-    """Tell that a glitch below the edge is long, or may be a step, because the edge begins where it ends."""
-    message = f"after the repair at {place:.1f} eV few points below the edge say where its line lies"
-    remedy = "Measure again, or begin the scan earlier"
-    return Finding("uncertain-repair", "warning", message, place, remedy)
-
-
-def _told_step(spectrum: Spectrum, item: Break, position: float, rise: float) -> Finding:
-    """Tell a step below the edge; fatal where too little is left after it, or where it does not last."""
-    place = float(spectrum.energy[item.last])
-    message = f"μ jumps by {item.height:+.1%} of the edge step at {place:.1f} eV, below the edge"
-    if position - place < MIN_PRE_EDGE or not _lasts(spectrum, item, position, rise):
-        return Finding("pre-edge-step", "fatal", message, place, "Measure again, or begin the scan earlier")
-    return Finding("pre-edge-step", "warning", f"{message}: the scan is used from there on", place)
-
-
-def _lasts(spectrum: Spectrum, step: Break, position: float, rise: float) -> bool:
-    """Tell whether μ is still after its step where the edge begins to rise, not back where it was before."""
-    away = spectrum.energy - position
-    before, next_ = away < away[step.last], (away >= PRE_EDGE_END) & (away < LAST_PRE_EDGE)
-    if not next_.any() or (spectrum.energy < position + PRE_EDGE_END)[step.last :].sum() > LONGEST:
-        return True
-    line = np.polynomial.Polynomial.fit(away[before], spectrum.mu[before] / rise, 1)
-    back = float(np.median(spectrum.mu[next_] / rise - line(away[next_])))
-    return abs(back - step.height) < abs(back)
-
-
-def unsteady(spectrum: Spectrum, position: float, rise: float) -> tuple[Finding, ...]:
-    """Tell a pre-edge that moves where the sample does not: whatever moves it goes on among the oscillations.
-
-    Parameters
-    ----------
-    spectrum
-        A scan up to the end of its EXAFS.
-    position
-        Of its edge [eV].
-    rise
-        Height of its edge, in the units of μ.
-    """
-    below, k = spectrum.energy < position + PRE_EDGE_END, wavenumbers(spectrum.energy, position)
-    loud = (k > LOUD_K[0]) & (k < LOUD_K[1])
-    if loud.sum() < MIN_POINTS / 2:
-        return ()
-    slow = np.polynomial.Polynomial.fit(k[loud], spectrum.mu[loud], 3)(k[loud])
-    oscillation = max(float(np.std(spectrum.mu[loud] - slow)), 1e-12 * rise)
-    moves = unrest(spectrum.energy[below], spectrum.mu[below], position)
-    share, white = moves / oscillation, point_noise(spectrum.mu[below]) / oscillation
-    if share < UNSTEADY:
-        return ()
-    message = f"μ moves by {moves / rise:.1%} of the edge step below the edge: {share:.0%} of the oscillations above it"
-    severity = "fatal" if share**2 - white**2 > RESTLESS**2 else "warning"
-    return (Finding("unsteady", severity, message, None, "Look at the beam and the monitor; measure again"),)
-
-
-def _bridged(mu: Array, glitches: list[Break], rise: float) -> Array:
-    """(n,) μ with the points of glitches where the others say."""
-    mended = mu.copy()
-    for item in glitches:
-        mended[item.first : item.last + 1] -= rise * np.array(item.heights)
-    return mended
-
-
-def _mended_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Bridge glitches around the edge, and tell what else is too sharp for its core hole."""
-    width = core_hole_width(spectrum.absorber, spectrum.edge)
-    breaks = near_edge_breaks(spectrum.energy, spectrum.mu / rise, position, width, SMALLEST["edge"])
-    glitches = [item for item in breaks if item.kind == "glitch"]
-    findings = [_told(spectrum.energy, item) for item in breaks]
-    mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, rise))
-    places = [float(spectrum.energy[item.first]) for item in glitches]
-    on_edge = [place for place in places if abs(place - edge_position(mended)) < ON_EDGE]
-    if on_edge:
-        message = f"the glitch at {on_edge[0]:.1f} eV lies on the edge itself: E₀ after its repair is uncertain"
-        remedy = "Measure again, or give the E₀ of a sound scan with --e0"
-        findings.append(Finding("uncertain-repair", "warning", message, on_edge[0], remedy))
-    return mended, tuple(findings)
-
-
-def _before_foreign_edge(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """End the scan before the K or L₃ edge of another element, if there is one."""
-    k = wavenumbers(spectrum.energy, position)
-    offset = position - tabulated(spectrum.absorber, spectrum.edge)
-    above, sought = _oscillations(k), (energies(LOW_K + 0.5, position), energies(k[-1] - LAST, position))
-    candidates = [edge for edge in edges_between(*map(float, sought)) if edge.name in ("K", "L3")]
-    if not len(above) or not candidates:
-        return spectrum, ()
-    places = np.array([[edge.energy + offset + shift for shift in EDGE_OFFSETS] for edge in candidates])
-    away = (spectrum.energy[above, None] - places.ravel()) / EDGE_WIDTH
-    heights, strengths = edge_strengths(k[above], spectrum.mu[above] / rise, 0.5 + np.arctan(away) / np.pi)
-    strengths = np.where(heights > FOREIGN, strengths, 0.0)
-    best = int(np.argmax(strengths))
-    if strengths[best] < FOREIGN_STRENGTH:
-        return spectrum, ()
-    edge, place = candidates[best // len(EDGE_OFFSETS)], float(places.ravel()[best])
-    if not _is_edge(spectrum.energy[above], k[above], spectrum.mu[above] / rise, place):
-        return spectrum, ()
-    message = f"μ rises by {heights[best]:.1%} of the edge step at {place:.1f} eV, where the {edge} edge lies"
-    end = place - NEXT_EDGE_MARGIN
-    if wavenumbers(end, position) < MIN_K_MAX:
-        message += f"; the scan before it is too short: k = {MIN_K_MAX} Å⁻¹ is the least"
-        return spectrum, (Finding("foreign-edge", "fatal", message, place, "Measure another edge of the sample"),)
-    inside = spectrum.energy <= end
-    cut = replace(spectrum, energy=spectrum.energy[inside], mu=spectrum.mu[inside])
-    return cut, (Finding("foreign-edge", "warning", f"{message}: the scan is used up to {end:.0f} eV", place),)
-
-
-def _is_edge(energy: Array, k: Array, relative: Array, place: float) -> bool:
-    """Tell whether what looks like an edge at ``place`` [eV] is one: no few points off explain it better, nor chance.
-
-    Waves of any size leave a hundredth of an edge, and little to tell its height by; the oscillations as large as the
-    scan has them leave far more.
-    """
-    shifts = np.arange(-GLITCH_SHIFT, GLITCH_SHIFT + 0.5, 0.5)
-    away = (energy[:, None] - place - shifts)[:, :, None] / np.array(EDGE_WIDTHS)
-    shapes = (0.5 + np.arctan(away) / np.pi).reshape(len(energy), -1)
-    middle = int(np.argmin(np.abs(energy - place)))
-    near = np.abs(np.arange(len(k)) - middle) <= 8
-    edge, glitch = oscillations(k, relative, usual_noise(k, relative, near), near).rivals(shapes, middle)
-    return edge > FOREIGN_GAIN and glitch <= GLITCH_GAIN * edge + GLITCH_MARGIN
-
-
-def _oscillations(k: Array) -> np.ndarray:
-    """Indices of the points among which breaks and edges are sought; none where there are too few."""
-    above = np.flatnonzero(k > LOW_K - 0.7)
-    return above if len(above) >= MIN_POINTS and k[-1] >= LOW_K + 2 else above[:0]
-
-
-def _without_breaks(spectrum: Spectrum, position: float, rise: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Bridge glitches, and tell steps and stretches that are no EXAFS."""
-    k, relative = wavenumbers(spectrum.energy, position), spectrum.mu / rise
-    breaks = [*_breaks(k, relative), *_end_glitches(spectrum.energy, k, relative)]
-    flanks = [_flanks(k, relative, item) if item.kind == "glitch" else 0.0 for item in breaks]
-    breaks = [
-        replace(item, kind="wide", heights=()) if beside > FLANK_LIMIT else item
-        for item, beside in zip(breaks, flanks, strict=True)
-    ]
-    glitches, doubt = _foretold(k, relative, [item for item in breaks if item.kind == "glitch"])
-    breaks = [item for item in breaks if item.kind != "glitch"]
-    findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches)]
-    doubt *= max([1.0, *flanks]) ** 0.5
-    if doubt > UNCERTAIN:
-        findings.append(_uncertain(spectrum.energy, glitches, doubt))
-    mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, rise))
-    rejected = any(finding.severity == "fatal" for finding in findings)
-    bump = None if rejected else _bump(k, mended.mu / rise)
-    return mended, (*findings, *([_told(spectrum.energy, bump)] if bump else []))
-
-
-def _flanks(k: Array, relative: Array, glitch: Break) -> float:
-    """Mean χ² of the points beside a glitch, as all others foretell them: large where it is part of a longer one."""
-    above = _oscillations(k)
-    inside = (above >= glitch.first) & (above <= glitch.last)
-    skip = (above >= glitch.first - FLANK) & (above <= glitch.last + FLANK)
-    if not inside.any():
-        return 0.0
-    scan = oscillations(k[above], relative[above], usual_noise(k[above], relative[above], skip), skip)
-    heights, covariance = scan.expected(np.flatnonzero(skip))
-    beside = ~inside[skip]
-    off = heights[beside]
-    surprise = float(off @ np.linalg.solve(covariance[np.ix_(beside, beside)], off)) / len(off)
-    return surprise if float(np.abs(off).max()) > SMALLEST["EXAFS"] else min(surprise, FLANK_LIMIT)
-
-
-def _foretold(k: Array, relative: Array, glitches: list[Break]) -> tuple[list[Break], float]:
-    """Glitches with the heights that the scan's own oscillations give them, and what that leaves uncertain of k²χ."""
-    above = _oscillations(k)
-    if not len(above) or not glitches:
-        return glitches, 0.0
-    skip = np.zeros(len(above), dtype=bool)
-    for item in glitches:
-        skip[np.flatnonzero((above >= item.first) & (above <= item.last))] = True
-    points = np.flatnonzero(skip)
-    scan = oscillations(k[above], relative[above], usual_noise(k[above], relative[above], skip), skip)
-    heights, covariance = scan.expected(points)
-    off = dict(zip(above[points].tolist(), heights.tolist(), strict=True))
-    told = []
-    for item in glitches:
-        own = tuple(off[place] for place in range(item.first, item.last + 1))
-        told.append(replace(item, heights=own, height=max(own, key=abs)))
-    used = (k[above] > USED_K[0]) & (k[above] < USED_K[1])
-    weight = k[above] ** 2 * np.gradient(k[above]) ** 0.5
-    smooth = np.polynomial.Polynomial.fit(k[above], relative[above], 3)(k[above])
-    whole = (weight * (relative[above] - smooth))[used & ~skip]
-    spread = np.diag(covariance) * (weight**2 * used)[points]
-    without = scan.mu.copy()
-    without[points] -= heights
-    return told, replace(scan, mu=without).usual() * float(np.sqrt(spread.sum() / (whole**2).sum()))
-
-
-def _uncertain(energy: Array, glitches: list[Break], doubt: float) -> Finding:
-    """Tell that repairs may be wrong by more than they should."""
-    longest = max(glitches, key=lambda item: len(item.heights))
-    place = float(energy[longest.first])
-    message = f"the repairs, the longest of {len(longest.heights)} points at {place:.1f} eV, leave k²χ uncertain"
-    return Finding("uncertain-repair", "warning", f"{message} by {doubt:.1%}", place, "Measure those points again")
-
-
-def _bump(k: Array, relative: Array) -> Break | None:
-    """Bump among the oscillations, as indices of the whole scan."""
-    above = _oscillations(k)
-    if not len(above):
-        return None
-    part = k[above], relative[above]
-    found = find_bump(*part, usual_noise(*part), LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
-    return replace(found, first=found.first + int(above[0]), last=found.last + int(above[0])) if found else None
-
-
-def _breaks(k: Array, relative: Array) -> list[Break]:
-    """Breaks among the oscillations, as indices of the whole scan."""
-    above = _oscillations(k)
-    if not len(above):
-        return []
-    found = find_breaks(k[above], relative[above], LOW_K, float(k[-1]) - LAST, SMALLEST["EXAFS"])
-    return [replace(item, first=item.first + int(above[0]), last=item.last + int(above[0])) for item in found]
-
-
-def _end_glitches(energy: Array, k: Array, relative: Array) -> list[Break]:
-    """Glitches at the very end, where ``_breaks`` does not look."""
-    found = _glitches(energy, relative, np.flatnonzero(k > k[-1] - 4 * LAST), SMALLEST["end"])
-    return [item for item in found if k[item.last] > k[-1] - LAST]
-
-
-def _glitches(energy: Array, relative: Array, stretch: np.ndarray, least: float) -> list[Break]:
-    """Glitches of a stretch of points, as indices of the whole scan."""
-    found = []
-    for run in find_glitches(energy[stretch], relative[stretch], least):
-        bad = np.isin(np.arange(len(stretch)), run)
-        heights = (relative[stretch] - bridged(energy[stretch], relative[stretch], bad))[run[0] : run[-1] + 1]
-        highest = float(heights[np.argmax(np.abs(heights))])
-        points = stretch[run[0]], stretch[run[-1]]
-        found.append(Break("glitch", int(points[0]), int(points[1]), highest, np.inf, tuple(heights.tolist())))
-    return found
-
-
-def _told(energy: Array, item: Break, below: bool = False) -> Finding:
-    """Tell a break; one that cannot be repaired and matters is fatal. Below the edge longer ones can be repaired."""
-    first, last = float(energy[item.first]), float(energy[item.last])
-    size = f"{item.height:+.1%} of the edge step"
-    where = f"at {first:.1f} eV" if first == last else f"from {first:.1f} to {last:.1f} eV"
-    remedy = "Look there for a jump of the monochromator or the beam; measure again, or end the scan before it"
-    if item.kind == "glitch" and (len(item.heights) <= MAX_POINTS or below):
-        return Finding("glitch", "warning", f"glitch {where}, off by {size}: replaced by the curve around", first)
-    if item.kind == "glitch":
-        return Finding("wide-glitch", "fatal", f"glitch {where}, off by {size}: too long to be bridged", first, remedy)
-    severity = "fatal" if abs(item.height) > LARGE else "warning"
-    if item.kind == "step":
-        return Finding("step", severity, f"μ jumps by {size} {where}, as no EXAFS does", first, remedy)
-    return Finding("wide-glitch", severity, f"μ is off by {size} {where} and around, as no EXAFS is", first, remedy)

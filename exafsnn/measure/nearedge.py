@@ -1,16 +1,19 @@
 """Surroundings of an edge → glitches and steps: what is sharper than the lifetime of the core hole allows.
 
-``gate.py`` calls it. Nothing in an absorption spectrum is narrower than the core hole's Lorentzian; away from the
-edge the photoelectron's own lifetime widens it further. So μ is taken as a random process whose correlation is a
-Lorentzian of that width, large at the edge and small far from it, whatever the sample. A few points, or a step, that
-the others make impossible are found and replaced by what the others say.
+Nothing in an absorption spectrum is narrower than the core hole's Lorentzian; away from the edge the photoelectron's
+own lifetime widens it further. So μ is taken as a random process whose correlation is a Lorentzian of that width, large
+at the edge and small far from it, whatever the sample: C is its inverse. A few points, or a step, that the others make
+impossible are found and replaced by what the others say.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from exafsnn.measure.waves import Break
+from exafsnn.measure import limits
+from exafsnn.measure.departures import Break, Departures
 from exafsnn.records import Array
 
 AROUND = (-60.0, 90.0)
@@ -46,37 +49,72 @@ STRENGTH, COST = 6.0, 12.0
 MOST = 4
 """Most breaks that are sought."""
 
+LEAST = limits.SMALLEST["edge"]
+"""Smallest height that matters, in edge steps."""
 
-def near_edge_breaks(energy: Array, mu: Array, edge: float, width: float, least: float) -> list[Break]:
-    """Find points and steps near an edge that no core hole of that width allows.
+
+@dataclass(frozen=True)
+class NearEdge:
+    """The detector for one grid and position of the edge; m points lie around it."""
+
+    away: Array
+    """(n,) energies from the edge [eV]."""
+    width: float
+    """Of the core hole [eV]."""
+    around: np.ndarray
+    """(n,) which points of a scan are around the edge."""
+    departures: Departures
+    """At the least noise."""
+
+    def suspects(self, mu: Array) -> np.ndarray:
+        """(s,) scans (s, n), in edge steps, in which a break might be, or whose noise is more than the least.
+
+        The longest stretches alone are looked at: they are as unlikely as any part of them.
+        """
+        pull = self.departures.pull(mu[:, self.around])
+        suspect = (self.departures.steps(pull)[1] > STRENGTH**2 + COST).any(axis=1)
+        suspect |= (self.departures.stretches(pull, LONGEST)[1] > STRENGTH**2).any(axis=1)
+        return np.asarray(suspect | self._noisy(pull))
+
+    def _noisy(self, pull: Array) -> np.ndarray:
+        """(s,) scans whose points on one side surprise more than usual: more noise is assumed there."""
+        loud = np.abs(pull) > 0.6745 * np.sqrt(np.diag(self.departures.certainty))
+        below = self.away[self.around] < 0
+        return np.any([2 * loud[:, side].sum(axis=1) >= side.sum() for side in (below, ~below) if side.any()], axis=0)
+
+    def breaks(self, mu: Array) -> list[Break]:
+        """Points and steps of a scan (n,) that no core hole allows, as indices of it, the most extreme first."""
+        places = np.flatnonzero(self.around)
+        found: list[Break] = []
+        while len(found) < MOST and len(places) >= FEWEST:
+            away, values = self.away[places], mu[places]
+            departures = Departures(_certainty_of(away, values, self.width))
+            item = _most_extreme(departures, values, (away > SOUGHT[0]) & (away < SOUGHT[1]))
+            if item is None:
+                return found
+            found.append(_of_scan(item, places))
+            if item.kind == "step":
+                return found
+            places = np.delete(places, slice(item.first, item.last + 1))
+        return found
+
+
+def near_edge(energy: Array, position: float, width: float) -> NearEdge | None:
+    """Make the detector for a grid (n,), a position of the edge and a width of its core hole [eV]; None of few points.
 
     Parameters
     ----------
-    energy, mu
-        (n,) scan, energy increasing [eV], μ in edge steps.
-    edge, width
-        Energy of the edge, and width of its core hole [eV].
-    least
-        Smallest height that matters, in edge steps.
-
-    Returns
-    -------
-    list of Break
-        As indices of the scan, the most extreme first.
+    energy
+        (n,) increasing [eV].
+    position, width
+        Of the edge, and of its core hole: full width at half maximum [eV].
     """
-    places = np.flatnonzero((energy > edge + AROUND[0]) & (energy < edge + AROUND[1]))
-    found: list[Break] = []
-    while len(found) < MOST and len(places) >= FEWEST:
-        away, values = energy[places] - edge, mu[places]
-        certainty = certainty_of(away, values, width)
-        item = _most_extreme(certainty, values, (away > SOUGHT[0]) & (away < SOUGHT[1]), least)
-        if item is None:
-            return found
-        found.append(_of_scan(item, places))
-        if item.kind == "step":
-            return found
-        places = np.delete(places, slice(item.first, item.last + 1))
-    return found
+    away = energy - position
+    around = (away > AROUND[0]) & (away < AROUND[1])
+    if around.sum() < FEWEST:
+        return None
+    certainty = _certainty_of(away[around], np.zeros(int(around.sum())), width)
+    return NearEdge(away, width, around, Departures(certainty))
 
 
 def _of_scan(item: Break, places: np.ndarray) -> Break:
@@ -87,7 +125,7 @@ def _of_scan(item: Break, places: np.ndarray) -> Break:
     return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
 
 
-def certainty_of(away: Array, values: Array, width: float) -> Array:
+def _certainty_of(away: Array, values: Array, width: float) -> Array:
     """Inverse covariance of μ around an edge.
 
     Parameters
@@ -114,35 +152,33 @@ def certainty_of(away: Array, values: Array, width: float) -> Array:
     allowed = sharp + 100 * smooth @ smooth.T
     jitter = JITTER * size / width
     noise = np.full(len(away), NOISE)
-    for _ in range(2):
-        certainty = np.linalg.inv(allowed + np.diag(noise**2 + jitter**2))
-        surprise = np.abs(certainty @ values) / np.sqrt(np.diag(certainty)) / 0.6745
-        for side in (away < 0, away >= 0):  # counts are fewer above the edge, or more
-            noise[side] *= max(float(np.median(surprise[side])), 1.0) if side.any() else 1.0
+    if values.any():
+        for _ in range(2):
+            certainty = np.linalg.inv(allowed + np.diag(noise**2 + jitter**2))
+            surprise = np.abs(certainty @ values) / np.sqrt(np.diag(certainty)) / 0.6745
+            for side in (away < 0, away >= 0):  # counts are fewer above the edge, or more
+                noise[side] *= max(float(np.median(surprise[side])), 1.0) if side.any() else 1.0
     return np.asarray(np.linalg.inv(allowed + np.diag(noise**2 + jitter**2)))
 
 
-def _most_extreme(certainty: Array, values: Array, sought: np.ndarray, least: float) -> Break | None:
+def _most_extreme(departures: Departures, values: Array, sought: np.ndarray) -> Break | None:
     """Glitch or step that the other points make most unlikely; None if all are possible."""
-    n, pull = len(values), certainty @ values
+    pull = departures.pull(values[None])
     best, worth = None, STRENGTH**2
     for count in range(1, LONGEST + 1):
-        points = np.arange(n - count + 1)[:, None] + np.arange(count)
-        blocks = certainty[points[:, :, None], points[:, None, :]]
-        heights = np.linalg.solve(blocks, pull[points][:, :, None])[:, :, 0]
-        unlikely = (heights * pull[points]).sum(axis=1) - (count - 1) * COST
-        counted = sought[points].all(axis=1) & (np.abs(heights).max(axis=1) > least)
+        heights, gains = (part[0] for part in departures.stretches(pull, count))
+        unlikely = gains - (count - 1) * COST
+        within = np.lib.stride_tricks.sliding_window_view(sought, count).all(axis=1)
+        counted = within & (np.abs(heights).max(axis=1) > LEAST)
         place = int(np.argmax(np.where(counted, unlikely, 0.0)))
         if counted[place] and unlikely[place] > worth:
             worth, off = float(unlikely[place]), heights[place]
             highest = float(off[np.argmax(np.abs(off))])
             best = Break("glitch", place, place + count - 1, highest, float(np.sqrt(worth)), tuple(off.tolist()))
-    later = np.cumsum(pull[::-1])[::-1][1:]  # [step after each point but the last]
-    corner = np.cumsum(np.cumsum(certainty[::-1, ::-1], axis=0), axis=1)[::-1, ::-1]
-    seen = np.diag(corner)[1:]
-    unlikely = later**2 / seen - COST
-    counted = sought[1:] & sought[:-1] & (np.abs(later / seen) > least)
+    heights, gains = (part[0] for part in departures.steps(pull))
+    unlikely = gains - COST
+    counted = sought[1:] & sought[:-1] & (np.abs(heights) > LEAST)
     spot = int(np.argmax(np.where(counted, unlikely, 0.0)))
     if counted[spot] and unlikely[spot] > worth:
-        return Break("step", spot, spot + 1, float(later[spot] / seen[spot]), float(np.sqrt(unlikely[spot])))
+        return Break("step", spot, spot + 1, float(heights[spot]), float(np.sqrt(unlikely[spot])))
     return best

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
-from exafsnn.errors import ScanError
-from exafsnn.measure.limits import MIN_K_MAX
+from exafsnn.errors import Finding, ScanError
+from exafsnn.linear import KEPT
+from exafsnn.measure.limits import LOUD_K, MIN_K_MAX
 from exafsnn.records import Array, ChiK
 
 NOISE_R = (15.0, 30.0)
@@ -21,12 +23,15 @@ ENVELOPE = 0.75
 LOST, LEAST_K = 0.5, 4.0
 """The signal is lost if it is so for that stretch [Å⁻¹], beyond that k."""
 
+NOISY = 0.1
+"""Noise above this share of the root mean square of χ(k) over ``limits.LOUD_K`` is told."""
+
 END_MARGIN = 0.1
 """What is given up at the end of a scan [Å⁻¹]."""
 
 
-def noise_of(k: Array, chi: Array, r_range: tuple[float, float] = NOISE_R, kweight: int = NOISE_KWEIGHT) -> float:
-    """ε_k: standard deviation of the noise of χ(k), from χ(R) beyond all neighbours.
+def noise_of(k: Array, chi: Array) -> Array:
+    """(s,) ε_k: standard deviation of the noise of χ(k) (s, m), from χ(R) beyond all neighbours.
 
     White noise ε of χ gives ⟨|Σ_k wₖχₖ exp(2ikR)|²⟩ = ε² Σ wₖ² at every R (Parseval; Newville, Boyanov & Sayers,
     J. Synchrotron Rad. 6, 264 (1999)), here with wₖ = kⁿ times a Hann window.
@@ -34,33 +39,56 @@ def noise_of(k: Array, chi: Array, r_range: tuple[float, float] = NOISE_R, kweig
     Parameters
     ----------
     k, chi
-        (m,) χ(k) on a uniform grid [Å⁻¹].
-    r_range
-        Where χ(R) is taken for noise [Å].
-    kweight
-        n.
+        (m,) uniform wavenumbers [Å⁻¹], and (s, m) χ(k).
     """
-    weight = k**kweight * np.hanning(len(k))
-    transform = np.fft.rfft(weight * chi, n=4096)
-    r = np.pi * np.fft.rfftfreq(4096, d=k[1] - k[0])
-    noise = transform[(r >= r_range[0]) & (r <= r_range[1])]
-    return float(np.sqrt(np.mean(np.abs(noise) ** 2) / np.sum(weight**2)))
+    noise: Array = np.linalg.norm(chi @ _noise_form(len(k), float(k[1] - k[0])), axis=1)
+    return noise
 
 
-def usable_end(k: Array, chi: Array, noise: float) -> float:
-    """Largest k [Å⁻¹] worth using: short of the end, and no further than the signal stands above the noise.
+@lru_cache(maxsize=KEPT)
+def _noise_form(m: int, kstep: float) -> Array:
+    """(m, r) matrix after which the norm of χ(k) is ε_k; r is the rank of what is far enough in R."""
+    weight = (kstep * np.arange(m)) ** NOISE_KWEIGHT * np.hanning(m)
+    r = np.pi * np.fft.rfftfreq(4096, d=kstep)
+    phase = 2 * np.pi * np.outer(np.flatnonzero((r >= NOISE_R[0]) & (r <= NOISE_R[1])), np.arange(m)) / 4096
+    waves = np.concatenate([np.cos(phase), np.sin(phase)]) * weight
+    triangle = np.linalg.qr(waves, mode="r") / np.sqrt(len(phase) * np.sum(weight**2))
+    return np.ascontiguousarray(triangle.T)
+
+
+def usable_ends(k: Array, chi: Array, noise: Array) -> Array:
+    """(s,) largest k [Å⁻¹] worth using: short of the end, and no further than the signal stands above the noise.
 
     The signal counts as lost where the mean square of χ over ± ``ENVELOPE`` first stays below 2ε² for ``LOST``: what
     rises above that later is the noise's own fluctuation. A beat of two distances is shorter.
+
+    Parameters
+    ----------
+    k, chi, noise
+        (m,) uniform wavenumbers [Å⁻¹], (s, m) χ(k) and (s,) ε_k.
     """
     step = float(k[1] - k[0])
-    window = np.ones(2 * round(ENVELOPE / step) + 1)
-    power = np.convolve(chi**2, window, mode="same") / np.convolve(np.ones_like(chi), window, mode="same")
-    width = round(LOST / step)
-    weak = (power <= 2 * noise**2) & (k > LEAST_K)
-    lost = np.flatnonzero(np.convolve(weak, np.ones(width))[width - 1 :] > width - 0.5)
-    end = float(k[lost[0]] if len(lost) else k[-1])
-    return min(float(k[-1]) - END_MARGIN, end) if end > LEAST_K + step else 0.0
+    half, width = round(ENVELOPE / step), round(LOST / step)
+    summed = np.concatenate([np.zeros((len(chi), 1)), np.cumsum(chi**2, axis=1)], axis=1)
+    first, last = np.maximum(np.arange(len(k)) - half, 0), np.minimum(np.arange(len(k)) + half + 1, len(k))
+    power = (summed[:, last] - summed[:, first]) / (last - first)
+    weak = (power <= 2 * noise[:, None] ** 2) & (k > LEAST_K)
+    lost = np.all(np.lib.stride_tricks.sliding_window_view(weak, width, axis=1), axis=2)
+    end = np.where(lost.any(axis=1), k[np.argmax(lost, axis=1)], k[-1])
+    return np.where(end > LEAST_K + step, np.minimum(k[-1] - END_MARGIN, end), 0.0)
+
+
+def noisy(k: Array, chi: Array, noise: Array) -> list[tuple[Finding, ...]]:
+    """(s,) what is told of noise (s,) that is no longer small against the oscillations of χ(k) (s, m)."""
+    loud = (k > LOUD_K[0]) & (k < LOUD_K[1])
+    signal = np.sqrt(np.mean(chi[:, loud] ** 2, axis=1))
+    told: list[tuple[Finding, ...]] = [()] * len(chi)
+    for row in np.flatnonzero(noise >= NOISY * signal).tolist():
+        share = noise[row] / signal[row] if signal[row] else np.inf
+        where = f"k = {LOUD_K[0]:g} to {LOUD_K[1]:g} Å⁻¹"
+        message = f"the noise is {share:.0%} of the oscillations at {where} (ε_k {noise[row]:.1e})"
+        told[row] = (Finding("noisy", "warning", message, remedy="Count longer, or merge repeated scans"),)
+    return told
 
 
 def judged(chi: ChiK) -> ChiK:
@@ -77,6 +105,7 @@ def judged(chi: ChiK) -> ChiK:
         where = f"{chi.source}::{chi.record}" if chi.record else chi.source
         reason = f"χ(k) ends at k = {chi.k[-1]:.1f} Å⁻¹; k = {MIN_K_MAX} Å⁻¹ is the least"
         raise ScanError(reason, where=where, remedy="Give χ(k) of a longer scan")
-    noise = noise_of(chi.k, chi.chi)
+    noise = noise_of(chi.k, chi.chi[None])
     used = {**chi.settings, "noise_r": NOISE_R, "noise_kweight": NOISE_KWEIGHT}
-    return replace(chi, noise=noise, k_max_usable=usable_end(chi.k, chi.chi, noise), settings=used)
+    end = usable_ends(chi.k, chi.chi[None], noise)
+    return replace(chi, noise=float(noise[0]), k_max_usable=float(end[0]), settings=used)

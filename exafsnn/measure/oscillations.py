@@ -1,18 +1,22 @@
 """Stretch above the edge → what its own oscillations say of a few points, or of a bump as wide as they are.
 
-``gate.py`` calls it. EXAFS is taken as a random process; how large it is at each k, in each range of R, the scan
-itself says. So a stretch is foretold from all the others, with its uncertainty; and a bump shows as distances, at one
-place, that the rest of the scan does not have.
+EXAFS is taken as a random process; how large it is at each k, in each range of R, the scan itself says: C is its
+inverse covariance. So a stretch is foretold from all the others, with its uncertainty; and a bump shows as distances,
+at one place, that the rest of the scan does not have.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 
-from exafsnn.measure.waves import Break
+from exafsnn.linear import KEPT, polynomial_at
+from exafsnn.measure import limits
+from exafsnn.measure.departures import Break, Departures
+from exafsnn.measure.waves import waves_of
 from exafsnn.records import Array
 
 BANDS, R_STEP = (0.0, 1.3, 3.3, 5.0, 8.0, 11.0, 15.0), 0.1
@@ -42,29 +46,44 @@ SLOW, LOUD = 5, 6.0
 STRENGTH = 14.0
 """A bump is so many times as high as the usual one."""
 
+LEAST = limits.SMALLEST["EXAFS"]
+"""Smallest height that matters, in edge steps."""
+
+BUMP_SHARE = 0.5
+"""Share of the least height and strength at which bumps are looked at closely: many scans are judged by the
+oscillations of one that is as large and as noisy as they are."""
+
+LOUD_SHARE = 0.8
+"""The same for outbursts, whose usual size is taken at every other place."""
+
 
 @dataclass(frozen=True)
 class Oscillations:
     """What a scan's oscillations can be."""
 
+    k: Array
+    """(n,) [Å⁻¹]."""
     mu: Array
     """(n,) absorption in edge steps."""
-    certainty: Array
-    """(n, n) inverse covariance of μ, noise included."""
+    noise: float
+    """Standard deviation of the noise of single points, in edge steps, as C has it."""
+    departures: Departures
+    """C is the (n, n) inverse covariance of μ, noise included."""
+
+    @property
+    def pull(self) -> Array:
+        """(n,) Cμ."""
+        return np.asarray(self.departures.pull(self.mu[None])[0])
 
     def expected(self, points: np.ndarray) -> tuple[Array, Array]:
         """(m,) how far neighbouring points are off what all others say, and the (m, m) covariance of that."""
-        covariance = np.linalg.inv(self.certainty[np.ix_(points, points)])
-        return covariance @ (self.certainty[points] @ self.mu), covariance
+        covariance = np.linalg.inv(self.departures.certainty[np.ix_(points, points)])
+        return covariance @ self.pull[points], covariance
 
     def bumps(self, width: int) -> tuple[Array, Array]:
         """(n - width + 1,) heights of bumps that begin at each point, and these over their standard deviations."""
-        shape = np.hanning(width + 2)[1:-1]
-        points = np.arange(len(self.mu) - width + 1)[:, None] + np.arange(width)
-        blocks = self.certainty[points[:, :, None], points[:, None, :]]
-        found = (self.certainty @ self.mu)[points] @ shape
-        seen = np.einsum("i,nij,j->n", shape, blocks, shape)
-        return found / seen, found / np.sqrt(seen)
+        heights, certain = self.departures.bumps(self.pull[None], _shape(width))
+        return heights[0], heights[0] * certain
 
     def usual(self) -> float:
         """Usual strength of a bump where there is none; more than 1 where the scan is not quite as it is taken."""
@@ -72,8 +91,8 @@ class Oscillations:
 
     def rivals(self, shapes: Array, place: int) -> tuple[float, float]:
         """χ² that the best of (n, c) shapes explains, and that which the best glitch or bump near a point explains."""
-        pull = self.certainty @ self.mu
-        seen = np.einsum("ij,ij->j", shapes, self.certainty @ shapes)
+        pull = self.pull
+        seen = np.einsum("ij,ij->j", shapes, self.departures.certainty @ shapes)
         best = 0.0
         for count in range(1, LONGEST + 1):
             for first in range(max(place - NEAR, 0), min(place + NEAR, len(pull)) - count):
@@ -83,6 +102,50 @@ class Oscillations:
             bumps = self.bumps(width)[1][max(place - NEAR, 0) : place + NEAR - width // 2]
             best = max(best, float((bumps**2).max(initial=0.0)))
         return float(((shapes.T @ pull) ** 2 / seen).max()), best
+
+    def strongest(self) -> Break:
+        """Bump of the largest strength, in units of the usual one of its width."""
+        best = Break("wide", 0, 0, 0.0, 0.0)
+        low, high = _range(self.k)
+        for width in WIDTHS:
+            heights, strengths = self.bumps(width)
+            middle = self.k[width // 2 : width // 2 + len(heights)]
+            inside = (middle > low) & (middle < high)
+            usual = max(float(np.median(np.abs(strengths[inside]))) / 0.6745, 1.0)
+            counted = np.where(inside & (np.abs(heights) > LEAST), np.abs(strengths) / usual, 0.0)
+            first = int(np.argmax(counted))
+            if counted[first] > best.strength:
+                best = Break("wide", first, first + width - 1, float(heights[first]), float(counted[first]))
+        return best
+
+    def suspects(self, mu: Array) -> np.ndarray:
+        """(s,) scans (s, n), as large and as noisy as this one, in which there might be a bump."""
+        pull = self.departures.pull(mu)
+        return np.any([self._suspects_of(pull, width) for width in WIDTHS], axis=0)
+
+    def _suspects_of(self, pull: Array, width: int) -> np.ndarray:
+        """(s,) scans in which there might be a bump of so many points."""
+        heights, certain = self.departures.bumps(pull, _shape(width))
+        middle = self.k[width // 2 : width // 2 + heights.shape[1]]
+        low, high = _range(self.k)
+        inside = (middle > low) & (middle < high)
+        strengths = np.abs(heights[:, inside]) * certain[inside]
+        limit = np.maximum(BUMP_SHARE * LEAST * certain[inside], BUMP_SHARE * STRENGTH)
+        suspect = np.asarray((strengths > limit).any(axis=1))
+        tall = np.flatnonzero(suspect)
+        usual = np.maximum(np.median(strengths[tall], axis=1, keepdims=True) / 0.6745, 1.0)
+        suspect[tall] = ((strengths[tall] > limit) & (strengths[tall] > BUMP_SHARE * STRENGTH * usual)).any(axis=1)
+        return np.asarray(suspect)
+
+
+def _shape(width: int) -> Array:
+    """(width,) a bump of so many points."""
+    return np.asarray(np.hanning(width + 2)[1:-1])
+
+
+def _range(k: Array) -> tuple[float, float]:
+    """Where bumps and outbursts are sought [Å⁻¹]."""
+    return limits.LOW_K, float(k[-1]) - limits.LAST
 
 
 def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = None) -> Oscillations:
@@ -111,7 +174,7 @@ def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = No
         waves = size[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
         covariance += waves @ waves.T / phase.shape[1]
     covariance[np.diag_indices(len(k))] += max(noise, QUIETEST) ** 2
-    return Oscillations(mu, np.linalg.inv(covariance))
+    return Oscillations(k, mu, max(noise, QUIETEST), Departures(np.linalg.inv(covariance)))
 
 
 def _band(even: Array, low: float, high: float) -> Array:
@@ -142,52 +205,77 @@ def _median(values: Array) -> float:
     return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
 
 
-def find_bump(k: Array, mu: Array, noise: float, low: float, high: float, least: float) -> Break | None:
-    """Find the most conspicuous bump between two wavenumbers.
+def find_bump(k: Array, mu: Array, noise: float) -> Break | None:
+    """Find the most conspicuous bump, or an outburst; parameters as ``oscillations`` takes them."""
+    suspect = oscillations(k, mu, noise).strongest()
+    skip = np.zeros(len(k), dtype=bool)
+    skip[max(suspect.first - APART, 0) : suspect.last + APART + 1] = True
+    found = oscillations(k, mu, noise, skip).strongest()
+    return found if found.strength > STRENGTH else find_outburst(k, mu, noise)
+
+
+def find_outburst(k: Array, mu: Array, noise: float) -> Break | None:
+    """Find the place where the oscillations are far larger than their size, smooth in k, lets them be.
 
     Parameters
     ----------
     k, mu, noise
         As ``oscillations`` takes them.
-    low, high
-        Where bumps are sought [Å⁻¹].
-    least
-        Smallest height that matters, in edge steps.
     """
-    suspect = _strongest(oscillations(k, mu, noise), k, low, high, least)
-    skip = np.zeros(len(k), dtype=bool)
-    skip[max(suspect.first - APART, 0) : suspect.last + APART + 1] = True
-    found = _strongest(oscillations(k, mu, noise, skip), k, low, high, least)
-    return found if found.strength > STRENGTH else find_outburst(k, mu, noise, low, high)
-
-
-def find_outburst(k: Array, mu: Array, noise: float, low: float, high: float) -> Break | None:
-    """Find the place where the oscillations are far larger than their size, smooth in k, lets them be.
-
-    Parameters
-    ----------
-    k, mu, noise, low, high
-        As ``find_bump`` takes them.
-    """
-    slow = ((k - k.mean())[:, None] / np.ptp(k)) ** np.arange(SLOW + 1)
-    weight = k**2
-    rest = mu - slow @ np.linalg.lstsq(slow * weight[:, None], mu * weight, rcond=None)[0]
+    rest = mu - mu @ outbursts_of(k.tobytes()).slow
     share = np.abs(rest) / np.hypot(_size(k, k, rest), max(noise, QUIETEST))
+    low, high = _range(k)
     share[(k < low) | (k > high)] = 0.0
     worst = int(np.argmax(share))
     return Break("wide", worst, worst, float(rest[worst]), float(share[worst])) if share[worst] > LOUD else None
 
 
-def _strongest(scan: Oscillations, k: Array, low: float, high: float, least: float) -> Break:
-    """Bump of the largest strength, in units of the usual one of its width."""
-    best = Break("wide", 0, 0, 0.0, 0.0)
-    for width in WIDTHS:
-        heights, strengths = scan.bumps(width)
-        middle = k[width // 2 : width // 2 + len(heights)]
-        inside = (middle > low) & (middle < high)
-        usual = max(float(np.median(np.abs(strengths[inside]))) / 0.6745, 1.0)
-        counted = np.where(inside & (np.abs(heights) > least), np.abs(strengths) / usual, 0.0)
-        first = int(np.argmax(counted))
-        if counted[first] > best.strength:
-            best = Break("wide", first, first + width - 1, float(heights[first]), float(counted[first]))
-    return best
+def octaves(k: Array, mu: Array) -> np.ndarray:
+    """(s, 3) size of scans (s, n) in powers of 2: of oscillations at low k, at high k, and of the noise.
+
+    Scans of the same powers may judge each other: a bump in a cold scan is trifling beside what a hot one lacks.
+    """
+    rest, low = mu - mu @ outbursts_of(k.tobytes()).even, k < (k[0] + k[-1]) / 2
+    noise = np.median(np.abs(waves_of(k.tobytes()).departures.pull(mu)), axis=1)
+    sizes = np.stack([rest[:, low].std(axis=1), rest[:, ~low].std(axis=1), noise], axis=1)
+    return np.asarray(np.round(np.log2(np.maximum(sizes, QUIETEST))).astype(int))
+
+
+@dataclass(frozen=True)
+class Outbursts:
+    """What finds, of n points, where oscillations are far larger than their size."""
+
+    k: Array
+    """(n,) [Å⁻¹]."""
+    slow: Array
+    """(n, n) matrix: μ → its slow background, weighted with k² …"""
+    even: Array
+    """(n, n) … and not weighted."""
+    near: tuple[np.ndarray, ...]
+    """Points around each of the p places where the size is taken."""
+    course: Array
+    """(p, n) matrix: ln(size) there → at all points, as a parabola."""
+
+    def suspects(self, mu: Array) -> np.ndarray:
+        """(s,) scans (s, n), in edge steps, in which there might be an outburst."""
+        rest = np.abs(mu - mu @ self.slow)
+        middles = [np.partition(rest[:, some], len(some) // 2, axis=1)[:, len(some) // 2] for some in self.near]
+        size = np.exp(np.log(np.maximum(np.stack(middles, axis=1), 1e-6) / 0.6745) @ self.course)
+        low, high = _range(self.k)
+        inside = (self.k > low) & (self.k < high)
+        share = rest[:, inside] / np.hypot(size, QUIETEST)[:, inside]
+        return np.asarray((share > LOUD_SHARE * LOUD).any(axis=1))
+
+
+@lru_cache(maxsize=KEPT)
+def outbursts_of(grid: bytes) -> Outbursts:
+    """Make the detector for the wavenumbers of which these are the bytes."""
+    k = np.frombuffer(grid)
+    powers, weight = ((k - k.mean())[:, None] / np.ptp(k)) ** np.arange(SLOW + 1), k[:, None] ** 2
+    slow = (powers @ np.linalg.pinv(powers * weight) * weight.T).T
+    places = np.arange(k[0] + 0.75, k[-1], 2 * EVERY)
+    around = [np.flatnonzero(np.abs(k - place) < AROUND) for place in places]
+    held = np.array([place for place, some in zip(places, around, strict=True) if len(some)])
+    course = polynomial_at(np.clip(k, held[0], held[-1]), held, min(2, len(held) - 1)).T
+    even = polynomial_at(k, k, SLOW).T
+    return Outbursts(k, slow, even, tuple(some for some in around if len(some)), course)

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import Finding
-from exafsnn.records import Array, Spectrum
+from exafsnn.records import Array
 
 PRE_EDGE_STEP, EDGE_STEP, K_STEP = 2.0, 0.3, 0.05
 """Bins of a quick scan: below the edge and at it [eV], above it [Å⁻¹]. Finer than core-hole width and resolution."""
@@ -47,18 +45,29 @@ def energies(k: Array | float, e0: float) -> Array:
     return energy
 
 
-def rebinned(spectrum: Spectrum, e0: float) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Average the points of a quick scan in bins, each at its points' mean energy; other scans stay as they are."""
-    energy = spectrum.energy
-    edges = _bins(energy, e0)
-    bins = np.digitize(energy, edges)
+def rebinned(energy: Array, mu: Array, e0: float) -> tuple[Array, Array, tuple[Finding, ...]]:
+    """Average the points of quick scans in bins, each at its points' mean energy; other scans stay as they are.
+
+    Parameters
+    ----------
+    energy, mu
+        (n,) energies and (s, n) scans.
+    e0
+        Position of their edge [eV].
+
+    Returns
+    -------
+    tuple
+        Energies (b,), scans (s, b), and what is told.
+    """
+    bins = np.digitize(energy, _bins(energy, e0))
     _, first, counts = np.unique(bins, return_index=True, return_counts=True)
     above = energy[first] > e0 + EDGE_RANGE[1]
     if not above.any() or np.median(counts[above]) <= DENSE:
-        return spectrum, ()
-    means = [np.add.reduceat(values, first) / counts for values in (energy, spectrum.mu)]
+        return energy, mu, ()
     message = f"a quick scan: its {len(energy)} points were averaged in {len(first)} bins"
-    return replace(spectrum, energy=means[0], mu=means[1]), (Finding("rebinned", "note", message),)
+    means = np.add.reduceat(energy, first) / counts, np.add.reduceat(mu, first, axis=1) / counts
+    return *means, (Finding("rebinned", "note", message),)
 
 
 def _bins(energy: Array, e0: float) -> Array:
@@ -69,11 +78,10 @@ def _bins(energy: Array, e0: float) -> Array:
     return np.concatenate([below, np.arange(low, high, EDGE_STEP), energies(k, e0)])
 
 
-def axis_findings(spectrum: Spectrum, e0: float) -> tuple[Finding, ...]:
+def axis_findings(energy: Array, e0: float) -> tuple[Finding, ...]:
     """Gaps at the edge, gaps and jumps of the energy axis above it."""
-    unseen = _unseen_edge(spectrum.energy, e0)
-    above = spectrum.energy > e0 + EDGE_RANGE[1]
-    energy = spectrum.energy[above]
+    unseen = _unseen_edge(energy, e0)
+    energy = energy[energy > e0 + EDGE_RANGE[1]]
     if len(energy) < 10:
         return unseen
     gap, jump = _gap(energy, e0), _jump(energy)

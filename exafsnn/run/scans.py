@@ -267,13 +267,13 @@ def _measure_many(
     source: str, names: Sequence[str], columns: str | None, settings: BackgroundSettings
 ) -> Iterator[list[Outcome]]:
     """Measure the scans of a file of many, those with the same energies together."""
-    from exafsnn.measure.batch import measure_runs
+    from exafsnn.measure.scans import measure_all
     from exafsnn.read.scan import read_each
     from exafsnn.read.sources import split_source
 
     scans, file = read_each(source, names, columns=columns, e0=settings.e0), split_source(source)[0]
     for start in range(0, len(names), CHUNK):
-        measured = measure_runs(list(islice(scans, CHUNK)), settings)
+        measured = measure_all(list(islice(scans, CHUNK)), settings)
         outcomes = (Outcome(file, name.removeprefix(f"{file}::")) for name in names[start : start + CHUNK])
         yield [_measured(outcome, found, settings) for outcome, found in zip(outcomes, measured, strict=True)]
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from exafsnn.errors import ExafsnnError
-from exafsnn.measure.batch import BatchChiK, measure_batch
-from exafsnn.measure.batch.series import Scans
+from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import Spectrum
 from exafsnn.run.scans import infinite
 from exafsnn.settings import BackgroundSettings
@@ -28,7 +27,7 @@ CHUNK = 1000
 class StackAnswers:
     """The answers to some scans of a stack, in their order."""
 
-    chi: BatchChiK
+    chi: StackChiK
     answers: Answers
     """NaN of rejected scans."""
     refusals: Mapping[int, ExafsnnError]
@@ -37,7 +36,7 @@ class StackAnswers:
 
 def answer_stack(
     like: Spectrum,
-    mu: Scans,
+    mu: Stack,
     model: Model,
     *,
     reference: Reference | None = None,
@@ -49,7 +48,7 @@ def answer_stack(
     Parameters
     ----------
     like, mu, settings, chunk
-        As ``measure_batch`` takes them: what the scans share, and μ (s, n), which may be an HDF5 data set.
+        As ``measure_stack`` takes them: what the scans share, and μ (s, n), which may be an HDF5 data set.
     model, reference
         As ``Model.predict`` takes them.
 
@@ -64,17 +63,17 @@ def answer_stack(
         If the scans are no series, or of another edge than the model.
     """
     model.check_edge(like)
-    return (_answered(chi, like, model, reference) for chi in measure_batch(like, mu, settings, chunk=chunk))
+    return (_answered(chi, like, model, reference) for chi in measure_stack(like, mu, settings, chunk=chunk))
 
 
-def _answered(chi: BatchChiK, like: Spectrum, model: Model, reference: Reference | None) -> StackAnswers:
+def _answered(chi: StackChiK, like: Spectrum, model: Model, reference: Reference | None) -> StackAnswers:
     from exafsnn.infer.answers import answers_to
     from exafsnn.infer.estimates import Signals
 
     refusals = dict(chi.refusals)
     for row in np.flatnonzero(~model.can_answer(chi.noise, chi.k_max_usable)).tolist():
         try:
-            model.check(chi.scan(row, like))
+            model.check(chi.one(row))
         except ExafsnnError as error:
             refusals[chi.first + row] = error
     count = len(chi.noise)

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from exafsnn.errors import SettingsError
-from exafsnn.measure.background import remove_background
-from exafsnn.measure.noise import noise_of, usable_end
+from exafsnn.measure.noise import noise_of, usable_ends
+from exafsnn.measure.scans import remove_background
 from exafsnn.read.chi_file import regrid
+from exafsnn.read.scan import read_one
+from exafsnn.records import ChiK
+from exafsnn.rise import edge_rise
 from exafsnn.settings import BackgroundSettings
+
+SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
+
+
+def end_of(k, chi, noise):
+    return usable_ends(k, chi[None], np.array([noise]))[0]
 
 
 def difference(chi, other, low=3.0, high=13.0):
@@ -65,17 +75,106 @@ def test_a_shifted_axis_does_not_matter(scan):
     assert shifted.e0 == pytest.approx(chi.e0 - 6.5)
 
 
-def test_it_is_larch(scan):
+def larchs(chi: ChiK) -> np.ndarray:
+    """χ(k) that larch gives of the scan that was used, with the parameters that were used, in the unit that was."""
     from larch import Group
     from larch.xafs import autobk, pre_edge
 
-    group = Group(energy=scan.energy.copy(), mu=scan.mu.copy())
-    last = float(scan.energy[-1]) - 7112.0
-    pre_edge(group, e0=7112.0, pre1=-150, pre2=-30, norm1=100, norm2=last, nnorm=2, nvict=0)
-    chi = remove_background(scan, BackgroundSettings(e0=7112.0, kmax=15.0))
-    autobk(group, ek0=7112.0, rbkg=1.0, kmin=0, kmax=15.0, kweight=2, dk=0.1, clamp_lo=0, clamp_hi=1, nclamp=3)
-    np.testing.assert_allclose(chi.chi, group.chi, atol=1e-9)
-    assert chi.edge_step == pytest.approx(group.edge_step)
+    rise = edge_rise(chi.spectrum.energy, chi.spectrum.mu, chi.e0)
+    unit = 1.0 if 0.05 < rise < 8 else rise
+    group = Group(energy=chi.spectrum.energy.copy(), mu=chi.spectrum.mu / unit)
+    line = {key: chi.settings[key] for key in ("e0", "pre1", "pre2", "norm1", "norm2", "nnorm", "nvict")}
+    pre_edge(group, **line)
+    same = ("rbkg", "kmin", "kmax", "kstep", "kweight", "dk", "nfft", "clamp_lo", "clamp_hi", "nclamp")
+    autobk(group, ek0=chi.e0, win=chi.settings["window"], **{key: chi.settings[key] for key in same})
+    assert group.edge_step * unit == pytest.approx(chi.edge_step, rel=1e-9)
+    np.testing.assert_allclose(group.k, chi.k)
+    return group.chi
+
+
+def off(chi: ChiK) -> float:
+    """How far from larch's: the largest difference of k²χ, relative to the largest k²χ."""
+    theirs = larchs(chi)
+    return float(np.abs(chi.k**2 * (chi.chi - theirs)).max() / np.abs(chi.k**2 * theirs).max())
+
+
+SETTINGS = [
+    {},
+    {"kweight": 1},
+    {"kweight": 3},
+    {"rbkg": 0.8},
+    {"rbkg": 1.4},
+    {"clamp_hi": 5},
+    {"clamp_hi": 0, "nclamp": 5},
+    {"clamp_hi": 2, "kweight": 1},
+    {"kstep": 0.04, "nfft": 4096, "nnorm": 1, "norm1": 60.0, "norm2": 500.0, "pre1": -120.0, "pre2": -40.0},
+]
+FOILS = (
+    *("fe/fe.060", "fe/fe.300", "fe/Fe_metal_rt_02.xdi", "cu/cu_metal_10K.xdi", "cu/cu_metal_rt.xdi"),
+    *("metals/Ni_metal_rt_01.xdi", "metals/co_metal_rt.xdi", "metals/pt_metal_rt.xdi", "metals/V_foil.xdi"),
+    *("metals/Au_Foil_L3_rt_2016Foils.xdi", "metals/W_metal_rt_01.xdi", "metals/Pd_foil_Pd_K.dat"),
+    *("metals/Mo_foil_Mo_K.dat", "compounds/NiO_001_Ni_foil.dat", "znse/zn_znse_rt.xdi"),
+)
+
+
+@pytest.mark.parametrize("name", FOILS)
+def test_foils_are_larchs(name, data_dir):
+    assert off(remove_background(read_one(data_dir / name))) < 1e-6
+
+
+@pytest.mark.parametrize("path", SIMULATED, ids=lambda path: path.stem)
+def test_simulated_scans_are_larchs(path):
+    assert off(remove_background(read_one(path))) < 1e-6
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("name", ["fe/fe.060", "metals/pt_metal_rt.xdi"])
+def test_any_parameters_are_larchs(name, settings, data_dir):
+    assert off(remove_background(read_one(data_dir / name), BackgroundSettings(**settings))) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("settings", "limit"),
+    [
+        ({}, 1e-7),
+        ({"kmin": 0.5, "kmax": 11.0, "dk": 1.0}, 1e-7),
+        ({"window": "kaiser", "dk": 2.0}, 1e-7),
+        ({"clamp_lo": 1}, 1e-5),
+        ({"clamp_lo": 2}, 1e-5),
+    ],
+    ids=str,
+)
+def test_larch_stops_where_its_derivatives_do(settings, limit, monkeypatch):
+    """What is left of the difference is the step of larch's derivatives: with a smaller one less is left."""
+    from importlib import import_module
+
+    autobk = import_module("larch.xafs.autobk")
+    exact = autobk.leastsq
+    monkeypatch.setattr(autobk, "leastsq", lambda *args, **kws: exact(*args, **(kws | {"epsfcn": 1e-12})))
+    assert off(remove_background(read_one(SIMULATED[0]), BackgroundSettings(**settings))) < limit
+
+
+@pytest.mark.parametrize("clamp", [1, 2])
+def test_where_larch_stops_short_ours_is_the_minimum(clamp):
+    """With strong clamps at k = 0, where χ is of order 1, larch's derivatives leave 10⁻³ to 10⁻²."""
+    from importlib import import_module
+
+    from larch.xafs.xafsft import ftwindow
+
+    ours = remove_background(read_one(SIMULATED[4]), BackgroundSettings(clamp_lo=clamp))
+    residual = import_module("larch.xafs.autobk").realimag
+    kmax = ours.settings["kmax"]
+    count = int(1 + int(2 * kmax / np.pi) * 0.05 * 2048 / (2 * kmax))
+    window = ours.k**2 * ftwindow(ours.k, xmin=0, xmax=kmax, dx=0.1, dx2=0.1, window="hanning")
+
+    def cost(chi: np.ndarray) -> float:
+        """What AUTOBK minimises: larch's residuals of χ(k)·Δμ₀."""
+        out = residual(0.05 / np.sqrt(np.pi) * np.fft.fft(chi * window, 2048)[:count])
+        scale = 0.1 + 10 * (out**2).mean()
+        return float((out**2).sum() + scale**2 * (clamp**2 * (chi[:3] ** 2).sum() + (chi[-3:] ** 2).sum()))
+
+    theirs = larchs(ours)
+    assert cost(ours.chi * ours.edge_step) <= cost(theirs * ours.edge_step) * (1 + 1e-9)
 
 
 def test_nothing_is_changed_and_everything_is_said(scan):
@@ -123,25 +222,25 @@ def test_impossible_settings(settings, fault, scan):
 def test_noise_is_measured(noise, truth):
     k = 0.05 * np.arange(321)
     random = np.random.default_rng(5)
-    found = [noise_of(k, truth(k) + noise * random.standard_normal(k.size)) for _ in range(20)]
+    found = noise_of(k, truth(k) + noise * random.standard_normal((20, k.size)))
     assert np.mean(found) == pytest.approx(noise, rel=0.1)
 
 
 def test_noise_ends_the_usable_range(truth):
     k = 0.05 * np.arange(321)
-    assert usable_end(k, truth(k), 0.0) == pytest.approx(15.9)
+    assert end_of(k, truth(k), 0.0) == pytest.approx(15.9)
     noisy = truth(k) + 0.004 * np.random.default_rng(1).standard_normal(k.size)
     envelope = np.flatnonzero(4.8 * np.exp(-0.01 * k**2) / (2.55**2 * np.maximum(k, 0.3)) > np.sqrt(2) * 0.004)[-1]
-    assert usable_end(k, noisy, 0.004) == pytest.approx(k[envelope], abs=1.5)
-    assert usable_end(k, 0 * k, 0.004) == 0.0
+    assert end_of(k, noisy, 0.004) == pytest.approx(k[envelope], abs=1.5)
+    assert end_of(k, 0 * k, 0.004) == 0.0
 
 
 def test_a_late_fluctuation_does_not_prolong_the_usable_range(truth):
     k = 0.05 * np.arange(321)
     noisy = truth(k) + 0.03 * np.random.default_rng(1).standard_normal(k.size)
     lucky = np.where(np.abs(k - 14.5) < 0.2, 0.2, noisy)
-    assert usable_end(k, noisy, 0.03) < 12.0
-    assert usable_end(k, lucky, 0.03) == usable_end(k, noisy, 0.03)
+    assert end_of(k, noisy, 0.03) < 12.0
+    assert end_of(k, lucky, 0.03) == end_of(k, noisy, 0.03)
 
 
 def test_regridding(truth):

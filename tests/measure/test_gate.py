@@ -9,8 +9,8 @@ import pytest
 
 from exafsnn.edges import edge_name, edges_near, next_edge, tabulated
 from exafsnn.errors import ScanError
-from exafsnn.measure.background import remove_background
 from exafsnn.measure.gate import check
+from exafsnn.measure.scans import remove_background
 from exafsnn.records import Spectrum
 from exafsnn.rise import has_edge, steepest
 

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import ScanError
-from exafsnn.measure.background import remove_background
-from exafsnn.measure.gate import check, edge_position, mended
+from exafsnn.measure.edge import edge_of
+from exafsnn.measure.gate import Passed, check, end_of_exafs, up_to
+from exafsnn.measure.repairs import mended
+from exafsnn.measure.scans import remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import Spectrum
 from exafsnn.rise import edge_rise
@@ -36,7 +38,7 @@ def good_chi(good):
 
 
 def rise_of(scan: Spectrum) -> float:
-    return edge_rise(scan.energy, scan.mu, edge_position(scan))
+    return edge_rise(scan.energy, scan.mu, edge_of(scan.energy, scan.mu, scan.absorber, scan.edge).position)
 
 
 def names_of(scan: Spectrum) -> set[str]:
@@ -50,6 +52,14 @@ def names_of(scan: Spectrum) -> set[str]:
         except ScanError:
             found += []
     return {finding.name for finding in found if finding.severity != "note"}
+
+
+def unjudged(like, mu, _known):
+    """Everything passes the gate as it is."""
+    energy = up_to(like, end_of_exafs(like)).energy
+    used = mu[:, : len(energy)]
+    places = np.array([edge_of(energy, row, like.absorber, like.edge).position for row in used])
+    yield Passed(np.arange(len(mu)), energy, used, places, ((),) * len(mu))
 
 
 def difference(chi, other) -> float:
@@ -139,10 +149,7 @@ def test_every_fault_of_a_raw_counter_is_named(kind, fault, strength, tmp_path, 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.graded], ids=lambda fault: fault.name)
 def test_the_weakest_fault_matters(good, good_chi, fault, monkeypatch):
     """Without the gate the weakest strength changes k²χ by about as much as a repair may leave, or more."""
-    from exafsnn.measure import background
-
-    monkeypatch.setattr(background, "mended", lambda scan: (scan, ()))
-    monkeypatch.setattr(background, "check", lambda scan: ())
+    monkeypatch.setattr("exafsnn.measure.scans.judged", unjudged)
     damaged = remove_background(fault.damaged(good, rise_of(good), fault.strengths[0]))
     assert difference(good_chi, damaged) > 0.015
 
@@ -169,10 +176,8 @@ def test_a_glitch_is_no_edge_of_another_element(points, away, good):
 def test_the_weakest_fault_moves_the_coordination_number_by_a_few_percent(good, fault, monkeypatch):
     """Without the gate, that is; at a known amplitude. So what is named is neither trifling nor plain to see."""
     from exafsnn.infer.predict import load_model
-    from exafsnn.measure import background
 
-    monkeypatch.setattr(background, "mended", lambda scan: (scan, ()))
-    monkeypatch.setattr(background, "check", lambda scan: ())
+    monkeypatch.setattr("exafsnn.measure.scans.judged", unjudged)
     model = load_model("fe-k")
 
     def count(scan):

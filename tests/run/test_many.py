@@ -54,7 +54,7 @@ def test_records_are_what_they_are_alone(file, monkeypatch):
             value, std = getattr(theirs, name), getattr(theirs, f"{name}_std")
             assert getattr(ours, name) == pytest.approx(value, abs=ERROR_BAR * std), found.record
     assert [outcome.status for outcome in alone].count("rejected") == 1
-    assert [outcome.chi.background is None for outcome in together[:3] if outcome.chi] == [False, True, True]
+    assert all(outcome.chi.background is not None for outcome in together if outcome.chi)
     assert all("came before" in outcome.reason for outcome in together[17:])
 
 

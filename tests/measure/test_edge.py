@@ -7,11 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exafsnn.measure.background import remove_background
-from exafsnn.measure.inflection import ambiguous, second_rise
+from exafsnn.measure.edge import ambiguous, second_rises
+from exafsnn.measure.scans import remove_background
 from exafsnn.settings import BackgroundSettings
 
 ENERGY = np.arange(7000.0, 7300.0, 0.4)
+E0 = np.array([7112.0])
 
 
 def edge(at: float, height: float = 1.0) -> np.ndarray:
@@ -22,19 +23,18 @@ def edge(at: float, height: float = 1.0) -> np.ndarray:
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("away", [-8.0, 8.0])
 def test_the_second_rise_is_measured(share, away):
-    place, found = second_rise(ENERGY, edge(7112.0) + edge(7112.0 + away, share), 7112.0)
+    (place,), (found,) = second_rises(ENERGY, (edge(7112.0) + edge(7112.0 + away, share))[None], E0)
     assert place == pytest.approx(7112.0 + away, abs=0.5)
     assert found == pytest.approx(share, abs=0.05)
 
 
 def test_one_rise_is_not_ambiguous():
-    assert ambiguous(ENERGY, edge(7112.0), 7112.0) == ()
-    assert ambiguous(ENERGY, edge(7112.0) + edge(7120.0, 0.8), 7112.0) == ()
+    assert ambiguous(ENERGY, np.array([edge(7112.0), edge(7112.0) + edge(7120.0, 0.8)]), np.repeat(E0, 2)) == [(), ()]
 
 
 @pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
 def test_two_equal_rises_are_told(unit):
-    (found,) = ambiguous(ENERGY, unit * (edge(7112.0) + edge(7120.0)), 7112.0)
+    ((found,),) = ambiguous(ENERGY, unit * (edge(7112.0) + edge(7120.0))[None], E0)
     assert (found.name, found.severity) == ("e0-ambiguous", "warning")
     assert found.energy == pytest.approx(7120.0, abs=0.5)
 
@@ -51,5 +51,5 @@ def test_the_second_rise_of_a_metal_is_weaker_than_its_first(name, data_dir):
     from exafsnn.read.scan import read_one
 
     chi = remove_background(read_one(data_dir / name))
-    share = second_rise(chi.spectrum.energy, chi.spectrum.mu, chi.e0)[1]
+    _, (share,) = second_rises(chi.spectrum.energy, chi.spectrum.mu[None], np.array([chi.e0]))
     assert 0.8 < share < 0.93

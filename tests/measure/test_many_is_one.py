@@ -1,4 +1,4 @@
-"""A series measured together: each scan gets the χ(k), the findings or the refusal that it gets alone."""
+"""Scans measured together: each gets the χ(k), the findings or the refusal that it gets alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import ScanError
-from exafsnn.measure.background import remove_background
-from exafsnn.measure.batch import BatchChiK, measure_batch
-from exafsnn.measure.batch.energy_zero import lorentzian
-from exafsnn.measure.gate import edge_position
+from exafsnn.measure.edge import edge_of
+from exafsnn.measure.energy_zero import smoothed
+from exafsnn.measure.scans import StackChiK, measure_all, measure_stack, remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
 from exafsnn.rise import edge_rise
@@ -40,6 +39,10 @@ def alone(like: Spectrum, mu: np.ndarray, settings: BackgroundSettings | None = 
         return error
 
 
+def position_of(scan: Spectrum) -> float:
+    return edge_of(scan.energy, scan.mu, scan.absorber, scan.edge).position
+
+
 def difference(chi: np.ndarray, other: np.ndarray, k: np.ndarray) -> float:
     """Largest difference of k²χ, relative to the largest k²χ."""
     return float(np.abs(k**2 * (chi - other)).max() / np.abs(k**2 * other).max())
@@ -56,20 +59,19 @@ def assert_same(found: ChiK, expected: ChiK) -> None:
     assert [finding.message for finding in found.findings] == [finding.message for finding in expected.findings]
 
 
-def assert_all_same(like: Spectrum, mu: np.ndarray, settings: BackgroundSettings | None = None, **more) -> BatchChiK:
-    (found,) = measure_batch(like, mu, settings, **more)
+def assert_all_same(like: Spectrum, mu: np.ndarray, settings: BackgroundSettings | None = None, **more) -> StackChiK:
+    (found,) = measure_stack(like, mu, settings, **more)
     for row in range(len(mu)):
         expected = alone(like, mu[row], settings)
         if isinstance(expected, ScanError):
             assert found.refusals[row].reason == expected.reason
         else:
-            assert_same(found.scan(row, like), expected)
+            assert_same(found.one(row), expected)
     return found
 
 
 def test_a_series_is_what_its_scans_are(series):
     found = assert_all_same(*series)
-    assert found.singly == ()
     assert np.isfinite(found.chi).all()
 
 
@@ -99,47 +101,28 @@ def test_each_scan_has_its_own_energy_zero(series):
 )
 def test_any_parameters(change, series):
     like, mu = series
-    assert assert_all_same(like, mu[:2], BackgroundSettings(**change)).singly == ()
+    assert_all_same(like, mu[:2], BackgroundSettings(**change))
 
 
 @pytest.mark.parametrize("name", ["fe/fe.060", "cu/cu_metal_10K.xdi", "metals/pt_metal_rt.xdi", "znse/zn_znse_rt.xdi"])
 def test_measured_scans(name, data_dir):
     scan = read_one(data_dir / name)
     like = replace(scan, findings=())
-    noise = 2e-4 * edge_rise(scan.energy, scan.mu, edge_position(scan))
+    noise = 2e-4 * edge_rise(scan.energy, scan.mu, position_of(scan))
     mu = scan.mu + noise * np.random.default_rng(4).standard_normal((3, len(scan.mu)))
     assert_all_same(like, mu)
-
-
-def test_larch_stops_where_its_derivatives_do(series, monkeypatch):
-    """What is left of the difference is the step of larch's derivatives: with a smaller one less is left."""
-    from importlib import import_module
-
-    autobk = import_module("larch.xafs.autobk")
-    exact = autobk.leastsq
-    monkeypatch.setattr(autobk, "leastsq", lambda *args, **kws: exact(*args, **(kws | {"epsfcn": 1e-12})))
-    like, mu = series
-    (found,) = measure_batch(like, mu[:3])
-    for row in range(3):
-        assert difference(found.chi[row], alone(like, mu[row]).chi, found.k) < 4e-9
-
-
-def test_where_larch_is_not_at_its_minimum_larch_is_asked(series):
-    """With strong clamps at k = 0, where χ is of order 1, larch's derivatives leave 10⁻³: scans are measured alone."""
-    like, mu = series
-    assert assert_all_same(like, mu[:2], BackgroundSettings(clamp_lo=2)).singly == (0, 1)
 
 
 def test_no_fault_is_missed(series):
     """Mutants among sound scans: each is called what it is called alone, or refused alike."""
     like, mu = series
-    sound, rise = replace(like, mu=mu[0]), edge_rise(like.energy, mu[0], edge_position(replace(like, mu=mu[0])))
+    sound, rise = replace(like, mu=mu[0]), edge_rise(like.energy, mu[0], position_of(replace(like, mu=mu[0])))
     mutants = [fault.damaged(sound, rise, strength) for fault in FAULTS for strength in fault.strengths[:1]]
     kept = [scan.mu for scan in mutants if np.array_equal(scan.energy, like.energy) and not scan.mode]
     assert len(kept) > 25
     found = assert_all_same(like, np.stack([mu[0], *kept, mu[1]]))
     assert len(found.refusals) > 10
-    assert {0, len(kept) + 1}.isdisjoint(found.singly)
+    assert {0, len(kept) + 1}.isdisjoint(found.refusals)
 
 
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault.mode or "points" in fault.name], ids=str)
@@ -147,7 +130,7 @@ def test_faults_of_axis_and_sample(fault, series):
     like, mu = series
     sound = replace(like, mu=mu[0])
     for strength in fault.strengths[:1]:
-        scan = fault.damaged(sound, edge_rise(like.energy, mu[0], edge_position(sound)), strength)
+        scan = fault.damaged(sound, edge_rise(like.energy, mu[0], position_of(sound)), strength)
         assert_all_same(scan, np.stack([scan.mu, scan.mu * 1.0001]))
 
 
@@ -155,21 +138,21 @@ def test_a_scan_with_nan_stops_no_other(series):
     like, mu = series
     broken = mu[:5].copy()
     broken[2, 100] = np.nan
-    (found,) = measure_batch(like, broken)
+    (found,) = measure_stack(like, broken)
     assert list(found.refusals) == [2]
     assert "μ is nan" in found.refusals[2].reason
     assert found.refusals[2].where == "series.h5::2"
     with pytest.raises(ScanError, match="μ is nan"):
-        found.scan(2, like)
+        found.one(2)
     assert np.isnan(found.chi[2]).all()
-    (sound,) = measure_batch(like, mu[:5])
+    (sound,) = measure_stack(like, mu[:5])
     np.testing.assert_allclose(np.delete(found.chi, 2, axis=0), np.delete(sound.chi, 2, axis=0), atol=1e-12)
 
 
 def test_chunks_change_nothing(series):
     like, mu = series
-    (whole,) = measure_batch(like, mu)
-    parts = list(measure_batch(like, mu, chunk=5))
+    (whole,) = measure_stack(like, mu)
+    parts = list(measure_stack(like, mu, chunk=5))
     assert [part.first for part in parts] == [0, 5, 10, 15]
     np.testing.assert_allclose(np.concatenate([part.chi for part in parts]), whole.chi, atol=1e-12)
     np.testing.assert_array_equal(np.concatenate([part.e0 for part in parts]), whole.e0)
@@ -178,14 +161,14 @@ def test_chunks_change_nothing(series):
 def test_order_is_kept(series):
     like, mu = series
     order = np.random.default_rng(5).permutation(len(mu))
-    (straight,), (mixed,) = measure_batch(like, mu), measure_batch(like, mu[order])
+    (straight,), (mixed,) = measure_stack(like, mu), measure_stack(like, mu[order])
     np.testing.assert_allclose(mixed.chi, straight.chi[order], atol=1e-12)
 
 
 @pytest.mark.parametrize("unit", [0.7, 3.0, 1e4, 1e-6])
 def test_the_unit_of_mu_does_not_matter(unit, series):
     like, mu = series
-    (ordinary,), (other,) = measure_batch(like, mu[:3]), measure_batch(like, unit * mu[:3])
+    (ordinary,), (other,) = measure_stack(like, mu[:3]), measure_stack(like, unit * mu[:3])
     np.testing.assert_allclose(other.edge_step, unit * ordinary.edge_step, rtol=1e-9)
     limit = 1e-3 if 0.1 < unit < 8 else 3e-3  # AUTOBK's clamps know the unit; a rise far from 1 is brought to it
     assert difference(other.chi, ordinary.chi, ordinary.k) < limit
@@ -194,7 +177,7 @@ def test_the_unit_of_mu_does_not_matter(unit, series):
 def test_a_line_under_the_scans_does_not_matter(series):
     like, mu = series
     line = 0.3 - 1e-4 * (like.energy - 7110.0)
-    (plain,), (sloped,) = measure_batch(like, mu[:3]), measure_batch(like, mu[:3] + line)
+    (plain,), (sloped,) = measure_stack(like, mu[:3]), measure_stack(like, mu[:3] + line)
     np.testing.assert_allclose(sloped.edge_step, plain.edge_step, rtol=1e-6)
     assert difference(sloped.chi, plain.chi, plain.k) < 2e-3
 
@@ -208,30 +191,44 @@ def test_a_quick_scan_is_rebinned(series):
     assert "rebinned" in {finding.name for finding in found.findings[0]}
 
 
-def test_what_is_not_known_here_is_measured_alone(series, monkeypatch):
-    """A gate that says more than the forms here know of is noticed by the scan that is measured both ways."""
-    from exafsnn.errors import Finding
-    from exafsnn.measure import background
-
-    known = background.mended
-    doubt = Finding("new", "warning", "something new")
-    monkeypatch.setattr(background, "mended", lambda scan: (known(scan)[0], (*known(scan)[1], doubt)))
-    like, mu = series
-    found = assert_all_same(like, mu[:3])
-    assert found.singly == (0, 1, 2)
-
-
 def test_nothing_is_changed(series):
     like, mu = series
     energy, before = like.energy.copy(), mu.copy()
-    list(measure_batch(like, mu))
+    list(measure_stack(like, mu))
     np.testing.assert_array_equal(like.energy, energy)
     np.testing.assert_array_equal(mu, before)
 
 
+def test_records_are_those_of_the_scans_alone(series):
+    """Scans of several grids, a χ(k) file and one that could not be read, in any order."""
+    like, mu = series
+    scans = [replace(like, mu=row, record=f"{number}") for number, row in enumerate(mu)]
+    short = [
+        replace(scan, energy=scan.energy[:-7], mu=scan.mu[:-7], record=f"short {scan.record}") for scan in scans[:3]
+    ]
+    stuck = replace(scans[0], mu=np.ones_like(scans[0].mu), record="stuck")
+    file = replace(scans[1].to_chi(), noise=np.nan, k_max_usable=np.nan)
+    unread = ScanError("no such file")
+    mixed = [*short[:1], *scans[:6], stuck, file, *short[1:], unread, *scans[6:]]
+    found = measure_all(mixed)
+    assert found[mixed.index(unread)] is unread
+    for scan, chi in zip(mixed, found, strict=True):
+        if isinstance(scan, Spectrum):
+            (expected,) = measure_all([scan])
+            if isinstance(expected, ScanError):
+                assert str(chi) == str(expected)
+                assert "stuck.h5" not in str(chi)
+                continue
+            assert (chi.record, chi.history, chi.findings) == (expected.record, expected.history, expected.findings)
+            np.testing.assert_allclose(chi.chi, expected.chi, atol=1e-12)
+            np.testing.assert_allclose(chi.background, expected.background, atol=1e-12)
+            np.testing.assert_array_equal(chi.spectrum.mu, expected.spectrum.mu)
+    assert found[mixed.index(file)].k_max_usable > 12
+
+
 def test_an_empty_series(series):
     like, mu = series
-    assert list(measure_batch(like, mu[:0])) == []
+    assert list(measure_stack(like, mu[:0])) == []
 
 
 @pytest.mark.parametrize(
@@ -244,12 +241,12 @@ def test_an_empty_series(series):
 )
 def test_what_is_no_series(energy, mu, reason):
     with pytest.raises(ScanError, match=reason):
-        measure_batch(Spectrum(energy, energy, "Fe", "K"), mu)
+        measure_stack(Spectrum(energy, energy, "Fe", "K"), mu)
 
 
 def test_impossible_settings_refuse_each_scan(series):
     like, mu = series
-    (found,) = measure_batch(like, mu[:2], BackgroundSettings(e0=8000.0))
+    (found,) = measure_stack(like, mu[:2], BackgroundSettings(e0=8000.0))
     assert sorted(found.refusals) == [0, 1]
     assert "is not at the edge" in found.refusals[0].reason
 
@@ -261,4 +258,6 @@ def test_the_smoothing_is_that_of_larch(series):
     part = like.energy[20:170]
     slopes = np.gradient(mu[0, 20:170]) / np.gradient(part)
     expected = smooth(part, slopes, xstep=0.3, sigma=0.3)
-    np.testing.assert_allclose(slopes @ lorentzian(part.tobytes(), 0.3), expected, atol=1e-12)
+    np.testing.assert_allclose(smoothed(part, slopes[None], 0.3)[0], expected, atol=1e-12)
+    many = np.repeat(slopes[None], 200, axis=0)
+    np.testing.assert_allclose(smoothed(part, many, 0.3)[7], expected, atol=1e-12)

@@ -1,0 +1,67 @@
+"""Interpolation, polynomials, small filters: linear maps of many scans on one grid, [scan, point], at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+KEPT = 16
+"""What is made of a grid alone is kept for so many grids: about 1 MB each."""
+
+
+def interpolated(values: Array, new: Array, x: Array) -> Array:
+    """(s, p) values (s, n) at increasing ``x`` (n,), taken at ``new``: (p,) the same for all, or (s, p) for each.
+
+    Linear between the points, constant beyond, as ``numpy.interp``.
+    """
+    place = np.clip(np.searchsorted(x, new, side="right") - 1, 0, len(x) - 2)
+    share = np.clip((new - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
+    if new.ndim == 1:
+        left, right = values[:, place], values[:, place + 1]
+    else:
+        left, right = np.take_along_axis(values, place, axis=1), np.take_along_axis(values, place + 1, axis=1)
+    inner: Array = left * (1 - share) + right * share
+    return inner
+
+
+def polynomial_at(new: Array, x: Array, degree: int) -> Array:
+    """(len(new), len(x)) matrix: values at x → their least-squares polynomial at new points."""
+    middle, half = (x[0] + x[-1]) / 2, max(float(x[-1] - x[0]) / 2, 1e-9)
+    powers = np.arange(degree + 1)
+    fit = np.linalg.pinv(((x[:, None] - middle) / half) ** powers)
+    values: Array = ((new[:, None] - middle) / half) ** powers @ fit
+    return values
+
+
+def median_of_three(values: Array) -> Array:
+    """(s, n) median of each value and its neighbours; the first and the last stay."""
+    medians = values.copy()
+    before, here, after = values[:, :-2], values[:, 1:-1], values[:, 2:]
+    low, high = np.minimum(before, here), np.maximum(before, here)
+    medians[:, 1:-1] = np.maximum(low, np.minimum(high, after))
+    return medians
+
+
+def running_median(values: Array, half: int) -> Array:
+    """(s, n - 2 half) medians of ``half`` values on either side of each that has so many."""
+    from scipy.ndimage import median_filter
+
+    medians: Array = median_filter(values.ravel(), 2 * half + 1).reshape(values.shape)[:, half : values.shape[1] - half]
+    return medians
+
+
+def gaussian_smoothed(values: Array, width: float) -> Array:
+    """(s, n) values convolved with a Gaussian of ``width`` points, cut off at four of them; mirrored at the ends."""
+    reach = int(4 * width + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    weights /= weights.sum()
+    mirrored = np.pad(values, ((0, 0), (reach, reach)), mode="symmetric")
+    n = values.shape[1]
+    smooth = weights[reach] * values
+    for step in range(1, reach + 1):
+        smooth = smooth + weights[reach + step] * (
+            mirrored[:, reach - step : reach - step + n] + mirrored[:, reach + step : reach + step + n]
+        )
+    return smooth
