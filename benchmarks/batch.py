@@ -45,7 +45,7 @@ from exafsnn.measure.gate import Passed
 from exafsnn.measure.scans import CHUNK, _without_background, measure_stack, remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
-from exafsnn.run.stack import answer_stack
+from exafsnn.run.scans import answer_stack
 from exafsnn.settings import BackgroundSettings
 
 SPECTRA = Path(__file__).parents[1] / "spectra"

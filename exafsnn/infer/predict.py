@@ -91,7 +91,18 @@ class Model:
         ModelError
             If χ(k) is of another edge, or too short.
         """
-        return self.answer(chi, self.estimate(chi, reference), reference)
+        return self.predict_all([chi], reference)[0]
+
+    def predict_all(self, scans: Sequence[ChiK], reference: Reference | None = None) -> list[Prediction]:
+        """``predict`` of many scans at once, equal to rounding.
+
+        Raises
+        ------
+        ModelError
+            If the model cannot answer one of them.
+        """
+        found = self.estimate_all(scans, reference)
+        return [self.answer(chi, item, reference) for chi, item in zip(scans, found, strict=True)]
 
     def answer(self, chi: ChiK, found: Estimate, reference: Reference | None = None) -> Prediction:
         """The record of an estimate: error bars, what it implies, and how well that explains the data."""
@@ -125,13 +136,15 @@ class Model:
         ------
         ModelError
             If the model cannot answer one of them.
-        ValueError
-            If they are not on one grid of k.
         """
         for chi in scans:
             self.check(chi)
-        found = self.ensemble.estimates(Signals.of_all(scans), reference)
-        return [found.one(row) for row in range(len(scans))]
+        answers: list[Estimate | None] = [None] * len(scans)
+        for rows in _on_one_grid(scans):
+            found = self.ensemble.estimates(Signals.of_all([scans[row] for row in rows]), reference)
+            for place, row in enumerate(rows):
+                answers[row] = found.one(place)
+        return [answer for answer in answers if answer]
 
     def check(self, chi: ChiK) -> None:
         """Refuse a χ(k) that the model cannot answer.
@@ -272,3 +285,11 @@ def load_model(name: str) -> Model:
         If there is none, or it is damaged.
     """
     return Model(read_model(name))
+
+
+def _on_one_grid(scans: Sequence[ChiK]) -> list[list[int]]:
+    """Numbers of the scans whose grids of k are those of others, or the beginnings of them."""
+    groups: dict[tuple[float, float], list[int]] = {}
+    for row, chi in enumerate(scans):
+        groups.setdefault((float(chi.k[0]), float(chi.k[1])), []).append(row)
+    return list(groups.values())

@@ -144,9 +144,9 @@ def _as_read(scan: Spectrum | ChiK | Exception) -> ChiK | Exception:
     try:
         if isinstance(scan, Exception):
             return scan
+        ScanError.refuse_fatal(scan.findings, _where(scan))
         if isinstance(scan, ChiK):
             return judged_chi(scan)
-        ScanError.refuse_fatal(scan.findings, _where(scan))
     except ExafsnnError as error:
         return error
     return _NOT_YET
@@ -163,7 +163,7 @@ def _grid(scan: Spectrum) -> Hashable:
     return np.asarray(scan.energy, dtype=np.float64).tobytes(), scan.absorber, scan.edge, scan.mode
 
 
-def _where(scan: Spectrum) -> str:
+def _where(scan: Spectrum | ChiK) -> str:
     return f"{scan.source}::{scan.record}" if scan.record else scan.source
 
 

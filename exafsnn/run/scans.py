@@ -1,35 +1,34 @@
 """The whole way, for many scans: file → Spectrum → ChiK → Prediction, each scan's fate in one ``Outcome``.
 
-The command line and interactive users call this; it calls ``measure`` and ``infer``. A scan that cannot be used is an
-outcome like any other, with the reason, and never stops the rest.
+The command line and interactive users call this; it calls ``read``, ``measure`` and ``infer``, burst by burst: what is
+in a burst is measured together and answered together, be it one scan or many. A scan that cannot be used is an outcome
+like any other, with the reason, and never stops the rest.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
-from exafsnn.records import ChiK, Prediction, Shell
+from exafsnn.measure.scans import Stack, StackChiK, measure_stack
+from exafsnn.records import ChiK, Prediction, Shell, Spectrum
 from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
-    from exafsnn.infer.estimates import Estimate, Reference
+    from exafsnn.infer.answers import Answers
+    from exafsnn.infer.estimates import Reference
     from exafsnn.infer.predict import Model
     from exafsnn.infer.refine import Refiner
 
-MANY = 1000
-"""The records of a file with more of them are measured and answered together, as far as they share their energies."""
-
-CHUNK = 2000
-"""So many of them at a time."""
+BURST, POINTS = 256, 400_000
+"""Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,9 @@ def measure_scans(
     SettingsError
         If ``columns`` cannot be understood.
     """
-    return chain.from_iterable(_bursts(sources, columns, settings or BackgroundSettings()))
+    _check_columns(columns)
+    bursts = _bursts(sources, columns, settings or BackgroundSettings())
+    return once(outcome for burst in bursts for _, outcome in burst)
 
 
 def predict_scans(
@@ -157,11 +158,11 @@ class Answer(Protocol):
     """What answers to scans of one edge, with its standard or without one."""
 
     @property
-    def reference(self) -> Reference | None:
-        """What the standard tells."""
+    def model(self) -> Model:
+        """Whose answers they are."""
 
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        """The answer; what the networks say may be known already."""
+    def __call__(self, scans: Sequence[ChiK], /) -> list[Prediction]:
+        """The answers to scans that the model can answer."""
 
 
 Answerer = Callable[["Model", ChiK | None, str | None], Answer]
@@ -173,22 +174,17 @@ class _Predictor:
     model: Model
     reference: Reference | None
 
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        if found is None:
-            return self.model.predict(chi, reference=self.reference)
-        return self.model.answer(chi, found, self.reference)
+    def __call__(self, scans: Sequence[ChiK]) -> list[Prediction]:
+        return self.model.predict_all(scans, self.reference)
 
 
 @dataclass(frozen=True)
 class _Refiner:
+    model: Model
     refiner: Refiner
 
-    @property
-    def reference(self) -> Reference | None:
-        return self.refiner.reference
-
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        return self.refiner.refine_all([chi], None if found is None else [found])[0]
+    def __call__(self, scans: Sequence[ChiK]) -> list[Prediction]:
+        return self.refiner.refine_all(scans)
 
 
 def _predictor(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
@@ -200,7 +196,7 @@ def _predictor(model: Model, standard: ChiK | None, structure: str | None) -> An
 def _refiner(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
     from exafsnn.infer.refine import Refiner
 
-    return _Refiner(Refiner(model, standard, structure))
+    return _Refiner(model, Refiner(model, standard, structure))
 
 
 def _answer_all(
@@ -213,79 +209,96 @@ def _answer_all(
     settings: BackgroundSettings | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
+    _check_columns(columns)
     model_for, references = models(model), list(references)
     structure = structure_of(references, structure)
     standards = (chi_of(item, columns, settings) for item in references)
     answers = _calibrated(standards, structure, model_for, answerer)
-    answer_for = _answers(model_for, answers, answerer)
-    return chain.from_iterable(_answered_all(burst, answer_for) for burst in _bursts(sources, columns, settings))
+
+    def answer_for(chi: ChiK) -> Answer:
+        found = model_for(chi)
+        if found.name not in answers:
+            answers[found.name] = answerer(found, None, None)
+        return answers[found.name]
+
+    bursts = _bursts(sources, columns, settings)
+    return once(outcome for burst in bursts for outcome in answered([item for _, item in burst], answer_for))
 
 
-def _bursts(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[list[Outcome]]:
-    """Measure the scans of all files: one by one, but for files of many; wrong ``columns`` are told at once."""
+def _check_columns(columns: str | None) -> None:
+    """Tell wrong ``columns`` at once."""
     if columns is not None:
         from exafsnn.read.roles import parse_columns
 
         parse_columns(columns)
+
+
+Read = tuple[str, str, "Spectrum | ChiK | Exception"]
+"""The source that was asked for, the name of a scan in it, and what was read or why it was not."""
+
+
+def _bursts(
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings
+) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
+    """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
+    burst: list[Read] = []
+    points = 0
+    for item in _read_all(sources, columns, settings.e0):
+        burst.append(item)
+        points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
+        if len(burst) >= BURST or points >= POINTS:
+            yield _measured(burst, settings)
+            burst, points = [], 0
+    if burst:
+        yield _measured(burst, settings)
+
+
+def _read_all(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[Read]:
+    """Read every scan of every source, each source once."""
+    from exafsnn.read import scan as reader
+
+    for source in dict.fromkeys(sources):
+        try:
+            names = reader.expand(source)
+        except Exception as error:
+            yield source, source, error
+            continue
+        yield from ((source, name, item) for name, item in zip(
+            names, reader.read_each(source, names, columns=columns, e0=e0), strict=True
+        ))  # fmt: skip
+
+
+def _measured(burst: Sequence[Read], settings: BackgroundSettings) -> list[tuple[str, Outcome]]:
+    """Carry what was read on to χ(k)."""
+    from exafsnn.measure.scans import measure_all
+    from exafsnn.read.sources import split_source
+
+    found = []
+    for (source, name, _), chi in zip(burst, measure_all([item for *_, item in burst], settings), strict=True):
+        outcome = Outcome(*split_source(name))
+        if isinstance(chi, ChiK):
+            chi = replace(chi, k_max_usable=min(chi.k_max_usable, settings.kmax or np.inf))
+            found.append((source, replace(outcome, chi=chi)))
+        else:
+            found.append((source, rejected(outcome, chi)))
+    return found
+
+
+def measured_by_source(
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings
+) -> Iterator[tuple[str, Outcome]]:  # fmt: skip
+    """``measure_scans``, each outcome with the source that it is of."""
+    return chain.from_iterable(_bursts(sources, columns, settings))
+
+
+def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """The outcomes; those of a file and name that came before are rejected."""
     seen: set[tuple[str, str]] = set()
-    bursts = (burst for source in dict.fromkeys(sources) for burst in _measure_source(source, columns, settings))
-    return (list(once(burst, seen)) for burst in bursts)
-
-
-def once(outcomes: Iterable[Outcome], seen: set[tuple[str, str]] | None = None) -> Iterator[Outcome]:
-    """The outcomes; those of a file and name that came before, which are added to ``seen``, are rejected."""
-    seen = set() if seen is None else seen
     for outcome in outcomes:
         key = (outcome.file, outcome.record)
         twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
         yield twice if key in seen else outcome
         seen.add(key)
-
-
-def _measure_source(source: str, columns: str | None, settings: BackgroundSettings) -> Iterator[list[Outcome]]:
-    """Measure every scan of one file."""
-    from exafsnn.read import scan as readers
-    from exafsnn.read.sources import split_source
-
-    try:
-        names = readers.expand(source)
-    except Exception as error:
-        yield [rejected(Outcome(*split_source(source)), error)]
-        return
-    if len(names) > MANY:
-        yield from _measure_many(source, names, columns, settings)
-        return
-    for name in names:
-        outcome = Outcome(*split_source(name))
-        try:
-            yield [replace(outcome, chi=chi_of(name, columns, settings))]
-        except Exception as error:
-            yield [rejected(outcome, error)]
-
-
-def _measure_many(
-    source: str, names: Sequence[str], columns: str | None, settings: BackgroundSettings
-) -> Iterator[list[Outcome]]:
-    """Measure the scans of a file of many, those with the same energies together."""
-    from exafsnn.measure.scans import measure_all
-    from exafsnn.read.scan import read_each
-    from exafsnn.read.sources import split_source
-
-    scans, file = read_each(source, names, columns=columns, e0=settings.e0), split_source(source)[0]
-    for start in range(0, len(names), CHUNK):
-        measured = measure_all(list(islice(scans, CHUNK)), settings)
-        outcomes = (Outcome(file, name.removeprefix(f"{file}::")) for name in names[start : start + CHUNK])
-        yield [_measured(outcome, found, settings) for outcome, found in zip(outcomes, measured, strict=True)]
-
-
-def _measured(outcome: Outcome, found: ChiK | Exception, settings: BackgroundSettings) -> Outcome:
-    """Carry one outcome on to χ(k)."""
-    if isinstance(found, Exception):
-        return rejected(outcome, found)
-    try:
-        return replace(outcome, chi=_fit_for_use(found, settings))
-    except ScanError as error:
-        return rejected(outcome, error)
 
 
 def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> ChiK:
@@ -296,15 +309,12 @@ def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> Ch
     ScanError
         If it cannot be read or used.
     """
+    from exafsnn.measure.scans import measure_all
     from exafsnn.read.scan import read_one
 
-    scan = read_one(source, columns=columns, e0=settings.e0)
-    ScanError.refuse_fatal(scan.findings, scan.source)
-    return _fit_for_use(scan.to_chi() if isinstance(scan, ChiK) else scan.to_chi(settings), settings)
-
-
-def _fit_for_use(chi: ChiK, settings: BackgroundSettings) -> ChiK:
-    ScanError.refuse_fatal(chi.findings, chi.source)
+    (chi,) = measure_all([read_one(source, columns=columns, e0=settings.e0)], settings)
+    if isinstance(chi, Exception):
+        raise chi
     return replace(chi, k_max_usable=min(chi.k_max_usable, settings.kmax or np.inf))
 
 
@@ -350,55 +360,46 @@ def _calibrated(
     return found
 
 
-AnswerFor = Callable[[ChiK], tuple["Model", Answer]]
-"""From a χ(k) to its model, and what answers."""
+def answered(outcomes: Sequence[Outcome], answer_for: Callable[[ChiK], Answer]) -> list[Outcome]:
+    """Carry outcomes on from χ(k) to the answers: those of one edge together.
 
-
-def _answers(model_for: Callable[[ChiK], Model], answers: dict[str, Answer], answerer: Answerer) -> AnswerFor:
-    """Make the function that finds what answers; it is made once for each model."""
-
-    def answer_for(chi: ChiK) -> tuple[Model, Answer]:
-        model = model_for(chi)
-        if model.name not in answers:
-            answers[model.name] = answerer(model, None, None)
-        return model, answers[model.name]
-
-    return answer_for
-
-
-def _answered_all(outcomes: list[Outcome], answer_for: AnswerFor) -> Iterator[Outcome]:
-    """Carry outcomes on from χ(k) to the predictions; of many, the networks are asked at once."""
-    found = _estimates(outcomes, answer_for) if len(outcomes) > 1 else {}
-    return (_answered(outcome, answer_for, found.get(row)) for row, outcome in enumerate(outcomes))
-
-
-def _estimates(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> dict[int, Estimate]:
-    """What the networks say of scans, by their number; who is left out is to be told why alone."""
-    found: dict[int, Estimate] = {}
-    groups: dict[tuple[str, str], dict[int, ChiK]] = {}
+    Parameters
+    ----------
+    outcomes
+        Rejected ones stay as they are.
+    answer_for
+        What answers to a χ(k); an error of it rejects the scan.
+    """
+    done = list(outcomes)
+    groups: dict[int, tuple[Answer, list[int]]] = {}
     for row, outcome in enumerate(outcomes):
         if chi := outcome.usable:
-            groups.setdefault((chi.absorber, chi.edge), {})[row] = chi
-    for scans in groups.values():
-        with suppress(Exception):
-            model, answer = answer_for(next(iter(scans.values())))
-            fit = {row: chi for row, chi in scans.items() if model.can_answer(chi.noise, chi.k_max_usable)}
-            found |= zip(fit, model.estimate_all([*fit.values()], answer.reference), strict=True)
-    return found
+            try:
+                answer = answer_for(chi)
+                answer.model.check(chi)
+            except Exception as error:
+                done[row] = rejected(outcome, error)
+                continue
+            groups.setdefault(id(answer), (answer, []))[1].append(row)
+    for answer, rows in groups.values():
+        scans = [chi for chi in (outcomes[row].usable for row in rows) if chi]
+        for row, found in zip(rows, _answers(answer, scans), strict=True):
+            if isinstance(found, Exception):
+                done[row] = rejected(outcomes[row], found)
+            else:
+                done[row] = replace(outcomes[row], prediction=found, model=answer.model.name)
+    return done
 
 
-def _answered(outcome: Outcome, answer_for: AnswerFor, found: Estimate | None) -> Outcome:
-    """Carry one outcome on from χ(k) to the prediction."""
-    chi = outcome.usable
-    if chi is None:
-        return outcome
+def _answers(answer: Answer, scans: Sequence[ChiK]) -> list[Prediction | Exception]:
+    """Answer together; where that fails one by one, so that a fault costs none but its own scan."""
     try:
-        model, answer = answer_for(chi)
-        prediction = answer(chi, found)
-        _refuse_infinite(prediction)
-        return replace(outcome, prediction=prediction, model=model.name)
+        found = answer(scans)
     except Exception as error:
-        return rejected(outcome, error)
+        if len(scans) == 1:
+            return [error]
+        return [each for chi in scans for each in _answers(answer, [chi])]
+    return [each if _is_finite(each) else infinite(each.chi.source) for each in found]
 
 
 def is_finite(shell: Shell) -> bool:
@@ -406,11 +407,10 @@ def is_finite(shell: Shell) -> bool:
     return all(np.isfinite(value) for value in vars(shell).values() if not isinstance(value, str))
 
 
-def _refuse_infinite(prediction: Prediction) -> None:
-    """Reject a prediction that is not made of numbers."""
+def _is_finite(prediction: Prediction) -> bool:
+    """Whether a prediction is made of numbers."""
     numbers = [prediction.delta_e0, prediction.amplitude, prediction.misfit, *prediction.rdf.density.flat]
-    if not (np.isfinite(numbers).all() and is_finite(prediction.shells["first"])):
-        raise infinite(prediction.chi.source)
+    return bool(np.isfinite(numbers).all()) and is_finite(prediction.shells["first"])
 
 
 def infinite(source: str) -> ScanError:
@@ -425,3 +425,67 @@ def rejected(outcome: Outcome, error: Exception) -> Outcome:
         return replace(outcome, reason=str(error).removeprefix(outcome.file).lstrip(":, "), found=found)
     reason = f"a defect of exafsnn, not of the scan: {type(error).__name__}: {error}"
     return replace(outcome, reason=reason, defect="".join(traceback.format_exception(error)))
+
+
+STACK_CHUNK = 1000
+"""Scans of a stack that are worked on at a time: 100 MB at 400 points."""
+
+
+@dataclass(frozen=True)
+class StackAnswers:
+    """The answers to some scans of a stack, in their order."""
+
+    chi: StackChiK
+    answers: Answers
+    """NaN of rejected scans."""
+    refusals: Mapping[int, ExafsnnError]
+    """Number in the stack of each rejected scan, and why."""
+
+
+def answer_stack(
+    like: Spectrum,
+    mu: Stack,
+    model: Model,
+    *,
+    reference: Reference | None = None,
+    settings: BackgroundSettings | None = None,
+    chunk: int = STACK_CHUNK,
+) -> Iterator[StackAnswers]:
+    """Raw μ of many scans → N, R, σ² with error bars; the answers are those of ``Model.predict``, to rounding.
+
+    Parameters
+    ----------
+    like, mu, settings, chunk
+        As ``measure_stack`` takes them: what the scans share, and μ (s, n), which may be an HDF5 data set.
+    model, reference
+        As ``Model.predict`` takes them.
+
+    Yields
+    ------
+    StackAnswers
+        Of ``chunk`` scans each. A scan that is unfit is a refusal in it, and stops no other.
+
+    Raises
+    ------
+    ExafsnnError
+        If the scans are no series, or of another edge than the model.
+    """
+    model.check_edge(like)
+    return (_answered(chi, like, model, reference) for chi in measure_stack(like, mu, settings, chunk=chunk))
+
+
+def _answered(chi: StackChiK, like: Spectrum, model: Model, reference: Reference | None) -> StackAnswers:
+    from exafsnn.infer.answers import answers_to
+    from exafsnn.infer.estimates import Signals
+
+    refusals = dict(chi.refusals)
+    for row in np.flatnonzero(~model.can_answer(chi.noise, chi.k_max_usable)).tolist():
+        try:
+            model.check(chi.one(row))
+        except ExafsnnError as error:
+            refusals[chi.first + row] = error
+    count = len(chi.noise)
+    rows = np.setdiff1d(np.arange(count), [number - chi.first for number in refusals])
+    found = answers_to(model, Signals.of_batch(chi, rows), reference)
+    refusals |= {chi.first + row: infinite(like.source) for row in rows[~found.finite].tolist()}
+    return StackAnswers(chi, found[found.finite].among(rows[found.finite], count), refusals)

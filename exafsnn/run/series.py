@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
 from exafsnn.run.axis import TEMPERATURE, axis_of
-from exafsnn.run.scans import Outcome, chi_of, measure_scans, models, once, rejected, structure_of
+from exafsnn.run.scans import Outcome, chi_of, measured_by_source, models, once, rejected, structure_of
 from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
@@ -117,8 +117,7 @@ class Follower:
         fresh = {source: stamp for source, stamp in sources.items() if (source, stamp) not in self._known}
         measured = [
             ((source, fresh[source]), outcome)
-            for source in progress(list(fresh))
-            for outcome in measure_scans([source], columns=self._columns, settings=self._settings)
+            for source, outcome in measured_by_source(progress(list(fresh)), self._columns, self._settings)
         ]
         answers = self._answers(measured)  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}

@@ -38,10 +38,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_records_are_what_they_are_alone(file, monkeypatch):
-    alone = list(predict_scans([file]))
-    monkeypatch.setattr(pipeline, "MANY", 5)
-    monkeypatch.setattr(pipeline, "CHUNK", 15)
-    monkeypatch.setattr("exafsnn.read.scan.read_one", None)  # nothing is read alone
+    alone = [outcome for name in expand(file) for outcome in predict_scans([name])]
+    monkeypatch.setattr(pipeline, "BURST", 15)
     together = list(predict_scans([file, f"{file}::/stack"]))
     assert len(alone) == 17
     for found, expected in zip(together, alone, strict=False):

@@ -13,7 +13,7 @@ from exafsnn.errors import ExafsnnError, ModelError, ScanError
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.read.scan import read_one
 from exafsnn.records import Prediction, Spectrum
-from exafsnn.run.stack import answer_stack
+from exafsnn.run.scans import answer_stack
 
 SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))[::3]
 
