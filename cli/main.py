@@ -16,6 +16,7 @@ import click
 
 from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, ModelError, SettingsError
+from exafsnn.workers import one_thread_each
 
 from .doctor import doctor
 from .models import models
@@ -43,6 +44,8 @@ for command in (predict, refine, series, preprocess, simulate, train, models, do
 
 def main() -> None:
     """Entry point of the program ``exafsnn``."""
+    if "train" not in sys.argv[1:2]:  # which has large products
+        one_thread_each()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -1,4 +1,4 @@
-"""The same work on all cores of this machine.
+"""The same work on all cores of this machine, and how many threads each process takes.
 
 ``library.py`` and ``learn.training`` hand over a function and its tasks; results come back in the order in which they
 are done. No worker outlives its run: not when that is interrupted, and not when it is killed.
@@ -21,6 +21,16 @@ Result = TypeVar("Result")
 
 _PATIENCE = 5.0
 """Seconds in which a worker ends by itself once it is told to, with FEFF and the scratch folders that it runs in."""
+
+
+def one_thread_each() -> None:
+    """Let this process and its workers calculate in one thread each, unless the user says otherwise.
+
+    What a scan needs are thousands of small products: several threads wait for each other there, at twice the
+    processor's time. It is read when numpy and torch are first imported, so this has to come before.
+    """
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 
 def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Result]]:
