@@ -34,7 +34,7 @@ HOMES = {
         "exafsnn/read/hdf5.py",
         "exafsnn/read/nexus.py",
         "exafsnn/simulate/library.py",
-        "exafsnn/write/results.py",
+        "exafsnn/write/archive.py",
     ),
     "click": ("cli/",),
 }

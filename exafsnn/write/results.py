@@ -26,15 +26,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-import h5py
 import numpy as np
 
 from exafsnn import __version__
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, sync, sync_folder, write_whole
-from exafsnn.records import ChiK, PartialRDF, Prediction
+from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome
-from exafsnn.write.tables import TABLES, Row, Table, chi_rows, plain, printable, rdf_rows, scan_facts, summary_rows
+from exafsnn.write.archive import Archive
+from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
 LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
@@ -48,6 +48,8 @@ ANSWERS = ("predict", "refine", "series")
 FILES = {command: {*TABLES[command], "results.h5"} for command in ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
+BURST = 64
+"""Scans that are written together."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a ``settings.json`` that is none may raise."""
@@ -92,6 +94,7 @@ class ResultsFolder:
         self._figures: dict[str, str] = {}
         self._overview: list[Prediction] = []
         self._predicted, self._overview_step = 0, 1
+        self._waiting: list[Outcome] = []
         self.scans: list[Row] = []
         """What is known of each scan so far (``tables.scan_facts``)."""
         self.kept_earlier = False
@@ -115,27 +118,36 @@ class ResultsFolder:
                 for name, columns in TABLES[self.command].items()
             }
             if self.command in ANSWERS:
-                self._archive = self._open.enter_context(h5py.File(self._stage / "results.h5", "w"))
-                self._archive.attrs["exafsnn"] = __version__
+                self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
+                self._open.callback(self._archive.close)
             self._held = stack.pop_all()
         return self
 
     def add(self, outcome: Outcome) -> None:
-        """Write one scan into the tables, the archive and the figures.
+        """Write one scan into the tables, the archive and the figures, at the latest when the folder is closed.
 
         Raises
         ------
         ExafsnnError
             If the disk refuses.
         """
-        with explained(self.folder):
-            self._tables["summary.csv"].write(summary_rows(outcome))
-            self._inputs[outcome.file] = None
-            if outcome.usable is not None:
-                self._add_details(outcome, outcome.usable)
-            elif self.command in ANSWERS:
-                _archive_fate(self._archive.create_group(f"rejected/{self._count:06d}"), outcome)
+        self._waiting.append(outcome)
         self.scans.append(scan_facts(outcome))
+        if len(self._waiting) >= BURST:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Write the scans that wait, together."""
+        outcomes, self._waiting = self._waiting, []
+        first = self._count - len(outcomes)
+        with explained(self.folder):
+            for number, outcome in enumerate(outcomes, first):
+                self._tables["summary.csv"].write(summary_rows(outcome))
+                self._inputs[outcome.file] = None
+                if outcome.usable is not None:
+                    self._add_details(number, outcome, outcome.usable)
+            if self.command in ANSWERS and outcomes:
+                self._archive.add(outcomes)
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""
@@ -150,7 +162,7 @@ class ResultsFolder:
     def write_arrays(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write arrays into ``results.h5``."""
         with explained(self.folder):
-            _archive_arrays(self._archive.require_group(group), ".", **arrays)
+            self._archive.add_arrays(group, arrays)
 
     @property
     def _count(self) -> int:
@@ -161,6 +173,7 @@ class ResultsFolder:
     ) -> None:
         with self._held:
             if kind is None:
+                self._write_waiting()
                 self._close()
                 self._finish()
             else:
@@ -178,23 +191,18 @@ class ResultsFolder:
         with suppress(OSError):
             self.folder.rmdir()
 
-    def _add_details(self, outcome: Outcome, chi: ChiK) -> None:
+    def _add_details(self, number: int, outcome: Outcome, chi: ChiK) -> None:
         """Write what only a usable scan has."""
-        if self._count < TABLE_LIMIT or self.full:
-            self._tables["chi.csv"].write(chi_rows(outcome, chi))
-        if self._count < self._figure_limit or self.full:
-            self._draw(outcome, chi)
         prediction = outcome.prediction
-        if prediction is None:
-            return
-        if self._count < TABLE_LIMIT or self.full:
-            self._tables["rdf.csv"].write(rdf_rows(outcome, prediction.rdf))
-        if self._count >= TABLE_LIMIT and not self.full:
-            chi = replace(chi, spectrum=None)
-            prediction = prediction.without_samples()
-        _archive(self._archive.create_group(f"scans/{self._count:06d}"), outcome, chi, prediction)
-        self._models[prediction.model] = None
-        self._show_in_overview(prediction)
+        if number < TABLE_LIMIT or self.full:
+            self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in ANSWERS))
+            if prediction is not None:
+                self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
+        if number < self._figure_limit or self.full:
+            self._draw(outcome, chi)
+        if prediction is not None:
+            self._models[prediction.model] = None
+            self._show_in_overview(prediction)
 
     def _show_in_overview(self, prediction: Prediction) -> None:
         """Keep what the overview draws of every scan, or of every second, fourth or so where there are very many."""
@@ -250,67 +258,6 @@ class ResultsFolder:
 
 def _open(path: Path) -> TextIO:
     return path.open("w", newline="", encoding="utf-8")
-
-
-def _archive(group: h5py.Group, outcome: Outcome, chi: ChiK, prediction: Prediction) -> None:
-    """Write everything that is known of one scan into ``results.h5``."""
-    _archive_fate(group, outcome)
-    _archive_scalars(group, prediction)
-    _archive_texts(group, {"history": prediction.history})
-    _archive_texts(group, {"preprocessing": (json.dumps(plain(chi.settings)),)})
-    if chi.spectrum is not None:
-        metadata_text = json.dumps(plain(chi.spectrum.metadata))
-        _archive_texts(group, {"spectrum/metadata": (metadata_text,)})
-        _archive_arrays(group, "spectrum", energy=chi.spectrum.energy, mu=chi.spectrum.mu, background=chi.background)
-    _archive_scalars(group.require_group("chi"), chi)
-    _archive_arrays(group, "chi", k=chi.k, chi=chi.chi, chi_model=prediction.chi_model)
-    rdf = prediction.rdf
-    _archive_texts(group, {"rdf/pairs": rdf.pairs})
-    _archive_arrays(group, "rdf", r=rdf.r, density=rdf.density, spread=rdf.spread)
-    _archive_arrays(group, "rdf", samples=rdf.samples, covariance=_covariance(rdf))
-    group["rdf"].attrs["smoothing"] = rdf.smoothing
-    for name, shell in prediction.shells.items():
-        _archive_scalars(group.require_group(f"shells/{name}"), shell)
-
-
-def _archive_fate(group: h5py.Group, outcome: Outcome) -> None:
-    """Write what became of a scan, and what was found: each finding as JSON."""
-    facts = scan_facts(outcome)
-    for name in ("file", "record", "status"):
-        group.attrs[name] = printable(facts[name])
-    findings = tuple(json.dumps(plain(finding), ensure_ascii=False) for finding in facts["findings"])
-    _archive_texts(group, {"warnings": outcome.warnings, "findings": findings})
-
-
-def _archive_scalars(group: h5py.Group, record: Any) -> None:
-    """Write the numbers and words of a record as attributes."""
-    for name, value in vars(record).items():
-        if isinstance(value, str):
-            group.attrs[name] = printable(value)
-        elif isinstance(value, bool | int | float | np.generic) or name == "k_window":
-            group.attrs[name] = value
-
-
-def _archive_texts(group: h5py.Group, texts: Mapping[str, tuple[str, ...]]) -> None:
-    for name, lines in texts.items():
-        group.create_dataset(name, data=[printable(line) for line in lines], dtype=h5py.string_dtype())
-
-
-def _archive_arrays(group: h5py.Group, place: str, **arrays: np.ndarray | None) -> None:
-    """Write arrays, the large ones compressed in single precision."""
-    for name, array in arrays.items():
-        if array is None:
-            continue
-        large = array.size > 10_000
-        options: Row = {"dtype": "f4", "compression": "gzip", "compression_opts": 1, "shuffle": True} if large else {}
-        group.create_dataset(f"{place}/{name}".removeprefix("./"), data=array, **options)
-
-
-def _covariance(rdf: PartialRDF) -> np.ndarray | None:
-    """(p·b, p·b) covariance [Å⁻²] of the densities of all pairs, pair by pair; None without samples."""
-    if rdf.samples is None:
-        return None
-    return np.asarray(np.cov(rdf.samples.reshape(len(rdf.samples), -1), rowvar=False))
 
 
 def _slim(prediction: Prediction) -> Prediction:

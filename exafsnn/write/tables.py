@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -77,21 +78,24 @@ def scan_facts(outcome: Outcome) -> Row:
     return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
 
 
-def chi_rows(outcome: Outcome, chi: ChiK) -> Iterator[Row]:
-    """χ(k), and the model's where there is one."""
+Long = tuple[Row, list[np.ndarray]]
+"""Rows of a long table: the cells that all share, and the columns of numbers (n,) that follow."""
+
+
+def chi_table(outcome: Outcome, chi: ChiK, answered: bool) -> list[Long]:
+    """χ(k), and beside it the model's where the command has ``answered``; where that is no number there is no row."""
     scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
     model = outcome.prediction.chi_model if outcome.prediction else np.zeros_like(chi.chi)
-    for k, measured, implied in zip(chi.k, chi.chi, model, strict=True):
-        if np.isfinite(implied):
-            yield scan | {"k": k, "chi": measured, "chi_model": implied}
+    there = np.isfinite(model)
+    columns = [part[there] for part in (chi.k, chi.chi, model)]
+    return [(scan, columns if answered else columns[:2])]
 
 
-def rdf_rows(outcome: Outcome, rdf: PartialRDF) -> Iterator[Row]:
+def rdf_tables(outcome: Outcome, rdf: PartialRDF) -> list[Long]:
     """Every partial RDF, bin by bin."""
-    for pair, density, spread in zip(rdf.pairs, rdf.density, rdf.spread, strict=True):
-        scan = {"file": outcome.file, "record": outcome.record, "pair": pair}
-        for r, mean, std in zip(rdf.r, density, spread, strict=True):
-            yield scan | {"r": r, "density": mean, "density_std": std}
+    scan = {"file": outcome.file, "record": outcome.record}
+    parts = zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
+    return [(scan | {"pair": pair}, [rdf.r, density, spread]) for pair, density, spread in parts]
 
 
 SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
@@ -189,13 +193,25 @@ class Table:
     """
 
     def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:
-        self._columns = columns
+        self._columns, self._stream = columns, stream
         self._writer = csv.writer(stream, lineterminator="\n")
         self._writer.writerow(columns)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows; keys that are no column are left out."""
         self._writer.writerows([_cell(row.get(column)) for column in self._columns] for row in rows)
+
+    def write_long(self, parts: Iterable[Long]) -> None:
+        """Append rows that differ in their numbers alone, formatted at once: what ``write`` would make of them."""
+        for shared, columns in parts:
+            head = io.StringIO()
+            csv.writer(head, lineterminator="").writerow(_cell(value) for value in shared.values())
+            values = np.column_stack(columns)
+            line = head.getvalue().replace("%", "%%") + ",%.7g" * values.shape[1] + "\n"
+            text = line * len(values) % tuple(values.ravel().tolist())
+            if not np.isfinite(values).all():
+                text = re.sub(r",[+-]?(?:nan|inf)(?=[,\n])", ",", text)
+            self._stream.write(text)
 
 
 def _cell(value: Any) -> str:

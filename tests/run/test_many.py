@@ -13,6 +13,7 @@ from exafsnn.read.scan import expand, read_each, read_one
 from exafsnn.records import Spectrum
 from exafsnn.run import scans as pipeline
 from exafsnn.run.scans import predict_scans
+from exafsnn.write.archive import read_scan
 from exafsnn.write.results import ResultsFolder
 
 SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
@@ -81,7 +82,8 @@ def test_samples_of_the_first_scans_only(make_prediction, tmp_path, monkeypatch)
         for number in range(8):
             prediction = make_prediction(record=str(number))
             folder.add(pipeline.Outcome("a.h5", str(number), prediction.chi, prediction, "fe-k"))
+        folder._write_waiting()
         assert [item.chi.record for item in folder._overview] == ["0", "4"]
-    with h5py.File(tmp_path / "results.h5") as archive:
-        assert ["samples" in scan["rdf"] for scan in archive["scans"].values()] == [True] * 2 + [False] * 6
-        assert "spread" in archive["scans/000007/rdf"]
+    scans = [read_scan(tmp_path / "results.h5", "a.h5", str(number)) for number in range(8)]
+    assert ["rdf/samples" in scan for scan in scans] == [True] * 2 + [False] * 6
+    assert all("rdf/spread" in scan for scan in scans)

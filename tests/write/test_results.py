@@ -26,6 +26,7 @@ from exafsnn.files import only_writer
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome
 from exafsnn.write import results, tables
+from exafsnn.write.archive import Archive, read_scan
 from exafsnn.write.results import ResultsFolder, faults_of
 
 MakePrediction = Callable[..., Prediction]
@@ -88,16 +89,68 @@ def test_long_tables_hold_every_bin(folder: Path, make_prediction: MakePredictio
 def test_archive_holds_everything(folder: Path, make_prediction: MakePrediction) -> None:
     prediction = make_prediction("fe.060")
     assert prediction.rdf.samples is not None
-    with h5py.File(folder / "results.h5") as archive:
-        scan = archive["scans/000000"]
-        assert scan.attrs["file"] == "fe.060"
-        assert scan.attrs["misfit_noise"] == 1.7
-        assert scan["shells/first"].attrs["coordination"] == 13.96
-        assert np.allclose(scan["rdf/samples"], prediction.rdf.samples, rtol=1e-6)
-        covariance = scan["rdf/covariance"][:]
-        assert np.allclose(np.sqrt(np.diag(covariance)), prediction.rdf.spread[0] * (24 / 23) ** 0.5, rtol=1e-5)
-        assert np.array_equal(scan["spectrum/mu"], prediction.chi.spectrum.mu)  # type: ignore[union-attr]
-        assert "000002" not in archive["scans"]
+    scan = read_scan(folder / "results.h5", "fe.060")
+    assert (scan["file"], scan["status"], scan["pairs"]) == ("fe.060", "ok", ["Fe-Fe"])
+    assert scan["misfit_noise"] == 1.7
+    assert scan["shells/first/coordination"] == 13.96
+    assert np.allclose(scan["rdf/samples"], prediction.rdf.samples, rtol=1e-6)
+    covariance = scan["rdf/covariance"]
+    assert np.allclose(np.sqrt(np.diag(covariance)), prediction.rdf.spread[0] * (24 / 23) ** 0.5, rtol=1e-4)
+    assert prediction.chi.spectrum is not None
+    assert np.array_equal(scan["spectrum/mu"], prediction.chi.spectrum.mu)
+    assert np.array_equal(scan["chi/chi_model"], prediction.chi_model)
+    assert scan["history"] == list(prediction.history)
+    assert np.array_equal(read_scan(folder / "results.h5", "a.prj", "foil")["rdf/density"], prediction.rdf.density)
+    bad = read_scan(folder / "results.h5", "bad.dat")
+    assert (bad["status"], bad["warnings"]) == ("rejected", ["no edge. Measure one"])
+    assert "rdf/density" not in bad
+    with pytest.raises(ExafsnnError, match=r"there is no scan 'worse\.dat'"):
+        read_scan(folder / "results.h5", "worse.dat")
+
+
+def test_scans_of_other_lengths_and_models_share_an_archive(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    """Written together or one by one, each comes back as it was."""
+    whole = [make_prediction(f"{number}.dat") for number in range(5)]
+    short = [
+        replace(item, chi=replace(item.chi, k=item.chi.k[:-9], chi=item.chi.chi[:-9]), chi_model=item.chi_model[:-9])
+        for item in (make_prediction("short.dat"), make_prediction("shorter.dat"))
+    ]
+    other = replace(make_prediction("other.dat"), model="ni-k abc")
+    found = [short[0], *whole[:2], other, short[1], *whole[2:]]
+    for burst in (1, 3, 64):
+        folder = tmp_path / str(burst)
+        archive = Archive(folder.with_suffix(".h5"), None)
+        outcomes = [Outcome(item.chi.source, "", item.chi, item, "fe-k") for item in found]
+        for start in range(0, len(outcomes), burst):
+            archive.add(outcomes[start : start + burst])
+        archive.close()
+        for item in found:
+            scan = read_scan(folder.with_suffix(".h5"), item.chi.source)
+            assert scan["model"] == item.model
+            assert np.array_equal(scan["chi/k"], item.chi.k)
+            assert np.array_equal(scan["chi/chi"], item.chi.chi)
+            assert np.array_equal(scan["spectrum/energy"], item.chi.spectrum.energy)  # type: ignore[union-attr]
+
+
+def test_long_tables_are_formatted_like_others(tmp_path: Path) -> None:
+    """At once, but byte for byte as row by row: odd names, numbers that are none."""
+    random = np.random.default_rng(0)
+    k = 0.05 * np.arange(50)
+    values = random.standard_normal((2, 50)) * 10.0 ** random.integers(-12, 12, (2, 50))
+    values[0, [3, 7, 9]] = np.nan, np.inf, -np.inf
+    values[1, [4, 5]] = 0.0, -0.0
+    columns = ("file", "record", "pair", "r", "density", "density_std")
+    for name in ("a.dat", "=1+1", 'a "b", 100%d %s.dat', "a\tb\n.dat", "'quoted", " é, nan,inf"):
+        scan = {"file": name, "record": "x,y", "pair": "Fe-Fe"}
+        with (
+            (tmp_path / "bulk.csv").open("w", newline="") as bulk,
+            (tmp_path / "rows.csv").open("w", newline="") as one,
+        ):
+            tables.Table(bulk, columns).write_long([(scan, [k, *values])])
+            tables.Table(one, columns).write(
+                scan | dict(zip(columns[3:], row, strict=True)) for row in np.column_stack([k, *values])
+            )
+        assert bulk_path.read_bytes() == rows_path.read_bytes()
 
 
 def test_settings_tell_what_made_the_result(tmp_path: Path, make_prediction: MakePrediction) -> None:
@@ -226,9 +279,8 @@ def test_every_finding_is_written(
         "name": "glitch", "severity": "warning", "message": "A spike", "energy": 7300.5, "remedy": "Look there",
     }  # fmt: skip
     with h5py.File(tmp_path / "results.h5") as archive:
-        groups = [archive["scans/000000"], archive["rejected/000001"], archive["rejected/000002"]]
-        archived = [[json.loads(text) for text in group["findings"].asstr()[:]] for group in groups]
-        assert [group.attrs["file"] for group in groups] == ["fe.060", "bad.dat", "bad.dat"]
+        archived = [json.loads(text) for text in archive["scans/findings"].asstr()[:]]
+        assert archive["scans/file"].asstr()[:].tolist() == ["fe.060", "bad.dat", "bad.dat"]
     assert archived == [scan["findings"] for scan in scans]
 
 
@@ -326,7 +378,7 @@ def test_a_full_disk_leaves_nothing(
     if where == "savefig":
         monkeypatch.setattr("exafsnn.write.figures.scan_figure", lambda *_: owner)
     with monkeypatch.context() as patch:
-        patch.setattr(owner, where if where != "close" else "__exit__", full, raising=False)
+        patch.setattr(owner, where, full, raising=False)
         with pytest.raises(ExafsnnError, match=r"cannot be written: No space left on device\. Make room"):
             write(tmp_path / "out", predicted(make_prediction()))
     assert not (tmp_path / "out").exists()

@@ -1,0 +1,284 @@
+"""``results.h5``: everything that is known of every scan, as arrays with a leading axis of scans.
+
+``scans/`` has a row for each scan, rejected ones too: what became of it, and where its answer lies. ``answers/00/``,
+``answers/01/`` … have the answers of one model on one grid. ``docs/results.md`` lists all of it; ``read_scan`` takes
+one scan out again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from exafsnn import __version__
+from exafsnn.errors import ExafsnnError
+from exafsnn.records import Array, ChiK, Prediction, Shell
+from exafsnn.run.scans import Outcome
+from exafsnn.write.tables import plain, printable, scan_facts
+
+LAYOUT = 2
+"""Version of the layout."""
+
+_CHUNK = 1 << 20
+"""Bytes of a chunk at most."""
+_OF_PREDICTION = (
+    *("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise"),
+    *("in_domain", "domain_score", "k_window"),
+)
+_OF_CHI = ("noise", "e0", "edge_step", "k_max_usable")
+_OF_SHELL = tuple(name for name in Shell.__dataclass_fields__ if name not in ("pair", "r_min", "r_max"))
+_RAGGED = ("energy", "mu", "background")
+
+
+class Archive:
+    """An open ``results.h5``, to which bursts of scans are appended.
+
+    Parameters
+    ----------
+    path
+        Where it is written.
+    samples
+        Of so many scans samples, covariance and μ(E) are kept; of all where None.
+    """
+
+    def __init__(self, path: Path, samples: int | None) -> None:
+        self._file = h5py.File(path, "w", libver=("earliest", "v110"))
+        self._file.attrs["exafsnn"], self._file.attrs["layout"] = __version__, LAYOUT
+        self._limit = samples
+        self._groups: dict[tuple[Any, ...], str] = {}
+        self._count = 0
+
+    def close(self) -> None:
+        """Write what is still to be written."""
+        self._file.close()
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Append a burst of scans."""
+        facts = [scan_facts(outcome) for outcome in outcomes]
+        places = self._add_answers(outcomes)
+        rows: dict[str, np.ndarray | list[str]] = {
+            name: [printable(str(fact[name])) for fact in facts] for name in ("file", "record", "status")
+        }
+        rows["findings"] = [_json(fact["findings"]) for fact in facts]
+        rows["warnings"] = [_json(outcome.warnings) for outcome in outcomes]
+        rows["answers"] = [places[number][0] if number in places else "" for number in range(len(outcomes))]
+        rows["row"] = np.array([places[number][1] if number in places else -1 for number in range(len(outcomes))])
+        group = self._file.require_group("scans")
+        for name, values in rows.items():
+            _append(group, name, values)
+        self._count += len(outcomes)
+
+    def add_arrays(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write arrays of no scan in particular."""
+        for name, array in arrays.items():
+            self._file.create_dataset(f"{group}/{name}", data=array)
+
+    def _add_answers(self, outcomes: Sequence[Outcome]) -> dict[int, tuple[str, int]]:
+        """Append the answers among a burst, and say where each is."""
+        groups: dict[tuple[Any, ...], list[int]] = {}
+        for number, outcome in enumerate(outcomes):
+            if outcome.prediction is not None:
+                groups.setdefault(_key(outcome.prediction), []).append(number)
+        places: dict[int, tuple[str, int]] = {}
+        for key, numbers in groups.items():
+            name = self._groups.setdefault(key, f"{len(self._groups):02d}")
+            group = self._file.require_group(f"answers/{name}")
+            first = len(group["scan"]) if "scan" in group else 0
+            found = [prediction for prediction in (outcomes[number].prediction for number in numbers) if prediction]
+            self._add_group(group, [self._count + number for number in numbers], found)
+            places |= {number: (name, first + place) for place, number in enumerate(numbers)}
+        return places
+
+    def _add_group(self, group: h5py.Group, numbers: list[int], found: list[Prediction]) -> None:
+        """Append answers that share model and grids."""
+        first, chis = found[0], [prediction.chi for prediction in found]
+        if "scan" not in group:
+            group.attrs["model"], group.attrs["pairs"] = printable(first.model), _json(first.rdf.pairs)
+            group.attrs["edge"], group.attrs["smoothing"] = (
+                f"{first.chi.absorber} {first.chi.edge}",
+                first.rdf.smoothing,
+            )
+            group["rdf/r"] = first.rdf.r
+        _append(group, "scan", np.array(numbers))
+        _append(group, "history", [_json(prediction.history) for prediction in found])
+        _append(group, "preprocessing", _texts_once(chi.settings for chi in chis))
+        _append(group, "metadata", [_json(chi.spectrum.metadata if chi.spectrum else {}) for chi in chis])
+        for name in _OF_PREDICTION:
+            _append(group, name, np.array([getattr(prediction, name) for prediction in found]))
+        for name in _OF_CHI:
+            _append(group, f"chi/{name}", np.array([getattr(chi, name) for chi in chis]))
+        temperature = [np.nan if chi.temperature is None else chi.temperature for chi in chis]
+        _append(group, "chi/temperature", np.array(temperature))
+        self._add_chi(group, chis, [prediction.chi_model for prediction in found])
+        for name in ("density", "spread"):
+            _append(group, f"rdf/{name}", np.stack([getattr(prediction.rdf, name) for prediction in found]))
+        for name in first.shells:
+            self._add_shells(group, name, [prediction.shells[name] for prediction in found])
+        kept = [place for place, number in enumerate(numbers) if self._limit is None or number < self._limit]
+        _add_samples(group, [found[place] for place in kept])
+        _add_spectra(group, [found[place].chi for place in kept])
+
+    def _add_chi(self, group: h5py.Group, chis: list[ChiK], models: list[Array]) -> None:
+        """Append χ(k), measured and implied; NaN where a scan has ended."""
+        longest = max((chi.k for chi in chis), key=len)
+        known = len(group["chi/k"]) if "chi/k" in group else 0
+        if len(longest) > known:
+            if known:
+                del group["chi/k"]
+            group["chi/k"] = longest
+        width = max(len(longest), known)
+        for name, rows in (("chi", [chi.chi for chi in chis]), ("chi_model", models)):
+            values = np.full((len(rows), width), np.nan)
+            for place, row in enumerate(rows):
+                values[place, : len(row)] = row
+            _append(group, f"chi/{name}", values)
+
+    def _add_shells(self, group: h5py.Group, name: str, shells: list[Shell]) -> None:
+        """Append the integrals over one range."""
+        place = group.require_group(f"shells/{name}")
+        if "pair" not in place.attrs:
+            place.attrs["pair"], place.attrs["r_min"], place.attrs["r_max"] = (
+                shells[0].pair, shells[0].r_min, shells[0].r_max,
+            )  # fmt: skip
+        for field in _OF_SHELL:
+            _append(place, field, np.array([getattr(shell, field) for shell in shells]))
+
+
+def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:
+    """Everything that a ``results.h5`` holds of one scan.
+
+    Parameters
+    ----------
+    path
+        The archive.
+    file, record
+        The scan, as ``summary.csv`` names it.
+
+    Returns
+    -------
+    dict
+        ``status``, ``findings``, ``warnings``; of a scan with an answer also ``history``, ``preprocessing``, numbers
+        and arrays under their names in the archive: ``"rdf/density"`` (p, b), ``"rdf/samples"`` (s, p, b), …
+
+    Raises
+    ------
+    ExafsnnError
+        If there is no such scan in it.
+    """
+    with h5py.File(path) as archive:
+        scans = archive["scans"]
+        named = zip(scans["file"].asstr()[:], scans["record"].asstr()[:], strict=True)
+        found = [number for number, name in enumerate(named) if name == (file, record)]
+        if not found:
+            name = f"{file}::{record}" if record else file
+            raise ExafsnnError(f"there is no scan {name!r}", where=str(path), remedy="summary.csv lists the scans")
+        number = found[0]
+        told: dict[str, Any] = {
+            "file": file, "record": record, "status": scans["status"].asstr()[number],
+            "findings": json.loads(scans["findings"].asstr()[number]),
+            "warnings": json.loads(scans["warnings"].asstr()[number]),
+        }  # fmt: skip
+        if name := scans["answers"].asstr()[number]:
+            told |= _answer(archive[f"answers/{name}"], int(scans["row"][number]))
+    return told
+
+
+def _answer(group: h5py.Group, row: int) -> dict[str, Any]:
+    """One answer of a group."""
+    told: dict[str, Any] = {name: group.attrs[name] for name in ("model", "edge", "smoothing")}
+    told["pairs"] = json.loads(group.attrs["pairs"])
+    points = int(np.isfinite(group["chi/chi"][row]).sum())
+
+    def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
+        if not isinstance(item, h5py.Dataset) or name.startswith("spectrum/") or name == "scan":
+            return
+        if name in ("rdf/r", "chi/k"):
+            told[name] = item[:points] if name == "chi/k" else item[:]
+        elif row < len(item):
+            value = item.asstr()[row] if h5py.check_string_dtype(item.dtype) else item[row]
+            if isinstance(value, str):
+                value = json.loads(value)
+            told[name] = value[:points] if name in ("chi/chi", "chi/chi_model") else value
+
+    group.visititems(take)
+    ends = group["spectrum/end"][:] if "spectrum" in group else np.empty(0, dtype=int)
+    if row < len(ends):
+        start = int(ends[row - 1]) if row else 0
+        told |= {f"spectrum/{name}": group[f"spectrum/{name}"][start : int(ends[row])] for name in _RAGGED}
+    return told
+
+
+def _key(prediction: Prediction) -> tuple[Any, ...]:
+    """What answers of one group share."""
+    chi, rdf = prediction.chi, prediction.rdf
+    grids = float(chi.k[0]), float(chi.k[1]), rdf.r.tobytes(), rdf.samples is not None
+    return prediction.model, rdf.pairs, tuple(prediction.shells), chi.absorber, chi.edge, *grids
+
+
+def _json(value: Any) -> str:
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
+def _texts_once(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """JSON of mappings, of which many are the same object."""
+    known: dict[int, str] = {}
+    held = list(mappings)  # so that no other object gets the identity of one that is gone
+    for mapping in held:
+        if id(mapping) not in known:
+            known[id(mapping)] = _json(mapping)
+    return [known[id(mapping)] for mapping in held]
+
+
+def _add_samples(group: h5py.Group, found: list[Prediction]) -> None:
+    """Append samples of RDFs and their covariances, in single precision."""
+    given = [prediction.rdf.samples for prediction in found]
+    samples = [np.asarray(item, dtype=np.float32) for item in given if item is not None]
+    if not samples:
+        return
+    stacked = np.stack(samples)  # [scan, sample, pair, bin]
+    flat = stacked.reshape(*stacked.shape[:2], -1)
+    apart = flat - flat.mean(axis=1, keepdims=True)
+    _append(group, "rdf/covariance", np.matmul(apart.transpose(0, 2, 1), apart) / max(apart.shape[1] - 1, 1))
+    _append(group, "rdf/samples", stacked)
+
+
+def _add_spectra(group: h5py.Group, chis: list[ChiK]) -> None:
+    """Append μ(E) and μ₀(E), scan after scan, each as long as it is; nothing of χ(k) files."""
+    parts: dict[str, list[Array]] = {name: [np.empty(0)] for name in _RAGGED}
+    lengths = []
+    for chi in chis:
+        spectrum, background = chi.spectrum, chi.background
+        lengths.append(0 if spectrum is None else len(spectrum.energy))
+        if spectrum is not None:
+            parts["energy"].append(spectrum.energy)
+            parts["mu"].append(spectrum.mu)
+            parts["background"].append(np.full(len(spectrum.mu), np.nan) if background is None else background)
+    ends = group["spectrum/end"] if "spectrum" in group else []
+    _append(group, "spectrum/end", (int(ends[-1]) if len(ends) else 0) + np.cumsum(np.array(lengths, dtype=int)))
+    for name, items in parts.items():
+        _append(group, f"spectrum/{name}", np.concatenate(items))
+
+
+def _append(group: h5py.Group, name: str, values: np.ndarray | list[str]) -> None:
+    """Append rows to a data set, which grows; it is made when the first come. Wider rows widen it, with NaN."""
+    texts = isinstance(values, list)
+    if name not in group:
+        shape = (len(values),) if isinstance(values, list) else values.shape
+        row = 64 if texts else int(np.prod(shape[1:], dtype=int)) * np.asarray(values).itemsize
+        chunk = (int(np.clip(_CHUNK // 8 // max(row, 1), 1, 4096)), *(max(size, 1) for size in shape[1:]))
+        options: dict[str, Any] = {"dtype": h5py.string_dtype() if texts else np.asarray(values).dtype}
+        if not texts and np.issubdtype(np.asarray(values).dtype, np.floating):
+            options["fillvalue"] = np.nan
+        maximum = (None,) * len(shape)
+        group.create_dataset(name, shape=(0, *shape[1:]), maxshape=maximum, chunks=chunk, **options)
+    data = group[name]
+    start = len(data)
+    width = () if texts else np.asarray(values).shape[1:]
+    data.resize((start + len(values), *(max(*sizes) for sizes in zip(data.shape[1:], width, strict=True))))
+    if len(values):
+        data[(slice(start, None), *(slice(0, size) for size in width))] = values
