@@ -10,11 +10,13 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,6 +35,31 @@ def one_thread_each() -> None:
         os.environ.setdefault(name, "1")
 
 
+class Workers:
+    """Context manager: processes that stay for one task after the other, and end with it, however it ends."""
+
+    def __init__(self, count: int) -> None:
+        self._others = set(multiprocessing.active_children())
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+        """Hand over one task; ``function`` is a module-level one, which workers import by name."""
+        return self._pool.submit(_obey, function, task)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._pool.shutdown()
+            return
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        _end(set(multiprocessing.active_children()) - self._others)
+
+
 def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Result]]:
     """Yield (task, result) as they are done; with one worker in this process, else in fresh ones.
 
@@ -47,17 +74,27 @@ def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: 
         for task in tasks:
             yield task, function(task)
         return
-    context = multiprocessing.get_context("spawn")
-    others = set(multiprocessing.active_children())
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_prepare) as pool:
-        try:
-            futures = {pool.submit(_obey, function, task): task for task in tasks}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _end(set(multiprocessing.active_children()) - others)
-            raise
+    with Workers(workers) as pool:
+        futures = {pool.submit(function, task): task for task in tasks}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def in_order(
+    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int, ahead: int = 4
+) -> Iterator[Result]:
+    """Yield the results of tasks in their order; each worker is handed a few tasks ahead."""
+    if workers <= 1:
+        yield from map(function, tasks)
+        return
+    with Workers(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(function, task))
+            if len(waiting) >= ahead * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _end(processes: set[BaseProcess]) -> None:

@@ -7,11 +7,12 @@ like any other, with the reason, and never stops the rest.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -20,6 +21,7 @@ from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
 from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import ChiK, Prediction, Shell, Spectrum
 from exafsnn.settings import BackgroundSettings
+from exafsnn.workers import in_order
 
 if TYPE_CHECKING:
     from exafsnn.infer.answers import Answers
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
 
 BURST, POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
+
+
+MANY_FILES, FILES_AT_A_TIME = 200, 25
+"""So many files are read by worker processes, each so many at a time: fewer take no longer than workers to start."""
 
 
 @dataclass(frozen=True)
@@ -254,18 +260,54 @@ def _bursts(
 
 
 def _read_all(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[Read]:
-    """Read every scan of every source, each source once."""
+    """Read every scan of every source, each source once; of many sources in worker processes."""
+    waiting = _once_each(sources)
+    first = list(islice(waiting, MANY_FILES))
+    if len(first) < MANY_FILES:
+        yield from _read((first, columns, e0))
+        return
+    parts = _batched(chain(first, waiting), FILES_AT_A_TIME)
+    for part in in_order(_read_list, ((part, columns, e0) for part in parts), os.cpu_count() or 1):
+        yield from part
+
+
+def _once_each(sources: Iterable[str]) -> Iterator[str]:
+    """Each source once, as they come."""
+    seen: set[str] = set()
+    for source in sources:
+        if source not in seen:
+            seen.add(source)
+            yield source
+
+
+def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Items in groups of a size; the last may be smaller."""
+    left = iter(items)
+    while group := tuple(islice(left, size)):
+        yield group
+
+
+_Task = tuple[Sequence[str], "str | None", "float | None"]
+
+
+def _read_list(task: _Task) -> list[Read]:
+    """Worker: what ``_read`` yields."""
+    return list(_read(task))
+
+
+def _read(task: _Task) -> Iterator[Read]:
+    """Read every scan of some sources."""
     from exafsnn.read import scan as reader
 
-    for source in dict.fromkeys(sources):
+    sources, columns, e0 = task
+    for source in sources:
         try:
             names = reader.expand(source)
         except Exception as error:
             yield source, source, error
             continue
-        yield from ((source, name, item) for name, item in zip(
-            names, reader.read_each(source, names, columns=columns, e0=e0), strict=True
-        ))  # fmt: skip
+        for name, item in zip(names, reader.read_each(source, names, columns=columns, e0=e0), strict=True):
+            yield source, name, item
 
 
 def _measured(burst: Sequence[Read], settings: BackgroundSettings) -> list[tuple[str, Outcome]]:

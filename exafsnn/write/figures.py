@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,12 +19,14 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.gridspec import SubplotSpec
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 
 SIGNATURE = "exafsnn figure"
 """Written into every figure: what made it."""
-DPI = 150
+DPI = 120
 LEFT = 0.065
 """Left margin of the panels, in widths of the figure."""
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
@@ -40,21 +43,56 @@ def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
 
     A χ(k) file has no μ(E): then k²χ(k) takes its place too.
     """
-    if prediction:
-        figure = _figure(10.0, 7.4)
-        grid = figure.add_gridspec(2, 2, left=LEFT, right=0.985, bottom=0.07, top=0.89, hspace=0.36, wspace=0.18)
-        at_mu, at_k, at_r, wide = grid[0, 0], grid[0, 1], grid[1, 0], grid[0, :]
-        _draw_rdf(_axes(figure, grid[1, 1]), prediction)
-    else:
-        figure = _figure(12.0, 3.8)
-        grid = figure.add_gridspec(1, 3, left=LEFT, right=0.99, bottom=0.145, top=0.79, wspace=0.24)
-        at_mu, at_k, at_r, wide = grid[0, 0], grid[0, 1], grid[0, 2], grid[0, :2]
-    _write_title(figure, chi, prediction)
-    if chi.spectrum is not None:
-        _draw_mu(_axes(figure, at_mu), chi, chi.spectrum)
-    _draw_chi_k(_axes(figure, wide if chi.spectrum is None else at_k), chi, prediction)
-    _draw_chi_r(_axes(figure, at_r), chi, prediction)
-    return figure
+    return _Canvas(prediction is not None, chi.spectrum is not None).drawn(chi, prediction)
+
+
+def scan_png(chi: ChiK, prediction: Prediction | None = None) -> bytes:
+    """The PNG file of ``scan_figure``, drawn on a canvas that is kept: axes and ticks are most of the work."""
+    return png(_kept_canvas(prediction is not None, chi.spectrum is not None).drawn(chi, prediction))
+
+
+class _Canvas:
+    """A figure with empty axes, for one scan after the other."""
+
+    def __init__(self, answered: bool, absorption: bool) -> None:
+        if answered:
+            self._figure = _figure(10.0, 7.4)
+            grid = self._figure.add_gridspec(
+                2, 2, left=LEFT, right=0.985, bottom=0.07, top=0.89, hspace=0.36, wspace=0.18
+            )
+            places = {"rdf": grid[1, 1], "mu": grid[0, 0], "k": grid[0, 1], "r": grid[1, 0]}
+            wide = grid[0, :]
+        else:
+            self._figure = _figure(12.0, 3.8)
+            grid = self._figure.add_gridspec(1, 3, left=LEFT, right=0.99, bottom=0.145, top=0.79, wspace=0.24)
+            places = {"mu": grid[0, 0], "k": grid[0, 1], "r": grid[0, 2]}
+            wide = grid[0, :2]
+        if not absorption:
+            del places["mu"]
+            places["k"] = wide
+        self._axes = {name: _axes(self._figure, place) for name, place in places.items()}
+
+    def drawn(self, chi: ChiK, prediction: Prediction | None) -> Figure:
+        """The figure with a scan on it instead of the last one."""
+        for axes in self._axes.values():
+            for artist in (*axes.lines, *axes.collections, *axes.patches, *axes.texts):
+                artist.remove()
+            axes.relim()
+            axes.autoscale(True)
+            axes.set_prop_cycle(None)
+        for text in list(self._figure.texts):
+            text.remove()
+        _write_title(self._figure, chi, prediction)
+        if prediction:
+            _draw_rdf(self._axes["rdf"], prediction)
+        if chi.spectrum is not None:
+            _draw_mu(self._axes["mu"], chi, chi.spectrum)
+        _draw_chi_k(self._axes["k"], chi, prediction)
+        _draw_chi_r(self._axes["r"], chi, prediction)
+        return self._figure
+
+
+_kept_canvas = cache(_Canvas)
 
 
 def overview_figure(predictions: Sequence[Prediction], step: int = 1) -> Figure:
@@ -132,7 +170,7 @@ def map_figure(
         axes.set(ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
         _mark(axes, mark)
         colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
-        colours.set_label("n(r)/4πr$^2$ (Å$^{-3}$)", size=9.5, color=INK)
+        colours.set_label("n(r)/4πr² (Å⁻³)", size=9.5, color=INK)
         colours.outline.set_visible(False)
         colours.ax.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
     axes.set_xlabel(label)
@@ -244,9 +282,13 @@ def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: A
 
 
 def png(figure: Figure) -> bytes:
-    """The PNG file of a figure."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": SIGNATURE})
+    """The PNG file of a figure: opaque, and packed quickly rather than tightly."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    stream, signed = io.BytesIO(), PngInfo()
+    signed.add_text("Software", SIGNATURE)
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    picture.save(stream, format="png", pnginfo=signed, dpi=(DPI, DPI), compress_level=1)
     return stream.getvalue()
 
 
@@ -324,7 +366,7 @@ def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
             f"R-factor {prediction.misfit:.3f}", (window[1], 0.03), xycoords=("data", "axes fraction"), size=8.5,
             color=INK, xytext=(-5, 0), textcoords="offset points", ha="right",
         )  # fmt: skip
-    axes.set(xlabel="k (Å$^{-1}$)", ylabel="k$^2$χ(k) (Å$^{-2}$)", xlim=(k[0], k[-1]))
+    axes.set(xlabel="k (Å⁻¹)", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
     used = (chi.k >= window[0]) & (chi.k <= window[1])
     reach = 1.25 * np.abs(chi.k**2 * chi.chi)[used].max()
     axes.set_ylim(-reach, reach)
@@ -339,7 +381,7 @@ def _draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     if prediction:
         implied = magnitude_of_chi_r(chi.k, prediction.chi_model, window, r)
         axes.plot(r, implied, color=ORANGE, linewidth=1.0, label="implied by the RDF")
-    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å$^{-3}$)", xlim=(0, R_MAX))
+    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å⁻³)", xlim=(0, R_MAX))
     axes.set_ylim(bottom=0)
     _legend(axes)
 
@@ -354,7 +396,7 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
         axes.fill_between(rdf.r, *inner, color=colour, alpha=0.35, linewidth=0, label=None if number else "± 1σ")
         outer = _band_95(rdf, number)
         axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
-    axes.set(xlabel="r (Å)", ylabel="n(r) (Å$^{-1}$)", xlim=_rdf_limits(rdf))
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf))
     axes.set_ylim(0, 1.4 * (rdf.density + rdf.spread).max() or 1.0)
     _draw_shells(axes, prediction)
     _legend(axes)
@@ -412,7 +454,7 @@ def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
     x, y = _rdf_limits(rdf)[0] + 0.08, axes.get_ylim()[1] - length
     axes.plot([x, x], [y, y + length], color=INK, linewidth=1.2, solid_capstyle="butt")
     axes.annotate(
-        f"n(r) of {rdf.pairs[0]}: {length:g} Å$^{{-1}}$", (x, y + length / 2), xytext=(5, 0),
+        f"n(r) of {rdf.pairs[0]}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
         textcoords="offset points", size=8.5, color=INK, va="center",
     )  # fmt: skip
 
@@ -425,7 +467,7 @@ def _draw_image(axes: Axes, predictions: Sequence[Prediction], step: int) -> Non
     axes.set_ylabel("scan, in the order given")
     bar = axes.inset_axes((1.04, 0.0, 0.035, 1.0))
     colours = axes.figure.colorbar(image, cax=bar)
-    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å$^{{-1}}$)", size=9.5, color=INK)
+    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", size=9.5, color=INK)
     colours.outline.set_visible(False)
     bar.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
 

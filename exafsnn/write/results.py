@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,6 +36,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, sync, sync_folder, write_whole
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome
+from exafsnn.workers import Workers
 from exafsnn.write.archive import Archive
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
@@ -48,6 +52,8 @@ ANSWERS = ("predict", "refine", "series")
 FILES = {command: {*TABLES[command], "results.h5"} for command in ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
+MANY_FIGURES = 8
+"""So many are drawn by workers."""
 BURST = 64
 """Scans that are written together."""
 _STAGE = ".unfinished-"
@@ -95,6 +101,9 @@ class ResultsFolder:
         self._overview: list[Prediction] = []
         self._predicted, self._overview_step = 0, 1
         self._waiting: list[Outcome] = []
+        self._drawings: list[Drawing] = []
+        self._painters: Workers | None = None
+        self._painted: deque[Future[None]] = deque()
         self.scans: list[Row] = []
         """What is known of each scan so far (``tables.scan_facts``)."""
         self.kept_earlier = False
@@ -148,6 +157,7 @@ class ResultsFolder:
                     self._add_details(number, outcome, outcome.usable)
             if self.command in ANSWERS and outcomes:
                 self._archive.add(outcomes)
+            self._draw_waiting()
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""
@@ -174,6 +184,8 @@ class ResultsFolder:
         with self._held:
             if kind is None:
                 self._write_waiting()
+                with explained(self.folder):
+                    self._draw_waiting(last=True)
                 self._close()
                 self._finish()
             else:
@@ -213,11 +225,25 @@ class ResultsFolder:
             self._overview, self._overview_step = self._overview[::2], 2 * self._overview_step
 
     def _draw(self, outcome: Outcome, chi: ChiK) -> None:
-        from exafsnn.write import figures as plotting
-
+        """Note that the figure of a scan is to be drawn."""
         name = _figure_name(outcome, self._figures)
         self._figures[name] = _source(outcome)
-        (self._stage / name).write_bytes(plotting.png(plotting.scan_figure(chi, outcome.prediction)))
+        self._drawings.append((str(self._stage / name), chi, outcome.prediction))
+
+    def _draw_waiting(self, last: bool = False) -> None:
+        """Draw the figures that wait."""
+        if self._painters is None and len(self._drawings) >= MANY_FIGURES:
+            self._painters = self._open.enter_context(Workers(os.cpu_count() or 1))
+        if self._painters is None:
+            if last:
+                for drawing in self._drawings:
+                    draw_scan(drawing)
+                self._drawings.clear()
+            return
+        self._painted += [self._painters.submit(draw_scan, drawing) for drawing in self._drawings]
+        self._drawings.clear()
+        while self._painted and (last or len(self._painted) > MANY_FIGURES):
+            self._painted.popleft().result()
 
     def _finish(self) -> None:
         """Complete the staged files and move them to their place; good results stay if no scan was done."""
@@ -254,6 +280,18 @@ class ResultsFolder:
             "figures": self._figures,
             "scans": self.scans,
         }
+
+
+Drawing = tuple[str, ChiK, "Prediction | None"]
+"""Where the figure of a scan goes, and what it shows."""
+
+
+def draw_scan(drawing: Drawing) -> None:
+    """Draw the figure of a scan into a file; workers import this."""
+    from exafsnn.write import figures
+
+    path, chi, prediction = drawing
+    Path(path).write_bytes(figures.scan_png(chi, prediction))
 
 
 def _open(path: Path) -> TextIO:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -71,7 +72,8 @@ def test_the_report_stands_alone_and_runs_nothing(results):
     assert "bcc → fcc" in page
     assert "=bad&lt;script&gt;.dat" in page
     assert "<script" not in page
-    assert "http" not in page.replace("http-equiv", "")
+    written = re.sub(r"base64,[A-Za-z0-9+/=]+", "", page)  # in which any four letters may stand
+    assert "http" not in written.replace("http-equiv", "")
     assert page.count("data:image/png;base64,") == 2
 
 

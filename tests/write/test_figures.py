@@ -38,9 +38,20 @@ def test_scan_figure_has_four_panels_and_the_numbers(make_prediction: Callable[.
     assert len(figure.axes) == 4
     for expected in ("fe.300", "Fe K", "300 K", "R-factor 0.021", "N 13.96(31)", "R 2.6512(48) Å", "σ² 0.0412(31) Å²"):
         assert expected in written
-    for expected in ("Energy (eV)", "not phase-corrected", "n(r) (Å$^{-1}$)"):
+    for expected in ("Energy (eV)", "not phase-corrected", "n(r) (Å⁻¹)"):
         assert expected in written
     assert "data/" not in written
+
+
+def test_a_canvas_that_is_kept_shows_nothing_of_the_scan_before(
+    make_prediction: Callable[..., Prediction], make_chi: Callable[..., ChiK]
+) -> None:
+    """Pixel by pixel what a new figure is."""
+    prediction = make_prediction("one.dat")
+    half = replace(prediction, chi=replace(prediction.chi, chi=0.3 * prediction.chi.chi, source="half.dat"))
+    for each in (prediction, half, prediction):
+        assert plotting.scan_png(each.chi, each) == plotting.png(plotting.scan_figure(each.chi, each))
+    assert plotting.scan_png(make_chi("two.dat")) == plotting.png(plotting.scan_figure(make_chi("two.dat")))
 
 
 def test_figure_of_a_chi_file_has_no_absorption(make_prediction: Callable[..., Prediction]) -> None:

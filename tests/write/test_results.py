@@ -25,7 +25,7 @@ from exafsnn.errors import ExafsnnError, Finding, SettingsError
 from exafsnn.files import only_writer
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome
-from exafsnn.write import results, tables
+from exafsnn.write import figures, results, tables
 from exafsnn.write.archive import Archive, read_scan
 from exafsnn.write.results import ResultsFolder, faults_of
 
@@ -150,7 +150,7 @@ def test_long_tables_are_formatted_like_others(tmp_path: Path) -> None:
             tables.Table(one, columns).write(
                 scan | dict(zip(columns[3:], row, strict=True)) for row in np.column_stack([k, *values])
             )
-        assert bulk_path.read_bytes() == rows_path.read_bytes()
+        assert (tmp_path / "bulk.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
 
 
 def test_settings_tell_what_made_the_result(tmp_path: Path, make_prediction: MakePrediction) -> None:
@@ -374,11 +374,11 @@ def test_a_full_disk_leaves_nothing(
             raise RuntimeError("file write failed: errno = 28, error message = 'No space left on device'")
         raise OSError(28, "No space left on device")
 
-    owner = {"write": tables.Table, "savefig": type("x", (), {}), "close": h5py.File}[where]
-    if where == "savefig":
-        monkeypatch.setattr("exafsnn.write.figures.scan_figure", lambda *_: owner)
+    owner, name = {
+        "write": (tables.Table, "write"), "savefig": (figures, "scan_png"), "close": (h5py.File, "close"),
+    }[where]  # fmt: skip
     with monkeypatch.context() as patch:
-        patch.setattr(owner, where, full, raising=False)
+        patch.setattr(owner, name, full)
         with pytest.raises(ExafsnnError, match=r"cannot be written: No space left on device\. Make room"):
             write(tmp_path / "out", predicted(make_prediction()))
     assert not (tmp_path / "out").exists()
