@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +85,9 @@ class FakeModel:
         if chi.source == "nan.dat":
             changes["misfit"] = float("nan")
         return synthetic_prediction(chi=chi, **changes)
+
+    def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
+        return [self.predict(chi, reference) for chi in scans]
 
 
 def synthetic_prediction(file: str = "fe.300", record: str = "", **changes: object) -> Prediction:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, islice
@@ -21,15 +20,16 @@ from exafsnn.records import ChiK, Prediction, Shell
 from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
-    from exafsnn.infer.estimates import Estimate, Reference
     from exafsnn.infer.predict import Model
-    from exafsnn.infer.refine import Refiner
 
 MANY = 1000
 """The records of a file with more of them are measured and answered together, as far as they share their energies."""
 
 CHUNK = 2000
 """So many of them at a time."""
+
+_TOGETHER = 250
+"""Scans whose predictions are made, and kept, together: 32 MB of samples."""
 
 
 @dataclass(frozen=True)
@@ -156,51 +156,25 @@ def refine_scans(
 class Answer(Protocol):
     """What answers to scans of one edge, with its standard or without one."""
 
-    @property
-    def reference(self) -> Reference | None:
-        """What the standard tells."""
-
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        """The answer; what the networks say may be known already."""
+    def __call__(self, scans: Sequence[ChiK]) -> list[Prediction]:
+        """The answers, in the order of the scans; if one of them cannot be answered none is."""
 
 
 Answerer = Callable[["Model", ChiK | None, str | None], Answer]
 """From a model, and a standard with its structure, to what answers."""
 
 
-@dataclass(frozen=True)
-class _Predictor:
-    model: Model
-    reference: Reference | None
-
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        if found is None:
-            return self.model.predict(chi, reference=self.reference)
-        return self.model.answer(chi, found, self.reference)
-
-
-@dataclass(frozen=True)
-class _Refiner:
-    refiner: Refiner
-
-    @property
-    def reference(self) -> Reference | None:
-        return self.refiner.reference
-
-    def __call__(self, chi: ChiK, found: Estimate | None = None) -> Prediction:
-        return self.refiner.refine_all([chi], None if found is None else [found])[0]
-
-
 def _predictor(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
     from exafsnn.infer.reference import calibrate
 
-    return _Predictor(model, calibrate(model, standard, structure) if standard and structure else None)
+    reference = calibrate(model, standard, structure) if standard and structure else None
+    return lambda scans: model.predict_all(scans, reference)
 
 
 def _refiner(model: Model, standard: ChiK | None, structure: str | None) -> Answer:
     from exafsnn.infer.refine import Refiner
 
-    return _Refiner(Refiner(model, standard, structure))
+    return Refiner(model, standard, structure).refine_all
 
 
 def _answer_all(
@@ -367,38 +341,41 @@ def _answers(model_for: Callable[[ChiK], Model], answers: dict[str, Answer], ans
 
 
 def _answered_all(outcomes: list[Outcome], answer_for: AnswerFor) -> Iterator[Outcome]:
-    """Carry outcomes on from χ(k) to the predictions; of many, the networks are asked at once."""
-    found = _estimates(outcomes, answer_for) if len(outcomes) > 1 else {}
-    return (_answered(outcome, answer_for, found.get(row)) for row, outcome in enumerate(outcomes))
+    """Carry outcomes on from χ(k) to the predictions, a few hundred together."""
+    for start in range(0, len(outcomes), _TOGETHER):
+        yield from _answered(outcomes[start : start + _TOGETHER], answer_for)
 
 
-def _estimates(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> dict[int, Estimate]:
-    """What the networks say of scans, by their number; who is left out is to be told why alone."""
-    found: dict[int, Estimate] = {}
-    groups: dict[tuple[str, str], dict[int, ChiK]] = {}
+def _answered(outcomes: list[Outcome], answer_for: AnswerFor) -> list[Outcome]:
+    """The same of some; where one of an edge cannot be answered each of them is asked about alone."""
+    found = dict(enumerate(outcomes))
+    groups: dict[tuple[str, str], list[int]] = {}
     for row, outcome in enumerate(outcomes):
         if chi := outcome.usable:
-            groups.setdefault((chi.absorber, chi.edge), {})[row] = chi
-    for scans in groups.values():
-        with suppress(Exception):
-            model, answer = answer_for(next(iter(scans.values())))
-            fit = {row: chi for row, chi in scans.items() if model.can_answer(chi.noise, chi.k_max_usable)}
-            found |= zip(fit, model.estimate_all([*fit.values()], answer.reference), strict=True)
+            groups.setdefault((chi.absorber, chi.edge), []).append(row)
+    for rows in groups.values():
+        try:
+            found |= zip(rows, _predicted([outcomes[row] for row in rows], answer_for), strict=True)
+        except Exception as error:
+            if len(rows) == 1:
+                found[rows[0]] = rejected(outcomes[rows[0]], error)
+            else:
+                found |= {row: _answered([outcomes[row]], answer_for)[0] for row in rows}
+    return list(found.values())
+
+
+def _predicted(outcomes: list[Outcome], answer_for: AnswerFor) -> list[Outcome]:
+    """Outcomes of one edge with their predictions; those that are not made of numbers are rejected."""
+    scans = [outcome.usable for outcome in outcomes if outcome.usable]
+    model, answer = answer_for(scans[0])
+    found = []
+    for outcome, prediction in zip(outcomes, answer(scans), strict=True):
+        try:
+            _refuse_infinite(prediction)
+            found.append(replace(outcome, prediction=prediction, model=model.name))
+        except ScanError as error:
+            found.append(rejected(outcome, error))
     return found
-
-
-def _answered(outcome: Outcome, answer_for: AnswerFor, found: Estimate | None) -> Outcome:
-    """Carry one outcome on from χ(k) to the prediction."""
-    chi = outcome.usable
-    if chi is None:
-        return outcome
-    try:
-        model, answer = answer_for(chi)
-        prediction = answer(chi, found)
-        _refuse_infinite(prediction)
-        return replace(outcome, prediction=prediction, model=model.name)
-    except Exception as error:
-        return rejected(outcome, error)
 
 
 def is_finite(shell: Shell) -> bool:

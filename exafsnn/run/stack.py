@@ -68,7 +68,6 @@ def answer_stack(
 
 
 def _answered(chi: BatchChiK, like: Spectrum, model: Model, reference: Reference | None) -> StackAnswers:
-    from exafsnn.infer.answers import answers_to
     from exafsnn.infer.estimates import Signals
 
     refusals = dict(chi.refusals)
@@ -79,6 +78,6 @@ def _answered(chi: BatchChiK, like: Spectrum, model: Model, reference: Reference
             refusals[chi.first + row] = error
     count = len(chi.noise)
     rows = np.setdiff1d(np.arange(count), [number - chi.first for number in refusals])
-    found = answers_to(model, Signals.of_batch(chi, rows), reference)
+    found = model.answers(Signals.of_batch(chi, rows), reference)
     refusals |= {chi.first + row: infinite(like.source) for row in rows[~found.finite].tolist()}
     return StackAnswers(chi, found[found.finite].among(rows[found.finite], count), refusals)
