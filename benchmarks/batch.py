@@ -36,7 +36,6 @@ import numpy as np
 from shell_fit import Feffit
 
 from exafsnn.edges import tabulated
-from exafsnn.infer.answers import answers_to
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.measure.background import resolved
@@ -154,7 +153,7 @@ def model() -> Model:
 def answered_alone(like: Spectrum, mu: np.ndarray) -> list[Any]:
     """N, R and σ² of scans that nobody judges."""
     return [
-        answers_to(model(), Signals(part.k, part.chi, part.noise, part.k_max_usable))
+        model().answers(Signals(part.k, part.chi, part.noise, part.k_max_usable, part.e0))
         for part in background_alone(like, mu)
     ]
 

@@ -12,6 +12,7 @@ import sys
 
 import numpy as np
 
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.reference import calibrate
 from exafsnn.learn.dataset import StateBank, make_bank
@@ -39,10 +40,8 @@ def main(path: str, name: str = "fe-k") -> None:
     whole = [i for i in range(len(true)) if bank.phases[i] == "bcc" and abs(true[i] - 14.0) < 0.15]
     standard = min(whole, key=lambda i: bank.temperature[i])
     reference = calibrate(model, as_measured(model, bank, standard), f"bcc:{bank.lattice[standard]:.4f}")
-    found, blind = (
-        np.array([model.estimate(as_measured(model, bank, i), known).coordination for i in range(len(true))])
-        for known in (reference, None)
-    )
+    signals = Signals.of([as_measured(model, bank, i) for i in range(len(true))])
+    found, blind = (model.answers(signals, known).shells["first"].coordination for known in (reference, None))
     print(f"model {model.identity}; reference: amplitude {reference.amplitude:.3f} (true {AMPLITUDE})")
     for i in np.argsort(true):
         print(f"{bank.families[i]:<20} {bank.temperature[i]:5.0f} K   N true {true[i]:6.2f}   found {found[i]:6.2f}")

@@ -84,8 +84,8 @@ def scores(model: Model, scans: list[ChiK], random: np.random.Generator, damage:
     for number in range(COUNT):
         chi = scans[number % len(scans)]
         chi = damage(chi, random) if callable(damage) else chi
-        found.append(model.predict(varied(chi, random)).domain_score)
-    return np.array(found)
+        found.append(varied(chi, random))
+    return np.array([prediction.domain_score for prediction in model.predict_all(found)])
 
 
 def main(folder: str = str(HERE.parent / "shared" / "spectra"), name: str = "fe-k") -> None:

@@ -89,10 +89,14 @@ def rexafs_loop(arrays: list[tuple[np.ndarray, np.ndarray]], e0: float | None) -
 def our_run(names: list[str], folder: Path, figures: int, refined: bool = False) -> None:
     """What ``exafsnn predict`` (or ``refine``, with the first scan as standard) does, but for the screen."""
     from exafsnn.run.scans import predict_scans, refine_scans
+    from exafsnn.workers import cores
     from exafsnn.write.results import ResultsFolder
 
-    outcomes = refine_scans(names, references=names[:1], structure="bcc:2.8665") if refined else predict_scans(names)
-    with ResultsFolder(folder, "refine" if refined else "predict", {}, figures=figures) as results:
+    if refined:
+        outcomes = refine_scans(names, references=names[:1], structure="bcc:2.8665", workers=cores())
+    else:
+        outcomes = predict_scans(names, workers=cores())
+    with ResultsFolder(folder, "refine" if refined else "predict", {}, figures=figures, workers=cores()) as results:
         for outcome in outcomes:
             results.add(outcome)
 

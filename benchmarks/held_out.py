@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.learn.dataset import PairMaker, Pairs, make_bank
 from exafsnn.records import ChiK
@@ -74,12 +75,12 @@ def main(library: str, name: str = "fe-k", count: int = 1200) -> None:
 
 def _table(title: str, model: Model, maker: PairMaker, count: int) -> None:
     pairs = maker.draw(count, reference=0.0)
-    found = [model.estimate(as_chi(model, pairs, row)) for row in range(count)]
-    density = np.array([item.density.mean(axis=0) for item in found])
+    found = model.answers(Signals.of([as_chi(model, pairs, row) for row in range(count)]))
+    density = found.density
     true = pairs.density.double().numpy()
     error = rdf_error(model.r, density, true)
     ours, theirs = (moments(model.r, n, 1.9, 3.3) for n in (density, true))
-    e0_error = np.array([item.delta_e0 for item in found]) - pairs.e0.double().numpy()
+    e0_error = found.delta_e0 - pairs.e0.double().numpy()
     errors = np.column_stack([(ours - theirs)[:, :2], e0_error])
     print(f"\n{title} ({len(set(pairs.states.tolist()))} states)")
     print(f"{'k max':>12} {'spectra':>8} {'RDF error':>10} {'N rmse':>8} {'R rmse [Å]':>11} {'ΔE0 rmse [eV]':>14}")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from exafsnn.workers import cores
+
 from . import screen
 from .scan_options import background_settings, scan_options
 
@@ -59,6 +61,8 @@ def show_answers(
 
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns}
-    outcomes = answer(screen.with_bar(scans, "scans"), **asked, settings=settings)
-    folder = ResultsFolder(output, command, {**asked, "background": settings.to_mapping()}, references, full)
+    outcomes = answer(screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cores())
+    folder = ResultsFolder(
+        output, command, {**asked, "background": settings.to_mapping()}, references, full, workers=cores()
+    )
     return screen.show_scans(outcomes, folder, _COLUMNS, as_json)

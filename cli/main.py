@@ -44,8 +44,9 @@ for command in (predict, refine, series, preprocess, simulate, train, models, do
 
 def main() -> None:
     """Entry point of the program ``exafsnn``."""
-    if "train" not in sys.argv[1:2]:  # which has large products
-        one_thread_each()
+    command = "".join(sys.argv[1:2])
+    if command != "train":  # which has large products
+        one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
     sys.exit(run(sys.argv[1:]))
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from exafsnn.workers import cores
+
 from . import screen
 from .scan_options import background_settings, scan_options
 
@@ -28,6 +30,8 @@ def preprocess(
     from exafsnn.write.results import ResultsFolder
 
     settings = background_settings(**background)
-    outcomes = measure_scans(screen.with_bar(scans, "scans"), columns=columns, settings=settings)
+    outcomes = measure_scans(screen.with_bar(scans, "scans"), columns=columns, settings=settings, workers=cores())
     asked = {"columns": columns, "background": settings.to_mapping()}
-    return screen.show_scans(outcomes, ResultsFolder(output, "preprocess", asked, full=full), _COLUMNS, as_json)
+    return screen.show_scans(
+        outcomes, ResultsFolder(output, "preprocess", asked, full=full, workers=cores()), _COLUMNS, as_json
+    )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from exafsnn.errors import ExafsnnError
+from exafsnn.workers import cores
 
 from . import screen
 from .answer import answer_options
@@ -76,8 +77,8 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     tables = [options["values"]] if options["values"] else []
     inputs = [*options["references"], *tables]
     asked = options | {"background": settings.to_mapping()}
-    follower = Follower(**options, settings=settings)
-    folder = partial(SeriesFolder, output, "series", asked, inputs, full)
+    follower = Follower(**options, settings=settings, workers=cores())
+    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=cores())
     if watch:
         from exafsnn.run.folder import landed
 

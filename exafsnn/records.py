@@ -130,8 +130,8 @@ class PartialRDF:
     """(p, b) n_AB(r) [Å⁻¹], mean number of B atoms per Å around an A atom; never negative."""
     spread: Array
     """(p, b) one standard deviation of the density [Å⁻¹]."""
-    samples: Array | None = None
-    """(s, p, b) equally likely RDFs that carry the spread and its correlations."""
+    samples: NDArray[np.floating] | None = None
+    """(s, p, b) equally likely RDFs that carry the spread and its correlations; single precision may do."""
     smoothing: float = 0.0
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-def moments(r: Array, density: Array, r_min: float, r_max: float) -> Array:
+def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float) -> Array:
     """N, R, σ², C₃ of densities between two distances.
 
     N = ∫n dr, R = ∫rn dr/N, σ² = ∫(r−R)²n dr/N, C₃ = ∫(r−R)³n dr/N; bins that the limits cut count in part.
@@ -18,7 +18,7 @@ def moments(r: Array, density: Array, r_min: float, r_max: float) -> Array:
     r
         (b,) uniform bin centres [Å].
     density
-        (..., b) n(r) [Å⁻¹].
+        (..., b) n(r) [Å⁻¹], in single or double precision.
 
     Returns
     -------
@@ -27,10 +27,11 @@ def moments(r: Array, density: Array, r_min: float, r_max: float) -> Array:
     """
     step = float(r[1] - r[0])
     inside = np.clip(np.minimum(r + step / 2, r_max) - np.maximum(r - step / 2, r_min), 0.0, None)
-    weight = density * inside
-    count = weight.sum(axis=-1)
-    safe = np.where(count > 0, count, np.nan)
-    mean = (weight * r).sum(axis=-1) / safe
-    offset = r - mean[..., None]
-    second = weight * offset * offset
-    return np.stack([count, mean, second.sum(axis=-1) / safe, (second * offset).sum(axis=-1) / safe], axis=-1)
+    seen = np.flatnonzero(inside)
+    bins = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(0)
+    middle = 0.5 * (r_min + r_max)
+    powers = inside[bins, None] * (r[bins, None] - middle) ** np.arange(4)  # one product makes all moments about it
+    own = np.asarray(density)[..., bins]
+    count, *others = np.moveaxis((own @ powers.astype(own.dtype)).astype(np.float64), -1, 0)
+    first, second, third = others / np.where(count > 0, count, np.nan)
+    return np.stack([count, middle + first, second - first**2, third - 3 * first * second + 2 * first**3], axis=-1)

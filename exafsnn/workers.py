@@ -25,14 +25,24 @@ _PATIENCE = 5.0
 """Seconds in which a worker ends by itself once it is told to, with FEFF and the scratch folders that it runs in."""
 
 
-def one_thread_each() -> None:
+def one_thread_each(*, torch: bool) -> None:
     """Let this process and its workers calculate in one thread each, unless the user says otherwise.
 
     What a scan needs are thousands of small products: several threads wait for each other there, at twice the
     processor's time. It is read when numpy and torch are first imported, so this has to come before.
+
+    Parameters
+    ----------
+    torch
+        Whether torch, too, may use one core only.
     """
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", *(("OMP_NUM_THREADS",) if torch else ())):
         os.environ.setdefault(name, "1")
+
+
+def cores() -> int:
+    """How many there are for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Workers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,14 +83,14 @@ class FakeModel:
     def check(self, chi: ChiK) -> None:
         pass
 
-    def predict_all(self, scans: list[ChiK], reference: object = None) -> list[Prediction]:
-        return [self.predict(chi, reference) for chi in scans]
-
     def predict(self, chi: ChiK, reference: object = None) -> Prediction:
         changes = {"amplitude": 0.7} if reference else {"warnings": ("no reference",)}
         if chi.source == "nan.dat":
             changes["misfit"] = float("nan")
         return synthetic_prediction(chi=chi, **changes)
+
+    def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
+        return [self.predict(chi, reference) for chi in scans]
 
 
 def synthetic_prediction(file: str = "fe.300", record: str = "", **changes: object) -> Prediction:

@@ -1,147 +1,168 @@
-"""χ(k) of a series + model → N, R, σ² of every scan with error bars, as arrays: ``Model.predict`` for many.
-
-``stack`` calls it, with what ``measure.scans`` yields.
-"""
+"""What a model says of scans: arrays with a row for each, of which ``one`` makes the record that a person looks at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
-from exafsnn.infer.ensemble import Ensemble
-from exafsnn.infer.estimates import Estimates, Reference, Signals, misfits
-from exafsnn.infer.predict import Model
-from exafsnn.records import Array
+from exafsnn.infer.error_bars import Samples, Shells
+from exafsnn.infer.estimates import Reference
+from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
-PIECE = 1000
-"""Scans that are answered at a time …"""
-_FEW = 16
-"""… and of whose RDFs there are samples at a time: 1 MB."""
+_Rows = TypeVar("_Rows")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where answers come from: what those to all scans share."""
+
+    model: str
+    """Name and checksum."""
+    pair: str
+    r: Array
+    """(b,) bin centres [Å]."""
+    smoothing: float
+    """[Å]"""
+    k_min: float
+    """Smallest k that is used [Å⁻¹]."""
+    calibrated: bool
+    reference: Reference | None
+    said: str
+    """What was assumed about the amplitude, in words."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of many scans: arrays (s,), but for the RDFs; N, R and σ² are of the range ``first``."""
+    """The answers to s scans; ``Model.answers`` makes them."""
 
+    origin: Origin
     density: Array
     """(s, b) n(r) [Å⁻¹]."""
-    coordination: Array
-    """N, one standard deviation, and both ends of the 95 % interval."""
-    coordination_std: Array
-    coordination_low: Array
-    coordination_high: Array
-    distance: Array
-    """R [Å] …"""
-    distance_std: Array
-    distance_low: Array
-    distance_high: Array
-    sigma2: Array
-    """σ² [Å²] …"""
-    sigma2_std: Array
-    sigma2_low: Array
-    sigma2_high: Array
+    spread: Array | None
+    """(s, b) one standard deviation of it, and (s, n, b) samples: only where these were to be kept."""
+    samples: Samples | None
+    shells: Mapping[str, Shells]
+    """By name of the range; ``"first"`` is always there."""
     delta_e0: Array
-    """Theory's energy zero minus the E₀ of the background removal [eV]."""
+    """(s,) theory's energy zero minus the E₀ of the background removal [eV]."""
     delta_e0_std: Array
     amplitude: Array
-    """S₀² applied."""
+    """(s,) S₀² applied."""
     amplitude_std: Array
+    chi_model: Array
+    """(s, m) χ(k) that the RDF implies, on the grid of the scans."""
     misfit: Array
-    """R-factor over the model's k window."""
+    """(s,) R-factor over the model's k window."""
     misfit_noise: Array
-    """Root mean square of (χ − χ_model)/ε_k there."""
+    """(s,) root mean square of (χ − χ_model)/ε_k there."""
+    given: Array
+    """(s, 8) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
+    unexplained: Array
+    """(s,) how much of what the networks see the RDFs do not explain: a share …"""
+    disagreement: Array
+    """… and how much the networks disagree."""
     domain_score: Array
-    """Above 1: not a spectrum that the model can know."""
+    """(s,) above 1: not a spectrum that the model can know."""
+    k_max: Array
+    """(s,) largest k that was used [Å⁻¹]."""
 
     @property
     def in_domain(self) -> np.ndarray:
-        """Whether the model can know the spectra."""
+        """(s,) whether the model can know the spectra."""
         return self.domain_score <= 1
+
+    @property
+    def finite(self) -> np.ndarray:
+        """(s,) whether all is numbers; without atoms in the range ``first`` there is no R."""
+        numbers = _arrays(replace(self, samples=None, shells={"first": self.shells["first"]}))
+        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1))
 
     def __len__(self) -> int:
         return len(self.density)
 
-    def __getitem__(self, rows: np.ndarray) -> Answers:
-        return Answers(**{name: values[rows] for name, values in vars(self).items()})
-
-    @property
-    def finite(self) -> np.ndarray:
-        """(s,) whether all is numbers; without atoms in the range there is no R."""
-        columns = np.column_stack([*vars(self).values()])
-        found: np.ndarray = np.isfinite(columns).all(axis=1)
-        return found
+    def __getitem__(self, rows: slice | np.ndarray) -> Answers:
+        return _each(self, lambda values: values[rows])
 
     def among(self, rows: np.ndarray, count: int) -> Answers:
         """The same as those rows of ``count``; the others are NaN."""
-        spread = {}
-        for name, values in vars(self).items():
-            spread[name] = np.full((count, *values.shape[1:]), np.nan)
-            spread[name][rows] = values
-        return Answers(**spread)
+
+        def spread(values: Array) -> Array:
+            found = np.full((count, *values.shape[1:]), np.nan)
+            found[rows] = values
+            return found
+
+        return _each(self, spread)
+
+    @staticmethod
+    def joined(pieces: Sequence[Answers]) -> Answers:
+        """The answers of all pieces, one at least, in their order."""
+        others = [iter(_arrays(piece)) for piece in pieces[1:]]
+        return _each(pieces[0], lambda values: np.concatenate([values, *map(next, others)])) if others else pieces[0]
+
+    def one(self, row: int, chi: ChiK) -> Prediction:
+        """The record of one scan, whose χ(k) was asked about; its samples must have been kept.
+
+        Raises
+        ------
+        ValueError
+            If they were not.
+        """
+        if self.samples is None or self.spread is None:
+            raise ValueError("a record needs the samples of its RDF, which were not kept")
+        origin = self.origin
+        rdf = PartialRDF(
+            r=origin.r, pairs=(origin.pair,), density=self.density[row, None], spread=self.spread[row, None],
+            samples=self.samples[row, :, None].copy(), smoothing=origin.smoothing,
+        )  # fmt: skip
+        names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
+        return Prediction(
+            chi=chi, rdf=rdf, shells={name: shells.one(row, origin.pair) for name, shells in self.shells.items()},
+            chi_model=self.chi_model[row, : len(chi.k)], in_domain=bool(self.in_domain[row]), model=origin.model,
+            k_window=(origin.k_min, float(self.k_max[row])), warnings=self._warnings(row, chi),
+            history=(*chi.history, origin.said), **{name: float(getattr(self, name)[row]) for name in names},
+        )  # fmt: skip
+
+    def _warnings(self, row: int, chi: ChiK) -> tuple[str, ...]:
+        """What may change the numbers of one scan, in words."""
+        found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
+        if not self.origin.calibrated:
+            found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
+        if self.domain_score[row] > 1:
+            found.append(
+                f"outside the model's domain: the RDF leaves {self.unexplained[row]:.0%} of the signal unexplained and"
+                f" the networks disagree by {self.disagreement[row]:.0%}, {self.domain_score[row]:.1f} times what is"
+                " usual. Do not trust the RDF"
+            )
+        reference = self.origin.reference
+        if reference and reference.is_elsewhere(chi.e0):
+            found.append(
+                f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's: another beamline or calibration, so the"
+                " standard tells less. Give a standard measured with the sample"
+            )
+        return tuple(found)
 
 
-def answers_to(model: Model, signals: Signals, reference: Reference | None = None) -> Answers:
-    """The answers of ``Model.predict`` to many scans that the model can answer, equal to rounding.
-
-    Parameters
-    ----------
-    model, reference
-        As for ``Model.predict``.
-    signals
-        Scans that ``Model.check`` would not refuse.
-    """
-    pieces = [_answers(model, signals[start : start + PIECE], reference) for start in range(0, len(signals), PIECE)]
-    none = {item.name: np.empty(0) for item in fields(Answers)} | {"density": np.empty((0, len(model.r)))}
-    return Answers(
-        **{name: np.concatenate([empty, *(getattr(piece, name) for piece in pieces)]) for name, empty in none.items()}
-    )
+def _each(record: _Rows, change: Callable[[Any], Any]) -> _Rows:
+    """A record of arrays (s, …), or of such records, with the change made to each array, in the order of the fields."""
+    changed: dict[str, Any] = {}
+    for name, value in vars(record).items():
+        if isinstance(value, np.ndarray):
+            changed[name] = change(value)
+        elif isinstance(value, Mapping):
+            changed[name] = {key: _each(item, change) for key, item in value.items()}
+    return replace(record, **changed)  # type: ignore[type-var]
 
 
-def _answers(model: Model, signals: Signals, reference: Reference | None) -> Answers:
-    ensemble, smoothing = model.ensemble, model.pairs.smoothing**2
-    found = ensemble.estimates(signals, reference)
-    density = found.density.mean(axis=1)
-    inside = ensemble.inside(*model.ranges["first"])
-    n, r, sigma2 = _moments(model.r, density, inside)
-    given = ensemble.circumstances(signals, found, density, sigma2)
-    bars = model.error_bars("predicted", reference is not None, given)
-    raw = _spreads(ensemble, found, reference is not None, model.r, inside)
-    values = {"coordination": n, "distance": r, "sigma2": sigma2 - smoothing}
-    told = dict(values)
-    for (quantity, value), std in zip(values.items(), raw, strict=True):
-        ends = bars.interval(quantity, value, std)
-        told |= dict(zip((f"{quantity}_std", f"{quantity}_low", f"{quantity}_high"), ends, strict=True))
-    implied = ensemble.implied(density)
-    chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
-    misfit, misfit_noise = misfits(signals, chi_model, model.features.kmin, found.k_max)
-    return Answers(
-        density=density, **told, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
-        amplitude_std=found.amplitude_std, misfit=misfit, misfit_noise=misfit_noise,
-        domain_score=ensemble.domain_score(ensemble.signs(signals, found, implied), given),
-    )  # fmt: skip
+def _arrays(record: Answers) -> list[Array]:
+    """All arrays of a record, in the order of ``_each``."""
+    found: list[Array] = []
 
+    def note(values: Array) -> Array:
+        found.append(values)
+        return values
 
-def _spreads(ensemble: Ensemble, found: Estimates, referenced: bool, r: Array, inside: Array) -> Array:
-    """(3, s) standard deviations of N, R and σ² over the samples of RDFs, of which only the range is made."""
-    first, last = np.flatnonzero(inside)[[0, -1]]
-    bins = slice(int(first), int(last) + 1)
-    few = [slice(start, start + _FEW) for start in range(0, len(found.density), _FEW)]
-    stds = [
-        np.nanstd(_moments(r[bins], ensemble.samples(found[rows], referenced, bins), inside[bins]), axis=-1)
-        for rows in few
-    ]
-    return np.concatenate(stds, axis=1)
-
-
-def _moments(r: Array, density: Array, inside: Array) -> Array:
-    """(3, …) N, R [Å], σ² [Å²] of RDFs (…, b), by ``inside`` (b,) [Å] of each bin; R and σ² of no atoms are NaN.
-
-    By one matrix product: R and σ² from the moments about the middle of the range.
-    """
-    middle = (r @ inside) / inside.sum()
-    offset = r - middle
-    n, first, second = np.moveaxis(density @ (inside * [np.ones_like(r), offset, offset**2]).T, -1, 0)
-    safe = np.where(n > 0, n, np.nan)
-    shift = first / safe
-    return np.stack([n, middle + shift, second / safe - shift**2])
+    _each(record, note)
+    return found

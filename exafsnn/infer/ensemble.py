@@ -1,4 +1,4 @@
-"""χ(k) of many scans → what the networks say of them, as arrays; ``predict`` asks it of one, ``answers`` of many."""
+"""χ(k) of scans → what the networks say of them, as arrays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
+from exafsnn.infer.error_bars import Samples
 from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import circumstances
@@ -93,21 +94,23 @@ class Ensemble:
         within = (k >= float(inner[0])) & (k <= float(inner[-1]))
         return np.where(within, amplitude[:, None] * moved.double().numpy(), 0.0)
 
-    def samples(self, found: Estimates, referenced: bool, bins: slice = slice(None)) -> Array:
+    def samples(self, found: Estimates, referenced: bool, bins: slice = slice(None)) -> Samples:
         """(s, 200, b) RDFs about the members' mean that carry spread, their disagreement and the amplitude.
 
         The random numbers are the same for all scans.
         """
         modes, member, scatter = self._draws["reference" if referenced else "blind"]
-        density = found.density[:, :, bins]
-        spread = np.exp(found.log_spread[:, :, bins].mean(axis=1))
-        samples = modes[:, bins] * spread[:, None] + density[:, member]
+        density = found.density[:, :, bins].astype(np.float32)
+        spread = np.exp(found.log_spread[:, :, bins].mean(axis=1)).astype(np.float32)
+        samples = modes[:, bins] * spread[:, None]
+        samples += density[:, member]
         if referenced:  # without, the shells say so (``error_bars``)
-            samples *= np.exp((found.amplitude_std / found.amplitude)[:, None] * scatter)[:, :, None]
+            relative = (found.amplitude_std / found.amplitude)[:, None] * scatter
+            samples *= np.exp(relative).astype(np.float32)[:, :, None]
         return np.maximum(samples, 0.0, out=samples)
 
     @cached_property
-    def _draws(self) -> dict[str, tuple[Array, np.ndarray, Array]]:
+    def _draws(self) -> dict[str, tuple[Samples, np.ndarray, Array]]:
         """By whether there is a reference: (200, b) errors, (200,) members and (200,) errors of the amplitude."""
         found = {}
         for name, errors in self._parts.errors.items():
@@ -115,7 +118,7 @@ class Ensemble:
             modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
             modes = modes + rng.standard_normal((_SAMPLES, factor.shape[1])) * factor[-1]
             member = rng.integers(len(self._parts.members), size=_SAMPLES)
-            found[name] = modes, member, rng.standard_normal(_SAMPLES)
+            found[name] = modes.astype(np.float32), member, rng.standard_normal(_SAMPLES)
         return found
 
     def signs(self, signals: Signals, found: Estimates, implied: Tensor) -> tuple[Array, Array]:
@@ -125,16 +128,16 @@ class Ensemble:
             found.k_max, signals.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std
         )
         seen = self.on_axis(signals, found.delta_e0) / amplitude[:, None]
-        total = np.maximum(found.density.mean(axis=1).sum(axis=1), 1e-9)
+        total = np.maximum(found.mean.sum(axis=1), 1e-9)
         return _array(self._map.unexplained(seen, implied, known)), found.density.std(axis=1).sum(axis=1) / total
 
-    def circumstances(self, signals: Signals, found: Estimates, density: Array, sigma2: Array) -> Array:
+    def circumstances(self, k_max: Array, noise: Array, density: Array, sigma2: Array) -> Array:
         """(s, 8) k range, noise, disorder and phase of scans, as ``learn.intervals`` has them.
 
         Parameters
         ----------
-        signals, found
-            The scans, and what was said of them.
+        k_max, noise
+            (s,) largest k that was used [Å⁻¹], and ε_k over the amplitude.
         density
             (s, b) n(r) [Å⁻¹].
         sigma2
@@ -142,7 +145,7 @@ class Ensemble:
         """
         likeness = self.likeness(density)
         sigma2 = np.where(np.isfinite(sigma2), sigma2, 0.0)
-        return circumstances(found.k_max, signals.noise / found.amplitude, sigma2, likeness)
+        return circumstances(k_max, noise, sigma2, likeness)
 
     def likeness(self, density: Array) -> Array:
         """(s, 4) shares of the phases that RDFs (s, b) are like (``Atlas.likeness``)."""

@@ -2,17 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exafsnn.learn.intervals import Scale
-from exafsnn.records import Array, PartialRDF, Shell
+from exafsnn.records import Array, Shell
+from exafsnn.shells import moments
+
+Samples = NDArray[np.float32]
+"""(s, n, b) equally likely RDFs [Å⁻¹]."""
+Range = tuple[float, float]
+"""Two distances [Å]."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
+_FEW = 16
+"""Scans of whose RDFs samples are worked on at a time: 2 MB."""
+
+
+@dataclass(frozen=True)
+class Shells:
+    """The fields of ``records.Shell`` for one range of r, each (s,)."""
+
+    r_min: float
+    r_max: float
+    coordination: Array
+    coordination_std: Array
+    coordination_low: Array
+    coordination_high: Array
+    distance: Array
+    distance_std: Array
+    distance_low: Array
+    distance_high: Array
+    sigma2: Array
+    sigma2_std: Array
+    sigma2_low: Array
+    sigma2_high: Array
+    c3: Array
+    c3_std: Array
+
+    def one(self, row: int, pair: str) -> Shell:
+        """The record of one scan."""
+        values = {name: float(value[row]) for name, value in vars(self).items() if name not in ("r_min", "r_max")}
+        return Shell(pair, self.r_min, self.r_max, **values)
+
+
+@dataclass(frozen=True)
+class Raw:
+    """RDFs whose error bars do not yet cover."""
+
+    r: Array
+    """(b,) [Å]"""
+    smoothing: float
+    """Standard deviation of the Gaussian with which they are smoothed [Å]."""
+    density: Array
+    """(s, b) n(r) [Å⁻¹]."""
+    draw: Callable[[slice, slice], Samples]
+    """Samples of some scans, in some bins."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is said of RDFs."""
+
+    shells: Mapping[str, Shells]
+    spread: Array | None
+    """(s, b) one standard deviation of the density [Å⁻¹]; None where no samples are kept."""
+    samples: Samples | None
 
 
 @dataclass(frozen=True)
@@ -22,33 +81,56 @@ class ErrorBars:
     scales: Mapping[str, Scale]
     """By quantity; empty if the model is not calibrated: then raw standard deviations stay."""
     given: Array
-    """(s, 8) ``learn.intervals.circumstances``; of one scan (1, 8)."""
+    """(s, 8) ``learn.intervals.circumstances``."""
     least: float = 0.0
     """Relative standard deviation of the coordination at least: that of an amplitude nobody measured."""
 
-    def rdf(self, rdf: PartialRDF) -> PartialRDF:
-        """The RDF with its spread, and its samples about their mean, scaled."""
-        if not self.scales or rdf.samples is None:
-            return rdf
-        spread = self.scales["density"].half_width(0.68, rdf.spread, self.given)
-        factor = spread / np.maximum(rdf.spread, 1e-12)
-        samples = np.maximum(rdf.density + (rdf.samples - rdf.density) * factor, 0.0)
-        return replace(rdf, spread=spread, samples=samples)
+    def told(self, raw: Raw, ranges: Mapping[str, Range], *, keep: bool) -> Told:
+        """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
 
-    def first(self, shell: Shell) -> Shell:
-        """The range ``first`` with calibrated errors."""
-        told: dict[str, Any] = {}
-        for quantity in ("coordination", "distance", "sigma2"):
-            value, raw = (np.array([getattr(shell, name)]) for name in (quantity, f"{quantity}_std"))
-            for end, found in zip(("std", "low", "high"), self.interval(quantity, value, raw), strict=True):
-                told[f"{quantity}_{end}"] = float(found[0])
-        return replace(shell, **told)
+        The standard deviations of ``first`` are calibrated as such; those of other ranges are of samples whose spread
+        is. Samples are made a few scans at a time and, where none are kept, only in the bins of the ranges.
+        """
+        bins = slice(None) if keep else _bins(raw.r, ranges.values())
+        stds: dict[str, list[Array]] = {name: [] for name in ranges}
+        spreads, kept = [], []
+        for start in range(0, max(len(raw.density), 1), _FEW):
+            rows = slice(start, start + _FEW)
+            samples = raw.draw(rows, bins)
+            stds["first"].append(_stds(raw.r[bins], samples, ranges["first"]))
+            if keep or len(ranges) > 1:
+                spreads.append(self._widen(rows, samples, raw.density[rows, bins]))
+                for name in ranges.keys() - {"first"}:
+                    stds[name].append(_stds(raw.r[bins], samples, ranges[name]))
+            if keep:
+                kept.append(samples)
+        shells = {name: self._shells(name, raw, ranges[name], np.concatenate(stds[name])) for name in ranges}
+        return Told(shells, np.concatenate(spreads), np.concatenate(kept)) if keep else Told(shells, None, None)
 
-    def doubted(self, shell: Shell) -> Shell:
-        """Any range, its coordination no surer than the amplitude."""
-        ends = shell.coordination_std, shell.coordination_low, shell.coordination_high
-        std, low, high = (float(end) for end in self._doubted(np.array(shell.coordination), *map(np.array, ends)))
-        return replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
+    def _widen(self, rows: slice, samples: Samples, density: Array) -> Array:
+        """Scale samples (s, n, b) about the density (s, b), in place → the spread (s, b) that they have then."""
+        raw = samples.std(axis=1).astype(np.float64)
+        if not self.scales:
+            return raw
+        spread = self.scales["density"].half_width(0.68, raw, self.given[rows, None])
+        middle = density[:, None].astype(np.float32)
+        samples -= middle
+        samples *= (spread / np.maximum(raw, 1e-12))[:, None].astype(np.float32)
+        samples += middle
+        np.maximum(samples, 0.0, out=samples)
+        return spread
+
+    def _shells(self, name: str, raw: Raw, limits: Range, stds: Array) -> Shells:
+        """N, R, σ² and C₃ of a range, by the standard deviations (s, 4) over the samples."""
+        values = moments(raw.r, raw.density, *limits) - np.array([0, 0, raw.smoothing**2, 0])
+        told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
+        calibrated = self if name == "first" else replace(self, scales={})
+        for quantity, value, std in zip(("coordination", "distance", "sigma2"), values.T, stds.T, strict=False):
+            ends = calibrated.interval(quantity, value, std)
+            told |= {quantity: value} | {
+                f"{quantity}_{end}": found for end, found in zip(("std", "low", "high"), ends, strict=True)
+            }
+        return Shells(*limits, **told)
 
     def interval(self, quantity: str, value: Array, raw: Array) -> tuple[Array, Array, Array]:
         """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of the range ``first``.
@@ -76,3 +158,17 @@ class ErrorBars:
             np.maximum(np.minimum(low, n - least), 0.0),
             np.maximum(high, n + least),
         )
+
+
+def _bins(r: Array, ranges: Iterable[Range]) -> slice:
+    """Those that the ranges touch, and all between."""
+    low, high = zip(*ranges, strict=True)
+    step = r[1] - r[0]
+    touched = np.flatnonzero((r + step / 2 > min(low)) & (r - step / 2 < max(high)))
+    return slice(int(touched[0]), int(touched[-1]) + 1)
+
+
+def _stds(r: Array, samples: Samples, limits: Range) -> Array:
+    """(s, 4) standard deviations of N, R, σ² and C₃ over samples."""
+    found: Array = np.nanstd(moments(r, samples, *limits), axis=1)
+    return found

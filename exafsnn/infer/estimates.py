@@ -1,11 +1,11 @@
-"""What goes into the networks and what comes out, of one spectrum and of many; what a standard adds."""
+"""What goes into the networks and what comes out, a row for each spectrum; what a standard adds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,27 +30,24 @@ class Signals:
     """(s,) ε_k."""
     k_max_usable: Array
     """(s,) [Å⁻¹]."""
+    e0: Array
+    """(s,) E₀ of the background removal [eV]; NaN where it is not known."""
 
     @staticmethod
-    def of(chi: ChiK) -> Signals:
-        """That of one scan."""
-        return Signals.of_all([chi])
-
-    @staticmethod
-    def of_all(scans: Sequence[ChiK]) -> Signals:
-        """Those of many scans.
+    def of(scans: Sequence[ChiK]) -> Signals:
+        """Those of scans, one at least, whose grids of k differ in length only (``on_one_grid``).
 
         Raises
         ------
         ValueError
-            If there are none, or they are not on one grid of k.
+            If there are none, or their grids differ otherwise.
         """
         k = max((scan.k for scan in scans), key=len)
         if not all(np.array_equal(scan.k, k[: len(scan.k)]) for scan in scans):
             raise ValueError("the scans are not on one grid of k")
         chi = np.array([np.pad(scan.chi, (0, len(k) - len(scan.k)), mode="edge") for scan in scans])
-        noise, usable = (np.array([getattr(scan, name) for scan in scans]) for name in ("noise", "k_max_usable"))
-        return Signals(k, chi, noise, usable)
+        names = ("noise", "k_max_usable", "e0")
+        return Signals(k, chi, *(np.array([getattr(scan, name) for scan in scans], dtype=float) for name in names))
 
     @staticmethod
     def of_batch(batch: StackChiK, rows: np.ndarray) -> Signals:
@@ -58,62 +55,53 @@ class Signals:
         chi = batch.chi[rows]
         last = np.isfinite(chi).sum(axis=1, keepdims=True) - 1
         held = np.where(np.isfinite(chi), chi, np.take_along_axis(chi, last, axis=1))
-        return Signals(batch.k, held, batch.noise[rows], batch.k_max_usable[rows])
+        return Signals(batch.k, held, batch.noise[rows], batch.k_max_usable[rows], batch.e0[rows])
 
     def __len__(self) -> int:
         return len(self.chi)
 
     def __getitem__(self, rows: slice | np.ndarray) -> Signals:
-        return Signals(self.k, self.chi[rows], self.noise[rows], self.k_max_usable[rows])
+        return Signals(self.k, self.chi[rows], self.noise[rows], self.k_max_usable[rows], self.e0[rows])
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Raw answer of the ensemble to one spectrum."""
-
-    density: Array
-    """(members, b) n(r) [Å⁻¹]."""
-    log_spread: Array
-    """(members, b)."""
-    delta_e0: float
-    """[eV]"""
-    delta_e0_std: float
-    amplitude: float
-    amplitude_std: float
-    coordination: float
-    """N of the range ``first``, mean of the members …"""
-    distance: float
-    """… and their mean distance there [Å]."""
-    k_max: float
+def on_one_grid(scans: Sequence[ChiK]) -> list[list[int]]:
+    """Numbers of the scans whose grids of k differ in length only, group by group: ``Signals.of`` takes one."""
+    groups: list[list[int]] = []
+    for number in sorted(range(len(scans)), key=lambda number: -len(scans[number].k)):  # each group by its longest
+        k = scans[number].k
+        of = next((group for group in groups if np.array_equal(scans[group[0]].k[: len(k)], k)), None)
+        groups.append([number]) if of is None else of.append(number)
+    return [sorted(group) for group in groups]
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Raw answers to many spectra: the fields of ``Estimate``, with one more axis (s, …) in front."""
+    """Raw answers of the ensemble to s spectra."""
 
     density: Array
+    """(s, members, b) n(r) [Å⁻¹]."""
     log_spread: Array
+    """(s, members, b)."""
     delta_e0: Array
+    """(s,) [eV]"""
     delta_e0_std: Array
     amplitude: Array
     amplitude_std: Array
     coordination: Array
+    """(s,) N of the range ``first``, mean of the members …"""
     distance: Array
+    """… and their mean distance there [Å]."""
     k_max: Array
+    """(s,) largest k that was used [Å⁻¹]."""
 
-    @staticmethod
-    def of(found: Estimate) -> Estimates:
-        """Those of one spectrum."""
-        return Estimates(**{name: np.asarray(value)[None] for name, value in vars(found).items()})
+    @property
+    def mean(self) -> Array:
+        """(s, b) mean n(r) of the members [Å⁻¹]."""
+        found: Array = self.density.mean(axis=1)
+        return found
 
-    def __getitem__(self, rows: slice) -> Estimates:
+    def __getitem__(self, rows: slice | np.ndarray) -> Estimates:
         return Estimates(**{name: value[rows] for name, value in vars(self).items()})
-
-    def one(self, row: int) -> Estimate:
-        """That of one spectrum."""
-        values: dict[str, Any] = {name: value[row] for name, value in vars(self).items()}
-        values |= {name: float(value) for name, value in values.items() if not value.ndim}
-        return Estimate(**values)
 
 
 @dataclass(frozen=True)
@@ -131,9 +119,9 @@ class Reference:
     e0: float = math.nan
     """E₀ of the standard's background removal [eV]; NaN where it is not known."""
 
-    def is_elsewhere(self, chi: ChiK) -> bool:
-        """Whether a scan is of another session; taken for the same where an E₀ is not known."""
-        return abs(chi.e0 - self.e0) > _SAME_SESSION
+    def is_elsewhere(self, e0: Array | float) -> np.ndarray:
+        """(s,) whether scans of E₀ [eV] (s,) are of another session; taken for the same where an E₀ is not known."""
+        return np.abs(np.asarray(e0) - self.e0) > _SAME_SESSION
 
 
 def misfits(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> tuple[Array, Array]:

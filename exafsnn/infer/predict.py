@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any
@@ -11,15 +11,21 @@ import numpy as np
 from torch import Tensor
 
 from exafsnn.errors import ModelError
+from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.ensemble import Ensemble
-from exafsnn.infer.error_bars import ErrorBars
-from exafsnn.infer.estimates import Estimate, Estimates, Reference, Signals, misfits
+from exafsnn.infer.error_bars import ErrorBars, Raw, Told
+from exafsnn.infer.estimates import Reference, Signals, misfits, on_one_grid
 from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.physics.forward import ForwardModel
-from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Shell, Spectrum
+from exafsnn.records import Array, ChiK, Prediction, Spectrum
+from exafsnn.shells import moments
 
+PIECE = 1000
+"""Scans that are answered at a time …"""
+_RECORDS = 250
+"""… and of which records are made: 32 MB of samples."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -94,43 +100,22 @@ class Model:
         return self.predict_all([chi], reference)[0]
 
     def predict_all(self, scans: Sequence[ChiK], reference: Reference | None = None) -> list[Prediction]:
-        """``predict`` of many scans at once, equal to rounding.
+        """``predict`` for many scans, in their order.
 
         Raises
         ------
         ModelError
             If the model cannot answer one of them.
         """
-        found = self.estimate_all(scans, reference)
-        return [self.answer(chi, item, reference) for chi, item in zip(scans, found, strict=True)]
+        found: dict[int, Prediction] = {}
+        for numbers in self.together(scans, _RECORDS):
+            some = [scans[number] for number in numbers]
+            answers = self.answers(Signals.of(some), reference, keep=True)
+            found |= {number: answers.one(row, scans[number]) for row, number in enumerate(numbers)}
+        return [found[number] for number in range(len(scans))]
 
-    def answer(self, chi: ChiK, found: Estimate, reference: Reference | None = None) -> Prediction:
-        """The record of an estimate: error bars, what it implies, and how well that explains the data."""
-        raw = self._rdf(found, reference)
-        given = self.circumstances(chi, found, raw)
-        rdf, shells = self.with_error_bars(raw, "predicted", reference is not None, given)
-        implied = self.ensemble.implied(rdf.density)
-        chi_model = self.chi_model(chi, implied, found.delta_e0, found.amplitude)
-        window = (self.features.kmin, found.k_max)
-        misfit, misfit_noise = (float(part[0]) for part in misfits(Signals.of(chi), chi_model[None], *window))
-        signs = self.signs(chi, found)
-        score = self._domain_score(signs, given)
-        return Prediction(
-            chi=chi, rdf=rdf, shells=shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std,
-            amplitude=found.amplitude, amplitude_std=found.amplitude_std, chi_model=chi_model,
-            misfit=misfit, misfit_noise=misfit_noise,
-            in_domain=score <= 1, domain_score=score, model=self.identity,
-            k_window=window, warnings=self._warnings(chi, score, signs, reference),
-            history=(*chi.history, self._said(reference)),
-        )  # fmt: skip
-
-    def estimate(self, chi: ChiK, reference: Reference | None = None) -> Estimate:
-        """The ensemble's answer; the energy axis is moved to the zero that it finds, and it is asked again."""
-        self.check(chi)
-        return self.ensemble.estimates(Signals.of(chi), reference).one(0)
-
-    def estimate_all(self, scans: Sequence[ChiK], reference: Reference | None = None) -> list[Estimate]:
-        """``estimate`` of many scans at once, equal to rounding.
+    def together(self, scans: Sequence[ChiK], most: int) -> Iterator[list[int]]:
+        """Numbers of the scans that are answered together: those on one grid of k, so many at most.
 
         Raises
         ------
@@ -139,12 +124,44 @@ class Model:
         """
         for chi in scans:
             self.check(chi)
-        answers: list[Estimate | None] = [None] * len(scans)
-        for rows in _on_one_grid(scans):
-            found = self.ensemble.estimates(Signals.of_all([scans[row] for row in rows]), reference)
-            for place, row in enumerate(rows):
-                answers[row] = found.one(place)
-        return [answer for answer in answers if answer]
+        groups = on_one_grid(scans)
+        return (group[start : start + most] for group in groups for start in range(0, len(group), most))
+
+    def answers(self, signals: Signals, reference: Reference | None = None, *, keep: bool = False) -> Answers:
+        """What ``predict`` says of many scans, as arrays.
+
+        Parameters
+        ----------
+        signals
+            Scans that ``check`` would not refuse.
+        reference
+            As for ``predict``.
+        keep
+            Whether to keep the samples of their RDFs, 128 kB each, which records need.
+        """
+        pieces = [signals[start : start + PIECE] for start in range(0, max(len(signals), 1), PIECE)]
+        return Answers.joined([self._answers(piece, reference, keep) for piece in pieces])
+
+    def _answers(self, signals: Signals, reference: Reference | None, keep: bool) -> Answers:
+        ensemble, referenced = self.ensemble, reference is not None
+        found = ensemble.estimates(signals, reference)
+        density = found.mean
+        raw = Raw(
+            self.r, self.pairs.smoothing, density, lambda rows, bins: ensemble.samples(found[rows], referenced, bins)
+        )
+        given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
+        told = self.told(raw, "predicted", referenced, given, keep=keep)
+        implied = ensemble.implied(density)
+        chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
+        misfit, misfit_noise = misfits(signals, chi_model, self.features.kmin, found.k_max)
+        signs = ensemble.signs(signals, found, implied)
+        return Answers(
+            origin=self._origin(reference), density=density, spread=told.spread, samples=told.samples,
+            shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
+            amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
+            given=given, unexplained=signs[0], disagreement=signs[1], domain_score=ensemble.domain_score(signs, given),
+            k_max=found.k_max,
+        )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:
         """Refuse a χ(k) that the model cannot answer.
@@ -183,69 +200,37 @@ class Model:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
         return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
 
-    def on_axis(self, chi: ChiK, zero: float) -> Tensor:
-        """(1, m) χ on the features' grid, with the energy zero moved by ``zero`` [eV]."""
-        return self.ensemble.on_axis(Signals.of(chi), np.array([zero]))
-
-    def with_error_bars(
-        self, raw: PartialRDF, how: str, referenced: bool, given: Array
-    ) -> tuple[PartialRDF, dict[str, Shell]]:
-        """A raw RDF, ``"predicted"`` or ``"refined"`` in ``circumstances``, and its shells, with errors that cover."""
-        bars = self.error_bars(how, referenced, given)
-        rdf = bars.rdf(raw)
-        return rdf, {
-            name: bars.first(raw.shell(self.pair, *limits))
-            if name == "first"
-            else bars.doubted(rdf.shell(self.pair, *limits))
-            for name, limits in self.ranges.items()
-        }
-
-    def error_bars(self, how: str, referenced: bool, given: Array) -> ErrorBars:
-        """Those of answers, ``"predicted"`` or ``"refined"``, in circumstances (s, 8)."""
+    def told(self, raw: Raw, how: str, referenced: bool, given: Array, *, keep: bool) -> Told:
+        """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, 8): errors that cover."""
         kind = f"{how} {'with reference' if referenced else 'blind'}"
-        return ErrorBars(self.intervals.get(kind, {}), given, 0.0 if referenced else self.pairs.amplitude_std)
+        bars = ErrorBars(self.intervals.get(kind, {}), given, 0.0 if referenced else self.pairs.amplitude_std)
+        return bars.told(raw, self.ranges, keep=keep)
 
-    def _rdf(self, found: Estimate, reference: Reference | None) -> PartialRDF:
-        """Mean of the members, with samples that carry spread, members' disagreement and amplitude."""
-        samples = self.ensemble.samples(Estimates.of(found), reference is not None)[0]
-        return PartialRDF(
-            r=self.r, pairs=(self.pair,), density=found.density.mean(axis=0)[None], spread=samples.std(axis=0)[None],
-            samples=samples[:, None], smoothing=self.pairs.smoothing,
-        )  # fmt: skip
+    def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
+        """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, b) [Å⁻¹].
 
-    def chi_model(self, chi: ChiK, implied: Tensor, zero: float, amplitude: float) -> Array:
-        """(m,) ``implied`` χ(k) (1, m) on the scan's own axis, times its amplitude; 0 beyond the model's range."""
-        return self.ensemble.as_measured(chi.k, implied, np.array([zero]), np.array([amplitude]))[0]
+        Parameters
+        ----------
+        k_max, noise
+            (s,) largest k that was used [Å⁻¹], and ε_k over the amplitude that was predicted.
+        """
+        sigma2 = moments(self.r, density, *self.ranges["first"])[:, 2]
+        return self.ensemble.circumstances(k_max, noise, density, sigma2)
 
-    def signs(self, chi: ChiK, found: Estimate) -> tuple[float, float]:
-        """How much of what the network sees its answer does not explain, and how much the networks disagree: shares."""
-        implied = self.ensemble.implied(found.density.mean(axis=0)[None])
-        unexplained, disagreement = self.ensemble.signs(Signals.of(chi), Estimates.of(found), implied)
-        return float(unexplained[0]), float(disagreement[0])
-
-    def circumstances(self, chi: ChiK, found: Estimate, raw: PartialRDF) -> Array:
-        """(1, 8) k range, noise, disorder and phase of a scan, as ``learn.intervals`` has them."""
-        mean = replace(raw, samples=None)
-        sigma2 = mean.shell(self.pair, *self.ranges["first"]).sigma2 + raw.smoothing**2
-        return self.ensemble.circumstances(Signals.of(chi), Estimates.of(found), raw.density, np.array([sigma2]))
-
-    def seen_as(self, found: Estimate) -> str:
-        """The phase that an answer is most like, one of ``learn.atlas.PHASES``."""
-        return PHASES[int(self.ensemble.likeness(found.density.mean(axis=0)[None])[0].argmax())]
+    def seen_as(self, density: Array) -> list[str]:
+        """The phases that RDFs (s, b) are most like, of ``learn.atlas.PHASES``."""
+        return [PHASES[number] for number in self.ensemble.likeness(density).argmax(axis=1)]
 
     @property
     def knows_domain(self) -> bool:
         """Whether it tells what it cannot know."""
         return self._parts.domain is not None
 
-    def is_foreign(self, chi: ChiK, found: Estimate) -> bool:
-        """Whether a spectrum is outside the model's domain, its estimate made without a reference."""
-        given = self.circumstances(chi, found, self._rdf(found, None))
-        return self.knows_domain and self._domain_score(self.signs(chi, found), given) > 1
-
-    def _domain_score(self, signs: tuple[float, float], given: Array) -> float:
-        """Above 1: not a spectrum that the model can know."""
-        return float(self.ensemble.domain_score((np.array(signs[:1]), np.array(signs[1:])), given)[0])
+    def _origin(self, reference: Reference | None) -> Origin:
+        return Origin(
+            self.identity, self.pair, self.r, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
+            self._said(reference),
+        )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:
         """What was assumed about the amplitude, in words."""
@@ -257,24 +242,6 @@ class Model:
             " assumed, which widens the error of N"
         )
 
-    def _warnings(
-        self, chi: ChiK, score: float, signs: tuple[float, float], reference: Reference | None
-    ) -> tuple[str, ...]:
-        found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
-        if not self._parts.intervals:
-            found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
-        if score > 1:
-            found.append(
-                f"outside the model's domain: the RDF leaves {signs[0]:.0%} of the signal unexplained and the networks"
-                f" disagree by {signs[1]:.0%}, {score:.1f} times what is usual. Do not trust the RDF"
-            )
-        if reference and reference.is_elsewhere(chi):
-            found.append(
-                f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's: another beamline or calibration, so the"
-                " standard tells less. Give a standard measured with the sample"
-            )
-        return tuple(found)
-
 
 def load_model(name: str) -> Model:
     """A shipped model by name (``"fe-k"``), or one's own by its path.
@@ -285,11 +252,3 @@ def load_model(name: str) -> Model:
         If there is none, or it is damaged.
     """
     return Model(read_model(name))
-
-
-def _on_one_grid(scans: Sequence[ChiK]) -> list[list[int]]:
-    """Numbers of the scans whose grids of k are those of others, or the beginnings of them."""
-    groups: dict[tuple[float, float], list[int]] = {}
-    for row, chi in enumerate(scans):
-        groups.setdefault((float(chi.k[0]), float(chi.k[1])), []).append(row)
-    return list(groups.values())

@@ -7,7 +7,7 @@ model counts as many atoms around the standard as there are.
 from __future__ import annotations
 
 from exafsnn.errors import SettingsError
-from exafsnn.infer.estimates import Estimate, Reference
+from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.infer.predict import Model
 from exafsnn.infer.structure import Structure, parse_structure
 from exafsnn.records import ChiK
@@ -45,22 +45,25 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     true = sum(count for _, count in shells)
     if true == 0:
         raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
-    blind = model.estimate(chi)
-    _refuse_unlike(model, chi, blind, parsed.kind)
+    model.check(chi)
+    signals = Signals.of([chi])
+    _refuse_unlike(model, chi, signals, parsed.kind)
+    blind = model.ensemble.estimates(signals, None)
+    seen = float(blind.distance[0])
     expected = sum(distance * count for distance, count in shells) / true
     low, high = _thermal(model, parsed, expected)
-    if not low - _DISTANCE_TOLERANCE < blind.distance < high + _DISTANCE_TOLERANCE:
+    if not low - _DISTANCE_TOLERANCE < seen < high + _DISTANCE_TOLERANCE:
         heated = f" ({high:.3f} Å when hot)" if high > expected + 0.01 else ""
         raise SettingsError(
             f"{structure} has its neighbours within {r_min}–{r_max} Å at {expected:.3f} Å on average{heated}, the scan"
-            f" shows {blind.distance:.3f} Å",
+            f" shows {seen:.3f} Å",
             where=chi.source, remedy="Give the structure of the standard itself, its lattice constant in Å",
         )  # fmt: skip
-    amplitude, e0 = blind.amplitude * blind.coordination / true, blind.delta_e0
+    amplitude, e0 = float(blind.amplitude[0] * blind.coordination[0] / true), float(blind.delta_e0[0])
     for _ in range(_ITERATIONS):
-        found = model.estimate(chi, _reference(e0, amplitude, chi, structure))
-        amplitude *= min(max(found.coordination / true, 0.9), 1.1)
-        e0 = found.delta_e0
+        found = model.ensemble.estimates(signals, _reference(e0, amplitude, chi, structure))
+        amplitude *= min(max(float(found.coordination[0]) / true, 0.9), 1.1)
+        e0 = float(found.delta_e0[0])
     return _reference(e0, amplitude, chi, structure)
 
 
@@ -76,14 +79,17 @@ def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float
     return min(expected, float(seen.min())), max(expected, float(seen.max()))
 
 
-def _refuse_unlike(model: Model, chi: ChiK, blind: Estimate, kind: str) -> None:
+def _refuse_unlike(model: Model, chi: ChiK, signals: Signals, kind: str) -> None:
     """Refuse a standard that the model does not know, or knows as another phase."""
-    if model.is_foreign(chi, blind):
+    if not model.knows_domain:
+        return
+    answers = model.answers(signals)
+    if answers.domain_score[0] > 1:
         raise SettingsError(
             f"the scan is outside the domain of the model {model.name}, and cannot be its standard", where=chi.source,
             remedy="Give a standard that the model knows, or none",
         )  # fmt: skip
-    if model.knows_domain and (seen := model.seen_as(blind)) != kind:
+    if (seen := model.seen_as(answers.density)[0]) != kind:
         raise SettingsError(
             f"the scan looks like {seen}, not {kind}, and cannot be the standard", where=chi.source,
             remedy="Give the structure of the standard itself",

@@ -6,7 +6,6 @@ known only as far as the network and training know them.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +16,7 @@ from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.distortion import LOW_K_STD, distort, quadrature, smooth_modes
 from exafsnn.physics.forward import ForwardModel
 from exafsnn.physics.fourier import shift_energy
+from exafsnn.records import Array
 
 _STEP = 0.25
 """Step [eV] of the derivative with respect to the energy zero."""
@@ -24,22 +24,30 @@ _STEP = 0.25
 
 @dataclass(frozen=True)
 class Session:
-    """Mean and covariance of: energy zero [eV], ln S₀², amplitude modes, phase modes, relative multiple scattering."""
+    """Mean and covariance of: energy zero [eV], ln S₀², amplitude modes, phase modes, relative multiple scattering.
+
+    A row for each scan of which it is known, or one for all.
+    """
 
     mean: Tensor
-    """(p,)"""
+    """(s, p)"""
     covariance: Tensor
-    """(p, p)"""
+    """(s, p, p)"""
 
     def widened(self, other: Session) -> Session:
-        """The same for a scan of another session, whose own errors may be as large as those of ``other``."""
-        return Session(self.mean, self.covariance + other.covariance)
+        """The same for scans of another session, whose own errors may be as large as those of ``other``."""
+        return Session(self.mean.expand_as(other.mean), self.covariance + other.covariance)
 
     def loosened(self, e0_std: float, amplitude_std: float) -> Session:
-        """The same for another scan: its zero [eV] and its amplitude (relative) may differ by so much."""
-        extra = torch.zeros_like(self.mean)
+        """The same for other scans: their zeros [eV] and amplitudes (relative) may differ by so much."""
+        extra = torch.zeros_like(self.mean[0])
         extra[0], extra[1] = e0_std**2, amplitude_std**2
         return Session(self.mean, self.covariance + torch.diag(extra))
+
+    def where(self, rows: Tensor, other: Session) -> Session:
+        """Itself for the scans of which ``rows`` (s,) is true, the other for the rest."""
+        mean = torch.where(rows[:, None], self.mean, other.mean)
+        return Session(mean, torch.where(rows[:, None, None], self.covariance, other.covariance))
 
 
 @dataclass(frozen=True)
@@ -48,11 +56,10 @@ class Linear:
 
     value: Tensor
     """(s, m) k²χ."""
-    gradient: Tensor
-    """(s, m, b + p) derivatives with respect to RDF and session.
-
-    That of the energy zero is of the difference to the data, whose axis it moves.
-    """
+    by_density: Tensor
+    """(s, m, b) its derivative with respect to the RDF …"""
+    by_shared: Tensor
+    """(s, m, p) … and to the session; that of the energy zero is of the difference to the data, whose axis it moves."""
 
 
 class Theory:
@@ -69,10 +76,12 @@ class Theory:
         smooth_phase = [pairs.theory_phase] * (len(self.phase_modes) - 1)
         self._stds = [*smooth_amplitude, LOW_K_STD, *smooth_phase, LOW_K_STD, pairs.theory_multiple]
 
-    def session(self, e0: float, e0_std: float, amplitude: float, amplitude_std: float) -> Session:
-        """What is known before any standard; ``amplitude_std`` is relative."""
-        mean = torch.tensor([e0, math.log(amplitude), *[0.0] * len(self._stds)], dtype=torch.float64)
-        return Session(mean, torch.diag(torch.tensor([e0_std, amplitude_std, *self._stds], dtype=torch.float64) ** 2))
+    def session(self, e0: Array, e0_std: float, amplitude: Array, amplitude_std: float) -> Session:
+        """What is known before any standard, of zeros [eV] and amplitudes (s,); ``amplitude_std`` is relative."""
+        mean = torch.zeros(len(e0), 2 + len(self._stds), dtype=torch.float64)
+        mean[:, 0], mean[:, 1] = torch.from_numpy(e0), torch.from_numpy(amplitude).log()
+        variance = torch.tensor([e0_std, amplitude_std, *self._stds], dtype=torch.float64) ** 2
+        return Session(mean, torch.diag(variance).expand(len(e0), -1, -1))
 
     def spectrum(self, density: Tensor, shared: Tensor) -> Tensor:
         """(s, m) k²χ of RDFs (s, b) with the values ``shared`` (s, p) of sessions, each on its own energy zero."""
@@ -88,36 +97,36 @@ class Theory:
     def _smooth_factor(self, shared: Tensor) -> Tensor:
         return 1 + shared[:, 2 : 2 + len(self.amplitude_modes)] @ self.amplitude_modes
 
-    def linear(self, density: Tensor, shared: Tensor) -> Linear:
-        """k²χ and its derivatives at RDFs (s, b) and sessions (s, p)."""
+    def linear(self, density: Tensor, shared: Tensor, points: slice = slice(None)) -> Linear:
+        """k²χ and its derivatives at RDFs (s, b) and sessions (s, p), at some of the points of k."""
         amplitude, phase = self._distortion(shared)
         single, rest = self.forward.single(density), self.forward.rest(density)
         multiple = 1 + shared[:, -1:]
-        weight = self.k**2
-        value = distort(single + multiple * rest, amplitude, phase) * weight
-        ahead = distort(single + multiple * rest, amplitude, phase + math.pi / 2) * weight
-        by_amplitude = (value / self._smooth_factor(shared))[:, :, None] * self.amplitude_modes.T
-        by_phase = ahead[:, :, None] * self.phase_modes.T
-        by_multiple = distort(rest, amplitude, phase) * weight
-        by_shared = torch.cat(
-            [-self._by_zero(value)[:, :, None], value[:, :, None], by_amplitude, by_phase, by_multiple[:, :, None]],
-            dim=2,
-        )
-        return Linear(value, torch.cat([self._by_density(density, amplitude, phase, multiple), by_shared], dim=2))
-
-    def _by_density(self, density: Tensor, amplitude: Tensor, phase: Tensor, multiple: Tensor) -> Tensor:
-        """(s, m, b) derivative with respect to the RDF."""
-        slopes = self.forward.rest_slopes(density) * multiple[:, :, None]  # [spectrum, component, bin]
-        straight = self.forward.kernel + torch.einsum("cm,scb->smb", self.forward.rest_basis, slopes)
-        turned = self._turned_kernel + torch.einsum("cm,scb->smb", self._turned_basis, slopes)
+        whole = single + multiple * rest
+        turned, turned_rest = quadrature(torch.cat([whole, rest])).chunk(2)
         weight = amplitude * self.k**2
-        return straight * (weight * phase.cos())[:, :, None] + turned * (weight * phase.sin())[:, :, None]
+        along, across = weight * phase.cos(), weight * phase.sin()
+        value = (along * whole + across * turned)[:, points]
+        ahead = (along * turned - across * whole)[:, points]
+        by_multiple = (along * rest + across * turned_rest)[:, points]
+        by_zero = self._by_zero(amplitude * (whole * phase.cos() + turned * phase.sin()), points)
+        by_amplitude = (value / self._smooth_factor(shared)[:, points])[:, :, None] * self.amplitude_modes[:, points].T
+        by_phase = ahead[:, :, None] * self.phase_modes[:, points].T
+        by_density = self._by_density(density, along[:, points], across[:, points], multiple, points)
+        ones = (-by_zero[:, :, None], value[:, :, None])
+        by_shared = torch.cat([*ones, by_amplitude, by_phase, by_multiple[:, :, None]], dim=2)
+        return Linear(value, by_density, by_shared)
 
-    def _by_zero(self, value: Tensor) -> Tensor:
+    def _by_density(self, density: Tensor, along: Tensor, across: Tensor, multiple: Tensor, points: slice) -> Tensor:
+        """(s, m, b) derivative with respect to the RDF; ``along`` χ and ``across`` it, to its quadrature (s, m)."""
+        slopes = self.forward.rest_slopes(density) * multiple[:, :, None]  # [spectrum, component, bin]
+        along, across = along[:, :, None], across[:, :, None]
+        basis = along * self.forward.rest_basis[:, points].T + across * self._turned_basis[:, points].T
+        straight = (along * self.forward.kernel[points]).addcmul_(across, self._turned_kernel[points])
+        return straight.baddbmm_(basis, slopes)
+
+    def _by_zero(self, chi: Tensor, points: slice) -> Tensor:
         """(s, m) derivative of k²χ, as measured, with respect to the energy zero of its axis [1/eV]."""
-        chi = value / self.k**2
-        up, down = (
-            shift_energy(chi, self.k, self.k, torch.full((len(chi),), shift, dtype=chi.dtype), K2_PER_EV)
-            for shift in (-_STEP, _STEP)
-        )
-        return (up - down) / (2 * _STEP) * self.k**2
+        k, step = self.k[points], torch.full((len(chi),), _STEP, dtype=chi.dtype)
+        up, down = (shift_energy(chi, k, self.k, shift, K2_PER_EV) for shift in (-step, step))
+        return (up - down) / (2 * _STEP) * k**2

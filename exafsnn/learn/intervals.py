@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array
@@ -102,6 +101,8 @@ def fit_scale(error: Array, raw: Array, given: Array, trajectories: Array) -> Sc
     trajectories
         (n,) of each spectrum.
     """
+    from scipy.optimize import minimize  # a quarter of a second, and only training fits scales
+
     logarithm = np.log(np.maximum(raw, 1e-12))
     size = np.abs(error)
     design = np.concatenate([logarithm[:, None], given], axis=1)

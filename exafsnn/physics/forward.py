@@ -65,14 +65,14 @@ class ForwardModel(nn.Module):
 
     def rest_slopes(self, density: Tensor) -> Tensor:
         """(n, c, b) derivatives of the components of ``rest`` with respect to n(r) (n, b)."""
-        value, slopes = (density - self.mean) / self.scale, torch.diag(1 / self.scale)
+        value, gates = (density - self.mean) / self.scale, []
         for layer in self.layers:
-            if isinstance(layer, nn.Linear):
-                slopes = layer.weight @ slopes
-            else:  # SiLU: x s(x) has the slope s + x s (1 − s)
+            if not isinstance(layer, nn.Linear):  # SiLU: x s(x) has the slope s + x s (1 − s)
                 gate = torch.sigmoid(value)
-                slopes = (gate * (1 + value * (1 - gate)))[:, :, None] * slopes
+                gates.append(gate * (1 + value * (1 - gate)))
             value = layer(value)
+        first, second, third = (layer.weight for layer in self.layers if isinstance(layer, nn.Linear))
+        slopes = ((third * gates[1][:, None]) @ second * gates[0][:, None]) @ (first / self.scale)  # from few rows on
         return slopes.detach()
 
     def forward(self, density: Tensor) -> Tensor:

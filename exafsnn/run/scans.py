@@ -7,7 +7,6 @@ like any other, with the reason, and never stops the rest.
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -89,7 +88,11 @@ class Outcome:
 
 
 def measure_scans(
-    sources: Iterable[str], *, columns: str | None = None, settings: BackgroundSettings | None = None
+    sources: Iterable[str],
+    *,
+    columns: str | None = None,
+    settings: BackgroundSettings | None = None,
+    workers: int = 1,
 ) -> Iterator[Outcome]:
     """Turn scans into χ(k), one outcome per scan in the order given; a file given twice is measured once.
 
@@ -101,6 +104,9 @@ def measure_scans(
         Where the columns are, e.g. ``"energy=1,i0=2,it=3"``; None: found in each file.
     settings
         Background removal; ``kmax`` also bounds the usable range of χ(k) files.
+    workers
+        Processes that read, where there are many files. With more than one the program has to be one that may be
+        imported: ``if __name__ == "__main__":`` before what it does.
 
     Raises
     ------
@@ -108,7 +114,7 @@ def measure_scans(
         If ``columns`` cannot be understood.
     """
     _check_columns(columns)
-    bursts = _bursts(sources, columns, settings or BackgroundSettings())
+    bursts = _bursts(sources, columns, settings or BackgroundSettings(), workers)
     return once(outcome for burst in bursts for _, outcome in burst)
 
 
@@ -120,6 +126,7 @@ def predict_scans(
     structure: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
+    workers: int = 1,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
 
@@ -127,7 +134,7 @@ def predict_scans(
 
     Parameters
     ----------
-    sources, columns, settings
+    sources, columns, settings, workers
         As in ``measure_scans``.
     model
         Name or path of the model; None: each scan's own by element and edge.
@@ -141,7 +148,7 @@ def predict_scans(
     ExafsnnError
         If the named model or a reference cannot be used.
     """
-    return _answer_all(sources, _predictor, model, references, structure, columns, settings)
+    return _answer_all(sources, _predictor, model, references, structure, columns, settings, workers)
 
 
 def refine_scans(
@@ -152,12 +159,13 @@ def refine_scans(
     structure: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
+    workers: int = 1,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.session``).
     """
-    return _answer_all(sources, _refiner, model, references, structure, columns, settings)
+    return _answer_all(sources, _refiner, model, references, structure, columns, settings, workers)
 
 
 class Answer(Protocol):
@@ -213,6 +221,7 @@ def _answer_all(
     structure: str | None,
     columns: str | None,
     settings: BackgroundSettings | None,
+    workers: int,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
@@ -227,7 +236,7 @@ def _answer_all(
             answers[found.name] = answerer(found, None, None)
         return answers[found.name]
 
-    bursts = _bursts(sources, columns, settings)
+    bursts = _bursts(sources, columns, settings, workers)
     return once(outcome for burst in bursts for outcome in answered([item for _, item in burst], answer_for))
 
 
@@ -244,12 +253,12 @@ Read = tuple[str, str, "Spectrum | ChiK | Exception"]
 
 
 def _bursts(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int
 ) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
     """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
     burst: list[Read] = []
     points = 0
-    for item in _read_all(sources, columns, settings.e0):
+    for item in _read_all(sources, columns, settings.e0, workers):
         burst.append(item)
         points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
         if len(burst) >= BURST or points >= POINTS:
@@ -259,15 +268,15 @@ def _bursts(
         yield _measured(burst, settings)
 
 
-def _read_all(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[Read]:
+def _read_all(sources: Iterable[str], columns: str | None, e0: float | None, workers: int) -> Iterator[Read]:
     """Read every scan of every source, each source once; of many sources in worker processes."""
     waiting = _once_each(sources)
     first = list(islice(waiting, MANY_FILES))
-    if len(first) < MANY_FILES:
-        yield from _read((first, columns, e0))
+    if len(first) < MANY_FILES or workers == 1:
+        yield from _read((chain(first, waiting), columns, e0))
         return
     parts = _batched(chain(first, waiting), FILES_AT_A_TIME)
-    for part in in_order(_read_list, ((part, columns, e0) for part in parts), os.cpu_count() or 1):
+    for part in in_order(_read_list, ((part, columns, e0) for part in parts), workers):
         yield from part
 
 
@@ -287,7 +296,7 @@ def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield group
 
 
-_Task = tuple[Sequence[str], "str | None", "float | None"]
+_Task = tuple[Iterable[str], "str | None", "float | None"]
 
 
 def _read_list(task: _Task) -> list[Read]:
@@ -327,10 +336,10 @@ def _measured(burst: Sequence[Read], settings: BackgroundSettings) -> list[tuple
 
 
 def measured_by_source(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int
 ) -> Iterator[tuple[str, Outcome]]:  # fmt: skip
     """``measure_scans``, each outcome with the source that it is of."""
-    return chain.from_iterable(_bursts(sources, columns, settings))
+    return chain.from_iterable(_bursts(sources, columns, settings, workers))
 
 
 def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
@@ -517,7 +526,6 @@ def answer_stack(
 
 
 def _answered(chi: StackChiK, like: Spectrum, model: Model, reference: Reference | None) -> StackAnswers:
-    from exafsnn.infer.answers import answers_to
     from exafsnn.infer.estimates import Signals
 
     refusals = dict(chi.refusals)
@@ -528,6 +536,6 @@ def _answered(chi: StackChiK, like: Spectrum, model: Model, reference: Reference
             refusals[chi.first + row] = error
     count = len(chi.noise)
     rows = np.setdiff1d(np.arange(count), [number - chi.first for number in refusals])
-    found = answers_to(model, Signals.of_batch(chi, rows), reference)
+    found = model.answers(Signals.of_batch(chi, rows), reference)
     refusals |= {chi.first + row: infinite(like.source) for row in rows[~found.finite].tolist()}
     return StackAnswers(chi, found[found.finite].among(rows[found.finite], count), refusals)

@@ -63,7 +63,7 @@ class Follower:
     ----------
     against, values
         What the axis is (``axis.axis_of``).
-    model, columns, settings
+    model, columns, settings, workers
         As in ``run.scans.predict_scans``.
     references, structure
         A standard and its structure; a structure alone is that of the first scan.
@@ -84,11 +84,12 @@ class Follower:
         structure: str | None = None,
         columns: str | None = None,
         settings: BackgroundSettings | None = None,
+        workers: int = 1,
     ) -> None:
         if len(references) > 1:
             raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
         self._against, self._values = against, values
-        self._columns, self._settings = columns, settings or BackgroundSettings()
+        self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
         self._structure = structure_of(references, structure)
         self._standard = chi_of(references[0], columns, self._settings) if references else None
         self._own_standard: tuple[str, Stamp] | None = None
@@ -117,7 +118,9 @@ class Follower:
         fresh = {source: stamp for source, stamp in sources.items() if (source, stamp) not in self._known}
         measured = [
             ((source, fresh[source]), outcome)
-            for source, outcome in measured_by_source(progress(list(fresh)), self._columns, self._settings)
+            for source, outcome in measured_by_source(
+                progress(list(fresh)), self._columns, self._settings, self._workers
+            )
         ]
         answers = self._answers(measured)  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}

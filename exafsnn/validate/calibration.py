@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from exafsnn.errors import SettingsError
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
@@ -158,18 +159,14 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
     except SettingsError:
         return
     how = "with reference" if session.standard else "blind"
-    estimates = [model.estimate(chi, refiner.reference) for chi in session.scans]
-    refined = refiner.refine_all(session.scans, estimates)
+    signals = Signals.of(session.scans)
+    predicted, refined = model.answers(signals, refiner.reference, keep=True), refiner.answers(signals)
     for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
-        found = estimates[number]
-        signs = model.signs(chi, found)
-        for kind, rdf in (
-            ("predicted", model.answer(chi, found, refiner.reference).rdf),
-            ("refined", refined[number].rdf),
-        ):
-            errors, given = errors_of(model, rdf, density), model.circumstances(chi, found, rdf)
-            facts = (session.states[number], session.phases[number])
-            yield Answer(f"{kind} {how}", errors, given, signs, chi, *facts)
+        facts = (chi, session.states[number], session.phases[number])
+        for kind, answers in (("predicted", predicted), ("refined", refined)):
+            errors, given = errors_of(model, answers.one(number, chi).rdf, density), answers.given[number, None]
+            signs = float(answers.unexplained[number]), float(answers.disagreement[number])
+            yield Answer(f"{kind} {how}", errors, given, signs, *facts)
 
 
 def errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -79,6 +78,8 @@ class ResultsFolder:
         Write the long tables and every figure, however many scans there are.
     figures
         So many scans get a figure of their own, unless ``full``; ``FIGURE_LIMIT`` where None.
+    workers
+        Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class ResultsFolder:
         inputs: Iterable[str] = (),
         full: bool = False,
         figures: int | None = None,
+        workers: int = 1,
     ) -> None:
         self.folder = Path(folder)
         self._figure_limit = FIGURE_LIMIT if figures is None else figures
         self.command = command
         self.settings = settings
         self.full = full
+        self._workers = workers
         self._inputs = dict.fromkeys(inputs)
         self._models: dict[str, None] = {}
         self._figures: dict[str, str] = {}
@@ -232,10 +235,10 @@ class ResultsFolder:
 
     def _draw_waiting(self, last: bool = False) -> None:
         """Draw the figures that wait."""
-        if self._painters is None and len(self._drawings) >= MANY_FIGURES:
-            self._painters = self._open.enter_context(Workers(os.cpu_count() or 1))
+        if self._painters is None and self._workers > 1 and len(self._drawings) >= MANY_FIGURES:
+            self._painters = self._open.enter_context(Workers(self._workers))
         if self._painters is None:
-            if last:
+            if last or self._workers == 1:
                 for drawing in self._drawings:
                     draw_scan(drawing)
                 self._drawings.clear()

@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from exafsnn.infer.estimates import Reference
+from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.read.scan import read_one
 from exafsnn.shells import moments
 
@@ -40,7 +40,7 @@ def test_without_a_reference_the_shape_says_how_many_atoms_there_are(model):
     chi = read_one(DEMONSTRATION / "fe_0300K.dat").to_chi()
     louder = replace(chi, chi=1.05 * chi.chi, noise=1.05 * chi.noise)
     reference = Reference(3.0, 0.7, 0.82, 0.0164, "made up", "bcc:2.8665")
-    counts = {name: [model.estimate(item, given).coordination for item in (chi, louder)]
+    counts = {name: model.answers(Signals.of([chi, louder]), given).shells["first"].coordination
               for name, given in (("blind", None), ("counted", reference))}  # fmt: skip
     assert counts["blind"][1] / counts["blind"][0] == pytest.approx(1.0, abs=0.015)
     assert counts["counted"][1] / counts["counted"][0] > 1.02

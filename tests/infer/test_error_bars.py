@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.reference import calibrate
 from exafsnn.read.scan import read_one
 
@@ -35,8 +36,7 @@ def test_the_uncalibrated_model_has_the_raw_errors_and_says_so(model, scan):
     raw = model.uncalibrated()
     prediction = raw.predict(scan)
     assert any("not calibrated" in warning for warning in prediction.warnings)
-    found = raw.estimate(scan)
-    given = raw.circumstances(scan, found, prediction.rdf)
+    given = raw.answers(Signals.of([scan])).given
     shell = prediction.rdf.shell(raw.pair, *raw.ranges["first"])
     scale = model.intervals["predicted blind"]["distance"]
     expected = scale.half_width(0.68, np.array([shell.distance_std]), given)[0]

@@ -95,13 +95,6 @@ def test_no_atoms_are_negative_or_in_each_other(both):
         assert refined.rdf.samples.min() >= 0
 
 
-def test_one_by_one_is_the_same_as_all_at_once(blind, scans):
-    some = [scans[name] for name in ("fe_0300K", "fe_1180K")]
-    for alone, together in zip(map(blind.refine, some), blind.refine_all(some), strict=True):
-        assert alone.rdf.density == pytest.approx(together.rdf.density, abs=1e-6)
-        assert alone.delta_e0 == pytest.approx(together.delta_e0, abs=1e-6)
-
-
 def test_noise_widens_the_answer(blind, scans):
     scan = scans["fe_0300K"]
     clear, noisy = blind.refine_all([scan, replace(scan, noise=30 * scan.noise)])

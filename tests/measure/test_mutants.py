@@ -181,8 +181,8 @@ def test_the_weakest_fault_moves_the_coordination_number_by_a_few_percent(good, 
     model = load_model("fe-k")
 
     def count(scan):
-        estimate = model.estimate(remove_background(scan))
-        return estimate.coordination * estimate.amplitude
+        prediction = model.predict(remove_background(scan))
+        return prediction.shells["first"].coordination * prediction.amplitude
 
     damaged = fault.damaged(good, rise_of(good), fault.strengths[0])
     assert abs(count(damaged) / count(good) - 1) < 0.12

@@ -49,12 +49,15 @@ def test_a_stack_is_what_its_scans_are(stack, model):
         expected = alone(like, mu[row], model)
         if isinstance(expected, ExafsnnError):
             assert found.refusals[row].reason == expected.reason
-            assert np.isnan(found.answers.coordination[row])
+            assert np.isnan(found.answers.shells["first"].coordination[row])
             continue
         for name in ("coordination", "distance", "sigma2"):
             value, std = (getattr(expected.shells["first"], key) for key in (name, f"{name}_std"))
-            assert getattr(found.answers, name)[row] == pytest.approx(value, abs=1e-2 * std), (row, name)
-            assert getattr(found.answers, f"{name}_std")[row] == pytest.approx(std, rel=1e-2)
+            assert getattr(found.answers.shells["first"], name)[row] == pytest.approx(value, abs=1e-2 * std), (
+                row,
+                name,
+            )
+            assert getattr(found.answers.shells["first"], f"{name}_std")[row] == pytest.approx(std, rel=1e-2)
     assert {type(error) for error in found.refusals.values()} == {ScanError, ModelError}
 
 
@@ -66,8 +69,8 @@ def test_chunks_of_a_file(stack, model, tmp_path):
     (whole,) = answer_stack(like, mu, model)
     assert [part.chi.first for part in parts] == [0, 4, 8]
     assert sorted(number for part in parts for number in part.refusals) == sorted(whole.refusals)
-    coordination = np.concatenate([part.answers.coordination for part in parts])
-    np.testing.assert_allclose(coordination, whole.answers.coordination, rtol=1e-4)
+    coordination = np.concatenate([part.answers.shells["first"].coordination for part in parts])
+    np.testing.assert_allclose(coordination, whole.answers.shells["first"].coordination, rtol=1e-4)
 
 
 def test_a_stack_of_another_edge_is_refused_at_once(stack, model):

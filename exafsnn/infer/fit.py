@@ -1,0 +1,267 @@
+"""Gauss-Newton steps on a Gaussian prior, for many scans together: ``infer.refine`` says what is known before.
+
+A step needs two Cholesky factors of a scan's data: of what no RDF explains, and of that with the prior's own spread.
+They have as many rows as points of k that are used, fewer than the unknowns. The prior is never more than the RDFs it
+is of; covariances of the unknowns are made only once, when a scan has settled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from exafsnn.infer.ensemble import Ensemble
+from exafsnn.infer.estimates import Signals
+from exafsnn.infer.theory import Session, Theory
+
+STEPS = 8
+_SETTLED = 0.003
+"""A step that changes less of the RDF than this share is the last one."""
+_WHITE = 0.01
+"""Error of k²χ that nothing else stands for, in units of its root mean square."""
+_RESIDUE = (1.3, 0.13, 0.18)
+"""Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
+_BEYOND = (5.8, 14.0, 0.1, 0.3)
+"""Atoms beyond the bins: range of R [Å], step, and size in units of k²χ."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """Gaussian priors of RDFs, of covariance apartᵀ·apart + diag(own)."""
+
+    mean: Tensor
+    """(s, b) n(r) [Å⁻¹]."""
+    apart: Tensor
+    """(s, n, b) deviations of n known RDFs from it, over √n."""
+    own: Tensor
+    """(s, b) variance of each bin by itself."""
+
+    def __getitem__(self, rows: Tensor) -> Around:
+        return Around(self.mean[rows], self.apart[rows], self.own[rows])
+
+    @property
+    def covariance(self) -> Tensor:
+        """(s, b, b) of each RDF."""
+        return torch.baddbmm(torch.diag_embed(self.own), self.apart.mT, self.apart)
+
+
+Prior = Callable[[Tensor, Tensor], Around]
+"""From RDFs (s, b) and the numbers (s,) of their fits to those around each."""
+
+
+@dataclass(frozen=True)
+class Fits:
+    """The most likely RDF and session of each scan."""
+
+    density: Tensor
+    """(s, b) n(r) [Å⁻¹]."""
+    shared: Tensor
+    """(s, p) values of the session (``infer.theory``)."""
+    covariance: Tensor
+    """(s, b + p, b + p) of both."""
+    evidence: Tensor
+    """(s,) ln(probability of the data under the prior), but for a constant."""
+    steps: Tensor
+    """(s,) number of steps …"""
+    settled: Tensor
+    """… and whether the last one changed little."""
+
+    def __getitem__(self, rows: slice | Tensor) -> Fits:
+        return Fits(**{name: value[rows] for name, value in vars(self).items()})
+
+    @staticmethod
+    def joined(pieces: list[Fits]) -> Fits:
+        """Those of all pieces."""
+        return Fits(**{name: torch.cat([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
+
+    def averaged(self, other: Fits) -> Fits:
+        """Both, weighted with the evidence for either; where they differ the answer is unsure."""
+        weight = torch.sigmoid(self.evidence - other.evidence)
+        one, two = weight[:, None], 1 - weight[:, None]
+        apart = torch.cat([self.density - other.density, self.shared - other.shared], dim=1)
+        covariance = one[:, None] * self.covariance + two[:, None] * other.covariance
+        mine = weight > 0.5
+        return Fits(
+            one * self.density + two * other.density,
+            one * self.shared + two * other.shared,
+            covariance.baddbmm_((one * two * apart)[:, :, None], apart[:, None]),
+            torch.maximum(self.evidence, other.evidence),
+            torch.where(mine, self.steps, other.steps),
+            torch.where(mine, self.settled, other.settled),
+        )
+
+
+class Data:
+    """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains."""
+
+    def __init__(self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor) -> None:
+        self._ensemble, self._signals = ensemble, signals
+        use = (theory.k >= k_min) & (theory.k <= k_max[:, None])
+        first, last = use.any(dim=0).nonzero()[[0, -1], 0].tolist()
+        self.points = slice(first, last + 1)
+        """Those that any of the scans uses."""
+        k = theory.k[self.points]
+        self._k2 = k**2
+        self.used = use[:, self.points].to(k.dtype)
+        """(s, m) 1 where a scan is used, else 0."""
+        self._ragged = not bool(use[:, self.points].all())
+        self._noise = torch.from_numpy(signals.noise)[:, None] * self._k2
+        end, step, size = _RESIDUE
+        low = torch.arange(0.0, end + 1e-9, step, dtype=k.dtype)
+        start, end, step, share = _BEYOND
+        parts = (
+            theory.forward.errors[:, self.points],
+            share * _waves(k, torch.arange(start, end, step, dtype=k.dtype)),
+            _waves(k, low) * (size * 3.0 / k) / len(low) ** 0.5,
+        )
+        self._parts = torch.stack([(part.T @ part).flatten() for part in parts])
+
+    def left(self, rows: Tensor, value: Tensor, zero: Tensor) -> Tensor:
+        """(r, m) measured minus computed k²χ, the measured axis moved to ``zero`` (r,) [eV]; 0 where it is not used."""
+        moved = self._ensemble.on_axis(self._signals[rows.numpy()], zero.numpy())[:, self.points]
+        return (moved.double() * self._k2 - value) * self.used[rows]
+
+    def seen(self, rows: Tensor, values: Tensor) -> Tensor:
+        """(r, m, n) values, 0 where a scan is not used."""
+        return values * self.used[rows][:, :, None] if self._ragged else values
+
+    def unexplained(self, rows: Tensor, value: Tensor, amplitude: Tensor) -> Tensor:
+        """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error."""
+        used = self.used[rows]
+        power = (value * used).square().sum(dim=1) / used.sum(dim=1)
+        sizes = torch.stack([amplitude**2, power, torch.ones_like(power)], dim=1)
+        covariance = (sizes @ self._parts).unflatten(1, (value.shape[1], -1))
+        if self._ragged:
+            covariance *= used[:, :, None]
+            covariance *= used[:, None]
+        white = self._noise[rows] ** 2 + (_WHITE**2 * power)[:, None] + 1e-10
+        covariance.diagonal(dim1=1, dim2=2).add_(torch.where(used > 0, white, 1.0))
+        return covariance
+
+
+def fit(theory: Theory, data: Data, start: Tensor, sessions: Session, prior: Prior) -> Fits:
+    """Gauss-Newton steps until each RDF settles; then its fit is done, and the others go on.
+
+    Parameters
+    ----------
+    start
+        (s, b) n(r) of the scans of ``data`` [Å⁻¹].
+    sessions
+        What is known of theirs.
+    """
+    density, shared = start.clone(), sessions.mean.clone()
+    open_ = torch.arange(len(density))
+    done: list[tuple[Tensor, Fits]] = []
+    for number in range(1, STEPS + 1):
+        step = _Step.at(theory, data, density[open_], shared[open_], open_, sessions, prior)
+        density[open_], shared[open_] = step.density, step.shared
+        last = step.moved < _SETTLED if number < STEPS else torch.ones(len(open_), dtype=torch.bool)
+        if last.any():
+            steps = torch.full((int(last.sum()),), number)
+            parts = step.covariance(last), step.evidence(last), steps, step.moved[last] < _SETTLED
+            done.append((open_[last], Fits(step.density[last], step.shared[last], *parts)))
+            open_ = open_[~last]
+        if not len(open_):
+            break
+    order = torch.cat([rows for rows, _ in done]).argsort()
+    return Fits.joined([fits for _, fits in done])[order]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One step of some scans, and what their posteriors follow from."""
+
+    density: Tensor
+    """(s, b) where it leads."""
+    shared: Tensor
+    """(s, p)"""
+    moved: Tensor
+    """(s,) share of the RDF that it changes."""
+    around: Around
+    session: Tensor
+    """(s, p, p) covariance before."""
+    by_density: Tensor
+    """(s, m, b) derivative of the data."""
+    by_shared: Tensor
+    """(s, m, p)"""
+    wanted: Tensor
+    """(s, m) the data minus what the prior's mean gives."""
+    own: Tensor
+    """(s, m, m) covariance of what no RDF explains, times ``worse``."""
+    worse: Tensor
+    """(s,) by how much the misfit exceeds it."""
+    told: Tensor
+    """(s, m, m) ``own``, and the spread of the prior."""
+    factor: Tensor
+    """(s, m, m) its Cholesky factor."""
+
+    @staticmethod
+    def at(
+        theory: Theory, data: Data, density: Tensor, shared: Tensor, rows: Tensor, sessions: Session, prior: Prior
+    ) -> _Step:
+        """From RDFs (s, b) and values of the session (s, p) of the scans ``rows`` of the data."""
+        linear = theory.linear(density, shared, data.points)
+        by_density, by_shared = data.seen(rows, linear.by_density), data.seen(rows, linear.by_shared)
+        left = data.left(rows, linear.value, shared[:, 0])
+        own = data.unexplained(rows, linear.value, shared[:, 1].exp())
+        surprise, _ = _surprise(torch.linalg.cholesky(own), left)
+        worse = (surprise / data.used[rows].sum(dim=1)).clamp_min(1.0)
+        own *= worse[:, None, None]
+        around, mean, session = prior(density, rows), sessions.mean[rows], sessions.covariance[rows]
+        wanted = left + _times(by_density, density - around.mean) + _times(by_shared, shared - mean)
+        told = torch.baddbmm(own, by_density * around.own[:, None], by_density.mT)
+        spread = torch.cat([by_density @ around.apart.mT, by_shared @ torch.linalg.cholesky(session)], dim=2)
+        told.baddbmm_(spread, spread.mT)
+        factor = torch.linalg.cholesky(told)
+        pull = torch.cholesky_solve(wanted[:, :, None], factor)[:, :, 0]
+        by_rdf, by_session = _times(by_density.mT, pull), _times(by_shared.mT, pull)
+        change = _times(around.apart.mT, _times(around.apart, by_rdf)) + around.own * by_rdf
+        new = (around.mean + change).clamp_min(0)
+        moved = (new - density).abs().sum(dim=1) / density.sum(dim=1)
+        return _Step(
+            new, mean + _times(session, by_session), moved, around, session, by_density, by_shared, wanted, own, worse,
+            told, factor,
+        )  # fmt: skip
+
+    def covariance(self, rows: Tensor) -> Tensor:
+        """(r, b + p, b + p) posterior covariance of RDF and session of some of the scans."""
+        around, session, by_density = self.around[rows], self.session[rows], self.by_density[rows]
+        by_rdf = torch.baddbmm(by_density * around.own[:, None], by_density @ around.apart.mT, around.apart)
+        cross = torch.cat([by_rdf, self.by_shared[rows] @ session], dim=2)
+        half = torch.linalg.solve_triangular(self.factor[rows], cross, upper=False)
+        return _block(around.covariance, session).baddbmm_(half.mT, half, alpha=-1)
+
+    def evidence(self, rows: Tensor) -> Tensor:
+        """(r,) ln(probability of the data under the prior) of some of the scans, but for a constant."""
+        worse = self.worse[rows][:, None, None]
+        plain = self.told[rows] - self.own[rows] * (1 - 1 / worse)
+        surprise, size = _surprise(torch.linalg.cholesky(plain), self.wanted[rows])
+        return -0.5 * (surprise + size)
+
+
+def _times(matrices: Tensor, columns: Tensor) -> Tensor:
+    """(s, m) matrices (s, m, n) times columns (s, n)."""
+    return (matrices @ columns[:, :, None])[:, :, 0]
+
+
+def _surprise(factor: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:
+    """(s,) xᵀC⁻¹x and ln det C of misfits x (s, m) with covariances C = LLᵀ, by L (s, m, m)."""
+    white = torch.linalg.solve_triangular(factor, left[:, :, None], upper=False)[:, :, 0]
+    return white.square().sum(dim=1), 2 * factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
+
+
+def _waves(k: Tensor, r: Tensor) -> Tensor:
+    """(2 len(r), m) cosines and sines of 2kR."""
+    angle = 2 * r[:, None] * k
+    return torch.cat([torch.cos(angle), torch.sin(angle)])
+
+
+def _block(first: Tensor, second: Tensor) -> Tensor:
+    """(s, a + b, a + b) block-diagonal matrices of (s, a, a) and (s, b, b)."""
+    n, a, b = len(second), first.shape[-1], second.shape[-1]
+    both = torch.zeros(n, a + b, a + b, dtype=second.dtype)
+    both[:, :a, :a], both[:, a:, a:] = first, second
+    return both
