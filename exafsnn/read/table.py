@@ -60,15 +60,15 @@ class Table:
         ScanError
             If a value is not finite.
         """
-        bad = np.argwhere(~np.isfinite(self.data[:, list(indices)]))
-        if len(bad):
+        held = self.data[:, list(indices)]
+        total: Array = held.sum(axis=1)
+        if not np.isfinite(total).all() and len(bad := np.argwhere(~np.isfinite(held))):
             row, index = int(bad[0][0]), indices[int(bad[0][1])]
             raise ScanError(
                 f"column {index + 1} holds {self.data[row, index]}, not a finite number",
                 where=self.place(row),
                 remedy="Delete or repair that point; nothing is dropped silently",
             )
-        total: Array = self.data[:, list(indices)].sum(axis=1)
         return total
 
     def field(self, *keys: str) -> str | None:

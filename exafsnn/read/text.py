@@ -9,7 +9,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -42,6 +42,9 @@ LABEL_LINES = 100
 
 ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
+
+PLAIN = re.compile(r"[0-9eE+\-. \t\n]*")
+"""What rows of numbers between spaces are made of."""
 
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
@@ -89,6 +92,8 @@ class _Block:
     values: array[float] = field(default_factory=lambda: array("d"))
     """Row after row, as a list of lists would need many times the memory."""
     lines: list[int] = field(default_factory=list)
+    plain: bool = False
+    """Whether all that follows its first row are numbers, so that nothing is sought behind comment marks."""
 
     def add(self, values: list[float], line: int, source: str) -> None:
         """Append a row."""
@@ -161,6 +166,8 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
         if block is None:
             block = _first_row(number, line, previous, source)
             header += len(line)
+            if block is not None and _add_plain_rows(block, lines):
+                break
         elif (values := numbers(SPLITTERS[block.style](line), block.width)) is not None:
             block.add(values, number, source)
         else:
@@ -172,6 +179,29 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
     if block is None:
         raise _no_rows(lines, source)
     return block, [*findings, *_commented_rows(lines, block)]
+
+
+def _add_plain_rows(block: _Block, lines: list[str]) -> bool:
+    """Append all that follows the first row at once, if it is nothing but rows of as many numbers between spaces.
+
+    So nearly all files are; of the others each line is looked at, and told what is wrong with it.
+    """
+    first = block.lines[0]
+    rest = lines[first:]
+    if block.style != "spaces" or max(map(len, rest), default=0) > MAX_LINE or not PLAIN.fullmatch("\n".join(rest)):
+        return False
+    rows = [line.split() for line in rest]
+    widths = set(map(len, rows))
+    if not widths <= {0, block.width} or sum(map(len, rows)) > MAX_NUMBERS - block.width:
+        return False
+    try:
+        values = array("d", map(float, chain.from_iterable(rows)))
+    except ValueError:
+        return False
+    block.values.extend(values)
+    block.lines.extend(number for number, row in enumerate(rows, first + 1) if row)
+    block.plain = True
+    return True
 
 
 def _no_rows(lines: list[str], source: str) -> ScanError:
@@ -212,6 +242,8 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
         if not values or abs(values[0] - block.values[0]) > near:
             break
         found.append(number)
+    if block.plain:
+        lines = lines[:first]
     behind = ((number, _behind_mark(lines[number - 1])) for number in range(first + 1, len(lines) + 1))
     marked = islice(((number, text) for number, text in behind if text), MAX_COMMENTED)
     found += [number for number, text in marked if numbers(SPLITTERS[block.style](text), block.width)]
