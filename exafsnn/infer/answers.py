@@ -78,8 +78,7 @@ class Answers:
     def finite(self) -> np.ndarray:
         """(s,) whether all is numbers; without atoms in the range ``first`` there is no R."""
         numbers = _arrays(replace(self, samples=None, shells={"first": self.shells["first"]}))
-        found = np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1))
-        return found
+        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1))
 
     def __len__(self) -> int:
         return len(self.density)
