@@ -100,9 +100,9 @@ def model_seed(folder: Path) -> tuple[dict[str, Any], bytes]:
     from exafsnn.learn.atlas import Atlas
     from exafsnn.learn.features import FeatureMap, FeatureSettings
     from exafsnn.learn.model_file import SHIPPED, save_model
-    from exafsnn.learn.network import Member, NetworkSettings
+    from exafsnn.learn.modules import ForwardModel, Member
+    from exafsnn.learn.network import NetworkSettings
     from exafsnn.learn.pair_settings import PairSettings
-    from exafsnn.physics.forward import ForwardModel
 
     network, features, pairs = NetworkSettings(hidden=8, layers=2, recognise=4), FeatureSettings(), PairSettings()
     k, bins = torch.from_numpy(features.k_grid()).float(), len(pairs.bins())

@@ -5,15 +5,14 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.error_bars import Samples
 from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import circumstances
-from exafsnn.learn.model_file import ModelParts
+from exafsnn.learn.model_file import ModelParts, Single
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import Array
 
@@ -53,46 +52,45 @@ class Ensemble:
         e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
         zero = np.full(count, reference.delta_e0 if reference else 0.0)
         passes = 1 if reference else _PASSES
-        with torch.no_grad():
-            for number in range(passes):
-                known = _known(k_max, signals.noise / amplitude, amplitude_std, _FOUND_E0_STD if number else e0_std)
-                features = self._map(self.on_axis(signals, zero) / amplitude, known)
-                if number == passes - 1:
-                    break
-                zero = zero + _array([member.energy_zero(features) for member in members]).mean(axis=0)
-            outputs = [member(features) for member in members]
-        steps = _array([output.e0 for output in outputs])
-        logs = _array([output.log_amplitude for output in outputs])
-        density = _array([output.density for output in outputs]).swapaxes(0, 1)
+        for number in range(passes):
+            known = _known(k_max, signals.noise / amplitude, amplitude_std, _FOUND_E0_STD if number else e0_std)
+            features = self._map(self.on_axis(signals, zero) / np.float32(amplitude), known)
+            if number == passes - 1:
+                break
+            zero = zero + np.mean([member.energy_zero(features) for member in members], axis=0, dtype=np.float64)
+        outputs = [member(features) for member in members]
+        steps, logs, density, log_spread = (
+            np.stack([getattr(output, name) for output in outputs], axis=1, dtype=np.float64)
+            for name in ("e0", "log_amplitude", "density", "log_spread")
+        )  # [scan, member], or [scan, member, bin]
         coordination, distance = self.first(density.mean(axis=1))
         return Estimates(
             density=density,
-            log_spread=_array([output.log_spread for output in outputs]).swapaxes(0, 1),
-            delta_e0=zero + steps.mean(axis=0),
-            delta_e0_std=np.hypot(steps.std(axis=0), reference.delta_e0_std if reference else 1.0),
-            amplitude=amplitude * np.exp(logs.mean(axis=0)),
+            log_spread=log_spread,
+            delta_e0=zero + steps.mean(axis=1),
+            delta_e0_std=np.hypot(steps.std(axis=1), reference.delta_e0_std if reference else 1.0),
+            amplitude=amplitude * np.exp(logs.mean(axis=1)),
             amplitude_std=np.full(count, amplitude * amplitude_std),
             coordination=coordination,
             distance=distance,
             k_max=k_max,
         )
 
-    def on_axis(self, signals: Signals, zero: Array) -> Tensor:
+    def on_axis(self, signals: Signals, zero: Array) -> Single:
         """(s, m) χ on the features' grid, with the energy zeros moved by ``zero`` (s,) [eV]."""
-        k, values = torch.from_numpy(signals.k).float(), torch.from_numpy(signals.chi).float()
-        return shift_energy(values, self._map.k, k, torch.from_numpy(-zero).float(), K2_PER_EV)
+        return _moved(signals.chi, self._map.k, signals.k, -zero)
 
-    def implied(self, density: Array) -> Tensor:
+    def implied(self, density: Array) -> Single:
         """(s, m) χ(k) of RDFs (s, b) on the features' grid, each with its own energy zero and S₀² = 1."""
-        with torch.no_grad():
-            return self._parts.forward(torch.from_numpy(density).float())
+        found: Single = self._parts.forward(density.astype(np.float32))
+        return found
 
-    def as_measured(self, k: Array, implied: Tensor, zero: Array, amplitude: Array) -> Array:
+    def as_measured(self, k: Array, implied: Single, zero: Array, amplitude: Array) -> Array:
         """(s, n) ``implied`` χ(k) on the scans' own axis (n,), times their amplitudes; 0 beyond the model's range."""
         inner = self._map.k
-        moved = shift_energy(implied, torch.from_numpy(k).float(), inner, torch.from_numpy(zero).float(), K2_PER_EV)
+        moved = _moved(implied, k, inner, zero)
         within = (k >= float(inner[0])) & (k <= float(inner[-1]))
-        return np.where(within, amplitude[:, None] * moved.double().numpy(), 0.0)
+        return np.where(within, amplitude[:, None] * moved, 0.0)
 
     def samples(self, found: Estimates, referenced: bool, bins: slice = slice(None)) -> Samples:
         """(s, 200, b) RDFs about the members' mean that carry spread, their disagreement and the amplitude.
@@ -114,22 +112,22 @@ class Ensemble:
         """By whether there is a reference: (200, b) errors, (200,) members and (200,) errors of the amplitude."""
         found = {}
         for name, errors in self._parts.errors.items():
-            rng, factor = np.random.default_rng(0), errors.double().numpy()  # (rank + 1, b)
+            rng, factor = np.random.default_rng(0), errors.astype(np.float64)  # (rank + 1, b)
             modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
             modes = modes + rng.standard_normal((_SAMPLES, factor.shape[1])) * factor[-1]
             member = rng.integers(len(self._parts.members), size=_SAMPLES)
             found[name] = modes.astype(np.float32), member, rng.standard_normal(_SAMPLES)
         return found
 
-    def signs(self, signals: Signals, found: Estimates, implied: Tensor) -> tuple[Array, Array]:
+    def signs(self, signals: Signals, found: Estimates, implied: Single) -> tuple[Array, Array]:
         """(s,) how much of what the networks see the RDFs do not explain, and how much they disagree: shares."""
-        amplitude = torch.from_numpy(found.amplitude).float()
         known = _known(
             found.k_max, signals.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std
         )
-        seen = self.on_axis(signals, found.delta_e0) / amplitude[:, None]
+        seen = self.on_axis(signals, found.delta_e0) / found.amplitude.astype(np.float32)[:, None]
         total = np.maximum(found.mean.sum(axis=1), 1e-9)
-        return _array(self._map.unexplained(seen, implied, known)), found.density.std(axis=1).sum(axis=1) / total
+        unexplained = self._map.unexplained(seen, implied, known).astype(np.float64)
+        return unexplained, found.density.std(axis=1).sum(axis=1) / total
 
     def circumstances(self, k_max: Array, noise: Array, density: Array, sigma2: Array) -> Array:
         """(s, 8) k range, noise, disorder and phase of scans, as ``learn.intervals`` has them.
@@ -149,8 +147,13 @@ class Ensemble:
 
     def likeness(self, density: Array) -> Array:
         """(s, 4) shares of the phases that RDFs (s, b) are like (``Atlas.likeness``)."""
-        shares: Array = self._parts.atlas.likeness(torch.from_numpy(density)).numpy()
+        shares: Array = self._parts.atlas.likeness(density)
         return shares
+
+    def crystals(self, kind: str, constant: float) -> Array:
+        """(n, b) RDFs of perfect crystals of a phase, with a lattice constant [Å] (``Atlas.crystals``)."""
+        rows: Array = self._parts.atlas.crystals(kind, constant).astype(np.float64)
+        return rows
 
     def domain_score(self, signs: tuple[Array, Array], given: Array) -> Array:
         """(s,) above 1: not a spectrum that the model can know."""
@@ -162,11 +165,13 @@ class Ensemble:
 def _known(k_max: Array, noise: Array, amplitude_std: Array | float, e0_std: Array | float) -> Known:
     """What is known besides χ(k) of many spectra; what is one number is the same of all."""
     told = np.broadcast_arrays(k_max, noise, amplitude_std, e0_std)
-    return Known(*(torch.from_numpy(np.array(value)).float() for value in told))
+    return Known(*(value.astype(np.float32) for value in told))
 
 
-def _array(values: Tensor | list[Tensor]) -> Array:
-    """Tensor, or tensors of one shape, in double precision."""
-    tensor = torch.stack(values) if isinstance(values, list) else values
-    found: Array = tensor.double().numpy()
+def _moved(
+    chi: NDArray[np.floating], k: NDArray[np.floating], k_from: NDArray[np.floating], shift: NDArray[np.floating]
+) -> Single:
+    """``shift_energy`` in single precision."""
+    chi, k, k_from, shift = (np.asarray(values, dtype=np.float32) for values in (chi, k, k_from, shift))
+    found: Single = shift_energy(chi, k, k_from, shift, K2_PER_EV)
     return found

@@ -113,7 +113,7 @@ class Data:
         low = torch.arange(0.0, end + 1e-9, step, dtype=k.dtype)
         start, end, step, share = _BEYOND
         parts = (
-            theory.forward.errors[:, self.points],
+            theory.forward["errors"][:, self.points],
             share * _waves(k, torch.arange(start, end, step, dtype=k.dtype)),
             _waves(k, low) * (size * 3.0 / k) / len(low) ** 0.5,
         )
@@ -121,7 +121,7 @@ class Data:
 
     def left(self, rows: Tensor, value: Tensor, zero: Tensor) -> Tensor:
         """(r, m) measured minus computed k²χ, the measured axis moved to ``zero`` (r,) [eV]; 0 where it is not used."""
-        moved = self._ensemble.on_axis(self._signals[rows.numpy()], zero.numpy())[:, self.points]
+        moved = torch.from_numpy(self._ensemble.on_axis(self._signals[rows.numpy()], zero.numpy())[:, self.points])
         return (moved.double() * self._k2 - value) * self.used[rows]
 
     def seen(self, rows: Tensor, values: Tensor) -> Tensor:

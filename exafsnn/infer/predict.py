@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers, Origin
@@ -18,9 +17,12 @@ from exafsnn.infer.estimates import Reference, Signals, misfits, on_one_grid
 from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model
-from exafsnn.physics.forward import ForwardModel
+from exafsnn.physics.forward import Forward
 from exafsnn.records import Array, ChiK, Prediction, Spectrum
 from exafsnn.shells import moments
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PIECE = 1000
 """Scans that are answered at a time …"""
@@ -51,19 +53,19 @@ class Model:
         return Model(replace(self._parts, intervals={}, domain=None))
 
     @property
-    def forward(self) -> ForwardModel:
-        """A copy of the forward model RDF → χ(k)."""
-        return deepcopy(self._parts.forward)
+    def forward(self) -> Forward:
+        """The forward model RDF → χ(k)."""
+        return self._parts.forward
 
     @property
     def intervals(self) -> Mapping[str, Mapping[str, Scale]]:
         """The scales of the error bars by kind of answer and quantity; empty if it is not calibrated."""
         return self._parts.intervals
 
-    @property
+    @cached_property
     def atlas(self) -> Atlas:
-        """The RDFs that it learned from."""
-        return self._parts.atlas
+        """The RDFs that it learned from, of torch."""
+        return self._parts.atlas.of_torch()
 
     def known(self, kind: Kind) -> tuple[Tensor, Tensor]:
         """(n, b) RDFs that it learned from, changed as training does (``Atlas.samples``), and outlines; made once."""

@@ -72,10 +72,10 @@ def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float
 
     Motion across the bond lengthens it, and carries atoms of the shells beyond into the range.
     """
-    crystals = model.atlas.crystals(structure.kind, structure.constants[0])
+    crystals = model.ensemble.crystals(structure.kind, structure.constants[0])
     if not len(crystals):
         return expected, expected
-    _, seen = model.ensemble.first(crystals.double().numpy())
+    _, seen = model.ensemble.first(crystals)
     return min(expected, float(seen.min())), max(expected, float(seen.max()))
 
 

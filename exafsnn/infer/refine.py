@@ -116,7 +116,7 @@ class Refiner:
         raw = Raw(model.r, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
         given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
         told = model.told(raw, "refined", self.reference is not None, given, keep=True)
-        implied = (self._theory.spectrum(fits.density, fits.shared).detach() / self._theory.k**2).float()
+        implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit, misfit_noise = misfits(signals, chi_model, model.features.kmin, start.k_max)
         stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()

@@ -14,7 +14,7 @@ from torch import Tensor
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.distortion import LOW_K_STD, distort, quadrature, smooth_modes
-from exafsnn.physics.forward import ForwardModel
+from exafsnn.physics.forward import Forward
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import Array
 
@@ -65,13 +65,13 @@ class Linear:
 class Theory:
     """The forward model with its errors: RDFs and sessions → k²χ(k), in batches."""
 
-    def __init__(self, forward: ForwardModel, pairs: PairSettings) -> None:
-        self.forward = forward.double().requires_grad_(False)
-        self.k = forward.k.double()
+    def __init__(self, forward: Forward, pairs: PairSettings) -> None:
+        self.forward = Forward({name: torch.from_numpy(value).double() for name, value in forward.parts.items()})
+        self.k = self.forward.k
         self.amplitude_modes = smooth_modes(self.k, lowest=1)
         self.phase_modes = smooth_modes(self.k, lowest=0)
-        self._turned_kernel = quadrature(forward.kernel.T).T
-        self._turned_basis = quadrature(forward.rest_basis)
+        self._turned_kernel = quadrature(self.forward["kernel"].T).T
+        self._turned_basis = quadrature(self.forward["rest_basis"])
         smooth_amplitude = [pairs.theory_amplitude] * (len(self.amplitude_modes) - 1)
         smooth_phase = [pairs.theory_phase] * (len(self.phase_modes) - 1)
         self._stds = [*smooth_amplitude, LOW_K_STD, *smooth_phase, LOW_K_STD, pairs.theory_multiple]
@@ -121,8 +121,8 @@ class Theory:
         """(s, m, b) derivative with respect to the RDF; ``along`` χ and ``across`` it, to its quadrature (s, m)."""
         slopes = self.forward.rest_slopes(density) * multiple[:, :, None]  # [spectrum, component, bin]
         along, across = along[:, :, None], across[:, :, None]
-        basis = along * self.forward.rest_basis[:, points].T + across * self._turned_basis[:, points].T
-        straight = (along * self.forward.kernel[points]).addcmul_(across, self._turned_kernel[points])
+        basis = along * self.forward["rest_basis"][:, points].T + across * self._turned_basis[:, points].T
+        straight = (along * self.forward["kernel"][points]).addcmul_(across, self._turned_kernel[points])
         return straight.baddbmm_(basis, slopes)
 
     def _by_zero(self, chi: Tensor, points: slice) -> Tensor:

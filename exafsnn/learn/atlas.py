@@ -9,15 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Literal
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
 from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.physics.arrays import Numbers, namespace
 from exafsnn.physics.fourier import broaden, interpolate_cubic
-from exafsnn.records import CRYSTALS
+from exafsnn.records import CRYSTALS, Array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
@@ -27,26 +30,30 @@ Kind = Literal["pure", "whole", "diluted"]
 PHASES = (*CRYSTALS, "liquid")
 _LIKEST = 8
 """States that say what phase an RDF is like."""
+_OUTLINE = 0.06
+"""Width of the Gaussian that leaves the outline of an RDF [Å]."""
 _CHANGES = 16
 """How many samples are made of each state."""
 
 
 @dataclass(frozen=True)
 class Atlas:
-    """RDFs of states, and what each is."""
+    """RDFs of states, and what each is, in arrays of one kind."""
 
-    r: Tensor
+    r: Numbers
     """(b,) bin centres [Å]."""
-    density: Tensor
+    density: Numbers
     """(s, b) n(r) [Å⁻¹], smoothed like all RDFs of the model."""
     phases: tuple[str, ...]
-    lattice: Tensor
+    lattice: Numbers
     """(s,) lattice constant a of the box [Å]."""
-    perfect: Tensor
+    perfect: Numbers
     """(s,) whether the state is a crystal without surfaces and vacancies, or the melt."""
 
     def tensors(self) -> dict[str, Tensor]:
-        """Principal components of the RDFs, for the model's file."""
+        """Principal components of the RDFs, of torch, for the model's file."""
+        import torch
+
         mean = self.density.mean(dim=0)
         left, sizes, shapes = torch.linalg.svd(self.density - mean, full_matrices=False)
         count = min(COMPONENTS, len(sizes))
@@ -61,16 +68,21 @@ class Atlas:
         }
 
     @staticmethod
-    def restored(r: Tensor, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> Atlas:
+    def restored(r: Numbers, parts: Mapping[str, Numbers], info: Mapping[str, Any]) -> Atlas:
         """The atlas that ``tensors`` and ``info`` describe."""
-        density = (tensors["mean"] + tensors["scores"] @ tensors["shapes"]).clamp_min(0)
-        return Atlas(
-            r, density, tuple(info["phases"]), torch.tensor(info["lattice"], dtype=r.dtype),
-            torch.tensor(info["perfect"], dtype=torch.bool),
-        )  # fmt: skip
+        xp, density = namespace(r), (parts["mean"] + parts["scores"] @ parts["shapes"]).clip(0, None)
+        lattice, perfect = xp.asarray(info["lattice"], dtype=r.dtype), xp.asarray(info["perfect"], dtype=xp.bool)
+        return Atlas(r, density, tuple(info["phases"]), lattice, perfect)
+
+    def of_torch(self) -> Atlas:
+        """The same, of torch."""
+        import torch
+
+        r, density, lattice, perfect = map(torch.as_tensor, (self.r, self.density, self.lattice, self.perfect))
+        return Atlas(r, density, self.phases, lattice, perfect)
 
     def samples(self, pairs: PairSettings, kind: Kind) -> Tensor:
-        """RDFs as training draws them: states stretched and broadened a little.
+        """RDFs as training draws them, of an atlas of torch: states stretched and broadened a little.
 
         Parameters
         ----------
@@ -85,6 +97,8 @@ class Atlas:
         Tensor
             (n, b) n(r) [Å⁻¹], the same at every call.
         """
+        import torch
+
         random = torch.Generator().manual_seed(0)
         states = self.density
         n = len(states) * _CHANGES
@@ -100,42 +114,51 @@ class Atlas:
         if kind == "diluted":
             missing = torch.rand(n, generator=random, dtype=self.r.dtype) < pairs.diluted[1]
             rows = rows * (1 - pairs.dilution * uniform[2] * missing)[:, None]
-        return rows.clamp_min(0)
-
-    @cached_property
-    def outlines(self) -> Tensor:
-        """(s, b) ``smoothed`` RDFs of the states."""
-        return smoothed(self.density, self.step)
+        return rows.clip(0, None)
 
     @property
     def step(self) -> float:
         """Width of the bins [Å]."""
         return float(self.r[1] - self.r[0])
 
-    def likeness(self, density: Tensor) -> Tensor:
+    def likeness(self, density: Numbers) -> Numbers:
         """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, b)."""
-        near = torch.cdist(smoothed(density.to(self.density.dtype), self.step), self.outlines)
-        rows = near.topk(min(_LIKEST, len(self.phases)), largest=False).indices
-        return self._of_phases[rows].double().mean(dim=1)
+        outlines, half_square, of_phases = self._outlines
+        xp = namespace(density)
+        far = half_square - smoothed(xp.astype(density, xp.float64), self.step) @ outlines.T  # ½|o − d|² − ½|d|²
+        far = xp.astype(far - xp.min(far, axis=1)[:, None], xp.float32)  # which is sorted five times as fast
+        last = xp.sort(far, axis=1)[:, min(_LIKEST, len(self.phases)) - 1]
+        near = xp.astype(far <= last[:, None], xp.float64)
+        return near @ of_phases / near.sum(axis=1)[:, None]
 
     @cached_property
-    def _of_phases(self) -> Tensor:
-        """(s, 4) whether each state is of each phase."""
-        return torch.tensor([[phase == name for name in PHASES] for phase in self.phases])
+    def _outlines(self) -> tuple[Numbers, Numbers, Numbers]:
+        """(s, b) ``smoothed`` RDFs of the states, (s,) half the squares of their lengths, (s, 4) which phase each is."""
+        xp = namespace(self.density)
+        outlines = smoothed(xp.astype(self.density, xp.float64), self.step)
+        of_phases = xp.asarray([[float(phase == name) for name in PHASES] for phase in self.phases], dtype=xp.float64)
+        return outlines, 0.5 * (outlines**2).sum(axis=1), of_phases
 
-    def crystals(self, kind: str, constant: float) -> Tensor:
+    def crystals(self, kind: str, constant: float) -> Numbers:
         """(n, b) RDFs of perfect crystals of phase ``kind``, all distances scaled to the lattice constant [Å]."""
-        pick = torch.tensor([phase == kind for phase in self.phases]) & self.perfect
-        return self.stretched(self.density[pick], constant / self.lattice[pick]).clamp_min(0)
+        pick = namespace(self.r).asarray([phase == kind for phase in self.phases]) & self.perfect
+        return self.stretched(self.density[pick], constant / self.lattice[pick]).clip(0, None)
 
-    def stretched(self, rows: Tensor, factor: Tensor) -> Tensor:
+    def stretched(self, rows: Numbers, factor: Numbers) -> Numbers:
         """Rows with all distances multiplied by ``factor`` (n,)."""
         where = (self.r / factor[:, None] - self.r[0]) / self.step
-        return interpolate_cubic(rows, where.clamp(0, len(self.r) - 1.0)) / factor[:, None]
+        return interpolate_cubic(rows, where.clip(0, len(self.r) - 1.0)) / factor[:, None]
 
 
-def smoothed(rows: Tensor, step: float, width: float = 0.06) -> Tensor:
-    """(n, b) rows convolved with a Gaussian of ``width`` [Å]: neighbours are told by their outline."""
-    reach = math.ceil(3 * width / step)
-    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=rows.dtype) * step / width) ** 2)
-    return torch.nn.functional.conv1d(rows[:, None], (kernel / kernel.sum())[None, None], padding=reach)[:, 0]
+def smoothed(rows: Numbers, step: float) -> Numbers:
+    """(n, b) rows convolved with a Gaussian: neighbours are told by their outline."""
+    return rows @ namespace(rows).asarray(_smoothing(rows.shape[1], step), dtype=rows.dtype)
+
+
+@cache
+def _smoothing(bins: int, step: float) -> Array:
+    """(b, b) that Gaussian about each bin, cut at three standard deviations; beyond the bins there is nothing."""
+    reach = math.ceil(3 * _OUTLINE / step)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / _OUTLINE) ** 2)
+    apart = np.arange(bins) - np.arange(bins)[:, None]
+    return np.where(abs(apart) <= reach, (kernel / kernel.sum())[np.clip(apart + reach, 0, 2 * reach)], 0.0)

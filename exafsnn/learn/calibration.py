@@ -13,8 +13,7 @@ from torch import Tensor
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.dataset import PairMaker, Pairs, features_of
 from exafsnn.learn.features import FeatureMap
-from exafsnn.learn.network import Member
-from exafsnn.physics.forward import ForwardModel
+from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.physics.fourier import shift_energy
 
 RANK = 12
@@ -58,6 +57,6 @@ def misfit_limit(members: Sequence[Member], forward: ForwardModel, maker: PairMa
     mean, _ = ensemble_mean(members, pairs, feature_map)
     with torch.no_grad():
         implied = forward(mean)
-    k = feature_map.k
+    k = torch.from_numpy(feature_map.k)
     shifted = shift_energy(pairs.chi / pairs.log_amplitude.exp()[:, None], k, k, -pairs.e0, K2_PER_EV)
     return float(torch.quantile(feature_map.unexplained(shifted, implied, pairs.known), 0.99))

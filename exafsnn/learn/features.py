@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from exafsnn.physics.arrays import Numbers, namespace
 from exafsnn.physics.fourier import hanning_window, transform_matrix, wavelet_matrix
 from exafsnn.settings import Settings
 
@@ -50,33 +49,34 @@ class FeatureSettings(Settings):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of a batch of spectra besides χ(k); tensors of shape (batch,)."""
+    """What is known of a batch of spectra besides χ(k); arrays of shape (batch,)."""
 
-    kmax: Tensor
+    kmax: Numbers
     """Largest usable k [Å⁻¹]."""
-    noise: Tensor
+    noise: Numbers
     """ε_k of χ after division by the amplitude."""
-    amplitude_std: Tensor
+    amplitude_std: Numbers
     """Relative standard deviation of the amplitude that χ was divided by."""
-    e0_std: Tensor
+    e0_std: Numbers
     """Standard deviation of the energy zero [eV]."""
 
-    def columns(self) -> Tensor:
+    def columns(self) -> Numbers:
         """(batch, 4) of order one."""
-        return torch.stack(
+        xp = namespace(self.kmax)
+        return xp.stack(
             [
                 (self.kmax - 12.5) / 2.0,
-                (torch.log10(self.noise.clamp_min(1e-5)) + 3.0),
-                torch.log(self.amplitude_std / 0.06),
-                torch.log(self.e0_std / 2.0),
+                (xp.log10(self.noise.clip(1e-5, None)) + 3.0),
+                xp.log(self.amplitude_std / 0.06),
+                xp.log(self.e0_std / 2.0),
             ],
-            dim=1,
+            axis=1,
         )
 
 
-def amplitude_std(features: Tensor) -> Tensor:
+def amplitude_std(features: Numbers) -> Numbers:
     """(n,) the relative standard deviation of the amplitude that features (n, width) carry."""
-    return 0.06 * torch.exp(features[:, -2])
+    return 0.06 * namespace(features).exp(features[:, -2])
 
 
 class FeatureMap:
@@ -84,40 +84,51 @@ class FeatureMap:
 
     def __init__(self, settings: FeatureSettings) -> None:
         self.settings = settings
-        self.k = torch.from_numpy(settings.k_grid()).float()
+        self.k = settings.k_grid().astype(np.float32)
+        """(m,) [Å⁻¹], of numpy; spectra may be of torch."""
         self._matrix = self._make_matrix()
-        self._shells = transform_matrix(self.k, torch.arange(_SHELLS_FROM, settings.rmax + 1e-6, settings.rstep))
+        self._shells = transform_matrix(self.k, _steps(_SHELLS_FROM, settings.rmax, settings.rstep))
 
-    def _make_matrix(self) -> Tensor:
-        s = self.settings
-        r = torch.arange(s.rmin, s.rmax + 1e-6, s.rstep)
+    def _make_matrix(self) -> np.ndarray:
+        s, every_other = self.settings, np.eye(len(self.k), dtype=np.float32)[:, ::2]
+        r = _steps(s.rmin, s.rmax, s.rstep)
+        found: np.ndarray
         if s.kind == "kspace":
-            return torch.eye(len(self.k))[:, ::2]
-        if s.kind == "rspace":
-            return transform_matrix(self.k, r)
-        wavelets = wavelet_matrix(self.k, torch.arange(s.kmin, s.kmax + 0.1, 1.3), r[::3], 0.9)
-        return wavelets if s.kind == "wavelet" else torch.cat([torch.eye(len(self.k))[:, ::2], wavelets], dim=1)
+            found = every_other
+        elif s.kind == "rspace":
+            found = transform_matrix(self.k, r)
+        else:
+            found = wavelet_matrix(self.k, _steps(s.kmin, s.kmax + 0.1, 1.3), r[::3], 0.9)
+        return np.concatenate([every_other, found], axis=1) if s.kind == "both" else found
 
     @property
     def width(self) -> int:
         """Number of features, what is known included."""
         return int(self._matrix.shape[1]) + KNOWN
 
-    def __call__(self, chi: Tensor, known: Known) -> Tensor:
+    def __call__(self, chi: Numbers, known: Known) -> Numbers:
         """(batch, width) features of χ (batch, m) on ``self.k``, already divided by the amplitude."""
-        return torch.cat([(chi * self._weight(known)) @ self._matrix, known.columns()], dim=1)
+        xp = namespace(chi)
+        return xp.concat([(chi * self._weight(known)) @ xp.asarray(self._matrix), known.columns()], axis=1)
 
-    def unexplained(self, chi: Tensor, implied: Tensor, known: Known) -> Tensor:
+    def unexplained(self, chi: Numbers, implied: Numbers, known: Known) -> Numbers:
         """(batch,) the share of Σ|χ(R)|² that ``implied`` χ, both (batch, m), does not explain; noise aside.
 
         Summed from 1.4 Å, above what a background leaves behind, to the largest R that the features see.
         """
-        weight = self._weight(known)
-        noise = (weight.square() @ self._shells.square().sum(dim=1)) * known.noise.square()
-        left, all_of_it = (((part * weight) @ self._shells).square().sum(dim=1) for part in (chi - implied, chi))
-        return (left - noise).clamp_min(0.0) / torch.maximum(all_of_it - noise, 1e-6 * all_of_it).clamp_min(1e-30)
+        xp = namespace(chi)
+        weight, shells = self._weight(known), xp.asarray(self._shells)
+        noise = (weight**2 @ (shells**2).sum(axis=1)) * known.noise**2
+        left, all_of_it = ((((part * weight) @ shells) ** 2).sum(axis=1) for part in (chi - implied, chi))
+        return (left - noise).clip(0.0, None) / xp.maximum(all_of_it - noise, 1e-6 * all_of_it).clip(1e-30, None)
 
-    def _weight(self, known: Known) -> Tensor:
+    def _weight(self, known: Known) -> Numbers:
         """(batch, m) k² and the window of each spectrum."""
-        kmin = torch.full_like(known.kmax, self.settings.kmin)
-        return self.k**2 * hanning_window(self.k, kmin, known.kmax, self.settings.dk)
+        xp = namespace(known.kmax)
+        k, kmin = xp.asarray(self.k), xp.full_like(known.kmax, self.settings.kmin)
+        return k**2 * hanning_window(k, kmin, known.kmax, self.settings.dk)
+
+
+def _steps(low: float, high: float, step: float) -> np.ndarray:
+    """From ``low`` to ``high``, both included."""
+    return np.arange(low, high + 1e-6, step).astype(np.float32)

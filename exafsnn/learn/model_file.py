@@ -13,13 +13,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
+from safetensors.numpy import load as load_arrays
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import replacing, sync
@@ -27,10 +26,15 @@ from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import Domain
 from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, scales_from_mapping
-from exafsnn.learn.network import Member, NetworkSettings
+from exafsnn.learn.network import Network, NetworkSettings, shapes
 from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.physics.forward import ForwardModel
+from exafsnn.physics.forward import LAYERS, Forward
 from exafsnn.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Single = NDArray[np.float32]
 
 FORMAT = "exafsnn-model-4"
 SHIPPED = Path(__file__).parent.parent / "models"
@@ -64,7 +68,6 @@ _KEYS = frozenset(
 )
 _AGAIN = "Copy or fetch both files again, or run exafsnn train again"
 _Known = TypeVar("_Known", bound=Settings)
-_Network = TypeVar("_Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -74,11 +77,11 @@ class ModelParts:
     name: str
     info: Mapping[str, Any]
     """The JSON beside the tensors."""
-    members: tuple[Member, ...]
-    forward: ForwardModel
+    members: tuple[Network, ...]
+    forward: Forward
     atlas: Atlas
     """The RDFs that it learned from."""
-    errors: Mapping[str, Tensor]
+    errors: Mapping[str, Single]
     """Correlations of the errors on held-out states (``learn.calibration``)."""
     intervals: Mapping[str, Mapping[str, Scale]]
     """By kind of answer, ``"predicted blind"`` …, and quantity; empty if the model is not calibrated."""
@@ -125,12 +128,14 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
     ExafsnnError
         If the files cannot be written.
     """
+    from safetensors.torch import save  # only what has learned is saved
+
     half = {name: value.half().contiguous() for name, value in tensors.items()}
     for name, value in half.items():
         if not value.isfinite().all():
             raise ModelError(f"training ended in {name} that is not finite", where=str(path), remedy="Train it longer")
     info = {"format": FORMAT, **info}
-    content = save_tensors(half, {"info": _info_checksum(info)})
+    content = save(half, {"info": _info_checksum(info)})
     text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
     with replacing(path.with_suffix(".json")) as beside, replacing(path) as temporary:
         beside.write_text(text, encoding="utf-8")
@@ -140,10 +145,12 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
 
 def set_calibration(name: str, intervals: Mapping[str, Mapping[str, Scale]], domain: Domain) -> Path:
     """Write the scales of the error bars and the domain into a model; all else stays."""
+    from safetensors.torch import load
+
     parts, path = read_model(name), find_model(name)
     table = {kind: {quantity: scale.to_mapping() for quantity, scale in of.items()} for kind, of in intervals.items()}
     info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
-    save_model(path, {**info, "intervals": table, "domain": domain.to_mapping()}, load_tensors(path.read_bytes()))
+    save_model(path, {**info, "intervals": table, "domain": domain.to_mapping()}, load(path.read_bytes()))
     return path
 
 
@@ -174,7 +181,7 @@ def read_model(name: str) -> ModelParts:
             raise ModelError(
                 "the tensors are not those that the JSON beside them describes", where=str(path), remedy=_AGAIN
             )
-        tensors = {key: value.float() for key, value in load_tensors(content).items()}
+        tensors = {key: value.astype(np.float32) for key, value in load_arrays(content).items()}
         if _named_info(content) != _info_checksum(info):
             raise ModelError("the JSON is not the one that the tensors name", where=str(path), remedy=_AGAIN)
         return _assemble(path.stem, info, tensors, info["sha256"])
@@ -227,7 +234,7 @@ def _named_info(content: bytes) -> str:
     return str(header.get("__metadata__", {}).get("info"))
 
 
-def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], checksum: str) -> ModelParts:
+def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], checksum: str) -> ModelParts:
     features = _settings(FeatureSettings, info["features"])
     pairs = _settings(PairSettings, info["pairs"])
     network = _settings(NetworkSettings, info["network"])
@@ -240,20 +247,30 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Tensor], check
     members = []
     for number in range(info["members"]):
         own = _with_prefix(tensors, f"member{number}.")
-        _check_shapes(own, _large_of(network, width, bins))
-        members.append(_filled(Member(width, bins, network), own))
+        _check_shapes(own, shapes(width, bins, network))
+        members.append(Network(own, network))
     own = _with_prefix(tensors, "forward.")
-    k, kernel, components, hidden = own["k"], own["kernel"], len(own["rest_basis"]), len(own["layers.0.weight"])
-    ranks = len(own["errors"])
-    wanted = {"layers.2.weight": (hidden, hidden), "rest_basis": (components, len(k)), "errors": (ranks, len(k))}
-    _check_shapes(own, wanted)
-    forward = _filled(ForwardModel(k, kernel, components, hidden, ranks), own)
-    forward.k = torch.from_numpy(features.k_grid()).float()
+    _check_shapes(own, _forward_shapes(own))
+    forward = Forward(own | {"k": features.k_grid().astype(np.float32)})
     atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], pairs)
     errors = _with_prefix(tensors, "errors.")
     intervals = _intervals(info["intervals"])
     domain = _domain(info["domain"])
     return ModelParts(name, info, tuple(members), forward, atlas, errors, intervals, domain, pairs, features, checksum)
+
+
+def _forward_shapes(own: Mapping[str, Single]) -> dict[str, tuple[int, ...]]:
+    """Shapes of a forward model's arrays, as its grid, its bins and the sizes of its rest and its errors have them."""
+    points, bins = own["kernel"].shape
+    components, ranks, hidden = len(own["rest_basis"]), len(own["errors"]), len(own["layers.0.weight"])
+    found: dict[str, tuple[int, ...]] = {
+        "k": (points,), "kernel": (points, bins), "mean": (bins,), "scale": (bins,), "rest_mean": (points,),
+        "rest_basis": (components, points), "errors": (ranks, points),
+    }  # fmt: skip
+    sizes = (bins, hidden, hidden, components)
+    for number, layer in enumerate(LAYERS):
+        found |= {f"{layer}.weight": (sizes[number + 1], sizes[number]), f"{layer}.bias": (sizes[number + 1],)}
+    return found
 
 
 def _domain(info: Any) -> Domain | None:
@@ -278,9 +295,9 @@ def _intervals(info: Any) -> dict[str, dict[str, Scale]]:
     return found
 
 
-def _atlas(own: dict[str, Tensor], info: Any, pairs: PairSettings) -> Atlas:
+def _atlas(own: dict[str, Single], info: Any, pairs: PairSettings) -> Atlas:
     """The atlas of RDFs, its parts of one size."""
-    r = torch.from_numpy(pairs.bins()).float()
+    r = pairs.bins().astype(np.float32)
     states, components = own["scores"].shape
     if set(info) != {"phases", "lattice", "perfect"} or any(len(info[key]) != states for key in info):
         raise ModelError(f"the atlas does not describe its {states} states")
@@ -297,7 +314,7 @@ def _atlas(own: dict[str, Tensor], info: Any, pairs: PairSettings) -> Atlas:
     return atlas
 
 
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+def _with_prefix(tensors: dict[str, Single], prefix: str) -> dict[str, Single]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
@@ -343,18 +360,18 @@ def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
         raise ModelError("the assumed amplitude and its standard deviation are not positive")
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], members: int) -> None:
+def _check_tensors(tensors: Mapping[str, Single], members: int) -> None:
     """Check that all tensors are known, and finite."""
     known = re.compile(r"(member(0|[1-9]\d{0,2})|forward|atlas)\..+|errors\.(blind|reference)")
     for name, value in tensors.items():
         match = known.fullmatch(name)
         if match is None or int(match[2] or 0) >= members:
             raise ModelError(f"unknown tensor {name[:40]!r}")
-        if not value.isfinite().all():
+        if not np.isfinite(value).all():
             raise ModelError(f"tensor {name[:40]} is not finite")
 
 
-def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mapping[str, Tensor]) -> None:
+def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mapping[str, Single]) -> None:
     """Check that grids are of sensible size, and that the tensors are of that size."""
     grids = (
         (features.kmin - features.dk, features.kmax + features.dk / 2, features.kstep),
@@ -375,27 +392,9 @@ def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mappin
             raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, which does not fit {bins} bins")
 
 
-def _large_of(network: NetworkSettings, width: int, bins: int) -> dict[str, tuple[int, ...]]:
-    """Shapes of a member's large tensors: where the file holds them so, making the network takes no more memory."""
-    hidden, narrow = network.hidden, network.recognise
-    inner: dict[str, tuple[int, ...]] = {
-        f"inner.{number}.weight": (hidden, hidden) for number in range(network.layers - 1)
-    }
-    first: dict[str, tuple[int, ...]] = {"whiten": (width - 1, width - 1), "first.weight": (hidden, width - 1)}
-    return first | inner | {"density.weight": (bins, hidden), "recognise.0.weight": (narrow, bins + 1)}
-
-
-def _check_shapes(own: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...] | None]) -> None:
-    """Refuse tensors of other shapes than wanted."""
-    for name, shape in wanted.items():
-        found = tuple(own[name].shape) if name in own else None
-        if found != shape:
-            raise ModelError(f"tensor {name[:40]} has shape {found}, not {shape}")
-
-
-def _filled(network: _Network, own: dict[str, Tensor]) -> _Network:
-    """A network with its tensors, all and no others."""
-    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    _check_shapes(own, {name: wanted.get(name) for name in sorted({*own, *wanted})})
-    network.load_state_dict(own)
-    return network.eval()
+def _check_shapes(own: Mapping[str, Single], wanted: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse arrays of other names or shapes than wanted."""
+    for name in sorted({*own, *wanted}):
+        found = own[name].shape if name in own else None
+        if found != wanted.get(name):
+            raise ModelError(f"tensor {name[:40]} has shape {found}, not {wanted.get(name)}")

@@ -1,17 +1,19 @@
 """Features → partial RDF ≥ 0, energy zero, amplitude, and the spread of each bin.
 
-One member of the ensemble; ``infer.predict`` runs all members of a model.
+One member of the ensemble: ``infer.ensemble`` asks all members of a model, ``learn.modules`` makes them learn.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
-
 from exafsnn.learn.features import KNOWN, amplitude_std
+from exafsnn.physics.arrays import Numbers, namespace, silu, softplus, still
 from exafsnn.settings import Settings
+
+SPREAD = 24
+"""Width of the head that says how sure an RDF is."""
 
 
 @dataclass(frozen=True)
@@ -30,19 +32,20 @@ class NetworkSettings(Settings):
 class Output:
     """What one member says of a batch."""
 
-    density: Tensor
+    density: Numbers
     """(n, b) n(r) [Å⁻¹]."""
-    apparent: Tensor
+    apparent: Numbers
     """(n, b) n(r) if the amplitude is the one assumed, and nothing is recognised [Å⁻¹]."""
-    log_spread: Tensor
+    log_spread: Numbers
     """(n, b) ln of the standard deviation of n(r) [Å⁻¹]."""
-    e0: Tensor
+    e0: Numbers
     """(n,) energy zero minus the assumed one [eV]."""
-    log_amplitude: Tensor
+    log_amplitude: Numbers
     """(n,) ln(amplitude / assumed amplitude)."""
 
 
-class Member(nn.Module):
+@dataclass(frozen=True)
+class Network:
     """A multilayer perceptron with residual layers that knows what an amplitude is.
 
     χ fixes the product of amplitude and RDF. So the network first counts: it says the apparent RDF, S₀²n(r)/(assumed
@@ -52,81 +55,77 @@ class Member(nn.Module):
     cent, and atoms are counted.
     """
 
-    mean: Tensor
-    whiten: Tensor
-    size: Tensor
+    parts: Mapping[str, Numbers]
+    """Arrays of one kind, named and shaped as in ``shapes``."""
+    settings: NetworkSettings
 
-    def __init__(self, width: int, bins: int, settings: NetworkSettings) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(width - 1))
-        self.register_buffer("whiten", torch.eye(width - 1))
-        self.register_buffer("size", torch.ones(1))
-        self.first = nn.Linear(width - 1, settings.hidden)
-        self.inner = nn.ModuleList([nn.Linear(settings.hidden, settings.hidden) for _ in range(settings.layers - 1)])
-        self.density = nn.Linear(settings.hidden, bins)
-        self.spread = nn.Linear(settings.hidden, 24)
-        self.widen = nn.Linear(24, bins)
-        self.e0 = nn.Linear(settings.hidden, 1)
-        self.recognise = nn.Sequential(
-            nn.Linear(bins + 1, settings.recognise), nn.SiLU(), nn.Linear(settings.recognise, 2)
-        )
-        self.counting = settings.counting
-
-    def fit_scale(self, features: Tensor) -> None:
-        """Take mean and covariance of the features from a batch, so that the first layer sees them uncorrelated."""
-        levelled, size = _levelled(features)
-        self.mean.copy_(levelled.mean(dim=0))
-        self.size.copy_(size.median())
-        values, vectors = torch.linalg.eigh(torch.cov(levelled.T))
-        self.whiten.copy_(vectors / values.clamp_min(1e-4 * float(values.max())).sqrt())
-
-    def forward(self, features: Tensor) -> Output:
+    def __call__(self, features: Numbers) -> Output:
         """(n, width) features → ``Output``."""
+        xp = namespace(features)
         hidden, size = self._hidden(features)
-        spread = self.widen(nn.functional.silu(self.spread(hidden.detach())))
-        size = size / self.size
+        spread = self._layer("widen", silu(self._layer("spread", still(hidden))))
         prior = amplitude_std(features)[:, None]
-        apparent = 4.0 * nn.functional.softplus(self.density(hidden)) * size
-        correction, doubt = self._correction(apparent.detach(), prior)
+        apparent = 4.0 * softplus(self._layer("density", hidden)) * (size / self.parts["size"])
+        correction, doubt = self._correction(still(apparent), prior)
         log_amplitude = (correction * (prior / doubt) ** 2)[:, 0]
-        return Output(apparent * torch.exp(-correction), apparent, spread, self._zero(hidden), log_amplitude)
+        return Output(apparent * xp.exp(-correction), apparent, spread, self._zero(hidden), log_amplitude)
 
-    def energy_zero(self, features: Tensor) -> Tensor:
-        """(n,) the field ``e0`` of ``forward``'s answer to features (n, width), alone."""
+    def energy_zero(self, features: Numbers) -> Numbers:
+        """(n,) the field ``e0`` of the answer to features (n, width), alone."""
         return self._zero(self._hidden(features)[0])
 
-    def _hidden(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def _layer(self, name: str, values: Numbers) -> Numbers:
+        return values @ self.parts[f"{name}.weight"].T + self.parts[f"{name}.bias"]
+
+    def _hidden(self, features: Numbers) -> tuple[Numbers, Numbers]:
         """(n, hidden) what all that is said is taken from, and the size of the signal (n, 1)."""
-        levelled, size = _levelled(features)
-        hidden = nn.functional.silu(self.first((levelled - self.mean) @ self.whiten))
-        for layer in self.inner:
-            hidden = hidden + nn.functional.silu(layer(hidden))
+        values, size = levelled(features)
+        hidden = silu(self._layer("first", (values - self.parts["mean"]) @ self.parts["whiten"]))
+        for number in range(self.settings.layers - 1):
+            hidden = hidden + silu(self._layer(f"inner.{number}", hidden))
         return hidden, size
 
-    def _zero(self, hidden: Tensor) -> Tensor:
-        zero: Tensor = 5.0 * self.e0(hidden)[:, 0]
-        return zero
+    def _zero(self, hidden: Numbers) -> Numbers:
+        return 5.0 * self._layer("e0", hidden)[:, 0]
 
-    def _correction(self, apparent: Tensor, prior: Tensor) -> tuple[Tensor, Tensor]:
+    def _correction(self, apparent: Numbers, prior: Numbers) -> tuple[Numbers, Numbers]:
         """(n, 1) ln(apparent / true count), three standard deviations at most, and what these are.
 
         The shape says ln(count) and its doubt s; the assumed amplitude says that the correction is 0 ± doubt. The mean
         of both weighs them by their inverse variances.
         """
-        doubt = (prior**2 + self.counting**2).sqrt()
-        count = apparent.mean(dim=1, keepdim=True).clamp_min(1e-8)
-        expected, log_s = self.recognise(torch.cat([apparent / count - 1, prior.log()], dim=1)).split(1, dim=1)
-        share = doubt**2 / (doubt**2 + (0.05 * torch.exp(log_s.clamp(-4.0, 4.0))) ** 2)
-        wanted = share * (count.log() - 2.0 - expected)
-        return doubt * 3.0 * torch.tanh(wanted / (3.0 * doubt)), doubt
+        xp = namespace(apparent)
+        doubt = (prior**2 + self.settings.counting**2) ** 0.5
+        count = apparent.mean(axis=1)[:, None].clip(1e-8, None)
+        shape = xp.concat([apparent / count - 1, xp.log(prior)], axis=1)
+        said = self._layer("recognise.2", silu(self._layer("recognise.0", shape)))
+        expected, log_s = said[:, :1], said[:, 1:]
+        share = doubt**2 / (doubt**2 + (0.05 * xp.exp(log_s.clip(-4.0, 4.0))) ** 2)
+        wanted = share * (xp.log(count) - 2.0 - expected)
+        return doubt * 3.0 * xp.tanh(wanted / (3.0 * doubt)), doubt
 
 
-def _levelled(features: Tensor) -> tuple[Tensor, Tensor]:
+def shapes(width: int, bins: int, settings: NetworkSettings) -> dict[str, tuple[int, ...]]:
+    """Shapes of a network's arrays, for features of a width and RDFs of so many bins, by name."""
+    hidden = settings.hidden
+    layers = {
+        "first": (hidden, width - 1), "density": (bins, hidden), "spread": (SPREAD, hidden), "widen": (bins, SPREAD),
+        "e0": (1, hidden), "recognise.0": (settings.recognise, bins + 1), "recognise.2": (2, settings.recognise),
+        **{f"inner.{number}": (hidden, hidden) for number in range(settings.layers - 1)},
+    }  # fmt: skip
+    found: dict[str, tuple[int, ...]] = {"mean": (width - 1,), "whiten": (width - 1, width - 1), "size": (1,)}
+    for name, shape in layers.items():
+        found |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    return found
+
+
+def levelled(features: Numbers) -> tuple[Numbers, Numbers]:
     """(n, width - 1) features that do not change when the signal is scaled, and the size of the signal (n, 1).
 
     Spectrum and noise are divided by the size; the prior of the amplitude is left out.
     """
+    xp = namespace(features)
     spectrum, known = features[:, :-KNOWN], features[:, -KNOWN:]
-    size = spectrum.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-8)
-    kmax, noise, _, e0_std = known.split(1, dim=1)
-    return torch.cat([spectrum / size, kmax, noise - size.log10(), e0_std], dim=1), size
+    size = (((spectrum**2).mean(axis=1)[:, None]) ** 0.5).clip(1e-8, None)
+    kmax, noise, e0_std = known[:, :1], known[:, 1:2], known[:, 3:]
+    return xp.concat([spectrum / size, kmax, noise - xp.log10(size), e0_std], axis=1), size

@@ -32,11 +32,11 @@ from exafsnn.learn.dataset import (
 from exafsnn.learn.features import FeatureMap, FeatureSettings
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
-from exafsnn.learn.network import Member, NetworkSettings, Output
+from exafsnn.learn.modules import ForwardModel, Member
+from exafsnn.learn.network import NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
 from exafsnn.learn.theories import common_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
-from exafsnn.physics.forward import ForwardModel
 from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.library import SiteLibrary, join
 from exafsnn.workers import run_all
@@ -155,7 +155,7 @@ def train_forward(
     k = torch.from_numpy(features.k_grid()).float()
     model = ForwardModel(k, kernel)
     first = maker.draw(4096, reference=0.0, zero_known=0.0)
-    model.fit_basis(first.density, first.chi - model.single(first.density))
+    model.fit_basis(first.density, first.chi)
     adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
     for _ in range(steps):

@@ -1,99 +1,67 @@
 """PartialRDF → χ(k), differentiable: what an RDF implies, to be held against the measurement.
 
 χ(k) = S₀² [ Σ_b K(k, r_b) n(r_b) + rest(k) ]. K is FEFF's exact single scattering. The rest, multiple scattering and
-the atoms beyond the last bin, follows from the RDF through a small network trained on the site library.
+the atoms beyond the last bin, follows from the RDF through a small network trained on the site library
+(``learn.modules``).
 """
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-ERRORS = 40
+from exafsnn.physics.arrays import Numbers, sigmoid, silu
+
+LAYERS = ("layers.0", "layers.2", "layers.4")
+"""Of the rest's network, in the model's file: a SiLU lies between two."""
 
 
-class ForwardModel(nn.Module):
-    """Single scattering exactly, the rest learned; S₀² = 1.
+@dataclass(frozen=True)
+class Forward:
+    """Single scattering exactly, the rest learned; S₀² = 1."""
 
-    Parameters
-    ----------
-    k
-        (m,) wavenumbers [Å⁻¹].
-    kernel
-        (m, b) χ(k) of one atom per Å in each bin, times the bin's width; the smoothing of the RDF undone.
-    components
-        Number of components of the rest.
-    hidden
-        Width of the rest's network.
-    errors
-        Number of components of its error.
-    """
+    parts: Mapping[str, Numbers]
+    """Arrays of one kind, named as in the model's file: ``k`` (m,) [Å⁻¹]; ``kernel`` (m, b) χ(k) of one atom per Å in
+    each bin, times the bin's width, the smoothing of the RDF undone; ``mean`` and ``scale`` (b,) of RDFs; ``rest_mean``
+    (m,) and ``rest_basis`` (c, m) of the rest; ``errors`` (e, m) factor of the covariance of the error of k²χ, on
+    spectra that it was not trained on; weights and biases of ``LAYERS``."""
 
-    k: Tensor
-    kernel: Tensor
-    mean: Tensor
-    scale: Tensor
-    rest_mean: Tensor
-    rest_basis: Tensor
-    errors: Tensor
-    """(e, m) factor of the covariance of the error of k²χ, on spectra that it was not trained on."""
+    @property
+    def k(self) -> Numbers:
+        """(m,) wavenumbers [Å⁻¹]."""
+        return self.parts["k"]
 
-    def __init__(
-        self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128, errors: int = ERRORS
-    ) -> None:
-        super().__init__()
-        bins = kernel.shape[1]
-        self.register_buffer("k", k)
-        self.register_buffer("kernel", kernel)
-        self.register_buffer("mean", torch.zeros(bins))
-        self.register_buffer("scale", torch.ones(bins))
-        self.register_buffer("rest_mean", torch.zeros(len(k)))
-        self.register_buffer("rest_basis", torch.zeros(components, len(k)))
-        self.register_buffer("errors", torch.zeros(errors, len(k)))
-        self.layers = nn.Sequential(
-            nn.Linear(bins, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, components)
-        )
+    def __getitem__(self, name: str) -> Numbers:
+        return self.parts[name]
 
-    def single(self, density: Tensor) -> Tensor:
+    def single(self, density: Numbers) -> Numbers:
         """(n, m) χ(k) of single scattering from n(r) (n, b) [Å⁻¹]."""
-        return density @ self.kernel.T
+        return density @ self["kernel"].T
 
-    def rest(self, density: Tensor) -> Tensor:
+    def rest(self, density: Numbers) -> Numbers:
         """(n, m) χ(k) of all but single scattering from the bins."""
-        rest: Tensor = self.rest_mean + self.layers((density - self.mean) / self.scale) @ self.rest_basis
-        return rest
+        first, second, third = LAYERS
+        hidden = silu(self._layer(first, (density - self["mean"]) / self["scale"]))
+        hidden = silu(self._layer(second, hidden))
+        return self["rest_mean"] + self._layer(third, hidden) @ self["rest_basis"]
 
-    def rest_slopes(self, density: Tensor) -> Tensor:
+    def _layer(self, name: str, values: Numbers) -> Numbers:
+        return values @ self[f"{name}.weight"].T + self[f"{name}.bias"]
+
+    def rest_slopes(self, density: Numbers) -> Numbers:
         """(n, c, b) derivatives of the components of ``rest`` with respect to n(r) (n, b)."""
-        value, gates = (density - self.mean) / self.scale, []
-        for layer in self.layers:
-            if not isinstance(layer, nn.Linear):  # SiLU: x s(x) has the slope s + x s (1 − s)
-                gate = torch.sigmoid(value)
-                gates.append(gate * (1 + value * (1 - gate)))
-            value = layer(value)
-        first, second, third = (layer.weight for layer in self.layers if isinstance(layer, nn.Linear))
-        slopes = ((third * gates[1][:, None]) @ second * gates[0][:, None]) @ (first / self.scale)  # from few rows on
-        return slopes.detach()
+        first, second, third = (self[f"{name}.weight"] for name in LAYERS)
+        before = self._layer(LAYERS[0], (density - self["mean"]) / self["scale"])
+        after = self._layer(LAYERS[1], silu(before))
+        slopes = (third * _silu_slope(after)[:, None]) @ second  # from few rows on
+        return (slopes * _silu_slope(before)[:, None]) @ (first / self["scale"])
 
-    def forward(self, density: Tensor) -> Tensor:
+    def __call__(self, density: Numbers) -> Numbers:
         """(n, m) χ(k) of the RDFs ``density`` (n, b) [Å⁻¹], S₀² = 1."""
         return self.single(density) + self.rest(density)
 
-    def fit_basis(self, density: Tensor, rest: Tensor) -> None:
-        """Take scales and the principal components of the rest, weighted with k², from examples."""
-        self.mean.copy_(density.mean(dim=0))
-        self.scale.copy_(density.std(dim=0).mean().expand_as(self.scale) + 0.3 * density.std(dim=0))
-        self.rest_mean.copy_(rest.mean(dim=0))
-        weight = self.k**2
-        _, values, directions = torch.linalg.svd((rest - self.rest_mean) * weight, full_matrices=False)
-        count = self.rest_basis.shape[0]
-        size = values[:count, None] / len(rest) ** 0.5
-        self.rest_basis.copy_(directions[:count] * size / weight)
 
-    def fit_errors(self, density: Tensor, chi: Tensor) -> None:
-        """Take the covariance of the error from RDFs (n, b) and their χ(k) (n, m) that no training saw."""
-        with torch.no_grad():
-            left = (chi - self(density)) * self.k**2
-        _, sizes, directions = torch.linalg.svd(left, full_matrices=False)
-        count = len(self.errors)
-        self.errors.copy_(directions[:count] * sizes[:count, None] / len(left) ** 0.5)
+def _silu_slope(x: Numbers) -> Numbers:
+    """s + x s (1 − s), of x s(x)."""
+    gate = sigmoid(x)
+    return gate * (1 + x * (1 - gate))

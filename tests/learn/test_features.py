@@ -17,8 +17,9 @@ def known(kmax: float) -> Known:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nothing_beyond_kmax_is_seen(features, kind):
     feature_map = FeatureMap(replace(features, kind=kind))
-    chi = torch.sin(2 * feature_map.k * 2.5)[None]
-    spoiled = chi + 10.0 * (feature_map.k > 11.0)
+    k = torch.from_numpy(feature_map.k)
+    chi = torch.sin(2 * k * 2.5)[None]
+    spoiled = chi + 10.0 * (k > 11.0)
     assert torch.allclose(feature_map(chi, known(10.0)), feature_map(spoiled, known(10.0)), atol=1e-5)
     assert not torch.allclose(feature_map(chi, known(14.0)), feature_map(spoiled, known(14.0)), atol=1e-2)
 
@@ -34,7 +35,7 @@ def test_features_are_linear_in_chi(features, kind):
 
 def test_what_is_implied_is_explained_and_noise_and_background_do_not_count(features):
     feature_map = FeatureMap(features)
-    k = feature_map.k
+    k = torch.from_numpy(feature_map.k)
     shell = (torch.sin(2 * k * 2.5) * torch.exp(-0.01 * k**2) / k)[None]
     noise = 1e-3 * torch.randn(400, len(k), generator=torch.Generator().manual_seed(1))
     background = 0.02 * (3 / k) ** 2 * torch.cos(2 * k * 0.4)

@@ -7,7 +7,8 @@ import torch
 
 from exafsnn.learn.dataset import PairMaker, features_of
 from exafsnn.learn.features import FeatureMap
-from exafsnn.learn.network import Member, NetworkSettings
+from exafsnn.learn.modules import Member
+from exafsnn.learn.network import NetworkSettings
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_recognition_corrects_a_count_by_no_more_than_its_doubt(member_and_featu
     drawn.known.amplitude_std[:] = 0.02
     output = member(feature_map(5 * drawn.chi, drawn.known))
     correction = (output.density.sum(dim=1) / output.apparent.sum(dim=1)).log().abs()
-    assert bool((correction <= 3 * (0.02**2 + member.counting**2) ** 0.5 + 1e-6).all())
+    assert bool((correction <= 3 * (0.02**2 + member.settings.counting**2) ** 0.5 + 1e-6).all())
 
 
 def test_the_amplitude_stays_within_its_prior(member_and_features):
