@@ -1,10 +1,18 @@
-"""Absorption edges: where the tables put them, and whose they are."""
+"""Absorption edges: where the tables put them, and whose they are.
+
+``edges.json`` holds the energies of Elam, Ravel & Sieber, Radiat. Phys. Chem. 63, 121 (2002), and the widths of core
+holes of Keski-Rahkonen & Krause, At. Data Nucl. Data Tables 14, 139 (1974), and Krause & Oliver, J. Phys. Chem. Ref.
+Data 8, 329 (1979), as xraydb has them; importing that takes longer than reading a hundred scans.
+``python tests/test_edges.py`` makes it anew.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from exafsnn.errors import ScanError
 
@@ -12,8 +20,6 @@ MAX_OFFSET = 25.0
 """Largest distance [eV] between a scan's edge and the table's at which an unnamed edge is recognised."""
 
 ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
-
-HEAVIEST = 98
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,15 @@ class Edge:
 
 
 @cache
+def _table() -> dict[str, dict[str, tuple[float, float | None]]]:
+    """By element and edge: energy, and width of the core hole where it is known [eV]; the highest energy first."""
+    return dict(json.loads((Path(__file__).parent / "edges.json").read_text(encoding="utf-8"))["edges"])
+
+
+@cache
 def edges_of(absorber: str) -> tuple[Edge, ...]:
     """Tabulated K and L edges of an element, the highest energy first; none for what is no element."""
-    import xraydb
-
-    try:
-        edges = xraydb.xray_edges(absorber)
-    except ValueError:
-        return ()
-    found = [Edge(absorber, name, float(edge.energy)) for name, edge in edges.items() if name[0] in "KL"]
-    return tuple(sorted(found, key=lambda edge: -edge.energy))
+    return tuple(Edge(absorber, name, energy) for name, (energy, _) in _table().get(absorber, {}).items())
 
 
 def is_element(symbol: str) -> bool:
@@ -72,10 +77,17 @@ def tabulated(absorber: str, edge: str) -> float:
 
 
 def core_hole_width(absorber: str, edge: str) -> float:
-    """Width of an edge's core hole [eV], full width at half maximum: nothing in its absorption is sharper."""
-    import xraydb
+    """Width of an edge's core hole [eV], full width at half maximum: nothing in its absorption is sharper.
 
-    return float(xraydb.core_width(absorber, edge))
+    Raises
+    ------
+    ScanError
+        If it is not in the table.
+    """
+    energy_and_width = _table().get(absorber, {}).get(edge)
+    if energy_and_width is None or energy_and_width[1] is None:
+        raise ScanError(f"the core hole of the {edge} edge of {absorber} is not known", remedy="Measure another edge")
+    return energy_and_width[1]
 
 
 def next_edge(absorber: str, edge: str) -> Edge | None:
@@ -99,6 +111,4 @@ def edges_between(low: float, high: float) -> list[Edge]:
 
 @cache
 def _all_edges() -> tuple[Edge, ...]:
-    import xraydb
-
-    return tuple(edge for z in range(3, HEAVIEST + 1) for edge in edges_of(xraydb.atomic_symbol(z)))
+    return tuple(edge for symbol in _table() for edge in edges_of(symbol))

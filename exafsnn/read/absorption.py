@@ -74,6 +74,8 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
                 signals.append(_signal(table, roles, kind, energy))
             except ScanError as fault:
                 faults.append(fault)
+    if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in REFERENCES):
+        return signals[0]
     contrasts = [edge_contrast(energy, signal.mu, steepest(energy, signal.mu)) for signal in signals]
     if faults and max(contrasts, default=0.0) < MIN_CONTRAST:
         raise faults[0]
