@@ -86,6 +86,9 @@ class FakeModel:
             changes["misfit"] = float("nan")
         return synthetic_prediction(chi=chi, **changes)
 
+    def check(self, chi: ChiK) -> None:
+        """Any scan is one of iron."""
+
     def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
         return [self.predict(chi, reference) for chi in scans]
 

@@ -133,7 +133,7 @@ class Atlas:
 
     @cached_property
     def _outlines(self) -> tuple[Numbers, Numbers, Numbers]:
-        """(s, b) ``smoothed`` RDFs of the states, (s,) half the squares of their lengths, (s, 4) which phase each is."""
+        """(s, b) ``smoothed`` RDFs of the states, (s,) half their squared lengths, (s, 4) which phase each is."""
         xp = namespace(self.density)
         outlines = smoothed(xp.astype(self.density, xp.float64), self.step)
         of_phases = xp.asarray([[float(phase == name) for name in PHASES] for phase in self.phases], dtype=xp.float64)

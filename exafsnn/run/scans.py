@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
+from exafsnn.errors import ExafsnnError, Finding, ModelError, ScanError, SettingsError
 from exafsnn.records import ChiK, Prediction, Shell
 from exafsnn.settings import BackgroundSettings
 
@@ -28,8 +28,8 @@ MANY = 1000
 CHUNK = 2000
 """So many of them at a time."""
 
-_TOGETHER = 250
-"""Scans whose predictions are made, and kept, together: 32 MB of samples."""
+_TOGETHER = 64
+"""Scans that are answered together: seconds of work, and 8 MB of samples."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def _answer_all(
     standards = (chi_of(item, columns, settings) for item in references)
     answers = _calibrated(standards, structure, model_for, answerer)
     answer_for = _answers(model_for, answers, answerer)
-    return chain.from_iterable(_answered_all(burst, answer_for) for burst in _bursts(sources, columns, settings))
+    return _answered_all(chain.from_iterable(_bursts(sources, columns, settings)), answer_for)
 
 
 def _bursts(sources: Iterable[str], columns: str | None, settings: BackgroundSettings) -> Iterator[list[Outcome]]:
@@ -340,42 +340,57 @@ def _answers(model_for: Callable[[ChiK], Model], answers: dict[str, Answer], ans
     return answer_for
 
 
-def _answered_all(outcomes: list[Outcome], answer_for: AnswerFor) -> Iterator[Outcome]:
-    """Carry outcomes on from χ(k) to the predictions, a few hundred together."""
-    for start in range(0, len(outcomes), _TOGETHER):
-        yield from _answered(outcomes[start : start + _TOGETHER], answer_for)
+def _answered_all(outcomes: Iterator[Outcome], answer_for: AnswerFor) -> Iterator[Outcome]:
+    """Carry outcomes on from χ(k) to the predictions, some together."""
+    while some := list(islice(outcomes, _TOGETHER)):
+        yield from _answered(some, answer_for)
 
 
 def _answered(outcomes: list[Outcome], answer_for: AnswerFor) -> list[Outcome]:
-    """The same of some; where one of an edge cannot be answered each of them is asked about alone."""
+    """The same of some: those of one edge are answered together."""
     found = dict(enumerate(outcomes))
     groups: dict[tuple[str, str], list[int]] = {}
     for row, outcome in enumerate(outcomes):
         if chi := outcome.usable:
             groups.setdefault((chi.absorber, chi.edge), []).append(row)
     for rows in groups.values():
-        try:
-            found |= zip(rows, _predicted([outcomes[row] for row in rows], answer_for), strict=True)
-        except Exception as error:
-            if len(rows) == 1:
-                found[rows[0]] = rejected(outcomes[rows[0]], error)
-            else:
-                found |= {row: _answered([outcomes[row]], answer_for)[0] for row in rows}
+        found |= zip(rows, _predicted([outcomes[row] for row in rows], answer_for), strict=True)
     return list(found.values())
 
 
 def _predicted(outcomes: list[Outcome], answer_for: AnswerFor) -> list[Outcome]:
-    """Outcomes of one edge with their predictions; those that are not made of numbers are rejected."""
+    """Outcomes of one edge, measured, with their predictions; where asking all fails, each is asked about alone."""
     scans = [outcome.usable for outcome in outcomes if outcome.usable]
-    model, answer = answer_for(scans[0])
-    found = []
-    for outcome, prediction in zip(outcomes, answer(scans), strict=True):
-        try:
-            _refuse_infinite(prediction)
-            found.append(replace(outcome, prediction=prediction, model=model.name))
-        except ScanError as error:
-            found.append(rejected(outcome, error))
-    return found
+    try:
+        model, answer = answer_for(scans[0])
+        refusals = [_refusal(model, chi) for chi in scans]
+        answers = iter(answer([chi for chi, refused in zip(scans, refusals, strict=True) if not refused]))
+        return [
+            rejected(outcome, refused) if refused else _with_prediction(outcome, next(answers), model.name)
+            for outcome, refused in zip(outcomes, refusals, strict=True)
+        ]
+    except Exception as error:
+        if len(outcomes) == 1:
+            return [rejected(outcomes[0], error)]
+        return [_predicted([outcome], answer_for)[0] for outcome in outcomes]
+
+
+def _refusal(model: Model, chi: ChiK) -> ModelError | None:
+    """Why a model cannot answer, if it cannot."""
+    try:
+        model.check(chi)
+    except ModelError as error:
+        return error
+    return None
+
+
+def _with_prediction(outcome: Outcome, prediction: Prediction, model: str) -> Outcome:
+    """Carry one outcome on to its prediction, which has to be made of numbers."""
+    try:
+        _refuse_infinite(prediction)
+    except ScanError as error:
+        return rejected(outcome, error)
+    return replace(outcome, prediction=prediction, model=model)
 
 
 def is_finite(shell: Shell) -> bool:
