@@ -106,7 +106,7 @@ class Refiner:
         return [found[number] for number in range(len(scans))]
 
     def answers(self, signals: Signals) -> Answers:
-        """What ``refine`` says of many scans that ``Model.check`` would not refuse, as arrays."""
+        """What ``refine`` says of scans, one at least, that ``Model.check`` would not refuse, as arrays."""
         return self._refined(signals)[0]
 
     def _refined(self, signals: Signals) -> tuple[Answers, Fits]:
