@@ -80,14 +80,14 @@ class FakeModel:
         self.name, self.identity, self.absorber, self.edge = name, "fe-k (0123)", "Fe", "K"
         self.ranges = {"first": (1.9, 3.3)}
 
-    def check(self, chi: ChiK) -> None:
-        pass
-
     def predict(self, chi: ChiK, reference: object = None) -> Prediction:
         changes = {"amplitude": 0.7} if reference else {"warnings": ("no reference",)}
         if chi.source == "nan.dat":
             changes["misfit"] = float("nan")
         return synthetic_prediction(chi=chi, **changes)
+
+    def check(self, chi: ChiK) -> None:
+        """Any scan is one of iron."""
 
     def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
         return [self.predict(chi, reference) for chi in scans]

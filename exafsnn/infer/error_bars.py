@@ -15,7 +15,7 @@ from exafsnn.shells import moments
 
 Samples = NDArray[np.float32]
 """(s, n, b) equally likely RDFs [Å⁻¹]."""
-Range = tuple[float, float]
+_Range = tuple[float, float]
 """Two distances [Å]."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
@@ -85,7 +85,7 @@ class ErrorBars:
     least: float = 0.0
     """Relative standard deviation of the coordination at least: that of an amplitude nobody measured."""
 
-    def told(self, raw: Raw, ranges: Mapping[str, Range], *, keep: bool) -> Told:
+    def told(self, raw: Raw, ranges: Mapping[str, _Range], *, keep: bool) -> Told:
         """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
 
         The standard deviations of ``first`` are calibrated as such; those of other ranges are of samples whose spread
@@ -120,7 +120,7 @@ class ErrorBars:
         np.maximum(samples, 0.0, out=samples)
         return spread
 
-    def _shells(self, name: str, raw: Raw, limits: Range, stds: Array) -> Shells:
+    def _shells(self, name: str, raw: Raw, limits: _Range, stds: Array) -> Shells:
         """N, R, σ² and C₃ of a range, by the standard deviations (s, 4) over the samples."""
         values = moments(raw.r, raw.density, *limits) - np.array([0, 0, raw.smoothing**2, 0])
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
@@ -160,7 +160,7 @@ class ErrorBars:
         )
 
 
-def _bins(r: Array, ranges: Iterable[Range]) -> slice:
+def _bins(r: Array, ranges: Iterable[_Range]) -> slice:
     """Those that the ranges touch, and all between."""
     low, high = zip(*ranges, strict=True)
     step = r[1] - r[0]
@@ -168,7 +168,7 @@ def _bins(r: Array, ranges: Iterable[Range]) -> slice:
     return slice(int(touched[0]), int(touched[-1]) + 1)
 
 
-def _stds(r: Array, samples: Samples, limits: Range) -> Array:
+def _stds(r: Array, samples: Samples, limits: _Range) -> Array:
     """(s, 4) standard deviations of N, R, σ² and C₃ over samples."""
     found: Array = np.nanstd(moments(r, samples, *limits), axis=1)
     return found

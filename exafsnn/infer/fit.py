@@ -126,7 +126,7 @@ class Data:
 
     def seen(self, rows: Tensor, values: Tensor) -> Tensor:
         """(r, m, n) values, 0 where a scan is not used."""
-        return values * self.used[rows][:, :, None] if self._ragged else values
+        return values * self.used[rows][:, :, None].to(values.dtype) if self._ragged else values
 
     def unexplained(self, rows: Tensor, value: Tensor, amplitude: Tensor) -> Tensor:
         """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error."""
@@ -184,7 +184,7 @@ class _Step:
     session: Tensor
     """(s, p, p) covariance before."""
     by_density: Tensor
-    """(s, m, b) derivative of the data."""
+    """(s, m, b) derivative of the data, in single precision."""
     by_shared: Tensor
     """(s, m, p)"""
     wanted: Tensor
@@ -212,8 +212,9 @@ class _Step:
         own *= worse[:, None, None]
         around, mean, session = prior(density, rows), sessions.mean[rows], sessions.covariance[rows]
         wanted = left + _times(by_density, density - around.mean) + _times(by_shared, shared - mean)
-        told = torch.baddbmm(own, by_density * around.own[:, None], by_density.mT)
-        spread = torch.cat([by_density @ around.apart.mT, by_shared @ torch.linalg.cholesky(session)], dim=2)
+        told = own + (by_density * around.own[:, None].float()) @ by_density.mT
+        by_apart = by_density @ around.apart.mT.float()
+        spread = torch.cat([by_apart.double(), by_shared @ torch.linalg.cholesky(session)], dim=2)
         told.baddbmm_(spread, spread.mT)
         factor = torch.linalg.cholesky(told)
         pull = torch.cholesky_solve(wanted[:, :, None], factor)[:, :, 0]
@@ -228,7 +229,7 @@ class _Step:
 
     def covariance(self, rows: Tensor) -> Tensor:
         """(r, b + p, b + p) posterior covariance of RDF and session of some of the scans."""
-        around, session, by_density = self.around[rows], self.session[rows], self.by_density[rows]
+        around, session, by_density = self.around[rows], self.session[rows], self.by_density[rows].double()
         by_rdf = torch.baddbmm(by_density * around.own[:, None], by_density @ around.apart.mT, around.apart)
         cross = torch.cat([by_rdf, self.by_shared[rows] @ session], dim=2)
         half = torch.linalg.solve_triangular(self.factor[rows], cross, upper=False)
@@ -236,15 +237,17 @@ class _Step:
 
     def evidence(self, rows: Tensor) -> Tensor:
         """(r,) ln(probability of the data under the prior) of some of the scans, but for a constant."""
-        worse = self.worse[rows][:, None, None]
-        plain = self.told[rows] - self.own[rows] * (1 - 1 / worse)
-        surprise, size = _surprise(torch.linalg.cholesky(plain), self.wanted[rows])
+        worse, factor = self.worse[rows], self.factor[rows]
+        if (more := worse > 1).any():  # of these own errors were widened
+            share = (1 - 1 / worse[more])[:, None, None]
+            factor[more] = torch.linalg.cholesky(self.told[rows][more] - self.own[rows][more] * share)
+        surprise, size = _surprise(factor, self.wanted[rows])
         return -0.5 * (surprise + size)
 
 
 def _times(matrices: Tensor, columns: Tensor) -> Tensor:
-    """(s, m) matrices (s, m, n) times columns (s, n)."""
-    return (matrices @ columns[:, :, None])[:, :, 0]
+    """(s, m) matrices (s, m, n), of single precision or double, times columns (s, n)."""
+    return (matrices @ columns[:, :, None].to(matrices.dtype))[:, :, 0].double()
 
 
 def _surprise(factor: Tensor, left: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from exafsnn.shells import moments
 if TYPE_CHECKING:
     from torch import Tensor
 
-PIECE = 1000
+_PIECE = 1000
 """Scans that are answered at a time …"""
 _RECORDS = 250
 """… and of which records are made: 32 MB of samples."""
@@ -141,7 +141,7 @@ class Model:
         keep
             Whether to keep the samples of their RDFs, 128 kB each, which records need.
         """
-        pieces = [signals[start : start + PIECE] for start in range(0, max(len(signals), 1), PIECE)]
+        pieces = [signals[start : start + _PIECE] for start in range(0, max(len(signals), 1), _PIECE)]
         return Answers.joined([self._answers(piece, reference, keep) for piece in pieces])
 
     def _answers(self, signals: Signals, reference: Reference | None, keep: bool) -> Answers:

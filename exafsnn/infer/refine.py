@@ -34,6 +34,8 @@ _NEIGHBOURS = 50
 """RDFs around an answer: so many say what may change."""
 _CRYSTALS = 25
 """RDFs of crystals of a standard's structure: so many of the likest say what its own may be."""
+_SPARE = 10
+"""So many more are looked at closely: in single precision two may change places."""
 _OWN_SHARE, _OWN_LEAST = 0.1, 1e-3
 """Standard deviation of each bin of its own: relative, and at least [Å⁻¹]."""
 _BLIND = (1.2, 0.05)
@@ -104,7 +106,7 @@ class Refiner:
         return [found[number] for number in range(len(scans))]
 
     def answers(self, signals: Signals) -> Answers:
-        """What ``refine`` says of many scans that ``Model.check`` would not refuse, as arrays."""
+        """What ``refine`` says of scans, one at least, that ``Model.check`` would not refuse, as arrays."""
         return self._refined(signals)[0]
 
     def _refined(self, signals: Signals) -> tuple[Answers, Fits]:
@@ -204,19 +206,24 @@ class _Known:
     """(n, b) [Å⁻¹]."""
     outlines: Tensor
     """(n, b) smoothed."""
+    rough: Tensor
+    """(n, b) the same in single precision, and (n,) half the square of the length of each."""
     half_square: Tensor
-    """(n,) half the square of the length of each outline."""
 
     @staticmethod
     def of(density: Tensor, outlines: Tensor) -> _Known:
-        return _Known(density, outlines, 0.5 * outlines.square().sum(dim=1))
+        rough = outlines.float()
+        return _Known(density, outlines, rough, 0.5 * rough.square().sum(dim=1))
 
     def around(self, wanted: Tensor, count: int) -> Around:
         """Those whose outlines are nearest to each of ``wanted`` (s, b); each bin may differ a little by itself."""
-        nearness = torch.addmm(-self.half_square, wanted, self.outlines.T)  # ½|w|² − ½|w − o|²
-        rows = self.density[nearness.topk(min(count, len(self.density)), sorted=False).indices]
-        mean = rows.mean(dim=1)
-        apart = rows.sub_(mean[:, None]).div_(rows.shape[1] ** 0.5)
+        nearness = torch.addmm(-self.half_square, wanted.float(), self.rough.T)  # ½|w|² − ½|w − o|²
+        rows = nearness.topk(min(count + _SPARE, len(self.density)), sorted=False).indices
+        apart = self.outlines[rows] - wanted[:, None]
+        nearest = apart.square().sum(dim=2).topk(min(count, len(self.density)), largest=False, sorted=False).indices
+        found = self.density[rows.gather(1, nearest)]
+        mean = found.mean(dim=1)
+        apart = found.sub_(mean[:, None]).div_(found.shape[1] ** 0.5)
         return Around(mean, apart, _OWN_LEAST**2 + (_OWN_SHARE * mean) ** 2)
 
 

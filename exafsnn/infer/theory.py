@@ -57,7 +57,7 @@ class Linear:
     value: Tensor
     """(s, m) k²χ."""
     by_density: Tensor
-    """(s, m, b) its derivative with respect to the RDF …"""
+    """(s, m, b) its derivative with respect to the RDF, in single precision …"""
     by_shared: Tensor
     """(s, m, p) … and to the session; that of the energy zero is of the difference to the data, whose axis it moves."""
 
@@ -70,8 +70,9 @@ class Theory:
         self.k = self.forward.k
         self.amplitude_modes = smooth_modes(self.k, lowest=1)
         self.phase_modes = smooth_modes(self.k, lowest=0)
-        self._turned_kernel = quadrature(self.forward["kernel"].T).T
-        self._turned_basis = quadrature(self.forward["rest_basis"])
+        self._single = Forward({name: torch.from_numpy(value) for name, value in forward.parts.items()})
+        self._turned_kernel = quadrature(self.forward["kernel"].T).T.float()
+        self._turned_basis = quadrature(self.forward["rest_basis"]).float()
         smooth_amplitude = [pairs.theory_amplitude] * (len(self.amplitude_modes) - 1)
         smooth_phase = [pairs.theory_phase] * (len(self.phase_modes) - 1)
         self._stds = [*smooth_amplitude, LOW_K_STD, *smooth_phase, LOW_K_STD, pairs.theory_multiple]
@@ -119,10 +120,10 @@ class Theory:
 
     def _by_density(self, density: Tensor, along: Tensor, across: Tensor, multiple: Tensor, points: slice) -> Tensor:
         """(s, m, b) derivative with respect to the RDF; ``along`` χ and ``across`` it, to its quadrature (s, m)."""
-        slopes = self.forward.rest_slopes(density) * multiple[:, :, None]  # [spectrum, component, bin]
-        along, across = along[:, :, None], across[:, :, None]
-        basis = along * self.forward["rest_basis"][:, points].T + across * self._turned_basis[:, points].T
-        straight = (along * self.forward["kernel"][points]).addcmul_(across, self._turned_kernel[points])
+        slopes = self._single.rest_slopes(density.float()) * multiple.float()[:, :, None]  # [spectrum, component, bin]
+        along, across = along[:, :, None].float(), across[:, :, None].float()
+        basis = along * self._single["rest_basis"][:, points].T + across * self._turned_basis[:, points].T
+        straight = (along * self._single["kernel"][points]).addcmul_(across, self._turned_kernel[points])
         return straight.baddbmm_(basis, slopes)
 
     def _by_zero(self, chi: Tensor, points: slice) -> Tensor:

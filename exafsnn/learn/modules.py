@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from exafsnn.learn.network import SPREAD, Network, NetworkSettings, Output, levelled
 from exafsnn.physics.forward import Forward
 
-ERRORS = 40
+_ERRORS = 40
 
 
 class Member(nn.Module):
@@ -75,7 +75,7 @@ class ForwardModel(nn.Module):
     errors: Tensor
 
     def __init__(
-        self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128, errors: int = ERRORS
+        self, k: Tensor, kernel: Tensor, components: int = 48, hidden: int = 128, errors: int = _ERRORS
     ) -> None:
         super().__init__()
         bins = kernel.shape[1]

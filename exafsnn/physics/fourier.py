@@ -101,11 +101,8 @@ def interpolate_cubic(values: Numbers, position: Numbers) -> Numbers:
     xp, (rows, n) = namespace(values), values.shape
     low = xp.astype(position, xp.int64).clip(0, n - 2)  # positions are not negative
     t = position - xp.astype(low, position.dtype)
-    flat, first = values.reshape((-1,)), n * xp.arange(rows)[:, None]
-    p = [
-        xp.take(flat, (first + (low + step).clip(0, n - 1)).reshape((-1,)), axis=0).reshape(position.shape)
-        for step in (-1, 0, 1, 2)
-    ]
+    first = n * xp.arange(rows)[:, None]
+    p = [values.take(first + (low + step).clip(0, n - 1)) for step in (-1, 0, 1, 2)]
     linear = p[2] - p[0]
     square = 2 * p[0] - 5 * p[1] + 4 * p[2] - p[3]
     cube = 3 * (p[1] - p[2]) + p[3] - p[0]

@@ -235,7 +235,7 @@ def _texts_once(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _add_samples(group: h5py.Group, found: list[Prediction]) -> None:
-    """Append samples of RDFs and their covariances, in single precision."""
+    """Append samples of RDFs in half precision, which is a thousandth of them, and their covariances in single one."""
     given = [prediction.rdf.samples for prediction in found]
     samples = [np.asarray(item, dtype=np.float32) for item in given if item is not None]
     if not samples:
@@ -244,7 +244,7 @@ def _add_samples(group: h5py.Group, found: list[Prediction]) -> None:
     flat = stacked.reshape(*stacked.shape[:2], -1)
     apart = flat - flat.mean(axis=1, keepdims=True)
     _append(group, "rdf/covariance", np.matmul(apart.transpose(0, 2, 1), apart) / max(apart.shape[1] - 1, 1))
-    _append(group, "rdf/samples", stacked)
+    _append(group, "rdf/samples", stacked.astype(np.float16))
 
 
 def _add_spectra(group: h5py.Group, chis: list[ChiK]) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
@@ -69,12 +71,12 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
     for name, shell in prediction.shells.items():
         if is_finite(shell):
-            yield row | {"range": name} | asdict(shell)
+            yield row | {"range": name} | vars(shell)
 
 
 def scan_facts(outcome: Outcome) -> Row:
     """What became of a scan, with every finding of it: name, severity, message, energy [eV] and remedy."""
-    findings = [asdict(finding) for finding in outcome.findings]
+    findings = [dict(vars(finding)) for finding in outcome.findings]
     return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
 
 
@@ -179,6 +181,8 @@ def plain(value: Any) -> Any:
 
 def printable(text: str) -> str:
     """Text in valid Unicode for terminals and tables: control characters are escaped, so that names stay apart."""
+    if text.isprintable():
+        return text
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
@@ -203,15 +207,26 @@ class Table:
 
     def write_long(self, parts: Iterable[Long]) -> None:
         """Append rows that differ in their numbers alone, formatted at once: what ``write`` would make of them."""
-        for shared, columns in parts:
-            head = io.StringIO()
-            csv.writer(head, lineterminator="").writerow(_cell(value) for value in shared.values())
+        for shared, (grid, *columns) in parts:
             values = np.column_stack(columns)
-            line = head.getvalue().replace("%", "%%") + ",%.7g" * values.shape[1] + "\n"
-            text = line * len(values) % tuple(values.ravel().tolist())
-            if not np.isfinite(values).all():
-                text = re.sub(r",[+-]?(?:nan|inf)(?=[,\n])", ",", text)
-            self._stream.write(text)
+            lines = _lines(grid.astype(np.float64).tobytes(), values.shape[1])
+            if np.isfinite(values).all():
+                text = lines % tuple(values.ravel().tolist())
+            else:
+                text = lines.replace("%.7g", "%s") % tuple(map(_cell, values.ravel().tolist()))
+            words = io.StringIO()
+            csv.writer(words, lineterminator="").writerow(map(_cell, shared.values()))
+            self._stream.write(text.replace(_WORDS, words.getvalue()))
+
+
+_WORDS = "\0"
+"""Where the cells that all rows share go: a character that no cell has."""
+
+
+@lru_cache(maxsize=16)
+def _lines(grid: bytes, count: int) -> str:
+    """Rows over a grid, of whose numbers these are the bytes, with places for so many numbers more."""
+    return "".join(f"{_WORDS},{_cell(place)}{',%.7g' * count}\n" for place in np.frombuffer(grid).tolist())
 
 
 def _cell(value: Any) -> str:
@@ -221,7 +236,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
     if isinstance(value, int | float | np.number):
-        return f"{value:.7g}" if np.isfinite(value) else ""
+        return f"{value:.7g}" if math.isfinite(value) else ""
     text = printable(str(value))
     return f"'{text}" if _FORMULA.match(text) else text
 

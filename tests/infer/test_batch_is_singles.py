@@ -89,7 +89,7 @@ def test_no_scans_have_no_answers(ask, model):
     assert len(model.answers(Signals(np.arange(0.0, 14.0, 0.05), *(np.empty((0, 280)), *[np.empty(0)] * 3)))) == 0
 
 
-@pytest.mark.parametrize("name", ["exafsnn.infer.predict.PIECE", "exafsnn.infer.error_bars._FEW"])
+@pytest.mark.parametrize("name", ["exafsnn.infer.predict._PIECE", "exafsnn.infer.error_bars._FEW"])
 def test_pieces_do_not_matter(model, scans, monkeypatch, name):
     signals = Signals.of([chi for chi in scans if len(chi.k) == len(scans[0].k)])
     whole = model.answers(signals).shells["first"]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import ModelError
-from exafsnn.infer.refine import Refiner
+from exafsnn.infer.estimates import Signals
+from exafsnn.infer.refine import Refiner, _samples
 from exafsnn.read.scan import read_one
 from exafsnn.shells import moments
 
@@ -122,3 +123,12 @@ def test_measured_iron(model, iron_chi):
         assert shell.distance == pytest.approx(2.643 if ".06" in name else 2.650, abs=0.012), name
     sharp = {name: refined[name].rdf.shell("Fe-Fe", 1.9, 2.68).sigma2 for name in ("fe.060", "fe.300")}
     assert sharp["fe.300"] - sharp["fe.060"] == pytest.approx(0.0022, abs=0.0006)
+
+
+def test_the_samples_have_mean_and_covariance_of_the_posterior(blind, scans):
+    """But for negative densities, which are cut: their own scatter is in no error bar."""
+    fits = blind._refined(Signals.of([scans["fe_0300K"]]))[1]
+    mean, covariance = fits.density[0].numpy(), fits.covariance[0, :160, :160].numpy()
+    drawn = _samples(replace(fits, density=fits.density + 1e3), slice(None))[0].astype(float) - 1e3
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=1e-3)
+    assert np.cov(drawn.T, bias=True) == pytest.approx(covariance, abs=1e-3 * covariance.max())
