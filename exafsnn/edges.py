@@ -19,7 +19,7 @@ from exafsnn.errors import ScanError
 MAX_OFFSET = 25.0
 """Largest distance [eV] between a scan's edge and the table's at which an unnamed edge is recognised."""
 
-ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
+_ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def edge_name(text: str) -> str | None:
     match = re.fullmatch(r"(K|L)[\s_-]*(I{1,3}|[1-3])?(\s*edge)?", text.strip(), re.IGNORECASE)
     if not match or (match[1].upper() == "K") != (match[2] is None):
         return None
-    return match[1].upper() + ROMAN.get((match[2] or "").upper(), match[2] or "")
+    return match[1].upper() + _ROMAN.get((match[2] or "").upper(), match[2] or "")
 
 
 def tabulated(absorber: str, edge: str) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from exafsnn.linear import gaussian_smoothed, interpolated, median_of_three, polynomial_at, running_median
 from exafsnn.records import Array
 
-SMOOTHING = 0.5
+_SMOOTHING = 0.5
 """Standard deviation [eV] of the Gaussian that smooths μ before its derivative is taken."""
 
 MIN_CONTRAST = 5.0
@@ -39,7 +39,7 @@ def slopes_of(energy: Array, mu: Array, low: float = -np.inf, high: float = np.i
     begin, end = max(int(first) - _MARGIN, 0), min(int(last) + _MARGIN, len(grid))
     near = slice(max(int(np.searchsorted(energy, grid[begin])) - 3, 0), int(np.searchsorted(energy, grid[end - 1])) + 3)
     even = interpolated(median_of_three(mu[:, near]), grid[begin:end], energy[near])
-    slope = np.gradient(gaussian_smoothed(even, SMOOTHING / GRID), GRID, axis=1)
+    slope = np.gradient(gaussian_smoothed(even, _SMOOTHING / GRID), GRID, axis=1)
     return grid[first:last], slope[:, first - begin : last - begin]
 
 

@@ -18,8 +18,8 @@ from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Self, TypeVar
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 _PATIENCE = 5.0
 """Seconds in which a worker ends by itself once it is told to, with FEFF and the scratch folders that it runs in."""
@@ -56,7 +56,7 @@ class Workers:
     def __enter__(self) -> Self:
         return self
 
-    def submit(self, function: Callable[[Task], Result], task: Task) -> Future[Result]:
+    def submit(self, function: Callable[[_Task], _Result], task: _Task) -> Future[_Result]:
         """Hand over one task; ``function`` is a module-level one, which workers import by name."""
         return self._pool.submit(_obey, function, task)
 
@@ -70,7 +70,9 @@ class Workers:
         _end(set(multiprocessing.active_children()) - self._others)
 
 
-def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[Task, Result]]:
+def run_all(
+    function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int
+) -> Iterator[tuple[_Task, _Result]]:
     """Yield (task, result) as they are done; with one worker in this process, else in fresh ones.
 
     Parameters
@@ -91,14 +93,14 @@ def run_all(function: Callable[[Task], Result], tasks: Sequence[Task], workers: 
 
 
 def in_order(
-    function: Callable[[Task], Result], tasks: Iterable[Task], workers: int, ahead: int = 4
-) -> Iterator[Result]:
+    function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int, ahead: int = 4
+) -> Iterator[_Result]:
     """Yield the results of tasks in their order; each worker is handed a few tasks ahead."""
     if workers <= 1:
         yield from map(function, tasks)
         return
     with Workers(workers) as pool:
-        waiting: deque[Future[Result]] = deque()
+        waiting: deque[Future[_Result]] = deque()
         for task in tasks:
             waiting.append(pool.submit(function, task))
             if len(waiting) >= ahead * workers:
@@ -140,7 +142,7 @@ def _follow_parent() -> None:
         os._exit(1)
 
 
-def _obey(function: Callable[[Task], Result], task: Task) -> Result:
+def _obey(function: Callable[[_Task], _Result], task: _Task) -> _Result:
     """Run a task; when told to end, leave at once: the pool would take the exception for a result."""
     try:
         return function(task)

@@ -19,7 +19,7 @@ from exafsnn.analyse.smoothing import smooth_between
 from exafsnn.analyse.transition.search import Transition, find_transition
 from exafsnn.records import Array
 
-LEAST_SCANS, LEAST_PLACES = 6, 4
+_LEAST_SCANS, _LEAST_PLACES = 6, 4
 """A branch of fewer scans, or fewer different places on the axis, is not searched for a transition."""
 TOO_FEW = "too few scans"
 """So begins the note that says so."""
@@ -144,7 +144,7 @@ def _mean_stds(std: Array, groups: list[np.ndarray]) -> Array:
 
 
 def _enough(axis: Array, rows: Array) -> bool:
-    return len(rows) >= LEAST_SCANS and len(np.unique(axis[rows])) >= LEAST_PLACES
+    return len(rows) >= _LEAST_SCANS and len(np.unique(axis[rows])) >= _LEAST_PLACES
 
 
 def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
@@ -223,7 +223,7 @@ def _notes(points: Sequence[Point], series: Series) -> tuple[str, ...]:
         notes.append(f"the axis turns {turns} times in the order given: give the scans in the order measured")
     if not series.searched:
         notes.append(
-            f"{TOO_FEW} to look for a transition: a branch needs {LEAST_SCANS}, at {LEAST_PLACES} different places"
+            f"{TOO_FEW} to look for a transition: a branch needs {_LEAST_SCANS}, at {_LEAST_PLACES} different places"
         )
     for part, item in zip(series.branches, series.transitions, strict=True):
         seen = dict.fromkeys(series.phases[row] for row in part.scans if series.phases[row])

@@ -22,7 +22,7 @@ from exafsnn.records import CRYSTALS, Array
 if TYPE_CHECKING:
     from torch import Tensor
 
-COMPONENTS = 64
+_COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
 Kind = Literal["pure", "whole", "diluted"]
@@ -56,7 +56,7 @@ class Atlas:
 
         mean = self.density.mean(dim=0)
         left, sizes, shapes = torch.linalg.svd(self.density - mean, full_matrices=False)
-        count = min(COMPONENTS, len(sizes))
+        count = min(_COMPONENTS, len(sizes))
         return {"mean": mean, "scores": left[:, :count] * sizes[:count], "shapes": shapes[:count]}
 
     def info(self) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from exafsnn.learn.features import FeatureMap
 from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.physics.fourier import shift_energy
 
-RANK = 12
+_RANK = 12
 
 
-def ensemble_mean(members: Sequence[Member], pairs: Pairs, feature_map: FeatureMap) -> tuple[Tensor, Tensor]:
+def _ensemble_mean(members: Sequence[Member], pairs: Pairs, feature_map: FeatureMap) -> tuple[Tensor, Tensor]:
     """(n, b) mean n(r) and mean ln spread of the members."""
     features = features_of(pairs, feature_map)
     with torch.no_grad():
@@ -36,14 +36,14 @@ def error_modes(members: Sequence[Member], maker: PairMaker, feature_map: Featur
     Returns
     -------
     Tensor
-        (RANK + 1, b): principal modes of the errors, then what they leave of each bin's standard deviation.
+        (_RANK + 1, b): principal modes of the errors, then what they leave of each bin's standard deviation.
     """
     pairs = maker.draw(3000, reference=reference, zero_known=1.0)
-    mean, log_spread = ensemble_mean(members, pairs, feature_map)
+    mean, log_spread = _ensemble_mean(members, pairs, feature_map)
     error = (pairs.density - mean) / log_spread.exp()
     error = error.clamp(-8, 8)
     _, values, directions = torch.linalg.svd(error, full_matrices=False)
-    modes = directions[:RANK] * values[:RANK, None] / len(error) ** 0.5
+    modes = directions[:_RANK] * values[:_RANK, None] / len(error) ** 0.5
     rest = (error.square().mean(dim=0) - modes.square().sum(dim=0)).clamp_min(0).sqrt()
     return torch.cat([modes, rest[None]])
 
@@ -54,7 +54,7 @@ def misfit_limit(members: Sequence[Member], forward: ForwardModel, maker: PairMa
     The melt's χ(k) is so weak that ripples of its RDF, small as they are, exceed it.
     """
     pairs = maker.draw(1000, reference=1.0)
-    mean, _ = ensemble_mean(members, pairs, feature_map)
+    mean, _ = _ensemble_mean(members, pairs, feature_map)
     with torch.no_grad():
         implied = forward(mean)
     k = torch.from_numpy(feature_map.k)

@@ -23,7 +23,7 @@ from exafsnn.records import Array
 LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
 QUANTITIES = ("coordination", "distance", "sigma2", "density")
 KINDS_OF_ANSWERS = ("predicted blind", "predicted with reference", "refined blind", "refined with reference")
-CIRCUMSTANCES = 8
+_CIRCUMSTANCES = 8
 """How many describe a spectrum (``circumstances``)."""
 _RIDGE = 0.01
 _LARGEST = 1e3
@@ -142,7 +142,7 @@ def scales_from_mapping(table: dict[str, Any]) -> dict[str, Scale]:
         low, high = (_numbers(item[end], len(LEVELS)) for end in ("low", "high"))
         if low[0] > high[0] or any(a < b for a, b in pairwise(low)) or any(a > b for a, b in pairwise(high)):
             raise ValueError(f"intervals lie each within the next, not {str(item)[:60]}")
-        found[name] = Scale(_numbers(item["weights"], 1 + CIRCUMSTANCES), low, high)
+        found[name] = Scale(_numbers(item["weights"], 1 + _CIRCUMSTANCES), low, high)
     return found
 
 

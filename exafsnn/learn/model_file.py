@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Single = NDArray[np.float32]
 
-FORMAT = "exafsnn-model-4"
+_FORMAT = "exafsnn-model-4"
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
 
@@ -134,7 +134,7 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
     for name, value in half.items():
         if not value.isfinite().all():
             raise ModelError(f"training ended in {name} that is not finite", where=str(path), remedy="Train it longer")
-    info = {"format": FORMAT, **info}
+    info = {"format": _FORMAT, **info}
     content = save(half, {"info": _info_checksum(info)})
     text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
     with replacing(path.with_suffix(".json")) as beside, replacing(path) as temporary:
@@ -212,8 +212,8 @@ def _read_info(path: Path) -> dict[str, Any]:
     info = json.loads(_read_limited(path, _JSON_BYTES).decode("utf-8"), parse_constant=refuse)
     if not isinstance(info, dict):
         raise ModelError(f"{path.name} holds no JSON object")
-    if info.get("format") != FORMAT:
-        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {FORMAT}")
+    if info.get("format") != _FORMAT:
+        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {_FORMAT}")
     if set(info) != _KEYS:
         unknown, missing = sorted(set(info) - _KEYS), sorted(_KEYS - set(info))
         fault = f"has the unknown key {unknown[0][:40]!r}" if unknown else f"lacks the key {missing[0]!r}"

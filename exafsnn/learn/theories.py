@@ -15,7 +15,7 @@ from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import Array
 from exafsnn.simulate.library import SingleScattering, SiteLibrary
 
-COMMON_TREATMENT = "scf-hl"
+_COMMON_TREATMENT = "scf-hl"
 """The FEFF treatment whose energy zero all others are moved to; without it, the first by name."""
 
 _DISTANCE = 2.5
@@ -26,7 +26,7 @@ _ROOM_SIGMA2 = 0.005
 
 
 @dataclass(frozen=True)
-class TheoryComparison:
+class _TheoryComparison:
     """How the theories of a library, ``phase/treatment``, differ from the common treatment."""
 
     zeros: dict[str, float]
@@ -39,13 +39,13 @@ class TheoryComparison:
     """−½ dφ/dk [Å] in the common treatment: a peak of |χ(R)| lies so far below its distance."""
 
 
-def compare_theories(library: SiteLibrary) -> TheoryComparison:
+def compare_theories(library: SiteLibrary) -> _TheoryComparison:
     """Compare single scattering at 2.5 Å between all theories of a library.
 
     The energy zeros align the phases 2kR + φ(k) over k = 3–13 Å⁻¹, a constant phase left free.
     """
     treatment = {name: name.split("/")[1] for name in library.theories}
-    chosen = COMMON_TREATMENT if COMMON_TREATMENT in treatment.values() else min(treatment.values())
+    chosen = _COMMON_TREATMENT if _COMMON_TREATMENT in treatment.values() else min(treatment.values())
     common = common_theories(library)[0]
     k = library.k
     standard = _phase(common, k)
@@ -58,12 +58,12 @@ def compare_theories(library: SiteLibrary) -> TheoryComparison:
     slope = np.gradient(standard, k)[use].mean()
     fall = atomic_fall(library.plan.element, library.plan.edge, k)
     envelope = k**2 * level * fall * np.exp(-2 * _ROOM_SIGMA2 * k**2)
-    return TheoryComparison(zeros, gains, envelope, _DISTANCE - 0.5 * float(slope))
+    return _TheoryComparison(zeros, gains, envelope, _DISTANCE - 0.5 * float(slope))
 
 
 def common_theories(library: SiteLibrary) -> list[SingleScattering]:
     """The theories of the common treatment, one per phase; all there are if the library lacks it."""
-    names = [name for name in sorted(library.theories) if name.endswith(f"/{COMMON_TREATMENT}")]
+    names = [name for name in sorted(library.theories) if name.endswith(f"/{_COMMON_TREATMENT}")]
     return [library.theories[name] for name in names or sorted(library.theories)]
 
 

@@ -41,13 +41,13 @@ from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.library import SiteLibrary, join
 from exafsnn.workers import run_all
 
-JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
+_JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
 """Of the held-out states: those that tell the raw errors, and those that ``validate.calibration`` tries."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
 
-Progress = Callable[[int, int, str], None]
+_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class OptimiserSettings(Settings):
 
 
 @dataclass(frozen=True)
-class Targets:
+class _Targets:
     """What a batch of spectra should be answered with (``dataset.Pairs``)."""
 
     density: Tensor
@@ -94,7 +94,7 @@ def train_member(
     adam = torch.optim.AdamW(member.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, optimiser.learning_rate, optimiser.steps, pct_start=0.1)
     for batch, seen in _batches(maker, feature_map, optimiser):
-        loss = member_loss(member(seen), batch, pairs.r_step, optimiser.cumulative)
+        loss = _member_loss(member(seen), batch, pairs.r_step, optimiser.cumulative)
         adam.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(member.parameters(), 10.0)
@@ -105,7 +105,7 @@ def train_member(
 
 def _batches(
     maker: PairMaker, feature_map: FeatureMap, optimiser: OptimiserSettings
-) -> Iterator[tuple[Targets, Tensor]]:
+) -> Iterator[tuple[_Targets, Tensor]]:
     """Batches of targets and features: pairs are drawn by the thousand, and each thousand is used several times."""
     order = torch.Generator().manual_seed(optimiser.seed)
     done = 0
@@ -115,11 +115,11 @@ def _batches(
         for _ in range(optimiser.passes):
             for rows in torch.randperm(len(seen), generator=order).split(optimiser.batch):
                 if done < optimiser.steps:
-                    yield Targets(drawn.density[rows], drawn.e0[rows], drawn.log_amplitude[rows]), seen[rows]
+                    yield _Targets(drawn.density[rows], drawn.e0[rows], drawn.log_amplitude[rows]), seen[rows]
                     done += 1
 
 
-def member_loss(output: Output, pairs: Targets, r_step: float, cumulative: float) -> Tensor:
+def _member_loss(output: Output, pairs: _Targets, r_step: float, cumulative: float) -> Tensor:
     """Errors of n(r), of the count behind it and of the scalars, and the likelihood of the spread."""
     error = output.density - pairs.density
     counted = pairs.density * pairs.log_amplitude.exp()[:, None]
@@ -140,7 +140,7 @@ def _rdf_loss(found: Tensor, true: Tensor, r_step: float, cumulative: float) -> 
     return 5.0 * (error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()) + cumulative * running
 
 
-def train_forward(
+def _train_forward(
     bank: StateBank, pairs: PairSettings, features: FeatureSettings, kernel: Tensor, steps: int, seed: int
 ) -> ForwardModel:
     """Train the rest of the forward model on undisturbed spectra, also of samples that lack atoms.
@@ -179,7 +179,7 @@ def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
     )  # fmt: skip
 
 
-def forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
+def _forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
     """(m, b) single scattering per atom per Å and bin, of the common treatment; the smoothing of the RDF is undone."""
     k, r = features.k_grid(), pairs.bins()
     kernels = [single_kernel(theory, library.k, r) for theory in common_theories(library)]
@@ -237,7 +237,7 @@ def train(
     libraries: Sequence[str | Path],
     output: str | Path,
     settings: TrainingSettings | None = None,
-    progress: Progress | None = None,
+    progress: _Progress | None = None,
     workers: int | None = None,
 ) -> Path:
     """Train a model on site libraries and write it, with its errors on held-out states.
@@ -278,7 +278,7 @@ def _train_all(
     parts: Path,
     settings: TrainingSettings,
     workers: int | None,
-    progress: Progress | None,
+    progress: _Progress | None,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The JSON and the tensors of a model."""
     library = join(libraries)
@@ -286,11 +286,11 @@ def _train_all(
     learn, held_out = split_by_trajectory(bank, settings.held_out, settings.optimiser.seed)
     key = training_key(library.checksum, asdict(settings))
     members = _train_members(learn, settings, workers or os.cpu_count() or 1, progress, parts, key)
-    kernel = forward_kernel(library, settings.pairs, settings.features)
+    kernel = _forward_kernel(library, settings.pairs, settings.features)
     seed = settings.optimiser.seed
-    forward = train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
+    forward = _train_forward(learn, settings.pairs, settings.features, kernel, settings.forward_steps, seed)
     feature_map = FeatureMap(settings.features)
-    judges = held_out.part(JUDGES)
+    judges = held_out.part(_JUDGES)
     exact = PairMaker(judges, undisturbed(settings.pairs, counted=True), settings.features, seed)
     clean = exact.draw(3000, reference=0.0, zero_known=0.0)
     forward.fit_errors(clean.density, clean.chi)
@@ -315,7 +315,7 @@ def _train_all(
 
 
 def _train_members(
-    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress | None, parts: Path, key: str
+    bank: StateBank, settings: TrainingSettings, workers: int, progress: _Progress | None, parts: Path, key: str
 ) -> list[Member]:
     """All members that are not yet in ``parts``, each in a process of its own; then all there.
 

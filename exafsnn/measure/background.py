@@ -20,26 +20,26 @@ from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array
 from exafsnn.settings import BackgroundSettings
 
-NORMAL_RISES = (0.05, 8.0)
+_NORMAL_RISES = (0.05, 8.0)
 """Rises of μ at the edge that are taken as they are. The floor of larch's edge step (1e-12) and its clamps (20 % of
 χ(k) for μ in 10⁴ counts) depend on the unit, so other scans are brought to a rise of 1."""
 
-FIXED = {"nvict": 0, "npre": 1, "step": None}
+_FIXED = {"nvict": 0, "npre": 1, "step": None}
 """larch's ``pre_edge`` parameters that no setting changes: a straight line below the edge, the step from the fit."""
 
-FIRST_WEIGHT = 0.01
+_FIRST_WEIGHT = 0.01
 """Square of the weight of the clamps, λ, where the iteration for it begins: AUTOBK's least."""
 
-MOST_ITERATIONS, SETTLED = 50, 1e-12
+_MOST_ITERATIONS, _SETTLED = 50, 1e-12
 """How often λ is calculated at most, and the relative change below which it is final."""
 
-TINY_ENERGY = 5e-4
+_TINY_ENERGY = 5e-4
 """Energies [eV] that lie nearer to each other are moved apart, as larch does."""
 
 
 def units(rise: Array) -> Array:
     """(s,) units in which μ is removed: 1, or the rise at the edge (s,) where that is not ordinary."""
-    ordinary = (rise <= 0) | ((rise >= NORMAL_RISES[0]) & (rise <= NORMAL_RISES[1]))
+    ordinary = (rise <= 0) | ((rise >= _NORMAL_RISES[0]) & (rise <= _NORMAL_RISES[1]))
     return np.where(ordinary, 1.0, rise)
 
 
@@ -55,7 +55,7 @@ def resolved(settings: BackgroundSettings, energy: Array, e0: float) -> dict[str
         kmax=k_end if settings.kmax is None else min(settings.kmax, k_end),
     )
     noise = {"noise_r": NOISE_R, "noise_kweight": NOISE_KWEIGHT}
-    return {**within_scan.to_mapping(), **FIXED, **noise, "larch": _larch_version()}
+    return {**within_scan.to_mapping(), **_FIXED, **noise, "larch": _larch_version()}
 
 
 @cache
@@ -64,7 +64,7 @@ def _larch_version() -> str:
 
 
 @dataclass(frozen=True)
-class Removal:
+class _Removal:
     """AUTOBK (Newville, Līviņš, Yacoby, Rehr & Stern, Phys. Rev. B 47, 14126 (1993)) as larch has it.
 
     It minimises P + w²Q over the spline's coefficients c, where P = Σ|χ(R)|² below rbkg, Q = Σχ² at the clamped ends,
@@ -114,20 +114,20 @@ class Removal:
         p, s, size, n = self.low, self.clamped, len(self.low), o.shape[1]
         rests = [(part[:, size:] ** 2).sum(axis=1) for part in (o, q)]
         o, q = o[:, :size], q[:, :size]
-        weight = np.full((len(o), 1), FIRST_WEIGHT)
-        for _ in range(MOST_ITERATIONS):
+        weight = np.full((len(o), 1), _FIRST_WEIGHT)
+        for _ in range(_MOST_ITERATIONS):
             z = (p * o + weight * s * q) / (p**2 + weight * s**2)
             P = rests[0] + ((o - p * z) ** 2).sum(axis=1)
             Q = rests[1] + ((q - s * z) ** 2).sum(axis=1)
             w = 0.1 + 10 * P / n
             last, weight = weight, (w**2 / (1 + 20 * w * Q / n))[:, None]
-            if (np.abs(weight - last) <= SETTLED * last).all():
+            if (np.abs(weight - last) <= _SETTLED * last).all():
                 break
         return np.asarray(z)
 
 
 @lru_cache(maxsize=4 * KEPT)
-def removal_of(grid: bytes, parameters: tuple[tuple[str, Any], ...]) -> Removal:
+def removal_of(grid: bytes, parameters: tuple[tuple[str, Any], ...]) -> _Removal:
     """Factorise what AUTOBK minimises, for a grid and all parameters by name.
 
     Raises
@@ -153,7 +153,7 @@ def removal_of(grid: bytes, parameters: tuple[tuple[str, Any], ...]) -> Removal:
     forms, count, low, clamped, turn = parts
     background = (splines[: len(used)] @ turn).T
     on_k = np.ascontiguousarray((carried @ turn).T)
-    return Removal(
+    return _Removal(
         k, slice(first, last), used, forms, count, low, clamped, background, on_k, _step(energy, values)
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def _splined(x: Array, values: Array, new: Array) -> Array:
 
 
 def _factorised(carried: Array, transform: Array, clamps: Array) -> tuple[Array, int, Array, Array, Array]:
-    """Forms, count, low and clamped of a ``Removal``, and (c, z) from z to the coefficients of the splines.
+    """Forms, count, low and clamped of a ``_Removal``, and (c, z) from z to the coefficients of the splines.
 
     Parameters
     ----------
@@ -176,11 +176,11 @@ def _factorised(carried: Array, transform: Array, clamps: Array) -> tuple[Array,
     transform, clamps
         What makes P and Q of χ(k).
     """
-    both, triangle = np.linalg.qr(np.concatenate([transform @ carried, np.sqrt(FIRST_WEIGHT) * clamps @ carried]))
+    both, triangle = np.linalg.qr(np.concatenate([transform @ carried, np.sqrt(_FIRST_WEIGHT) * clamps @ carried]))
     left, clamped, right = np.linalg.svd(both[len(transform) :])
     turned, low = np.linalg.qr(both[: len(transform)] @ right.T, mode="complete")
     forms = np.concatenate([turned.T @ transform, left.T @ clamps]).T
-    clamped, turn = clamped / np.sqrt(FIRST_WEIGHT), np.linalg.solve(triangle, right.T)
+    clamped, turn = clamped / np.sqrt(_FIRST_WEIGHT), np.linalg.solve(triangle, right.T)
     return np.ascontiguousarray(forms), len(transform), np.diag(low).copy(), clamped, turn
 
 
@@ -278,9 +278,9 @@ def _nearest(values: Array, value: float) -> int:
 
 def _apart(energy: Array) -> Array:
     """Energies [eV] as larch takes them: those that all but coincide are moved apart."""
-    if np.diff(energy).min() > 10 * TINY_ENERGY:
+    if np.diff(energy).min() > 10 * _TINY_ENERGY:
         return energy
     from larch.math import remove_dups
 
-    moved: Array = remove_dups(energy, tiny=TINY_ENERGY)
+    moved: Array = remove_dups(energy, tiny=_TINY_ENERGY)
     return moved

@@ -11,13 +11,13 @@ from exafsnn.errors import Finding
 from exafsnn.measure.edge import Edge
 from exafsnn.records import Array, Spectrum
 
-STUCK_POINTS = 4
+_STUCK_POINTS = 4
 """Equal values in a row that no living detector gives."""
 
-COARSE, TOO_COARSE = 0.002, 0.015
+COARSE, _TOO_COARSE = 0.002, 0.015
 """Steps of μ, relative to the edge's, that digits should not have, and must not have."""
 
-THICK = 3.0
+_THICK = 3.0
 """Edge step Δμ·t above which harmonics and pinholes distort a transmission spectrum."""
 
 
@@ -42,7 +42,7 @@ def _stuck(spectrum: Spectrum, e0: float) -> Finding | None:
     ends = np.concatenate([[-1], change, [len(spectrum.mu) - 1]])
     lengths = np.diff(ends)
     longest = int(np.argmax(lengths))
-    if lengths[longest] < STUCK_POINTS:
+    if lengths[longest] < _STUCK_POINTS:
         return None
     place = float(spectrum.energy[ends[longest] + 1])
     value = float(spectrum.mu[ends[longest] + 1])
@@ -59,12 +59,12 @@ def _coarse(spectrum: Spectrum, rise: float) -> Finding | None:
     if not len(steps) or steps.min() < COARSE * rise:
         return None
     message = f"μ is given in steps of {steps.min() / rise:.1%} of the edge step: digits were cut off"
-    severity = "fatal" if steps.min() > TOO_COARSE * rise else "warning"
+    severity = "fatal" if steps.min() > _TOO_COARSE * rise else "warning"
     return Finding("coarse-digits", severity, message, remedy="Write the scan with more digits")
 
 
 def _thick(spectrum: Spectrum, rise: float) -> Finding | None:
-    if spectrum.mode != "transmission" or rise < THICK:
+    if spectrum.mode != "transmission" or rise < _THICK:
         return None
     message = f"the edge step is {rise:.2f}: so thick a sample lets harmonics and pinholes lower the amplitude"
     return Finding("thick-sample", "warning", message, remedy="Measure a sample with an edge step of about 1")
@@ -81,7 +81,7 @@ def _fluorescence(spectrum: Spectrum) -> Finding | None:
 def suspects(mu: Array) -> np.ndarray:
     """(s,) scans (s, n), in edge steps, with stuck or coarse readings, as it may be."""
     steps = np.abs(np.diff(mu, axis=1))
-    runs = np.all(np.lib.stride_tricks.sliding_window_view(steps == 0, STUCK_POINTS - 1, axis=1), axis=2)
+    runs = np.all(np.lib.stride_tricks.sliding_window_view(steps == 0, _STUCK_POINTS - 1, axis=1), axis=2)
     fine = ((steps > 1e-9 * mu.shape[1]) & (steps < COARSE)).any(axis=1)
     return np.asarray(runs.any(axis=1) | ~fine)
 
@@ -90,4 +90,4 @@ def remarkable(mode: str, rise: Array) -> np.ndarray:
     """(s,) scans of which something is told by their mode and the height of their edge (s,) in units of μ."""
     if mode == "fluorescence":
         return np.ones(len(rise), dtype=bool)
-    return np.asarray((rise >= THICK) & (mode == "transmission"))
+    return np.asarray((rise >= _THICK) & (mode == "transmission"))

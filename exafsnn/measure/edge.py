@@ -21,13 +21,13 @@ from exafsnn.rise import (
     without_spikes,
 )
 
-CLEAR_BY, CLEARLY = 3.0, 0.8
+_CLEAR_BY, _CLEARLY = 3.0, 0.8
 """An edge is clear if within so much less [eV] it is steeper than anywhere else: by that factor."""
 
-APART = (3.0, 20.0)
+_APART = (3.0, 20.0)
 """How far two rises of one edge lie apart [eV]: nearer ones give one E₀, further ones are another edge's, or EXAFS."""
 
-EQUAL = 0.93
+_EQUAL = 0.93
 """A second rise so steep, relative to the first, may as well be the first; iron has 0.87 to 0.91, nickel 0.91."""
 
 
@@ -89,9 +89,9 @@ def _clear(energy: Array, mu: Array, grid: Array, sharp: Array) -> np.ndarray:
     even = np.arange(grid[0] - half - 1, grid[-1] + half + 2, 1.0)
     medians = running_median(interpolated(mu, even, energy), half)
     slopes = medians[:, 2:] - medians[:, :-2]
-    beside = np.abs(even[half + 1 : -half - 1] - sharp[:, None]) > limits.NEAR_EDGE - CLEAR_BY
+    beside = np.abs(even[half + 1 : -half - 1] - sharp[:, None]) > limits.NEAR_EDGE - _CLEAR_BY
     highest = [np.where(choice, slopes, -np.inf).max(axis=1) for choice in (beside, ~beside)]
-    return np.asarray(highest[0] < CLEARLY * highest[1])
+    return np.asarray(highest[0] < _CLEARLY * highest[1])
 
 
 def heights(energy: Array, mu: Array, position: float) -> Array:
@@ -137,12 +137,12 @@ def _fall(energy: Array, mu: Array, expected: float) -> Array:
 
 def second_rises(energy: Array, mu: Array, e0: Array) -> tuple[Array, Array]:
     """(s,) energy [eV] of the steepest other rise beside E₀ (s,), and its slope over that at E₀; 0 if there is none."""
-    grid, slope = slopes_of(energy, mu, float(e0.min()) - APART[1] - GRID, float(e0.max()) + APART[1] + GRID)
+    grid, slope = slopes_of(energy, mu, float(e0.min()) - _APART[1] - GRID, float(e0.max()) + _APART[1] + GRID)
     away = np.abs(grid - e0[:, None])
-    first = np.where(away <= APART[0], slope, 0.0).max(axis=1, initial=0.0)
+    first = np.where(away <= _APART[0], slope, 0.0).max(axis=1, initial=0.0)
     tops = np.zeros_like(slope, dtype=bool)
     tops[:, 1:-1] = (slope[:, 1:-1] > slope[:, :-2]) & (slope[:, 1:-1] >= slope[:, 2:])
-    beside = np.where(tops & (away > APART[0]) & (away < APART[1]), slope, -np.inf)
+    beside = np.where(tops & (away > _APART[0]) & (away < _APART[1]), slope, -np.inf)
     second = beside.max(axis=1, initial=-np.inf)
     there = np.isfinite(second) & (first > 0)
     share = np.where(there, second / np.where(first > 0, first, 1.0), 0.0)
@@ -156,5 +156,5 @@ def ambiguous(energy: Array, mu: Array, e0: Array) -> list[tuple[Finding, ...]]:
     told: list[tuple[Finding, ...]] = []
     for place, share, zero in zip(*(part.tolist() for part in second_rises(energy, mu, e0)), e0.tolist(), strict=True):
         message = f"μ rises at {place:.1f} eV {share:.0%} as fast as at {zero:.1f} eV: E₀ may be either"
-        told.append((Finding("e0-ambiguous", "warning", message, place, remedy),) if share >= EQUAL else ())
+        told.append((Finding("e0-ambiguous", "warning", message, place, remedy),) if share >= _EQUAL else ())
     return told

@@ -12,7 +12,7 @@ from exafsnn.measure.edge import ambiguous
 from exafsnn.measure.limits import MAX_EDGE_OFFSET
 from exafsnn.records import Array
 
-MAX_DISAGREEMENT = 4.0
+_MAX_DISAGREEMENT = 4.0
 """Distance [eV] between that and the steepest rise near the edge beyond which larch was misled by a spike."""
 
 
@@ -30,7 +30,7 @@ def energy_zeros(
     """
     if given is not None:
         return [(given, ()) if abs(given - place) <= MAX_EDGE_OFFSET else _off(given, place) for place in near.tolist()]
-    believed = [_believed(*pair) for pair in zip(steepest_points(energy, mu).tolist(), near.tolist(), strict=True)]
+    believed = [_believed(*pair) for pair in zip(_steepest_points(energy, mu).tolist(), near.tolist(), strict=True)]
     doubts = ambiguous(energy, mu, np.array([e0 for e0, _ in believed]))
     return [(e0, (*first, *second)) for (e0, first), second in zip(believed, doubts, strict=True)]
 
@@ -44,13 +44,13 @@ def _off(given: float, near: float) -> SettingsError:
 
 def _believed(found: float, near: float) -> tuple[float, tuple[Finding, ...]]:
     """E₀ [eV] as larch finds it, unless that is not near the smoothed edge."""
-    if abs(found - near) <= MAX_DISAGREEMENT:
+    if abs(found - near) <= _MAX_DISAGREEMENT:
         return found, ()
     message = f"the steepest point is at {found:.1f} eV, off the smoothed edge; E₀ = {near:.1f} eV was taken"
     return near, (Finding("e0-off-edge", "warning", message, found, "Look for a spike there, or give --e0"),)
 
 
-def steepest_points(energy: Array, mu: Array) -> Array:
+def _steepest_points(energy: Array, mu: Array) -> Array:
     """(s,) E₀ [eV] of scans (s, n) as ``find_e0`` finds it: first without smoothing, then with it around there."""
     step = _usual_step(energy[:-1])
     slopes = np.gradient(mu[:, :-1], axis=1) / np.gradient(energy[:-1])

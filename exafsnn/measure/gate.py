@@ -42,10 +42,10 @@ from exafsnn.records import Array, Spectrum
 from exafsnn.rise import edge_rise, has_edge, steepest
 from exafsnn.settings import MAX_MU
 
-ROUNDING = 0.99
+_ROUNDING = 0.99
 """Share of a limit at which many scans at once are looked at one by one."""
 
-Findings = tuple[Finding, ...]
+_Findings = tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Passed:
     """(s, n)."""
     positions: Array
     """(s,) of their edges [eV]."""
-    findings: tuple[Findings, ...]
+    findings: tuple[_Findings, ...]
     """(s,) what was found and done."""
 
 
@@ -71,7 +71,7 @@ class Known:
         self.examples: dict[tuple[object, ...], Oscillations] = {}
 
 
-def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[int, Findings | Exception]]:
+def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[int, _Findings | Exception]]:
     """Judge scans (s, n) of one grid.
 
     Parameters
@@ -85,7 +85,7 @@ def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[i
 
     Yields
     ------
-    Passed, or tuple of int and (Findings or Exception)
+    Passed, or tuple of int and (_Findings or Exception)
         Each scan once; of a refused one its row, and what was found, something fatal among it, or what went wrong.
     """
     left = np.ones(len(mu), dtype=bool)
@@ -96,7 +96,7 @@ def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[i
         yield _alone(replace(like, mu=mu[row]), row)
 
 
-def _alone(spectrum: Spectrum, row: int) -> Passed | tuple[int, Findings | Exception]:
+def _alone(spectrum: Spectrum, row: int) -> Passed | tuple[int, _Findings | Exception]:
     """Judge one scan by all that the gate has."""
     try:
         found = check(spectrum)
@@ -212,10 +212,10 @@ def _bumps(k: Array, mu: Array, known: Known) -> np.ndarray:
     return suspect
 
 
-def _remarks(like: Spectrum, mu: Array, rise: Array, position: float) -> list[tuple[Findings, Findings]]:
+def _remarks(like: Spectrum, mu: Array, rise: Array, position: float) -> list[tuple[_Findings, _Findings]]:
     """(s,) what is told of sound scans (s, n) in edge steps: of detector and sample, and of an unsteady pre-edge."""
-    told: list[tuple[Findings, Findings]] = [((), ())] * len(mu)
-    moving = shares_of_unrest(like.energy, mu, position) >= ROUNDING * UNSTEADY
+    told: list[tuple[_Findings, _Findings]] = [((), ())] * len(mu)
+    moving = shares_of_unrest(like.energy, mu, position) >= _ROUNDING * UNSTEADY
     for row in np.flatnonzero(moving | detector.remarkable(like.mode, rise)).tolist():
         scan, edge = replace(like, mu=mu[row] * rise[row]), Edge(position, float(rise[row]), position)
         told[row] = detector.detector_findings(scan, edge), unsteady(scan, edge)
@@ -245,7 +245,7 @@ def check(spectrum: Spectrum) -> tuple[Finding, ...]:
     return _of_the_axis(spectrum, edge)
 
 
-def _of_the_axis(spectrum: Spectrum, edge: Edge) -> Findings:
+def _of_the_axis(spectrum: Spectrum, edge: Edge) -> _Findings:
     """What scans of these energies with that edge have in common: fatal first."""
     findings = (
         _short_range(spectrum, edge.position),

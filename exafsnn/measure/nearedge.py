@@ -16,45 +16,45 @@ from exafsnn.measure import limits
 from exafsnn.measure.departures import Break, Departures
 from exafsnn.records import Array
 
-AROUND = (-60.0, 90.0)
+_AROUND = (-60.0, 90.0)
 """Points that say something [eV from the edge]."""
 
-SOUGHT = (-25.0, 45.0)
+_SOUGHT = (-25.0, 45.0)
 """Where breaks are sought [eV from the edge]."""
 
 FEWEST = 20
 """Fewest points [count] that tell anything."""
 
-WIDENING, CONSTANT = 0.25, 5.0
+_WIDENING, _CONSTANT = 0.25, 5.0
 """By how much [eV per eV] structures widen with the distance from the edge, beyond so many eV."""
 
-ABOVE, BELOW = (0.05, 20.0, 2), (0.003, 8.5, 4)
+_ABOVE, _BELOW = (0.05, 20.0, 2), (0.003, 8.5, 4)
 """Size of structures far from the edge, in edge steps; the distance [eV] and the power with which it falls to that …"""
 
-LARGEST = 0.2
+_LARGEST = 0.2
 """… from this at the edge."""
 
-NOISE, JITTER = 0.002, 0.03
+_NOISE, _JITTER = 0.002, 0.03
 """Least noise, in edge steps, and the least uncertainty of the energies [eV]."""
 
 LONGEST = 5
 """Most points of one glitch …"""
 
-BRIDGED = 4
+_BRIDGED = 4
 """… and of those that the points around can replace."""
 
-STRENGTH, COST = 6.0, 12.0
+_STRENGTH, _COST = 6.0, 12.0
 """A break is so many standard deviations high; each further point must explain so much more (in their square)."""
 
 MOST = 4
 """Most breaks that are sought."""
 
-LEAST = limits.SMALLEST["edge"]
+_LEAST = limits.SMALLEST["edge"]
 """Smallest height that matters, in edge steps."""
 
 
 @dataclass(frozen=True)
-class NearEdge:
+class _NearEdge:
     """The detector for one grid and position of the edge; m points lie around it."""
 
     away: Array
@@ -72,8 +72,8 @@ class NearEdge:
         The longest stretches alone are looked at: they are as unlikely as any part of them.
         """
         pull = self.departures.pull(mu[:, self.around])
-        suspect = (self.departures.steps(pull)[1] > STRENGTH**2 + COST).any(axis=1)
-        suspect |= (self.departures.stretches(pull, LONGEST)[1] > STRENGTH**2).any(axis=1)
+        suspect = (self.departures.steps(pull)[1] > _STRENGTH**2 + _COST).any(axis=1)
+        suspect |= (self.departures.stretches(pull, LONGEST)[1] > _STRENGTH**2).any(axis=1)
         return np.asarray(suspect | self._noisy(pull))
 
     def _noisy(self, pull: Array) -> np.ndarray:
@@ -89,7 +89,7 @@ class NearEdge:
         while len(found) < MOST and len(places) >= FEWEST:
             away, values = self.away[places], mu[places]
             departures = Departures(_certainty_of(away, values, self.width))
-            item = _most_extreme(departures, values, (away > SOUGHT[0]) & (away < SOUGHT[1]))
+            item = _most_extreme(departures, values, (away > _SOUGHT[0]) & (away < _SOUGHT[1]))
             if item is None:
                 return found
             found.append(_of_scan(item, places))
@@ -99,7 +99,7 @@ class NearEdge:
         return found
 
 
-def near_edge(energy: Array, position: float, width: float) -> NearEdge | None:
+def near_edge(energy: Array, position: float, width: float) -> _NearEdge | None:
     """Make the detector for a grid (n,), a position of the edge and a width of its core hole [eV]; None of few points.
 
     Parameters
@@ -110,18 +110,18 @@ def near_edge(energy: Array, position: float, width: float) -> NearEdge | None:
         Of the edge, and of its core hole: full width at half maximum [eV].
     """
     away = energy - position
-    around = (away > AROUND[0]) & (away < AROUND[1])
+    around = (away > _AROUND[0]) & (away < _AROUND[1])
     if around.sum() < FEWEST:
         return None
     certainty = _certainty_of(away[around], np.zeros(int(around.sum())), width)
-    return NearEdge(away, width, around, Departures(certainty))
+    return _NearEdge(away, width, around, Departures(certainty))
 
 
 def _of_scan(item: Break, places: np.ndarray) -> Break:
     """Break by the indices of the whole scan; too many points, or with others between them, are no glitch."""
     first, last = int(places[item.first]), int(places[item.last])
     whole = last - first == item.last - item.first
-    kind = "wide" if item.kind == "glitch" and (len(item.heights) > BRIDGED or not whole) else item.kind
+    kind = "wide" if item.kind == "glitch" and (len(item.heights) > _BRIDGED or not whole) else item.kind
     return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
 
 
@@ -133,7 +133,7 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
     away
         (n,) energies from the edge [eV].
     values
-        (n,) μ in edge steps: it tells how large the noise is on either side, ``NOISE`` or more.
+        (n,) μ in edge steps: it tells how large the noise is on either side, ``_NOISE`` or more.
     width
         Width of the core hole [eV].
 
@@ -142,16 +142,16 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
     array
         (n, n), noise included.
     """
-    far, reach, power = (np.where(away > 0, above, below) for above, below in zip(ABOVE, BELOW, strict=True))
-    size = np.maximum(LARGEST / (1 + np.abs(away / reach) ** power), far)
-    beyond = np.maximum(np.abs(away) - CONSTANT, 0.0)
-    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(WIDENING * beyond / width) / WIDENING)
+    far, reach, power = (np.where(away > 0, above, below) for above, below in zip(_ABOVE, _BELOW, strict=True))
+    size = np.maximum(_LARGEST / (1 + np.abs(away / reach) ** power), far)
+    beyond = np.maximum(np.abs(away) - _CONSTANT, 0.0)
+    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(_WIDENING * beyond / width) / _WIDENING)
     rise = 0.5 + np.arctan(2 * away / width) / np.pi
     smooth = np.stack([away**0, away / 50, rise], axis=1)
     sharp = size[:, None] * size / (1 + (scale[:, None] - scale) ** 2)
     allowed = sharp + 100 * smooth @ smooth.T
-    jitter = JITTER * size / width
-    noise = np.full(len(away), NOISE)
+    jitter = _JITTER * size / width
+    noise = np.full(len(away), _NOISE)
     if values.any():
         for _ in range(2):
             certainty = np.linalg.inv(allowed + np.diag(noise**2 + jitter**2))
@@ -164,20 +164,20 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
 def _most_extreme(departures: Departures, values: Array, sought: np.ndarray) -> Break | None:
     """Glitch or step that the other points make most unlikely; None if all are possible."""
     pull = departures.pull(values[None])
-    best, worth = None, STRENGTH**2
+    best, worth = None, _STRENGTH**2
     for count in range(1, LONGEST + 1):
         heights, gains = (part[0] for part in departures.stretches(pull, count))
-        unlikely = gains - (count - 1) * COST
+        unlikely = gains - (count - 1) * _COST
         within = np.lib.stride_tricks.sliding_window_view(sought, count).all(axis=1)
-        counted = within & (np.abs(heights).max(axis=1) > LEAST)
+        counted = within & (np.abs(heights).max(axis=1) > _LEAST)
         place = int(np.argmax(np.where(counted, unlikely, 0.0)))
         if counted[place] and unlikely[place] > worth:
             worth, off = float(unlikely[place]), heights[place]
             highest = float(off[np.argmax(np.abs(off))])
             best = Break("glitch", place, place + count - 1, highest, float(np.sqrt(worth)), tuple(off.tolist()))
     heights, gains = (part[0] for part in departures.steps(pull))
-    unlikely = gains - COST
-    counted = sought[1:] & sought[:-1] & (np.abs(heights) > LEAST)
+    unlikely = gains - _COST
+    counted = sought[1:] & sought[:-1] & (np.abs(heights) > _LEAST)
     spot = int(np.argmax(np.where(counted, unlikely, 0.0)))
     if counted[spot] and unlikely[spot] > worth:
         return Break("step", spot, spot + 1, float(heights[spot]), float(np.sqrt(unlikely[spot])))

@@ -17,16 +17,16 @@ NOISE_R = (15.0, 30.0)
 
 NOISE_KWEIGHT = 2
 
-ENVELOPE = 0.75
+_ENVELOPE = 0.75
 """Half width [Å⁻¹] of the stretch over which the strength of χ(k) is taken."""
 
-LOST, LEAST_K = 0.5, 4.0
+_LOST, _LEAST_K = 0.5, 4.0
 """The signal is lost if it is so for that stretch [Å⁻¹], beyond that k."""
 
-NOISY = 0.1
+_NOISY = 0.1
 """Noise above this share of the root mean square of χ(k) over ``limits.LOUD_K`` is told."""
 
-END_MARGIN = 0.1
+_END_MARGIN = 0.1
 """What is given up at the end of a scan [Å⁻¹]."""
 
 
@@ -59,7 +59,7 @@ def _noise_form(m: int, kstep: float) -> Array:
 def usable_ends(k: Array, chi: Array, noise: Array) -> Array:
     """(s,) largest k [Å⁻¹] worth using: short of the end, and no further than the signal stands above the noise.
 
-    The signal counts as lost where the mean square of χ over ± ``ENVELOPE`` first stays below 2ε² for ``LOST``: what
+    The signal counts as lost where the mean square of χ over ± ``_ENVELOPE`` first stays below 2ε² for ``_LOST``: what
     rises above that later is the noise's own fluctuation. A beat of two distances is shorter.
 
     Parameters
@@ -68,14 +68,14 @@ def usable_ends(k: Array, chi: Array, noise: Array) -> Array:
         (m,) uniform wavenumbers [Å⁻¹], (s, m) χ(k) and (s,) ε_k.
     """
     step = float(k[1] - k[0])
-    half, width = round(ENVELOPE / step), round(LOST / step)
+    half, width = round(_ENVELOPE / step), round(_LOST / step)
     summed = np.concatenate([np.zeros((len(chi), 1)), np.cumsum(chi**2, axis=1)], axis=1)
     first, last = np.maximum(np.arange(len(k)) - half, 0), np.minimum(np.arange(len(k)) + half + 1, len(k))
     power = (summed[:, last] - summed[:, first]) / (last - first)
-    weak = (power <= 2 * noise[:, None] ** 2) & (k > LEAST_K)
+    weak = (power <= 2 * noise[:, None] ** 2) & (k > _LEAST_K)
     lost = np.all(np.lib.stride_tricks.sliding_window_view(weak, width, axis=1), axis=2)
     end = np.where(lost.any(axis=1), k[np.argmax(lost, axis=1)], k[-1])
-    return np.where(end > LEAST_K + step, np.minimum(k[-1] - END_MARGIN, end), 0.0)
+    return np.where(end > _LEAST_K + step, np.minimum(k[-1] - _END_MARGIN, end), 0.0)
 
 
 def noisy(k: Array, chi: Array, noise: Array) -> list[tuple[Finding, ...]]:
@@ -83,7 +83,7 @@ def noisy(k: Array, chi: Array, noise: Array) -> list[tuple[Finding, ...]]:
     loud = (k > LOUD_K[0]) & (k < LOUD_K[1])
     signal = np.sqrt(np.mean(chi[:, loud] ** 2, axis=1))
     told: list[tuple[Finding, ...]] = [()] * len(chi)
-    for row in np.flatnonzero(noise >= NOISY * signal).tolist():
+    for row in np.flatnonzero(noise >= _NOISY * signal).tolist():
         share = noise[row] / signal[row] if signal[row] else np.inf
         where = f"k = {LOUD_K[0]:g} to {LOUD_K[1]:g} Å⁻¹"
         message = f"the noise is {share:.0%} of the oscillations at {where} (ε_k {noise[row]:.1e})"

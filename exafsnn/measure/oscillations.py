@@ -19,41 +19,41 @@ from exafsnn.measure.departures import Break, Departures
 from exafsnn.measure.waves import waves_of
 from exafsnn.records import Array
 
-BANDS, R_STEP = (0.0, 1.3, 3.3, 5.0, 8.0, 11.0, 15.0), 0.1
+_BANDS, _R_STEP = (0.0, 1.3, 3.3, 5.0, 8.0, 11.0, 15.0), 0.1
 """Distances [Å] that share one size, with its own course over k …"""
 
 GRID = 0.05
 """Spacing [Å⁻¹] on which the spectrum is taken."""
 
-AROUND, EVERY = 1.0, 0.5
+_AROUND, _EVERY = 1.0, 0.5
 """The size of the oscillations is the median within ± this, and taken so often [Å⁻¹]."""
 
-QUIETEST = 3e-4
+_QUIETEST = 3e-4
 """Smallest noise, in edge steps: below it the spectrum is not known well enough."""
 
-WIDTHS = (5, 7, 9, 12)
+_WIDTHS = (5, 7, 9, 12)
 """Widths [points] of the bumps that are sought."""
 
-APART = 8
+_APART = 8
 """A bump disturbs so many points to either side, which are left out when it is weighed for good."""
 
-LONGEST, NEAR = 6, 10
+LONGEST, _NEAR = 6, 10
 """Longest glitch [points] that is weighed against an edge, and how far from it [points]."""
 
-SLOW, LOUD = 5, 6.0
+_SLOW, _LOUD = 5, 6.0
 """Degree of the background, and how many standard deviations no oscillation exceeds: sound scans reach four."""
 
-STRENGTH = 14.0
+_STRENGTH = 14.0
 """A bump is so many times as high as the usual one."""
 
-LEAST = limits.SMALLEST["EXAFS"]
+_LEAST = limits.SMALLEST["EXAFS"]
 """Smallest height that matters, in edge steps."""
 
-BUMP_SHARE = 0.5
+_BUMP_SHARE = 0.5
 """Share of the least height and strength at which bumps are looked at closely: many scans are judged by the
 oscillations of one that is as large and as noisy as they are."""
 
-LOUD_SHARE = 0.8
+_LOUD_SHARE = 0.8
 """The same for outbursts, whose usual size is taken at every other place."""
 
 
@@ -87,7 +87,7 @@ class Oscillations:
 
     def usual(self) -> float:
         """Usual strength of a bump where there is none; more than 1 where the scan is not quite as it is taken."""
-        return max(float(np.median(np.abs(self.bumps(WIDTHS[0])[1]))) / 0.6745, 1.0)
+        return max(float(np.median(np.abs(self.bumps(_WIDTHS[0])[1]))) / 0.6745, 1.0)
 
     def rivals(self, shapes: Array, place: int) -> tuple[float, float]:
         """χ² that the best of (n, c) shapes explains, and that which the best glitch or bump near a point explains."""
@@ -95,11 +95,11 @@ class Oscillations:
         seen = np.einsum("ij,ij->j", shapes, self.departures.certainty @ shapes)
         best = 0.0
         for count in range(1, LONGEST + 1):
-            for first in range(max(place - NEAR, 0), min(place + NEAR, len(pull)) - count):
+            for first in range(max(place - _NEAR, 0), min(place + _NEAR, len(pull)) - count):
                 points = np.arange(first, first + count)
                 best = max(best, float(self.expected(points)[0] @ pull[points]))
-        for width in WIDTHS:
-            bumps = self.bumps(width)[1][max(place - NEAR, 0) : place + NEAR - width // 2]
+        for width in _WIDTHS:
+            bumps = self.bumps(width)[1][max(place - _NEAR, 0) : place + _NEAR - width // 2]
             best = max(best, float((bumps**2).max(initial=0.0)))
         return float(((shapes.T @ pull) ** 2 / seen).max()), best
 
@@ -107,12 +107,12 @@ class Oscillations:
         """Bump of the largest strength, in units of the usual one of its width."""
         best = Break("wide", 0, 0, 0.0, 0.0)
         low, high = _range(self.k)
-        for width in WIDTHS:
+        for width in _WIDTHS:
             heights, strengths = self.bumps(width)
             middle = self.k[width // 2 : width // 2 + len(heights)]
             inside = (middle > low) & (middle < high)
             usual = max(float(np.median(np.abs(strengths[inside]))) / 0.6745, 1.0)
-            counted = np.where(inside & (np.abs(heights) > LEAST), np.abs(strengths) / usual, 0.0)
+            counted = np.where(inside & (np.abs(heights) > _LEAST), np.abs(strengths) / usual, 0.0)
             first = int(np.argmax(counted))
             if counted[first] > best.strength:
                 best = Break("wide", first, first + width - 1, float(heights[first]), float(counted[first]))
@@ -121,7 +121,7 @@ class Oscillations:
     def suspects(self, mu: Array) -> np.ndarray:
         """(s,) scans (s, n), as large and as noisy as this one, in which there might be a bump."""
         pull = self.departures.pull(mu)
-        return np.any([self._suspects_of(pull, width) for width in WIDTHS], axis=0)
+        return np.any([self._suspects_of(pull, width) for width in _WIDTHS], axis=0)
 
     def _suspects_of(self, pull: Array, width: int) -> np.ndarray:
         """(s,) scans in which there might be a bump of so many points."""
@@ -130,11 +130,11 @@ class Oscillations:
         low, high = _range(self.k)
         inside = (middle > low) & (middle < high)
         strengths = np.abs(heights[:, inside]) * certain[inside]
-        limit = np.maximum(BUMP_SHARE * LEAST * certain[inside], BUMP_SHARE * STRENGTH)
+        limit = np.maximum(_BUMP_SHARE * _LEAST * certain[inside], _BUMP_SHARE * _STRENGTH)
         suspect = np.asarray((strengths > limit).any(axis=1))
         tall = np.flatnonzero(suspect)
         usual = np.maximum(np.median(strengths[tall], axis=1, keepdims=True) / 0.6745, 1.0)
-        suspect[tall] = ((strengths[tall] > limit) & (strengths[tall] > BUMP_SHARE * STRENGTH * usual)).any(axis=1)
+        suspect[tall] = ((strengths[tall] > limit) & (strengths[tall] > _BUMP_SHARE * _STRENGTH * usual)).any(axis=1)
         return np.asarray(suspect)
 
 
@@ -168,13 +168,13 @@ def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = No
     learned = np.interp(grid, k, kept.astype(np.float64)) > 0.99
     learned |= learned.mean() < 0.5  # as in a scan of few points with some left out
     covariance = 100 * slow @ slow.T
-    for low, high in pairwise(BANDS):
+    for low, high in pairwise(_BANDS):
         size = _size(k, grid[learned], _band(even, low, high)[learned])
-        phase = 2 * np.outer(k, np.arange(low, high, R_STEP))
+        phase = 2 * np.outer(k, np.arange(low, high, _R_STEP))
         waves = size[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
         covariance += waves @ waves.T / phase.shape[1]
-    covariance[np.diag_indices(len(k))] += max(noise, QUIETEST) ** 2
-    return Oscillations(k, mu, max(noise, QUIETEST), Departures(np.linalg.inv(covariance)))
+    covariance[np.diag_indices(len(k))] += max(noise, _QUIETEST) ** 2
+    return Oscillations(k, mu, max(noise, _QUIETEST), Departures(np.linalg.inv(covariance)))
 
 
 def _band(even: Array, low: float, high: float) -> Array:
@@ -187,8 +187,8 @@ def _band(even: Array, low: float, high: float) -> Array:
 
 def _size(k: Array, known: Array, rest: Array) -> Array:
     """(n,) standard deviation of the oscillations: the exponential of a parabola in k."""
-    places = np.arange(known[0] + 0.75, known[-1], EVERY)
-    near = [np.abs(rest[np.abs(known - place) < AROUND]) for place in places]
+    places = np.arange(known[0] + 0.75, known[-1], _EVERY)
+    near = [np.abs(rest[np.abs(known - place) < _AROUND]) for place in places]
     sizes = [(place, _median(part)) for place, part in zip(places, near, strict=True) if len(part) and part.any()]
     if not sizes:  # a plateau, say, of a saturated detector
         return np.full(len(k), 1e-6 / 0.6745)
@@ -209,12 +209,12 @@ def find_bump(k: Array, mu: Array, noise: float) -> Break | None:
     """Find the most conspicuous bump, or an outburst; parameters as ``oscillations`` takes them."""
     suspect = oscillations(k, mu, noise).strongest()
     skip = np.zeros(len(k), dtype=bool)
-    skip[max(suspect.first - APART, 0) : suspect.last + APART + 1] = True
+    skip[max(suspect.first - _APART, 0) : suspect.last + _APART + 1] = True
     found = oscillations(k, mu, noise, skip).strongest()
-    return found if found.strength > STRENGTH else find_outburst(k, mu, noise)
+    return found if found.strength > _STRENGTH else _find_outburst(k, mu, noise)
 
 
-def find_outburst(k: Array, mu: Array, noise: float) -> Break | None:
+def _find_outburst(k: Array, mu: Array, noise: float) -> Break | None:
     """Find the place where the oscillations are far larger than their size, smooth in k, lets them be.
 
     Parameters
@@ -223,11 +223,11 @@ def find_outburst(k: Array, mu: Array, noise: float) -> Break | None:
         As ``oscillations`` takes them.
     """
     rest = mu - mu @ outbursts_of(k.tobytes()).slow
-    share = np.abs(rest) / np.hypot(_size(k, k, rest), max(noise, QUIETEST))
+    share = np.abs(rest) / np.hypot(_size(k, k, rest), max(noise, _QUIETEST))
     low, high = _range(k)
     share[(k < low) | (k > high)] = 0.0
     worst = int(np.argmax(share))
-    return Break("wide", worst, worst, float(rest[worst]), float(share[worst])) if share[worst] > LOUD else None
+    return Break("wide", worst, worst, float(rest[worst]), float(share[worst])) if share[worst] > _LOUD else None
 
 
 def octaves(k: Array, mu: Array) -> np.ndarray:
@@ -238,11 +238,11 @@ def octaves(k: Array, mu: Array) -> np.ndarray:
     rest, low = mu - mu @ outbursts_of(k.tobytes()).even, k < (k[0] + k[-1]) / 2
     noise = np.median(np.abs(waves_of(k.tobytes()).departures.pull(mu)), axis=1)
     sizes = np.stack([rest[:, low].std(axis=1), rest[:, ~low].std(axis=1), noise], axis=1)
-    return np.asarray(np.round(np.log2(np.maximum(sizes, QUIETEST))).astype(int))
+    return np.asarray(np.round(np.log2(np.maximum(sizes, _QUIETEST))).astype(int))
 
 
 @dataclass(frozen=True)
-class Outbursts:
+class _Outbursts:
     """What finds, of n points, where oscillations are far larger than their size."""
 
     k: Array
@@ -263,19 +263,19 @@ class Outbursts:
         size = np.exp(np.log(np.maximum(np.stack(middles, axis=1), 1e-6) / 0.6745) @ self.course)
         low, high = _range(self.k)
         inside = (self.k > low) & (self.k < high)
-        share = rest[:, inside] / np.hypot(size, QUIETEST)[:, inside]
-        return np.asarray((share > LOUD_SHARE * LOUD).any(axis=1))
+        share = rest[:, inside] / np.hypot(size, _QUIETEST)[:, inside]
+        return np.asarray((share > _LOUD_SHARE * _LOUD).any(axis=1))
 
 
 @lru_cache(maxsize=KEPT)
-def outbursts_of(grid: bytes) -> Outbursts:
+def outbursts_of(grid: bytes) -> _Outbursts:
     """Make the detector for the wavenumbers of which these are the bytes."""
     k = np.frombuffer(grid)
-    powers, weight = ((k - k.mean())[:, None] / np.ptp(k)) ** np.arange(SLOW + 1), k[:, None] ** 2
+    powers, weight = ((k - k.mean())[:, None] / np.ptp(k)) ** np.arange(_SLOW + 1), k[:, None] ** 2
     slow = (powers @ np.linalg.pinv(powers * weight) * weight.T).T
-    places = np.arange(k[0] + 0.75, k[-1], 2 * EVERY)
-    around = [np.flatnonzero(np.abs(k - place) < AROUND) for place in places]
+    places = np.arange(k[0] + 0.75, k[-1], 2 * _EVERY)
+    around = [np.flatnonzero(np.abs(k - place) < _AROUND) for place in places]
     held = np.array([place for place, some in zip(places, around, strict=True) if len(some)])
     course = polynomial_at(np.clip(k, held[0], held[-1]), held, min(2, len(held) - 1)).T
-    even = polynomial_at(k, k, SLOW).T
-    return Outbursts(k, slow, even, tuple(some for some in around if len(some)), course)
+    even = polynomial_at(k, k, _SLOW).T
+    return _Outbursts(k, slow, even, tuple(some for some in around if len(some)), course)

@@ -17,27 +17,27 @@ from exafsnn.measure.departures import Break, Departures
 from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array
 
-FEWEST, FEW = 10, 16
+FEWEST, _FEW = 10, 16
 """Fewest points [count] that tell anything, and that tell of a curvature."""
 
-LONGEST, LARGEST_SHARE = 12, 3
+LONGEST, _LARGEST_SHARE = 12, 3
 """Most points of one glitch, and the share of all points (one in so many)."""
 
 MOST = 8
 """Most breaks that are sought."""
 
-STRENGTH = 7.0
+_STRENGTH = 7.0
 """A break is so many standard deviations high."""
 
-LEAST = limits.SMALLEST["pre-edge"]
+_LEAST = limits.SMALLEST["pre-edge"]
 """Smallest height that matters, in edge steps."""
 
-FLOOR = (0.1 * LEAST) ** 2
+_FLOOR = (0.1 * _LEAST) ** 2
 """Noise below a tenth of what matters is not told from none; its square."""
 
 
 @dataclass(frozen=True)
-class PreEdge:
+class _PreEdge:
     """The detector for one grid and position of the edge; m points lie below it."""
 
     below: np.ndarray
@@ -59,25 +59,25 @@ class PreEdge:
                 break
             shapes, item = best
             departures, pull = departures.without(shapes, pull)
-            size = float(np.sqrt((pull**2).sum() / max(np.trace(departures.certainty), 1.0) + FLOOR))
-            if abs(item.height) < max(LEAST, STRENGTH * size):
+            size = float(np.sqrt((pull**2).sum() / max(np.trace(departures.certainty), 1.0) + _FLOOR))
+            if abs(item.height) < max(_LEAST, _STRENGTH * size):
                 break
             found.append(Break(item.kind, item.first, item.last, item.height, abs(item.height) / size, item.heights))
         return found
 
 
-def pre_edge(energy: Array, position: float) -> PreEdge | None:
+def pre_edge(energy: Array, position: float) -> _PreEdge | None:
     """Make the detector for a grid (n,) and a position of the edge [eV]; None where too few points lie below it."""
     below = energy < position + limits.PRE_EDGE_END
     if below.sum() < FEWEST:
         return None
-    return PreEdge(below, Departures(smooth_removed(energy[below], position), ridge=1e-9))
+    return _PreEdge(below, Departures(_smooth_removed(energy[below], position), ridge=1e-9))
 
 
-def smooth_removed(energy: Array, edge: float) -> Array:
+def _smooth_removed(energy: Array, edge: float) -> Array:
     """(n, n) projector onto what is no parabola (or, of few points, line) and no tail of the edge."""
     x = (energy - energy.mean()) / np.ptp(energy)
-    smooth = [x**0, x, 1 / (edge - energy)] + ([x**2] if len(energy) >= FEW else [])
+    smooth = [x**0, x, 1 / (edge - energy)] + ([x**2] if len(energy) >= _FEW else [])
     basis = np.linalg.qr(np.column_stack(smooth))[0]
     return np.asarray(np.eye(len(energy)) - basis @ basis.T)
 
@@ -86,7 +86,7 @@ def unrest(energy: Array, mu: Array, edge: float) -> Array:
     """(s,) root mean square of what is not smooth below an edge [eV], of scans (s, n) there; 0 of too few points."""
     if len(energy) < FEWEST:
         return np.zeros(len(mu))
-    projector = smooth_removed(energy, edge)
+    projector = _smooth_removed(energy, edge)
     moves: Array = np.linalg.norm(mu @ projector, axis=1) / np.sqrt(np.trace(projector))
     return moves
 
@@ -108,13 +108,13 @@ def shares_of_unrest(energy: Array, mu: Array, position: float) -> Array:
 
 def _criterion(whole: Array, gain: Array | float, n: int) -> Array:
     """n ln(residual variance): Schwarz's criterion but for the cost of the parameters."""
-    value: Array = n * np.log(np.maximum(whole - gain, 0.0) / n + FLOOR)
+    value: Array = n * np.log(np.maximum(whole - gain, 0.0) / n + _FLOOR)
     return value
 
 
 def _counts(n: int) -> range:
     """Numbers of points that a glitch among n may have."""
-    return range(1, min(LONGEST, n // LARGEST_SHARE) + 1)
+    return range(1, min(LONGEST, n // _LARGEST_SHARE) + 1)
 
 
 def _tells(departures: Departures, pull: Array) -> np.ndarray:
@@ -124,15 +124,15 @@ def _tells(departures: Departures, pull: Array) -> np.ndarray:
 
     def told(gain: Array, highest: Array, count: int) -> np.ndarray:
         chosen = _criterion(whole, gain, n) + (count + 1) * cost < _criterion(whole, 0.0, n)
-        size = np.sqrt(np.maximum(whole - gain, 0.0) / max(freedom - count, 1.0) + FLOOR)
-        return np.asarray((chosen & (highest >= np.maximum(LEAST, STRENGTH * size))).any(axis=1))
+        size = np.sqrt(np.maximum(whole - gain, 0.0) / max(freedom - count, 1.0) + _FLOOR)
+        return np.asarray((chosen & (highest >= np.maximum(_LEAST, _STRENGTH * size))).any(axis=1))
 
     heights, gains = (part[:, 1 : n - 3] for part in departures.steps(pull))
     tells = told(gains, np.abs(heights), 1)
     for count in _counts(n):
         high, gain = departures.stretches(pull, count)
         highest = np.abs(high).max(axis=2)
-        if (highest >= LEAST).any():
+        if (highest >= _LEAST).any():
             tells |= told(gain, highest, count)
     return tells
 

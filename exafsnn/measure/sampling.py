@@ -11,25 +11,25 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import Finding
 from exafsnn.records import Array
 
-PRE_EDGE_STEP, EDGE_STEP, K_STEP = 2.0, 0.3, 0.05
+_PRE_EDGE_STEP, EDGE_STEP, _K_STEP = 2.0, 0.3, 0.05
 """Bins of a quick scan: below the edge and at it [eV], above it [Å⁻¹]. Finer than core-hole width and resolution."""
 
-EDGE_RANGE = (-20.0, 30.0)
+_EDGE_RANGE = (-20.0, 30.0)
 """Where the fine bins of the edge lie [eV]."""
 
-DENSE = 3.0
+_DENSE = 3.0
 """A scan with more points than so many in the usual bin above its edge is a quick one."""
 
-WIDE_AT_EDGE, OPEN_AT_EDGE = 2.5, 8.0
+_WIDE_AT_EDGE, _OPEN_AT_EDGE = 2.5, 8.0
 """A gap at the edge [eV] that is told, and one in which the edge itself may lie."""
 
-WIDE_GAP, OPEN_GAP = 0.15, 0.5
+_WIDE_GAP, _OPEN_GAP = 0.15, 0.5
 """A gap [Å⁻¹] that is told, and one that hides more of the oscillations than can be bridged."""
 
-JUMP, LEAST_JUMP = 0.3, 0.5
+JUMP, _LEAST_JUMP = 0.3, 0.5
 """An interval of the axis that differs by so much, relatively and in eV, from equal ones on either side is a jump."""
 
-JITTER = 0.1
+_JITTER = 0.1
 """Intervals that differ by less are equal."""
 
 
@@ -62,8 +62,8 @@ def rebinned(energy: Array, mu: Array, e0: float) -> tuple[Array, Array, tuple[F
     """
     bins = np.digitize(energy, _bins(energy, e0))
     _, first, counts = np.unique(bins, return_index=True, return_counts=True)
-    above = energy[first] > e0 + EDGE_RANGE[1]
-    if not above.any() or np.median(counts[above]) <= DENSE:
+    above = energy[first] > e0 + _EDGE_RANGE[1]
+    if not above.any() or np.median(counts[above]) <= _DENSE:
         return energy, mu, ()
     message = f"a quick scan: its {len(energy)} points were averaged in {len(first)} bins"
     means = np.add.reduceat(energy, first) / counts, np.add.reduceat(mu, first, axis=1) / counts
@@ -72,16 +72,16 @@ def rebinned(energy: Array, mu: Array, e0: float) -> tuple[Array, Array, tuple[F
 
 def _bins(energy: Array, e0: float) -> Array:
     """Edges of the bins [eV]."""
-    low, high = e0 + EDGE_RANGE[0], e0 + EDGE_RANGE[1]
-    k = np.arange(float(wavenumbers(high, e0)), float(wavenumbers(energy[-1], e0)) + K_STEP, K_STEP)
-    below = np.arange(low, float(energy[0]), -PRE_EDGE_STEP)[:0:-1]
+    low, high = e0 + _EDGE_RANGE[0], e0 + _EDGE_RANGE[1]
+    k = np.arange(float(wavenumbers(high, e0)), float(wavenumbers(energy[-1], e0)) + _K_STEP, _K_STEP)
+    below = np.arange(low, float(energy[0]), -_PRE_EDGE_STEP)[:0:-1]
     return np.concatenate([below, np.arange(low, high, EDGE_STEP), energies(k, e0)])
 
 
 def axis_findings(energy: Array, e0: float) -> tuple[Finding, ...]:
     """Gaps at the edge, gaps and jumps of the energy axis above it."""
     unseen = _unseen_edge(energy, e0)
-    energy = energy[energy > e0 + EDGE_RANGE[1]]
+    energy = energy[energy > e0 + _EDGE_RANGE[1]]
     if len(energy) < 10:
         return unseen
     gap, jump = _gap(energy, e0), _jump(energy)
@@ -90,14 +90,14 @@ def axis_findings(energy: Array, e0: float) -> tuple[Finding, ...]:
 
 def _unseen_edge(energy: Array, e0: float) -> tuple[Finding, ...]:
     """Tell the widest gap from which E₀ is no further than it is wide, or between E₀ and where the EXAFS begins."""
-    near = (e0 - energy[1:] < np.diff(energy)) & (energy[:-1] < e0 + EDGE_RANGE[1])
+    near = (e0 - energy[1:] < np.diff(energy)) & (energy[:-1] < e0 + _EDGE_RANGE[1])
     steps = np.where(near, np.diff(energy), 0.0)
-    if steps.max() < WIDE_AT_EDGE:
+    if steps.max() < _WIDE_AT_EDGE:
         return ()
     worst = int(np.argmax(steps))
     place = float(energy[worst])
     message = f"no points from {place:.1f} to {energy[worst + 1]:.1f} eV, at the edge: E₀ is uncertain"
-    severity = "fatal" if steps.max() > OPEN_AT_EDGE else "warning"
+    severity = "fatal" if steps.max() > _OPEN_AT_EDGE else "warning"
     return (Finding("gap", severity, message, place, "Measure the edge every 0.5 eV"),)
 
 
@@ -105,11 +105,11 @@ def _gap(energy: Array, e0: float) -> Finding | None:
     """Tell the widest gap, if it is wide for this scan and for EXAFS."""
     steps = np.diff(wavenumbers(energy, e0))
     worst = int(np.argmax(steps))
-    if steps[worst] < max(WIDE_GAP, 3 * float(np.median(steps))):
+    if steps[worst] < max(_WIDE_GAP, 3 * float(np.median(steps))):
         return None
     place = float(energy[worst])
     message = f"no points from {place:.1f} to {energy[worst + 1]:.1f} eV: {steps[worst]:.2f} Å⁻¹ are missing"
-    severity = "fatal" if steps[worst] > OPEN_GAP else "warning"
+    severity = "fatal" if steps[worst] > _OPEN_GAP else "warning"
     return Finding("gap", severity, message, place, "Measure the missing points, or end the scan before them")
 
 
@@ -118,9 +118,9 @@ def _jump(energy: Array) -> Finding | None:
     steps = np.diff(energy)
     around = np.stack([steps[:-4], steps[1:-3], steps[3:-1], steps[4:]])
     usual = np.median(around, axis=0)
-    even = np.ptp(around, axis=0) < JITTER * usual
+    even = np.ptp(around, axis=0) < _JITTER * usual
     extra = np.abs(steps[2:-2] - usual)
-    odd = np.where(even & (extra > LEAST_JUMP), extra / usual, 0.0)
+    odd = np.where(even & (extra > _LEAST_JUMP), extra / usual, 0.0)
     if not len(odd) or odd.max() < JUMP:
         return None
     worst = int(np.argmax(odd)) + 2

@@ -21,52 +21,52 @@ from exafsnn.measure.edge import Edge
 from exafsnn.measure.sampling import energies
 from exafsnn.records import Array
 
-FURTHEST = 15.0
+_FURTHEST = 15.0
 """R [Å] up to which oscillations may be EXAFS."""
 
-OVERHANG = 1.15
+_OVERHANG = 1.15
 """Period of the lowest wave over the k range, so that ends need not meet."""
 
-NEGLIGIBLE = 1e-3
+_NEGLIGIBLE = 1e-3
 """Combinations of waves weaker than this, relative to the strongest, are left out."""
 
-SEEN = 0.15
+_SEEN = 0.15
 """A point or step is judged if so much of its square is left when all waves are taken from it."""
 
 STRENGTH = 7.0
 """A break is so many standard deviations high; its neighbourhood is quiet below …"""
 
-QUIET = 5.0
+_QUIET = 5.0
 """… so many."""
 
 MAX_POINTS = 4
 """Most points that a glitch has …"""
 
-FREEDOM = 1.05
+_FREEDOM = 1.05
 """… and by what factor, beyond the noise, they must explain more than a step does: they are free to look like one."""
 
-MAX_BREAKS = 10
+_MAX_BREAKS = 10
 """A scan with more is beyond repair."""
 
-NEAR = 0.5
+_NEAR = 0.5
 """What a break disturbs [Å⁻¹], to either side."""
 
-CORE, REACH = 10, 40
+_CORE, _REACH = 10, 40
 """The usual size of what is left is taken from the points so far away, none nearer: a break does not hide itself …"""
 
-LEAST_SIZE, LEAST_AT_EDGES = 0.8, 0.3
+_LEAST_SIZE, _LEAST_AT_EDGES = 0.8, 0.3
 """… and is no less than so much of that of the whole scan: a median of few points varies by a fifth, and one of the
 hundreds in a scan is half of what it should be. Edges have a lower limit, because ``gate.py`` looks twice."""
 
-LEAST = limits.SMALLEST["EXAFS"]
+_LEAST = limits.SMALLEST["EXAFS"]
 """Smallest height that matters, in edge steps."""
 
-ANCHORS = 12
+_ANCHORS = 12
 """Points at which the noise around a foreign edge is taken; elsewhere it is the least that is assumed."""
 
 
 @dataclass(frozen=True)
-class Waves:
+class _Waves:
     """The detector for m wavenumbers; kept for each grid, since it is asked for more than once."""
 
     k: Array
@@ -90,12 +90,12 @@ class Waves:
         """(s,) scans (s, m), in edge steps, in which there might be a break."""
         rest = self.departures.pull(mu)
         seen, usable = self._seen(), self.sought
-        counted = np.concatenate([usable, usable[1:] & usable[:-1]]) & (seen > SEEN)
+        counted = np.concatenate([usable, usable[1:] & usable[:-1]]) & (seen > _SEEN)
         overlap = np.abs(np.concatenate([rest, _steps_of(rest)], axis=1))  # [scan, point or step]
-        rows, forms = np.nonzero(overlap > np.where(counted, LEAST * seen, np.inf))
+        rows, forms = np.nonzero(overlap > np.where(counted, _LEAST * seen, np.inf))
         sizes = np.abs(rest)
         spots = np.concatenate([np.arange(len(self.k)), np.arange(1, len(self.k))])[forms]
-        usual = np.maximum(_usual_sizes(sizes, rows, spots), _least_sizes(sizes, LEAST_SIZE)[rows])
+        usual = np.maximum(_usual_sizes(sizes, rows, spots), _least_sizes(sizes, _LEAST_SIZE)[rows])
         strong = overlap[rows, forms] >= STRENGTH * np.sqrt(seen[forms]) * np.maximum(
             self.noise_per_size * usual, 1e-12
         )
@@ -109,15 +109,15 @@ class Waves:
         """All breaks of a scan (m,); the first that is no glitch ends the search."""
         rest = _Rest(self, self.departures, self.departures.pull(mu[None]))
         found: list[Break] = []
-        while len(found) < MAX_BREAKS:
+        while len(found) < _MAX_BREAKS:
             size = rest.size()
-            point, step = rest.strengths(size, self.sought, LEAST)
+            point, step = rest.strengths(size, self.sought, _LEAST)
             strongest = float(max(point.max(), step.max()))
             if strongest < STRENGTH:
                 return found
             place = int(np.argmax(point)) if point.max() >= step.max() else int(np.argmax(step))
             masked = _mask(rest, place, size)
-            found.append(_judged(rest, place, masked, strongest, QUIET * float(size[place])))
+            found.append(_judged(rest, place, masked, strongest, _QUIET * float(size[place])))
             if masked is None or found[-1].kind != "glitch":
                 return found
             rest = rest.without(_points(masked, len(self.k)))
@@ -146,13 +146,13 @@ class Waves:
             (c,) heights, in edge steps, and (c,) strengths.
         """
         rest = _Rest(self, self.departures, self.departures.pull(mu[None]))
-        size = rest.size(LEAST_AT_EDGES)
+        size = rest.size(_LEAST_AT_EDGES)
         left = self.departures.certainty @ shapes
         seen = np.maximum((left**2).sum(axis=0), 1e-3)
         heights = left.T @ rest.scan / seen
         strengths = heights * np.sqrt(seen) / ((size[:, None] * left**2).sum(axis=0) / seen)
         point = rest.strengths(size, np.ones(len(self.k), dtype=bool), 0.0)[0]
-        near = np.abs(self.k[:, None] - self.k[np.argmax(np.diff(shapes, axis=0), axis=0)]) < NEAR  # [point, edge]
+        near = np.abs(self.k[:, None] - self.k[np.argmax(np.diff(shapes, axis=0), axis=0)]) < _NEAR  # [point, edge]
         return heights, np.where(strengths > 0.9 * np.where(near, point[:, None], 0.0).max(axis=0), strengths, 0.0)
 
 
@@ -163,18 +163,18 @@ def oscillating(k: Array) -> np.ndarray:
 
 
 @lru_cache(maxsize=KEPT)
-def waves_of(grid: bytes) -> Waves:
+def waves_of(grid: bytes) -> _Waves:
     """Make the detector for the wavenumbers of which these are the bytes."""
     k = np.frombuffer(grid)
     waves = _waves(k)
-    return Waves(k, Departures(np.eye(len(k)) - waves @ waves.T), 1 - waves.shape[1] / len(k))
+    return _Waves(k, Departures(np.eye(len(k)) - waves @ waves.T), 1 - waves.shape[1] / len(k))
 
 
 @dataclass(frozen=True)
 class _Rest:
     """What the waves leave of one scan, of each point and of each step."""
 
-    waves: Waves
+    waves: _Waves
     departures: Departures
     """C, which masked points lower."""
     pull: Array
@@ -185,7 +185,7 @@ class _Rest:
         """(m,) what is left of the scan."""
         return np.asarray(self.pull[0])
 
-    def size(self, least: float = LEAST_SIZE) -> Array:
+    def size(self, least: float = _LEAST_SIZE) -> Array:
         """(m,) standard deviation of the noise around each point, no less than a share of that of the scan."""
         return _usual_size(self.scan, least) / np.sqrt(self.waves.left)
 
@@ -217,15 +217,15 @@ def _steps_of(rest: Array) -> Array:
 
 
 def _strength(overlap: Array, seen: Array, size: Array, usable: np.ndarray, least: float) -> Array:
-    safe = np.maximum(seen, SEEN)
-    counted = usable & (seen > SEEN) & (np.abs(overlap) > least * safe)
+    safe = np.maximum(seen, _SEEN)
+    counted = usable & (seen > _SEEN) & (np.abs(overlap) > least * safe)
     strength: Array = np.where(counted, np.abs(overlap) / np.sqrt(safe) / size, 0.0)
     return strength
 
 
 def _usual_size(scan: Array, least: float) -> Array:
     """(n,) standard deviation around each point, from the median size of those near, but not too near; with a floor."""
-    offsets = np.concatenate([np.arange(-REACH, -CORE), np.arange(CORE + 1, REACH + 1)])
+    offsets = np.concatenate([np.arange(-_REACH, -_CORE), np.arange(_CORE + 1, _REACH + 1)])
     places = np.arange(len(scan))[:, None] + offsets
     inside = (places >= 0) & (places < len(scan))
     size = np.sort(np.where(inside, np.abs(scan)[np.clip(places, 0, len(scan) - 1)], np.inf), axis=1)
@@ -237,16 +237,16 @@ def _usual_size(scan: Array, least: float) -> Array:
 def _mask(rest: _Rest, place: int, size: Array) -> np.ndarray | None:
     """Fewest points around ``place`` without which its neighbourhood is quiet; None if more than a glitch has."""
     k, usable = rest.waves.k, rest.waves.sought
-    near = np.abs(k - k[place]) < NEAR
+    near = np.abs(k - k[place]) < _NEAR
     for count in range(1, MAX_POINTS + 1):
         starts = range(max(place - count, 0), min(place + 2, len(k) - count + 1))
         masks = [np.arange(start, start + count) for start in starts]
         loudest = []
         for mask in masks:
-            point, step = rest.without(_points(mask, len(k))).strengths(size, usable, 0.7 * LEAST)
+            point, step = rest.without(_points(mask, len(k))).strengths(size, usable, 0.7 * _LEAST)
             loudest.append(max(point[near].max(), step[near[1:]].max()))
         best = int(np.argmin(loudest))
-        if loudest[best] < QUIET:
+        if loudest[best] < _QUIET:
             return masks[best]
     return None
 
@@ -257,7 +257,7 @@ def _judged(rest: _Rest, place: int, masked: np.ndarray | None, strength: float,
     points = np.arange(place, place + 2) if masked is None else masked
     spots = range(max(int(points[0]) - 1, 0), min(int(points[-1]) + 1, n - 1))
     gains = [rest.gain(_step(spot, n)) for spot in spots]
-    surplus = (0.0 if masked is None else rest.gain(_points(masked, n))) - FREEDOM * max(gains)
+    surplus = (0.0 if masked is None else rest.gain(_points(masked, n))) - _FREEDOM * max(gains)
     if masked is not None and surplus >= noise**2:
         heights = np.linalg.pinv(rest.departures.certainty[np.ix_(masked, masked)], rcond=1e-6) @ rest.scan[masked]
         highest = float(heights[np.argmax(np.abs(heights))])
@@ -282,7 +282,7 @@ def _least_sizes(rest: Array, share: float) -> Array:
 
 def _usual_sizes(rest: Array, rows: np.ndarray, points: np.ndarray) -> Array:
     """(p,) median of sizes (s, m) around points of some rows, none too near: ``_usual_size`` but for its floor."""
-    offsets = np.concatenate([np.arange(-REACH, -CORE), np.arange(CORE + 1, REACH + 1)])
+    offsets = np.concatenate([np.arange(-_REACH, -_CORE), np.arange(_CORE + 1, _REACH + 1)])
     places = points[:, None] + offsets
     inside = (places >= 0) & (places < rest.shape[1])
     around = rest[rows[:, None], np.clip(places, 0, rest.shape[1] - 1)]
@@ -292,10 +292,10 @@ def _usual_sizes(rest: Array, rows: np.ndarray, points: np.ndarray) -> Array:
 
 
 @dataclass(frozen=True)
-class ForeignEdges:
+class _ForeignEdges:
     """The detector of other elements' edges among m points: f places where one may be."""
 
-    waves: Waves
+    waves: _Waves
     candidates: tuple[KnownEdge, ...]
     places: Array
     """(f,) [eV], those of each candidate in a row."""
@@ -308,7 +308,7 @@ class ForeignEdges:
         """(s,) scans (s, m), in edge steps, in which there might be one."""
         rest, seen = self.waves.departures.pull(mu), self._seen
         heights, size, noise = rest @ (self.projected / seen), np.abs(rest), self.waves.noise_per_size
-        floor = _least_sizes(size, LEAST_AT_EDGES)
+        floor = _least_sizes(size, _LEAST_AT_EDGES)
         strong = heights * np.sqrt(seen) > limits.FOREIGN_STRENGTH * noise * floor[:, None]
         rows, forms = np.nonzero((heights > limits.FOREIGN) & strong)
         around = np.maximum(self._noise(size, floor[rows], rows, forms), 1e-12)
@@ -327,7 +327,7 @@ class ForeignEdges:
     def _noise(self, size: Array, floor: Array, rows: np.ndarray, forms: np.ndarray) -> Array:
         """(p,) least noise that is assumed of edges ``forms`` in scans ``rows``, with their least anywhere."""
         share = self.projected**2 / self._seen
-        points = np.argsort(-share, axis=0)[:ANCHORS].T[forms]  # [pair, anchor]
+        points = np.argsort(-share, axis=0)[:_ANCHORS].T[forms]  # [pair, anchor]
         near = _usual_sizes(size, np.repeat(rows, points.shape[1]), points.ravel()).reshape(points.shape)
         more = np.maximum(near - floor[:, None], 0.0)
         noise: Array = self.waves.noise_per_size * (floor + (more * share[points, forms[:, None]]).sum(axis=1))
@@ -339,7 +339,7 @@ class ForeignEdges:
         return np.asarray(np.maximum((self.projected**2).sum(axis=0), 1e-3))
 
 
-def foreign_edges(energy: Array, k: Array, edge: Edge) -> ForeignEdges | None:
+def foreign_edges(energy: Array, k: Array, edge: Edge) -> _ForeignEdges | None:
     """Make the detector for energies (m,) [eV] and k (m,) [Å⁻¹] above an edge; None where the table has no other."""
     sought = (energies(limits.LOW_K + 0.5, edge.position), energies(k[-1] - limits.LAST, edge.position))
     candidates = tuple(known for known in edges_between(*map(float, sought)) if known.name in ("K", "L3"))
@@ -349,14 +349,14 @@ def foreign_edges(energy: Array, k: Array, edge: Edge) -> ForeignEdges | None:
     places = (known[:, None] + edge.offset + np.array(limits.EDGE_OFFSETS)).ravel()
     shapes = 0.5 + np.arctan((energy[:, None] - places) / limits.EDGE_WIDTH) / np.pi
     waves = waves_of(k.tobytes())
-    return ForeignEdges(waves, candidates, places, shapes, waves.departures.certainty @ shapes)
+    return _ForeignEdges(waves, candidates, places, shapes, waves.departures.certainty @ shapes)
 
 
 def _waves(k: Array) -> Array:
     """(n, d) orthonormal: all that EXAFS and its background can be on these points, at most half of everything."""
-    furthest = min(FURTHEST, 0.25 * np.pi / float(np.median(np.diff(k))))
-    r = np.arange(0.0, furthest, np.pi / (2 * OVERHANG * (k[-1] - k[0])))
+    furthest = min(_FURTHEST, 0.25 * np.pi / float(np.median(np.diff(k))))
+    r = np.arange(0.0, furthest, np.pi / (2 * _OVERHANG * (k[-1] - k[0])))
     slow = ((k - k.mean()) / np.ptp(k))[:, None] ** np.arange(1, 4)
     columns = [np.cos(2 * np.outer(k, r)), np.sin(2 * np.outer(k, r[1:])), slow]
     left, strengths, _ = np.linalg.svd(np.concatenate(columns, axis=1), full_matrices=False)
-    return np.asarray(left[:, strengths > NEGLIGIBLE * strengths[0]])
+    return np.asarray(left[:, strengths > _NEGLIGIBLE * strengths[0]])

@@ -83,7 +83,7 @@ class Potentials:
 
 
 @dataclass(frozen=True)
-class EffectiveScattering:
+class _EffectiveScattering:
     """Effective scattering of single-scattering paths, as FEFF tabulates it.
 
     χ(k) = magnitude · reduction · exp(−2R/λ) / (kR²) · sin(2kR + phase), per atom, S₀² = 1.
@@ -256,15 +256,15 @@ class PathSummer:
         values: Array = (weight * effective.magnitude * wave / (k * half**2)).sum(axis=0)
         return values
 
-    def effective(self, paths: Sequence[ScatteringPath], k: Array) -> EffectiveScattering:
-        """Effective amplitude and phase of each path (see ``EffectiveScattering``), at ``k``."""
+    def effective(self, paths: Sequence[ScatteringPath], k: Array) -> _EffectiveScattering:
+        """Effective amplitude and phase of each path (see ``_EffectiveScattering``), at ``k``."""
         self._sum(paths)
         tables = [_read_effective(self._folder / f"feff{i + 1:04d}.dat") for i in range(len(paths))]
         magnitude = np.array([np.interp(k, t[:, 0], t[:, 2] * t[:, 4]) for t in tables])
         phase = np.array([np.interp(k, t[:, 0], t[:, 1] + t[:, 3]) for t in tables])
         mean_free_path = np.interp(k, tables[0][:, 0], tables[0][:, 5])
         r = np.array([_half_length(path) for path in paths])
-        return EffectiveScattering(k=k, r=r, magnitude=magnitude, phase=phase, mean_free_path=mean_free_path)
+        return _EffectiveScattering(k=k, r=r, magnitude=magnitude, phase=phase, mean_free_path=mean_free_path)
 
     def write_paths(self, paths: Sequence[ScatteringPath], folder: Path) -> list[Path]:
         """Compute paths and copy FEFF's own file of each to ``folder``, for programs that read those."""

@@ -19,7 +19,7 @@ from exafsnn.physics.feff import ScatteringPath
 from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
 
-Index = NDArray[np.intp]
+_Index = NDArray[np.intp]
 _ANGLES = np.linspace(0.0, np.pi, 181)
 
 _LEAST_SHARE = 1e-3
@@ -33,7 +33,7 @@ class ScatteringStrength:
     amplitude: Array
     """(potentials, 181) |f(β)| [Å] at β = 0 … π; β = 0 is forward."""
 
-    def at(self, number: Index, cosine: Array) -> Array:
+    def at(self, number: _Index, cosine: Array) -> Array:
         """|f| of the potentials ``number`` at scattering angles of the given cosine; any shape."""
         column = np.rint(np.arccos(np.clip(cosine, -1.0, 1.0)) * (180.0 / np.pi)).astype(int)
         result: Array = self.amplitude[number, column]
@@ -66,7 +66,7 @@ def single_paths(r: Array, number: int = 1) -> list[ScatteringPath]:
 
 def sample_three_atom_paths(
     positions: Array,
-    numbers: Index,
+    numbers: _Index,
     strength: ScatteringStrength,
     reach: float,
     wanted: int,
@@ -106,7 +106,7 @@ def sample_three_atom_paths(
     ]
 
 
-def three_atom_paths(positions: Array, reach: float) -> Index:
+def three_atom_paths(positions: Array, reach: float) -> _Index:
     """(paths, 3) absorber → i → j → k → absorber with i < k and j not the absorber.
 
     The reversed paths are not listed: each counts twice.
@@ -125,7 +125,7 @@ def three_atom_paths(positions: Array, reach: float) -> Index:
     return np.concatenate(found).astype(np.intp)
 
 
-def _importance(positions: Array, numbers: Index, strength: ScatteringStrength, rows: Index) -> tuple[Array, Array]:
+def _importance(positions: Array, numbers: _Index, strength: ScatteringStrength, rows: _Index) -> tuple[Array, Array]:
     """Plane-wave estimate of each path's amplitude, and its length [Å].
 
     Π |f(β)| / Π leg, the p-wave factor and the mean free path.

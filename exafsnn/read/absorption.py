@@ -20,19 +20,19 @@ from exafsnn.records import Array
 from exafsnn.rise import MIN_CONTRAST, edge_contrast, has_edge, steepest
 from exafsnn.settings import MAX_MU
 
-MAX_SHIFT = 50.0
+_MAX_SHIFT = 50.0
 """Largest energy shift [eV] by which a reference may align its scan."""
 
-MIN_REFERENCE_STEP = 0.02
+_MIN_REFERENCE_STEP = 0.02
 """Smallest edge step of a reference's μ that is usable; detectors' cross-talk makes smaller ones."""
 
-SAME = 0.01
+_SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
 
-SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
+_SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
 """Kinds of absorption that a table may hold, in order of preference, and the roles that each needs."""
 
-REFERENCES = (("muref",), ("it", "iref"))
+_REFERENCES = (("muref",), ("it", "iref"))
 """Roles that make a reference's absorption, in order of preference."""
 
 
@@ -66,7 +66,7 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
         Where only the reference shows an edge, the reference, with a fatal finding that says so.
     """
     signals, faults = [], []
-    for kind, used in SIGNALS.items():
+    for kind, used in _SIGNALS.items():
         if set(used) <= set(roles):
             for role in used:
                 table.column(roles[role])  # what is not finite is an error even where another signal is fine
@@ -74,7 +74,7 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
                 signals.append(_signal(table, roles, kind, energy))
             except ScanError as fault:
                 faults.append(fault)
-    if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in REFERENCES):
+    if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in _REFERENCES):
         return signals[0]
     contrasts = [edge_contrast(energy, signal.mu, steepest(energy, signal.mu)) for signal in signals]
     if faults and max(contrasts, default=0.0) < MIN_CONTRAST:
@@ -101,7 +101,7 @@ def _passed_over(signal: Signal) -> Finding:
 
 def _signal(table: Table, roles: Roles, kind: str, energy: Array) -> Signal:
     """Absorption of one kind of measurement."""
-    origin = f"{kind}, {_naming(table, roles, SIGNALS[kind])}"
+    origin = f"{kind}, {_naming(table, roles, _SIGNALS[kind])}"
     match kind:
         case "ln(I0/It)":
             mu = _log_ratio(table, roles["i0"], roles["it"])
@@ -174,7 +174,7 @@ def _limited(table: Table, roles: Roles, energy: Array) -> tuple[Array, tuple[Fi
         return mu, ()
     i0, it = table.column(roles["i0"]), table.column(roles["it"])
     dark, lit = it <= 0, it > 0
-    if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > SAME:
+    if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > _SAME:
         return mu, ()
     if not dark.any():
         return mu, _counters(table, roles, energy, "it")
@@ -207,9 +207,11 @@ def _only_reference(
         return None
     position = steepest(energy, reference)
     places = [place for place in (position, expected) if place is not None and energy[0] < place < energy[-1]]
-    near = [steepest(energy, signal.mu, place - MAX_SHIFT, place + MAX_SHIFT) for signal in signals for place in places]
+    near = [
+        steepest(energy, signal.mu, place - _MAX_SHIFT, place + _MAX_SHIFT) for signal in signals for place in places
+    ]
     shown = (has_edge(energy, signal.mu, place) for signal in signals for place in near)
-    if not has_edge(energy, reference, position, least=MIN_REFERENCE_STEP) or any(shown):
+    if not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP) or any(shown):
         return None
     axis, columns = roles["energy"][0] + 1, [roles[role][0] + 1 for role in used]
     said = f"mu={columns[0]}" if len(columns) == 1 else f"i0={columns[0]},it={columns[1]}"
@@ -225,7 +227,7 @@ def _only_reference(
 
 def _reference(table: Table, roles: Roles) -> tuple[Array | None, tuple[str, ...]]:
     """μ (n,) of the reference and the roles that made it; None where there is none, or a counter reads 0 or less."""
-    used = next((used for used in REFERENCES if set(used) <= set(roles)), ())
+    used = next((used for used in _REFERENCES if set(used) <= set(roles)), ())
     if not used:
         return None, ()
     if len(used) == 1:
@@ -245,7 +247,7 @@ def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Arra
         return energy, (_unused(f"a counter reads 0 or less, {_naming(table, roles, used)}"),)
     position = steepest(energy, reference)
     shift = edge.energy - position
-    if abs(shift) > MAX_SHIFT or not has_edge(energy, reference, position, least=MIN_REFERENCE_STEP):
+    if abs(shift) > _MAX_SHIFT or not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP):
         return energy, (_unused(f"it shows no {edge} edge, {_naming(table, roles, used)}"),)
     message = f"Energies were shifted by {shift:+.2f} eV: the reference's {edge} edge was at {position:.2f} eV"
     return energy + shift, (Finding("energy-aligned", "note", message, energy=edge.energy),)

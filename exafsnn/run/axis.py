@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)"
 _KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
 _VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
 """A number, with its unit."""
-TEMPERATURE, ORDER, NAME = "temperature", "order", "name"
+TEMPERATURE, _ORDER, NAME = "temperature", "order", "name"
 """Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
 
 
@@ -48,7 +48,7 @@ def axis_of(
     names = list(used)
     if values is not None:
         return _in_kelvin(_from_table(names, Path(values)), against)
-    if against == ORDER:
+    if against == _ORDER:
         return {name: float(number) for number, name in enumerate(scans) if name in used}
     told = {name: _from_header(chi, against) for name, chi in used.items()} if against != NAME else {}
     found = {name: value for name, value in told.items() if value is not None}

@@ -15,13 +15,13 @@ from exafsnn.errors import SettingsError
 Stamps = dict[str, tuple[int, int]]
 """Size and time of change [ns] by path."""
 
-PAUSE = 2.0
+_PAUSE = 2.0
 """Seconds between two looks."""
-NO_SCANS = {".png", ".jpg", ".jpeg", ".pdf", ".html", ".json", ".log", ".md", ".py", ".tmp", ".part"}
+_NO_SCANS = {".png", ".jpg", ".jpeg", ".pdf", ".html", ".json", ".log", ".md", ".py", ".tmp", ".part"}
 """Suffixes of files that hold none."""
 
 
-def landed(folder: str | Path, also: Iterable[str] = (), pause: float = PAUSE) -> Iterator[Stamps]:
+def landed(folder: str | Path, also: Iterable[str] = (), pause: float = _PAUSE) -> Iterator[Stamps]:
     """Yield all files that hold still, whenever they are others than before; in the order in which they changed.
 
     Hidden files, folders and files that hold no scans by their names are left out.
@@ -64,7 +64,7 @@ def _scans(folder: Path) -> list[Path]:
         paths = list(folder.iterdir())
     except OSError:  # a network folder may be away for a moment
         return []
-    return [path for path in paths if not path.name.startswith(".") and path.suffix.lower() not in NO_SCANS]
+    return [path for path in paths if not path.name.startswith(".") and path.suffix.lower() not in _NO_SCANS]
 
 
 def _stamps(paths: Iterable[Path]) -> Stamps:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
     from exafsnn.infer.refine import Refiner
 
-BURST, POINTS = 256, 400_000
+BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-MANY_FILES, FILES_AT_A_TIME = 200, 25
+_MANY_FILES, _FILES_AT_A_TIME = 200, 25
 """So many files are read by worker processes, each so many at a time: fewer take no longer than workers to start."""
 
 
@@ -179,7 +179,7 @@ class Answer(Protocol):
         """The answers to scans that the model can answer."""
 
 
-Answerer = Callable[["Model", ChiK | None, str | None], Answer]
+_Answerer = Callable[["Model", ChiK | None, str | None], Answer]
 """From a model, and a standard with its structure, to what answers."""
 
 
@@ -215,7 +215,7 @@ def _refiner(model: Model, standard: ChiK | None, structure: str | None) -> Answ
 
 def _answer_all(
     sources: Iterable[str],
-    answerer: Answerer,
+    answerer: _Answerer,
     model: str | None,
     references: Iterable[str],
     structure: str | None,
@@ -248,7 +248,7 @@ def _check_columns(columns: str | None) -> None:
         parse_columns(columns)
 
 
-Read = tuple[str, str, "Spectrum | ChiK | Exception"]
+_Read = tuple[str, str, "Spectrum | ChiK | Exception"]
 """The source that was asked for, the name of a scan in it, and what was read or why it was not."""
 
 
@@ -256,26 +256,26 @@ def _bursts(
     sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int
 ) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
     """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
-    burst: list[Read] = []
+    burst: list[_Read] = []
     points = 0
     for item in _read_all(sources, columns, settings.e0, workers):
         burst.append(item)
         points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
-        if len(burst) >= BURST or points >= POINTS:
+        if len(burst) >= BURST or points >= _POINTS:
             yield _measured(burst, settings)
             burst, points = [], 0
     if burst:
         yield _measured(burst, settings)
 
 
-def _read_all(sources: Iterable[str], columns: str | None, e0: float | None, workers: int) -> Iterator[Read]:
+def _read_all(sources: Iterable[str], columns: str | None, e0: float | None, workers: int) -> Iterator[_Read]:
     """Read every scan of every source, each source once; of many sources in worker processes."""
     waiting = _once_each(sources)
-    first = list(islice(waiting, MANY_FILES))
-    if len(first) < MANY_FILES or workers == 1:
+    first = list(islice(waiting, _MANY_FILES))
+    if len(first) < _MANY_FILES or workers == 1:
         yield from _read((chain(first, waiting), columns, e0))
         return
-    parts = _batched(chain(first, waiting), FILES_AT_A_TIME)
+    parts = _batched(chain(first, waiting), _FILES_AT_A_TIME)
     for part in in_order(_read_list, ((part, columns, e0) for part in parts), workers):
         yield from part
 
@@ -299,12 +299,12 @@ def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
 _Task = tuple[Iterable[str], "str | None", "float | None"]
 
 
-def _read_list(task: _Task) -> list[Read]:
+def _read_list(task: _Task) -> list[_Read]:
     """Worker: what ``_read`` yields."""
     return list(_read(task))
 
 
-def _read(task: _Task) -> Iterator[Read]:
+def _read(task: _Task) -> Iterator[_Read]:
     """Read every scan of some sources."""
     from exafsnn.read import scan as reader
 
@@ -319,7 +319,7 @@ def _read(task: _Task) -> Iterator[Read]:
             yield source, name, item
 
 
-def _measured(burst: Sequence[Read], settings: BackgroundSettings) -> list[tuple[str, Outcome]]:
+def _measured(burst: Sequence[_Read], settings: BackgroundSettings) -> list[tuple[str, Outcome]]:
     """Carry what was read on to χ(k)."""
     from exafsnn.measure.scans import measure_all
     from exafsnn.read.sources import split_source
@@ -399,7 +399,7 @@ def models(name: str | None) -> Callable[[ChiK], Model]:
 
 
 def _calibrated(
-    standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model], answerer: Answerer
+    standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model], answerer: _Answerer
 ) -> dict[str, Answer]:
     """What answers with the standard of each edge, by name of the model."""
     found: dict[str, Answer] = {}
@@ -450,7 +450,7 @@ def _answers(answer: Answer, scans: Sequence[ChiK]) -> list[Prediction | Excepti
         if len(scans) == 1:
             return [error]
         return [each for chi in scans for each in _answers(answer, [chi])]
-    return [each if _is_finite(each) else infinite(each.chi.source) for each in found]
+    return [each if _is_finite(each) else _infinite(each.chi.source) for each in found]
 
 
 def is_finite(shell: Shell) -> bool:
@@ -464,7 +464,7 @@ def _is_finite(prediction: Prediction) -> bool:
     return bool(np.isfinite(numbers).all()) and is_finite(prediction.shells["first"])
 
 
-def infinite(source: str) -> ScanError:
+def _infinite(source: str) -> ScanError:
     """Why a prediction that is not made of numbers is rejected."""
     return ScanError("the model's answer is not finite", where=source, remedy="Look at the scan for spikes")
 
@@ -478,7 +478,7 @@ def rejected(outcome: Outcome, error: Exception) -> Outcome:
     return replace(outcome, reason=reason, defect="".join(traceback.format_exception(error)))
 
 
-STACK_CHUNK = 1000
+_STACK_CHUNK = 1000
 """Scans of a stack that are worked on at a time: 100 MB at 400 points."""
 
 
@@ -500,7 +500,7 @@ def answer_stack(
     *,
     reference: Reference | None = None,
     settings: BackgroundSettings | None = None,
-    chunk: int = STACK_CHUNK,
+    chunk: int = _STACK_CHUNK,
 ) -> Iterator[StackAnswers]:
     """Raw μ of many scans → N, R, σ² with error bars; the answers are those of ``Model.predict``, to rounding.
 
@@ -537,5 +537,5 @@ def _answered(chi: StackChiK, like: Spectrum, model: Model, reference: Reference
     count = len(chi.noise)
     rows = np.setdiff1d(np.arange(count), [number - chi.first for number in refusals])
     found = model.answers(Signals.of_batch(chi, rows), reference)
-    refusals |= {chi.first + row: infinite(like.source) for row in rows[~found.finite].tolist()}
+    refusals |= {chi.first + row: _infinite(like.source) for row in rows[~found.finite].tolist()}
     return StackAnswers(chi, found[found.finite].among(rows[found.finite], count), refusals)

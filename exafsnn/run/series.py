@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
     from exafsnn.infer.refine import Refiner
 
-Stamp = Hashable
+_Stamp = Hashable
 """What changes when a file does."""
-Progress = Callable[[list[str]], Iterable[str]]
+_Progress = Callable[[list[str]], Iterable[str]]
 _Answer = tuple[Outcome, Lattice | None]
 KEPT = 1000
 """Samples of the RDFs of so many scans are kept: 0.25 MB each."""
@@ -51,7 +51,7 @@ class Course:
     """What temperature does to each phase, if it is the axis."""
 
 
-def follow(sources: Iterable[str], progress: Progress = iter, **asked: Any) -> Course:
+def follow(sources: Iterable[str], progress: _Progress = iter, **asked: Any) -> Course:
     """Analyse the scans of one sample along an axis; all else as in ``Follower``."""
     return Follower(**asked).follow(dict.fromkeys(sources), progress)
 
@@ -92,13 +92,13 @@ class Follower:
         self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
         self._structure = structure_of(references, structure)
         self._standard = chi_of(references[0], columns, self._settings) if references else None
-        self._own_standard: tuple[str, Stamp] | None = None
+        self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)
         self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
-        self._known: dict[tuple[str, Stamp], list[_Answer]] = {}
+        self._known: dict[tuple[str, _Stamp], list[_Answer]] = {}
 
-    def follow(self, sources: Mapping[str, Stamp], progress: Progress = iter) -> Course:
+    def follow(self, sources: Mapping[str, _Stamp], progress: _Progress = iter) -> Course:
         """Analyse a series, in the order given.
 
         Parameters
@@ -133,7 +133,7 @@ class Follower:
         self._own_standard, self._tools = None, None
         self._known.clear()
 
-    def _answers(self, measured: Sequence[tuple[tuple[str, Stamp], Outcome]]) -> list[_Answer]:
+    def _answers(self, measured: Sequence[tuple[tuple[str, _Stamp], Outcome]]) -> list[_Answer]:
         """The outcomes refined, and their lattices; those that the model cannot answer are rejected."""
         usable = [(key, outcome.usable) for key, outcome in measured if outcome.usable]
         if not usable:
@@ -163,7 +163,7 @@ class Follower:
             )
             yield replace(outcome, prediction=prediction, model=model.name), lattice
 
-    def _make_tools(self, key: tuple[str, Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
+    def _make_tools(self, key: tuple[str, _Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
         """The model of the first scan's edge, and what works with it; that scan may be the standard."""
         from exafsnn.analyse.lattice import LatticeFinder
         from exafsnn.infer.refine import Refiner

@@ -24,13 +24,13 @@ from exafsnn.settings import Settings
 from exafsnn.simulate.potentials import Potential, potential_named
 from exafsnn.simulate.structures import crystal, with_vacancies
 
-CNA_CODES: Mapping[str, int] = {"fcc": 1, "hcp": 2, "bcc": 3}
+_CNA_CODES: Mapping[str, int] = {"fcc": 1, "hcp": 2, "bcc": 3}
 """What ``compute cna/atom`` calls each structure."""
 
 _JUDGED: Mapping[str, int] = {"bcc": 14, "fcc": 12, "hcp": 12}
 """Neighbours that an atom must have for the analysis to name its structure."""
 
-CNA_CUTOFFS: Mapping[str, float] = {"bcc": 1.207, "fcc": 0.8536, "hcp": 1.207}
+_CNA_CUTOFFS: Mapping[str, float] = {"bcc": 1.207, "fcc": 0.8536, "hcp": 1.207}
 """Bond cutoff of the common-neighbour analysis over a: halfway between the shells that it tells apart."""
 
 
@@ -141,7 +141,7 @@ def run_with_vacancies(
     """
     settings = settings or DynamicsSettings()
     atoms = with_vacancies(starting_atoms(state, settings), vacancies, rng)
-    neighbours = np.bincount(neighbor_list("i", atoms, CNA_CUTOFFS[state.phase] * state.a), minlength=len(atoms))
+    neighbours = np.bincount(neighbor_list("i", atoms, _CNA_CUTOFFS[state.phase] * state.a), minlength=len(atoms))
     trajectory = run_atoms(atoms, state, settings)
     intact = trajectory.provenance["fractions"][state.phase] / float(np.mean(neighbours == _JUDGED[state.phase]))
     displacement = trajectory.provenance["displacement"]
@@ -328,9 +328,9 @@ def _quench(lammps: Any, n: int, a: float, phase: str) -> dict[str, float]:
     lattice = {"bcc": a, "fcc": a * 2 ** (1 / 3), "hcp": a * 2 ** (-1 / 6)} if phase == "liquid" else {phase: a}
     lammps.commands_string("unfix bath\nunfix move\nmin_style cg\nminimize 1e-6 1e-3 300 1000")
     for name, constant in lattice.items():
-        lammps.command(f"compute cna_{name} all cna/atom {CNA_CUTOFFS[name] * constant}")
+        lammps.command(f"compute cna_{name} all cna/atom {_CNA_CUTOFFS[name] * constant}")
     lammps.command("run 0 post no")
-    return {name: _fraction(lammps, f"cna_{name}", CNA_CODES[name], n) for name in lattice}
+    return {name: _fraction(lammps, f"cna_{name}", _CNA_CODES[name], n) for name in lattice}
 
 
 def _fraction(lammps: Any, compute: str, code: int, n: int) -> float:

@@ -50,7 +50,7 @@ _DAMAGE = (
     *(BadZipFile, zlib.error, struct.error),
 )
 """What reading a damaged file may raise."""
-Progress = Callable[[int, int, str], None]
+_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class SingleScattering:
 
 
 def build(
-    config_path: str | Path, output: str | Path, workers: int | None = None, progress: Progress | None = None
+    config_path: str | Path, output: str | Path, workers: int | None = None, progress: _Progress | None = None
 ) -> Path:
     """Simulate the plan of ``config_path`` into the library ``output``; go on where an earlier call stopped.
 
@@ -124,7 +124,7 @@ def build(
 
 
 def _build_parts(
-    parts: Path, states: Sequence[PlannedState], theories: Sequence[str], workers: int, tell: Progress
+    parts: Path, states: Sequence[PlannedState], theories: Sequence[str], workers: int, tell: _Progress
 ) -> None:
     """Compute what is not yet there, or not whole."""
     missing = [(str(parts), name) for name in theories if not _is_whole(parts / _theory_file(name))]

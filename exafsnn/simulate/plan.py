@@ -20,7 +20,7 @@ from exafsnn.simulate.sites import SiteSettings
 
 
 @dataclass(frozen=True)
-class Family(Settings):
+class _Family(Settings):
     """States of one kind: lattice constant and temperature are drawn independently of each other."""
 
     name: str
@@ -46,7 +46,7 @@ class LibrarySettings(Settings):
     element: str = "Fe"
     edge: str = "K"
     seed: int = 1
-    families: tuple[Family, ...] = ()
+    families: tuple[_Family, ...] = ()
     treatments: tuple[FeffTreatment, ...] = ()
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sites: SiteSettings = field(default_factory=SiteSettings)
@@ -57,7 +57,7 @@ class PlannedState:
     """One state of the plan, with all that its random numbers decide."""
 
     index: int
-    family: Family
+    family: _Family
     state: State
     treatment: FeffTreatment
     vacancies: float
@@ -83,7 +83,7 @@ def read_plan(path: str | Path) -> LibrarySettings:
 def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
     """The plan that a parsed TOML table (or the JSON in a library) describes."""
     parts = dict(table)
-    parts["families"] = tuple(Family.from_mapping(item) for item in parts.get("families", ()))
+    parts["families"] = tuple(_Family.from_mapping(item) for item in parts.get("families", ()))
     parts["treatments"] = tuple(FeffTreatment.from_mapping(item) for item in parts.get("treatments", ()))
     parts["dynamics"] = DynamicsSettings.from_mapping(parts.get("dynamics", {}))
     parts["sites"] = SiteSettings.from_mapping(parts.get("sites", {}))
@@ -100,7 +100,7 @@ def planned_states(plan: LibrarySettings) -> list[PlannedState]:
     return [_draw(plan, index, *listed[int(place)]) for index, place in enumerate(order)]
 
 
-def _draw(plan: LibrarySettings, index: int, number: int, family: Family, member: int) -> PlannedState:
+def _draw(plan: LibrarySettings, index: int, number: int, family: _Family, member: int) -> PlannedState:
     """Draw one state; its random numbers depend on the plan's seed, the family and the member alone."""
     rng = np.random.default_rng([plan.seed, number, member])
     seed = int(rng.integers(1, 2**30))

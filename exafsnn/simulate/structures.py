@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from exafsnn.errors import SettingsError
 from exafsnn.records import CRYSTALS
 
-IDEAL_RATIO = sqrt(8 / 3)
+_IDEAL_RATIO = sqrt(8 / 3)
 """c/a of hcp made of touching spheres."""
 
 
@@ -51,7 +51,7 @@ def _unit_cell(phase: str, a: float, c: float | None, element: str) -> Atoms:
     if a <= 0 or (c is not None and c <= 0):
         raise SettingsError(f"lattice constants must be positive, got a = {a}, c = {c}", where="crystal")
     if phase == "hcp":
-        return bulk(element, "hcp", a=a, c=c or IDEAL_RATIO * a, orthorhombic=True)
+        return bulk(element, "hcp", a=a, c=c or _IDEAL_RATIO * a, orthorhombic=True)
     return bulk(element, phase, a=a, cubic=True)
 
 

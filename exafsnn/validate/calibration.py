@@ -164,12 +164,12 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
     for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
         facts = (chi, session.states[number], session.phases[number])
         for kind, answers in (("predicted", predicted), ("refined", refined)):
-            errors, given = errors_of(model, answers.one(number, chi).rdf, density), answers.given[number, None]
+            errors, given = _errors_of(model, answers.one(number, chi).rdf, density), answers.given[number, None]
             signs = float(answers.unexplained[number]), float(answers.disagreement[number])
             yield Answer(f"{kind} {how}", errors, given, signs, *facts)
 
 
-def errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
+def _errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
     """Errors of an RDF against the true one ``density`` (b,), and its own standard deviations, by quantity.
 
     Those of an uncalibrated model are raw: no doubt about the amplitude is in them.

@@ -21,7 +21,7 @@ from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
 from exafsnn.write.tables import plain, printable, scan_facts
 
-LAYOUT = 2
+_LAYOUT = 2
 """Version of the layout."""
 
 _CHUNK = 1 << 20
@@ -48,7 +48,7 @@ class Archive:
 
     def __init__(self, path: Path, samples: int | None) -> None:
         self._file = h5py.File(path, "w", libver=("earliest", "v110"))
-        self._file.attrs["exafsnn"], self._file.attrs["layout"] = __version__, LAYOUT
+        self._file.attrs["exafsnn"], self._file.attrs["layout"] = __version__, _LAYOUT
         self._limit = samples
         self._groups: dict[tuple[Any, ...], str] = {}
         self._count = 0

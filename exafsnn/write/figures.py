@@ -23,15 +23,15 @@ from matplotlib.gridspec import SubplotSpec
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 
-SIGNATURE = "exafsnn figure"
+_SIGNATURE = "exafsnn figure"
 """Written into every figure: what made it."""
-DPI = 120
-LEFT = 0.065
+_DPI = 120
+_LEFT = 0.065
 """Left margin of the panels, in widths of the figure."""
-INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
-PAIR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
-R_MAX = 6.5
+_INK, _GREY, _PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
+_BLUE, _ORANGE, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
+_PAIR_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE)
+_R_MAX = 6.5
 """Largest R shown [Å]."""
 MANY = 30
 """More RDFs than this are an image, not lines."""
@@ -44,11 +44,11 @@ def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
     """
     if prediction:
         figure = _figure(10.0, 7.4)
-        grid = figure.add_gridspec(2, 2, left=LEFT, right=0.985, bottom=0.07, top=0.89, hspace=0.36, wspace=0.18)
+        grid = figure.add_gridspec(2, 2, left=_LEFT, right=0.985, bottom=0.07, top=0.89, hspace=0.36, wspace=0.18)
         places, wide = [grid[0, 0], grid[0, 1], grid[1, 0], grid[1, 1]], grid[0, :]
     else:
         figure = _figure(12.0, 3.8)
-        grid = figure.add_gridspec(1, 3, left=LEFT, right=0.99, bottom=0.145, top=0.79, wspace=0.24)
+        grid = figure.add_gridspec(1, 3, left=_LEFT, right=0.99, bottom=0.145, top=0.79, wspace=0.24)
         places, wide = [grid[0, 0], grid[0, 1], grid[0, 2]], grid[0, :2]
     if chi.spectrum is None:
         places[:2] = [wide]
@@ -109,12 +109,12 @@ class Panel:
     lines: tuple[Line, ...]
 
 
-Marks = Sequence[tuple[float, float]]
+_Marks = Sequence[tuple[float, float]]
 """Intervals of the axis in which a transition lies."""
 
 
 def map_figure(
-    axis: Array, label: str, r: Array, density: Array, branches: Sequence[Sequence[int]], marks: Sequence[Marks]
+    axis: Array, label: str, r: Array, density: Array, branches: Sequence[Sequence[int]], marks: Sequence[_Marks]
 ) -> Figure:
     """Show the RDFs of a series, over 4πr², as images: r against the axis, scans as wide as their neighbours allow.
 
@@ -143,9 +143,9 @@ def map_figure(
         axes.set(ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
         _mark(axes, mark)
         colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
-        colours.set_label("n(r)/4πr² (Å⁻³)", size=9.5, color=INK)
+        colours.set_label("n(r)/4πr² (Å⁻³)", size=9.5, color=_INK)
         colours.outline.set_visible(False)
-        colours.ax.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
+        colours.ax.tick_params(labelsize=8.5, colors=_INK, width=0.7, length=3.5, color=_GREY)
     axes.set_xlabel(label)
     return figure
 
@@ -159,7 +159,7 @@ def _draw_map(axes: Axes, axis: Array, r: Array, density: Array, largest: float)
 
 
 def trends_figure(
-    axis: Array, label: str, panels: Sequence[Panel], branches: Sequence[Sequence[int]], marks: Marks
+    axis: Array, label: str, panels: Sequence[Panel], branches: Sequence[Sequence[int]], marks: _Marks
 ) -> Figure:
     """Show quantities along the axis of a series: points with errors, and bands smoothed between transitions.
 
@@ -184,7 +184,7 @@ def trends_figure(
     )  # fmt: skip
     for number, panel in enumerate(panels):
         axes = _axes(figure, grid[number // 2, number % 2])
-        for colour, line in zip(PAIR_COLOURS, panel.lines, strict=False):
+        for colour, line in zip(_PAIR_COLOURS, panel.lines, strict=False):
             for place, scans in enumerate(branches):
                 _draw_trend(axes, axis, line, np.asarray(scans, dtype=int), colour, place == 0)
         axes.set_xlim(*_padded(axis))
@@ -218,11 +218,11 @@ def _draw_trend(axes: Axes, axis: Array, line: Line, scans: np.ndarray, colour: 
     axes.fill_between(axis[order], low[order], high[order], color=colour, alpha=0.18, linewidth=0)
 
 
-def _mark(axes: Axes, marks: Marks) -> None:
+def _mark(axes: Axes, marks: _Marks) -> None:
     """Where transitions lie."""
     for low, high in marks:
-        axes.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0)
-        axes.axvline((low + high) / 2, color=ORANGE, linewidth=0.8)
+        axes.axvspan(low, high, color=_ORANGE, alpha=0.25, linewidth=0)
+        axes.axvline((low + high) / 2, color=_ORANGE, linewidth=0.8)
 
 
 def _edges(places: Array) -> Array:
@@ -350,11 +350,11 @@ def _png(pixels: np.ndarray) -> bytes:
     lines[1:, 1:] -= lines[:-1, 1:].copy()
     lines[:, 0] = 2  # the filter "up"
     packer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
-    per_metre = round(DPI / 0.0254)
+    per_metre = round(_DPI / 0.0254)
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
         b"pHYs": struct.pack(">IIB", per_metre, per_metre, 1),
-        b"tEXt": b"Software\0" + SIGNATURE.encode(),
+        b"tEXt": b"Software\0" + _SIGNATURE.encode(),
         b"IDAT": packer.compress(lines.data) + packer.flush(),
         b"IEND": b"",
     }
@@ -366,7 +366,7 @@ def _png(pixels: np.ndarray) -> bytes:
 
 def _figure(width: float, height: float) -> Figure:
     """Make an empty figure of so many inches."""
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -375,12 +375,12 @@ def _axes(figure: Figure, place: SubplotSpec) -> Axes:
     """Make axes with two thin spines and quiet ticks."""
     axes = figure.add_subplot(place)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(GREY)
+    axes.spines[["left", "bottom"]].set_color(_GREY)
     axes.spines[["left", "bottom"]].set_linewidth(0.7)
-    axes.tick_params(colors=INK, labelsize=8.5, width=0.7, length=3.5, color=GREY)
+    axes.tick_params(colors=_INK, labelsize=8.5, width=0.7, length=3.5, color=_GREY)
     for axis in (axes.xaxis, axes.yaxis):
         axis.label.set_fontsize(9.5)
-        axis.label.set_color(INK)
+        axis.label.set_color(_INK)
     return axes
 
 
@@ -395,8 +395,8 @@ def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> No
     if prediction and not prediction.in_domain:
         facts.append("outside what the model knows")
     inch = 1 / figure.get_figheight()
-    figure.text(LEFT, 1 - 0.16 * inch, _label(chi), size=11.5, weight="bold", color=INK, va="top", parse_math=False)
-    figure.text(LEFT, 1 - 0.41 * inch, "    ".join(facts), size=9.5, color=GREY, va="top")
+    figure.text(_LEFT, 1 - 0.16 * inch, _label(chi), size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+    figure.text(_LEFT, 1 - 0.41 * inch, "    ".join(facts), size=9.5, color=_GREY, va="top")
 
 
 def _label(chi: ChiK, longest: int = 80) -> str:
@@ -408,17 +408,17 @@ def _label(chi: ChiK, longest: int = 80) -> str:
 
 def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
     """μ(E), its background and E₀."""
-    axes.axvline(chi.e0, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
-    axes.plot(spectrum.energy, spectrum.mu, color=INK, linewidth=1.0, label="μ(E)")
+    axes.axvline(chi.e0, color=_GREY, linewidth=0.7, linestyle=(0, (1, 2)))
+    axes.plot(spectrum.energy, spectrum.mu, color=_INK, linewidth=1.0, label="μ(E)")
     if chi.background is not None:
-        axes.plot(spectrum.energy, chi.background, color=ORANGE, linewidth=1.0, label="background")
+        axes.plot(spectrum.energy, chi.background, color=_ORANGE, linewidth=1.0, label="background")
     low, high = spectrum.mu.min(), spectrum.mu.max()  # the spline may dive far below, right at E₀
     margin = 0.08 * (high - low)
     axes.set(xlabel="Energy (eV)", ylabel="μ(E)", ylim=(low - margin, high + margin))
     axes.margins(x=0.01)
     axes.annotate(
         f"E₀ = {chi.e0:.1f} eV", (chi.e0, 0.02), xycoords=("data", "axes fraction"), xytext=(5, 0),
-        textcoords="offset points", size=8.5, color=GREY,
+        textcoords="offset points", size=8.5, color=_GREY,
     )  # fmt: skip
     _legend(axes)
 
@@ -429,14 +429,14 @@ def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     top = chi.k[-1] if prediction is None else min(chi.k[-1], window[1] + 2)
     shown = (chi.k >= 1.0) & (chi.k <= top)
     k = chi.k[shown]
-    axes.axhline(0, color=GREY, linewidth=0.5)
-    axes.axvspan(*window, color=PALE, linewidth=0, zorder=0, label="k range used")
-    axes.plot(k, k**2 * chi.chi[shown], color=INK, linewidth=1.0, label="measured")
+    axes.axhline(0, color=_GREY, linewidth=0.5)
+    axes.axvspan(*window, color=_PALE, linewidth=0, zorder=0, label="k range used")
+    axes.plot(k, k**2 * chi.chi[shown], color=_INK, linewidth=1.0, label="measured")
     if prediction:
-        axes.plot(k, k**2 * prediction.chi_model[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
+        axes.plot(k, k**2 * prediction.chi_model[shown], color=_ORANGE, linewidth=1.0, label="implied by the RDF")
         axes.annotate(
             f"R-factor {prediction.misfit:.3f}", (window[1], 0.03), xycoords=("data", "axes fraction"), size=8.5,
-            color=INK, xytext=(-5, 0), textcoords="offset points", ha="right",
+            color=_INK, xytext=(-5, 0), textcoords="offset points", ha="right",
         )  # fmt: skip
     axes.set(xlabel="k (Å⁻¹)", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
     used = (chi.k >= window[0]) & (chi.k <= window[1])
@@ -447,13 +447,13 @@ def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
 
 def _draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     """|χ(R)|, measured and implied."""
-    r = np.arange(0, R_MAX, 0.02)
+    r = np.arange(0, _R_MAX, 0.02)
     window = _window(chi, prediction)
-    axes.plot(r, magnitude_of_chi_r(chi.k, chi.chi, window, r), color=INK, linewidth=1.0, label="measured")
+    axes.plot(r, magnitude_of_chi_r(chi.k, chi.chi, window, r), color=_INK, linewidth=1.0, label="measured")
     if prediction:
         implied = magnitude_of_chi_r(chi.k, prediction.chi_model, window, r)
-        axes.plot(r, implied, color=ORANGE, linewidth=1.0, label="implied by the RDF")
-    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å⁻³)", xlim=(0, R_MAX))
+        axes.plot(r, implied, color=_ORANGE, linewidth=1.0, label="implied by the RDF")
+    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å⁻³)", xlim=(0, _R_MAX))
     axes.set_ylim(bottom=0)
     _legend(axes)
 
@@ -462,7 +462,7 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
     """RDF with its 1σ and 95 % bands, and the shells."""
     rdf = prediction.rdf
     for number, (pair, density) in enumerate(zip(rdf.pairs, rdf.density, strict=True)):
-        colour = PAIR_COLOURS[number % len(PAIR_COLOURS)]
+        colour = _PAIR_COLOURS[number % len(_PAIR_COLOURS)]
         inner = np.clip(density - rdf.spread[number], 0, None), density + rdf.spread[number]
         axes.plot(rdf.r, density, color=colour, linewidth=1.2, label=pair)
         axes.fill_between(rdf.r, *inner, color=colour, alpha=0.35, linewidth=0, label=None if number else "± 1σ")
@@ -477,7 +477,7 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
 def _draw_shells(axes: Axes, prediction: Prediction) -> None:
     """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets."""
     for shell in prediction.shells.values():
-        axes.axvspan(shell.r_min, shell.r_max, color=PALE, linewidth=0, zorder=0)
+        axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
         text = (
             f"N {_with_error(shell.coordination, shell.coordination_std)}\n"
@@ -486,7 +486,7 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> None:
         )
         middle = (shell.r_min + shell.r_max) / 2
         axes.annotate(
-            text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=INK,
+            text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=_INK,
             linespacing=1.4,
         )  # fmt: skip
 
@@ -524,10 +524,10 @@ def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
     """Say how high a peak is."""
     length = float(f"{top / 2:.1g}")
     x, y = _rdf_limits(rdf)[0] + 0.08, axes.get_ylim()[1] - length
-    axes.plot([x, x], [y, y + length], color=INK, linewidth=1.2, solid_capstyle="butt")
+    axes.plot([x, x], [y, y + length], color=_INK, linewidth=1.2, solid_capstyle="butt")
     axes.annotate(
         f"n(r) of {rdf.pairs[0]}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
-        textcoords="offset points", size=8.5, color=INK, va="center",
+        textcoords="offset points", size=8.5, color=_INK, va="center",
     )  # fmt: skip
 
 
@@ -539,9 +539,9 @@ def _draw_image(axes: Axes, predictions: Sequence[Prediction], step: int) -> Non
     axes.set_ylabel("scan, in the order given")
     bar = axes.inset_axes((1.04, 0.0, 0.035, 1.0))
     colours = axes.figure.colorbar(image, cax=bar)
-    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", size=9.5, color=INK)
+    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", size=9.5, color=_INK)
     colours.outline.set_visible(False)
-    bar.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)
+    bar.tick_params(labelsize=8.5, colors=_INK, width=0.7, length=3.5, color=_GREY)
 
 
 def _band_95(rdf: PartialRDF, number: int) -> tuple[Array, Array]:
@@ -569,5 +569,5 @@ def _legend(axes: Axes) -> None:
         return
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, frameon=False, fontsize=8.5, handlelength=1.4,
-        handletextpad=0.5, columnspacing=1.3, labelcolor=INK, borderaxespad=0.2,
+        handletextpad=0.5, columnspacing=1.3, labelcolor=_INK, borderaxespad=0.2,
     )  # fmt: skip

@@ -39,26 +39,26 @@ from exafsnn.workers import Workers
 from exafsnn.write.archive import Archive
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
-LONG_TABLES = ("rdf.csv", "chi.csv")
+_LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
 """For more scans the long tables are left out, and samples and copies of the further ones, unless asked for."""
 OVERVIEW_LIMIT = 2000
 """The overview shows no more scans."""
 FIGURE_LIMIT = 50
 """Only so many scans get a figure of their own, unless asked for."""
-ANSWERS = ("predict", "refine", "series")
+_ANSWERS = ("predict", "refine", "series")
 """The commands that answer with RDFs."""
-FILES = {command: {*TABLES[command], "results.h5"} for command in ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
-FILES["series"] |= {"transition.json", "report.html"}
+_FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
+_FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
-MANY_FIGURES = 8
+_MANY_FIGURES = 8
 """So many are drawn by workers."""
 BURST = 64
 """Scans that are written together."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a ``settings.json`` that is none may raise."""
-PACKAGES = ("numpy", "scipy", "torch", "xraylarch", "xraydb", "h5py", "matplotlib")
+_PACKAGES = ("numpy", "scipy", "torch", "xraylarch", "xraydb", "h5py", "matplotlib")
 
 
 class ResultsFolder:
@@ -104,7 +104,7 @@ class ResultsFolder:
         self._overview: list[Prediction] = []
         self._predicted, self._overview_step = 0, 1
         self._waiting: list[Outcome] = []
-        self._drawings: list[Drawing] = []
+        self._drawings: list[_Drawing] = []
         self._painters: Workers | None = None
         self._painted: deque[Future[None]] = deque()
         self.scans: list[Row] = []
@@ -129,7 +129,7 @@ class ResultsFolder:
                 name: Table(self._open.enter_context(_open(self._stage / name)), columns)
                 for name, columns in TABLES[self.command].items()
             }
-            if self.command in ANSWERS:
+            if self.command in _ANSWERS:
                 self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
                 self._open.callback(self._archive.close)
             self._held = stack.pop_all()
@@ -158,7 +158,7 @@ class ResultsFolder:
                 self._inputs[outcome.file] = None
                 if outcome.usable is not None:
                     self._add_details(number, outcome, outcome.usable)
-            if self.command in ANSWERS and outcomes:
+            if self.command in _ANSWERS and outcomes:
                 self._archive.add(outcomes)
             self._draw_waiting()
 
@@ -210,7 +210,7 @@ class ResultsFolder:
         """Write what only a usable scan has."""
         prediction = outcome.prediction
         if number < TABLE_LIMIT or self.full:
-            self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in ANSWERS))
+            self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in _ANSWERS))
             if prediction is not None:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
         if number < self._figure_limit or self.full:
@@ -235,17 +235,17 @@ class ResultsFolder:
 
     def _draw_waiting(self, last: bool = False) -> None:
         """Draw the figures that wait."""
-        if self._painters is None and self._workers > 1 and len(self._drawings) >= MANY_FIGURES:
+        if self._painters is None and self._workers > 1 and len(self._drawings) >= _MANY_FIGURES:
             self._painters = self._open.enter_context(Workers(self._workers))
         if self._painters is None:
             if last or self._workers == 1:
                 for drawing in self._drawings:
-                    draw_scan(drawing)
+                    _draw_scan(drawing)
                 self._drawings.clear()
             return
-        self._painted += [self._painters.submit(draw_scan, drawing) for drawing in self._drawings]
+        self._painted += [self._painters.submit(_draw_scan, drawing) for drawing in self._drawings]
         self._drawings.clear()
-        while self._painted and (last or len(self._painted) > MANY_FIGURES):
+        while self._painted and (last or len(self._painted) > _MANY_FIGURES):
             self._painted.popleft().result()
 
     def _finish(self) -> None:
@@ -260,7 +260,7 @@ class ResultsFolder:
                 plotting.png(plotting.overview_figure(self._overview, self._overview_step))
             )
         if self._count > TABLE_LIMIT and not self.full:
-            for name in LONG_TABLES:
+            for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
         staged = sorted(self._stage.iterdir())
         for path in staged:
@@ -278,18 +278,18 @@ class ResultsFolder:
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": self.settings,
             "models": list(self._models),
-            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES},
+            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES},
             "inputs": [_fingerprint(name) for name in self._inputs],
             "figures": self._figures,
             "scans": self.scans,
         }
 
 
-Drawing = tuple[str, ChiK, "Prediction | None"]
+_Drawing = tuple[str, ChiK, "Prediction | None"]
 """Where the figure of a scan goes, and what it shows."""
 
 
-def draw_scan(drawing: Drawing) -> None:
+def _draw_scan(drawing: _Drawing) -> None:
     """Draw the figure of a scan into a file; workers import this."""
     from exafsnn.write import figures
 
@@ -414,7 +414,7 @@ def _earlier(folder: Path) -> Row | None:
 def _refuse_other_results(folder: Path, command: str, earlier: Row | None) -> None:
     """Refuse a folder with another command's results, of which some would not be replaced by this one's."""
     other = earlier["command"] if earlier else command
-    if other != command and not FILES.get(other, {other}) <= FILES[command]:
+    if other != command and not _FILES.get(other, {other}) <= _FILES[command]:
         reason = f"the folder holds results of exafsnn {other}, which those of {command} would not wholly replace"
         raise SettingsError(reason, where=str(folder), remedy="Write elsewhere with -o, or remove that folder")
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from exafsnn.run.series import Course
 
 
-MAPS = 4
+_MAPS = 4
 """Branches that have a map."""
 
 
@@ -63,7 +63,7 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
         return {}
     label = axis_label(course)
     branches = [part.scans for part in series.branches]
-    shown = branches[:MAPS]
+    shown = branches[:_MAPS]
     each = [[(item.low, item.high)] if item.found else [] for item in series.transitions]
     marks = [mark for part in each for mark in part]
     predictions = [outcome.prediction for outcome in course.outcomes if outcome.prediction]

@@ -28,26 +28,26 @@ Row = dict[str, Any]
 _FORMULA = re.compile(r"['\s]*[=+\-@＝＋－＠]")
 """Text that a spreadsheet might run, and text that already looks guarded; see ``Table``."""
 
-SCAN_COLUMNS = ("file", "record", "status", "edge", "warnings")
-SUMMARY_COLUMNS = (
+_SCAN_COLUMNS = ("file", "record", "status", "edge", "warnings")
+_SUMMARY_COLUMNS = (
     *("file", "record", "status", "model", "edge", "pair", "range", "r_min", "r_max"),
     *("coordination", "coordination_std", "coordination_low", "coordination_high", "distance", "distance_std"),
     *("sigma2", "sigma2_std", "delta_e0", "amplitude", "misfit", "in_domain", "warnings"),
 )
-SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
-RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
-CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
-_ANSWERS = {"summary.csv": SUMMARY_COLUMNS, "rdf.csv": RDF_COLUMNS, "chi.csv": CHI_COLUMNS}
-_AFTER_MODEL = SUMMARY_COLUMNS.index("model") + 1
+_SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
+_RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
+_CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
+_ANSWERS = {"summary.csv": _SUMMARY_COLUMNS, "rdf.csv": _RDF_COLUMNS, "chi.csv": _CHI_COLUMNS}
+_AFTER_MODEL = _SUMMARY_COLUMNS.index("model") + 1
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "predict": _ANSWERS,
     "refine": _ANSWERS,
     "series": {
         **_ANSWERS,
-        "summary.csv": (*SUMMARY_COLUMNS[:_AFTER_MODEL], "axis", *SUMMARY_COLUMNS[_AFTER_MODEL:]),
-        "series.csv": SERIES_COLUMNS,
+        "summary.csv": (*_SUMMARY_COLUMNS[:_AFTER_MODEL], "axis", *_SUMMARY_COLUMNS[_AFTER_MODEL:]),
+        "series.csv": _SERIES_COLUMNS,
     },
-    "preprocess": {"summary.csv": SCAN_COLUMNS, "chi.csv": CHI_COLUMNS[:-1]},
+    "preprocess": {"summary.csv": _SCAN_COLUMNS, "chi.csv": _CHI_COLUMNS[:-1]},
 }
 
 
@@ -80,11 +80,11 @@ def scan_facts(outcome: Outcome) -> Row:
     return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
 
 
-Long = tuple[Row, list[np.ndarray]]
+_Long = tuple[Row, list[np.ndarray]]
 """Rows of a long table: the cells that all share, and the columns of numbers (n,) that follow."""
 
 
-def chi_table(outcome: Outcome, chi: ChiK, answered: bool) -> list[Long]:
+def chi_table(outcome: Outcome, chi: ChiK, answered: bool) -> list[_Long]:
     """χ(k), and beside it the model's where the command has ``answered``; where that is no number there is no row."""
     scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
     model = outcome.prediction.chi_model if outcome.prediction else np.zeros_like(chi.chi)
@@ -93,14 +93,14 @@ def chi_table(outcome: Outcome, chi: ChiK, answered: bool) -> list[Long]:
     return [(scan, columns if answered else columns[:2])]
 
 
-def rdf_tables(outcome: Outcome, rdf: PartialRDF) -> list[Long]:
+def rdf_tables(outcome: Outcome, rdf: PartialRDF) -> list[_Long]:
     """Every partial RDF, bin by bin."""
     scan = {"file": outcome.file, "record": outcome.record}
     parts = zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
     return [(scan | {"pair": pair}, [rdf.r, density, spread]) for pair, density, spread in parts]
 
 
-SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
+_SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
 """Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ and the number density besides."""
 
 
@@ -113,7 +113,7 @@ def series_rows(course: Course) -> Iterator[Row]:
         scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
         for key, trend in course.series.trends.items():
             if (
-                key.quantity in SERIES_QUANTITIES
+                key.quantity in _SERIES_QUANTITIES
                 and np.isfinite(trend.value[number])
                 and np.isfinite(trend.std[number])
             ):
@@ -205,7 +205,7 @@ class Table:
         """Append rows; keys that are no column are left out."""
         self._writer.writerows([_cell(row.get(column)) for column in self._columns] for row in rows)
 
-    def write_long(self, parts: Iterable[Long]) -> None:
+    def write_long(self, parts: Iterable[_Long]) -> None:
         """Append rows that differ in their numbers alone, formatted at once: what ``write`` would make of them."""
         for shared, (grid, *columns) in parts:
             values = np.column_stack(columns)

@@ -1,0 +1,145 @@
+"""One scan is a batch of one: at every stage, what many get together each gets alone, exactly or to rounding.
+
+A stage is a function from many items to as many results; further models, engines and stages join ``STAGES``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from exafsnn.infer.predict import Model, load_model
+from exafsnn.infer.reference import calibrate
+from exafsnn.infer.refine import Refiner
+from exafsnn.learn.model_file import shipped_models
+from exafsnn.measure.gate import Known, Passed, judged
+from exafsnn.measure.scans import measure_all
+from exafsnn.read.scan import read_each, read_one
+from exafsnn.records import ChiK, Spectrum
+from exafsnn.run.scans import Outcome, predict_scans, refine_scans
+
+FILES = sorted((Path(__file__).parents[1] / "spectra").glob("fe_*.dat"))[::2]
+STRUCTURE = "bcc:2.8665"
+ROUNDING = 2e-4
+"""Largest difference, relative to the largest number of an array; networks calculate in single precision."""
+
+
+@cache
+def scans() -> tuple[Spectrum, ...]:
+    """Scans of two grids; among them one with a glitch, a noisy one, one upside down and one that ends too early."""
+    sound = [read_one(path) for path in FILES]
+    random = np.random.default_rng(0)
+    glitch, down, noisy, short = (replace(sound[0], record=name) for name in ("glitch", "down", "noisy", "short"))
+    glitch = replace(glitch, mu=np.where(np.arange(len(glitch.mu)) == 250, glitch.mu + 0.3, glitch.mu))
+    noisy = replace(noisy, mu=noisy.mu + 3e-4 * random.standard_normal(len(noisy.mu)))
+    shifted = [replace(scan, energy=scan.energy + 0.31, record="elsewhere") for scan in sound[1:4]]
+    short = replace(short, energy=short.energy[:150], mu=short.mu[:150])
+    return (*sound[:3], glitch, shifted[0], replace(down, mu=-down.mu), noisy, *shifted[1:], short, *sound[3:])
+
+
+@cache
+def chis() -> tuple[ChiK, ...]:
+    return tuple(chi for chi in measure_all(scans()) if isinstance(chi, ChiK))
+
+
+@cache
+def model(name: str) -> Model:
+    return load_model(name)
+
+
+def read_together(names: Sequence[str]) -> list[Any]:
+    return [scan for name in names for scan in read_each(name, [name])]
+
+
+def judged_together(items: Sequence[Spectrum]) -> list[Any]:
+    """What passed the gate of each scan and what was told, of all that share their energies together."""
+    found: dict[int, Any] = {}
+    for grid in dict.fromkeys(item.energy.tobytes() for item in items):
+        rows = [row for row, item in enumerate(items) if item.energy.tobytes() == grid]
+        for passed in judged(items[rows[0]], np.stack([items[row].mu for row in rows]), Known()):
+            if isinstance(passed, Passed):
+                for place, row in enumerate(passed.rows.tolist()):
+                    found[rows[row]] = passed.mu[place], passed.positions[place], passed.findings[place]
+            else:
+                found[rows[passed[0]]] = passed[1]
+    return [found[row] for row in range(len(items))]
+
+
+def reference(name: str) -> Any:
+    return calibrate(model(name), chis()[0], STRUCTURE)
+
+
+def run_together(run: Callable[..., Iterator[Outcome]], **asked: Any) -> Callable[[Sequence[str]], list[Any]]:
+    return lambda names: list(run(names, **asked))
+
+
+STAGES: dict[str, tuple[Callable[[], Sequence[Any]], Callable[[Sequence[Any]], list[Any]]]] = {
+    "read": (lambda: [*map(str, FILES)], read_together),
+    "gate": (scans, judged_together),
+    "measure": (scans, measure_all),
+    "predict, whole run": (lambda: [*map(str, FILES)], run_together(predict_scans)),
+    "refine, whole run": (
+        lambda: [*map(str, FILES[:4])],
+        run_together(refine_scans, references=[str(FILES[0])], structure=STRUCTURE),
+    ),
+}
+"""By name: the items, and what makes results of many of them."""
+for _name in shipped_models():
+    STAGES |= {
+        f"predict {_name}": (chis, lambda items, name=_name: model(name).predict_all(items)),
+        f"predict {_name} with a reference": (
+            chis, lambda items, name=_name: model(name).predict_all(items, reference(name)),
+        ),
+        f"refine {_name}": (chis, lambda items, name=_name: Refiner(model(name)).refine_all(items)),
+    }  # fmt: skip
+
+
+def parts(item: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything that a result is made of: numbers, arrays and words, by where they stand in it."""
+    if is_dataclass(item):
+        for field in fields(item):
+            yield from parts(getattr(item, field.name), f"{name}.{field.name}")
+    elif isinstance(item, Mapping):
+        for key, value in item.items():
+            yield from parts(value, f"{name}[{key}]")
+    elif isinstance(item, list | tuple):
+        for number, value in enumerate(item):
+            yield from parts(value, f"{name}[{number}]")
+    else:
+        yield name, str(item) if isinstance(item, Exception) else item
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    ours, theirs = dict(parts(found)), dict(parts(expected))
+    assert list(ours) == list(theirs)
+    for name, value in theirs.items():
+        if isinstance(value, float | np.ndarray | np.floating):
+            size = float(np.nanmax(np.abs(value), initial=0.0)) if np.size(value) else 0.0
+            np.testing.assert_allclose(ours[name], value, rtol=ROUNDING, atol=ROUNDING * size + 1e-12, err_msg=name)
+        else:
+            assert ours[name] == value, name
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_many_together_are_what_each_is_alone(stage: str) -> None:
+    items, together = STAGES[stage][0](), STAGES[stage][1]
+    found = together(items)
+    assert len(found) == len(items) > 1
+    for item, result in zip(items, found, strict=True):
+        (alone,) = together([item])
+        assert_same(result, alone)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_order_of_many_does_not_matter(stage: str) -> None:
+    items, together = STAGES[stage][0](), STAGES[stage][1]
+    order = np.random.default_rng(1).permutation(len(items))
+    found = together(items)
+    for place, result in zip(order.tolist(), together([items[place] for place in order]), strict=True):
+        assert_same(result, found[place])
