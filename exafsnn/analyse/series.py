@@ -38,7 +38,7 @@ _SCATTER = 3.0
 
 
 @dataclass(frozen=True)
-class Trend:
+class _Trend:
     """One quantity along the axis."""
 
     raw: Array
@@ -62,7 +62,7 @@ class Series:
     """(n,) in the order given."""
     phases: tuple[str, ...]
     """(n,) phase of most atoms; empty where no lattice explains the RDF."""
-    trends: Mapping[Key, Trend]
+    trends: Mapping[Key, _Trend]
     branches: tuple[Branch, ...]
     transitions: tuple[Transition, ...]
     """Strongest step of each branch. ``found`` is false where chance would show as much, where the step is within the
@@ -162,7 +162,7 @@ def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
     return any(abs(jump) > max(_JUMP * size[name], _CLEAR * std) for name, (jump, std) in transition.jump.items())
 
 
-def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found: Sequence[Transition]) -> Trend:
+def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found: Sequence[Transition]) -> _Trend:
     """One quantity, smoothed branch by branch."""
     raw, own = column.value, column.own
     value, std, common = raw.copy(), column.std.copy(), column.shared.copy()
@@ -183,10 +183,10 @@ def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found
         std[rows] = np.hypot(np.repeat(scatter[:, 0], sizes), common[rows])
     if key.quantity == "fraction":
         value = np.clip(value, 0.0, 1.0)
-    return Trend(raw, column.std, own, value, std, common)
+    return _Trend(raw, column.std, own, value, std, common)
 
 
-def _with_common(transition: Transition, trends: Mapping[Key, Trend], scans: Sequence[int]) -> Transition:
+def _with_common(transition: Transition, trends: Mapping[Key, _Trend], scans: Sequence[int]) -> Transition:
     """The transition and those besides it, what is common to all scans added to the errors of both sides."""
     common = {str(key): trend.common[list(scans)] for key, trend in trends.items()}
     size = {name: float(np.nanmedian(common[name])) for name in transition.before}

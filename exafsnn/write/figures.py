@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -272,40 +274,40 @@ def scan_png(chi: ChiK, prediction: Prediction | None = None) -> bytes:
 
 
 class _Canvas:
-    """A figure of one scan whose axes are used again; its legends, the same for every scan, are drawn only once.
+    """A figure of one scan whose axes are used again.
 
-    Where labels of r, k and energy go depends on the height of the digits alone: they stay where they first are.
+    Legends and horizontal axes, which most scans of a run have in common, are drawn again only where limits differ.
     """
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure
-        canvas = _canvas_of(figure)
-        canvas.draw()
-        for axes in figure.axes:
-            place = axes.transAxes.inverted().transform(
-                axes.xaxis.label.get_transform().transform(axes.xaxis.label.get_position())
-            )
-            axes.xaxis.set_label_coords(*place)
-            axes.set_title("", y=1.0)  # with a place of its own, an empty title is not moved out of the way of ticks
+        self._limits: list[tuple[float, float]] = []
+        self._still: list[Artist] = [figure.patch, *(axes.xaxis for axes in figure.axes)]
+        self._still += [legend for axes in figure.axes if (legend := axes.get_legend())]
         self._clear()
-        for axes in figure.axes:
-            axes.set_axis_off()
-        canvas.draw()
-        self._legends_drawn = canvas.copy_from_bbox(figure.bbox)
-        for axes in figure.axes:
-            axes.set_axis_on()
-            if legend := axes.get_legend():
-                legend.set_visible(False)
-        figure.patch.set_visible(False)
 
     def png(self, chi: ChiK, prediction: Prediction | None) -> bytes:
         """The figure of a scan."""
         _fill(self._figure, self._figure.axes, chi, prediction)
         canvas = _canvas_of(self._figure)
-        canvas.restore_region(self._legends_drawn)
+        limits = [axes.get_xlim() for axes in self._figure.axes]
+        if limits != self._limits:
+            self._limits, self._background = limits, self._drawn_still(canvas)
+        canvas.restore_region(self._background)
         self._figure.draw(canvas.get_renderer())
         self._clear()
         return _png(np.asarray(canvas.buffer_rgba()))
+
+    def _drawn_still(self, canvas: FigureCanvasAgg) -> Any:
+        """The picture of what stays, which is hidden from then on."""
+        parts = [*self._figure.texts, *(artist for axes in self._figure.axes for artist in axes.get_children())]
+        moving = [artist for artist in parts if artist not in self._still and artist.get_visible()]
+        _show(self._still, True)
+        _show(moving, False)
+        canvas.draw()
+        _show(moving, True)
+        _show(self._still, False)
+        return canvas.copy_from_bbox(self._figure.bbox)
 
     def _clear(self) -> None:
         """Take away what is of one scan, and all that the axes know of it."""
@@ -317,6 +319,11 @@ class _Canvas:
             axes.autoscale(True)
         for text in [*self._figure.texts]:
             text.remove()
+
+
+def _show(artists: Iterable[Artist], visible: bool) -> None:
+    for artist in artists:
+        artist.set_visible(visible)
 
 
 _CANVASES: dict[tuple[bool, bool, bool, tuple[str, ...]], _Canvas] = {}

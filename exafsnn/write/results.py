@@ -16,9 +16,7 @@ import platform
 import re
 import shutil
 import tempfile
-from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -35,7 +33,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, sync, sync_folder, write_whole
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome
-from exafsnn.workers import Workers
+from exafsnn.workers import in_order
 from exafsnn.write.archive import Archive
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
@@ -45,7 +43,7 @@ TABLE_LIMIT = 1000
 OVERVIEW_LIMIT = 2000
 """The overview shows no more scans."""
 FIGURE_LIMIT = 50
-"""Only so many scans get a figure of their own, unless asked for."""
+"""Of more scans only those get figures of their own in which something is wrong, so many at most, unless asked for."""
 _ANSWERS = ("predict", "refine", "series")
 """The commands that answer with RDFs."""
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
@@ -77,7 +75,8 @@ class ResultsFolder:
     full
         Write the long tables and every figure, however many scans there are.
     figures
-        So many scans get a figure of their own, unless ``full``; ``FIGURE_LIMIT`` where None.
+        Of so many scans each gets a figure of its own, of more those in which something is wrong, unless ``full``;
+        ``FIGURE_LIMIT`` where None.
     workers
         Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
     """
@@ -104,9 +103,7 @@ class ResultsFolder:
         self._overview: list[Prediction] = []
         self._predicted, self._overview_step = 0, 1
         self._waiting: list[Outcome] = []
-        self._drawings: list[_Drawing] = []
-        self._painters: Workers | None = None
-        self._painted: deque[Future[None]] = deque()
+        self._drawings: list[tuple[Outcome, ChiK]] = []
         self.scans: list[Row] = []
         """What is known of each scan so far (``tables.scan_facts``)."""
         self.kept_earlier = False
@@ -160,7 +157,8 @@ class ResultsFolder:
                     self._add_details(number, outcome, outcome.usable)
             if self.command in _ANSWERS and outcomes:
                 self._archive.add(outcomes)
-            self._draw_waiting()
+            if self.full and len(self._drawings) > self._figure_limit:
+                self._draw()
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""
@@ -188,7 +186,7 @@ class ResultsFolder:
             if kind is None:
                 self._write_waiting()
                 with explained(self.folder):
-                    self._draw_waiting(last=True)
+                    self._draw()
                 self._close()
                 self._finish()
             else:
@@ -213,8 +211,7 @@ class ResultsFolder:
             self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in _ANSWERS))
             if prediction is not None:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
-        if number < self._figure_limit or self.full:
-            self._draw(outcome, chi)
+        self._note_figure(number, outcome, chi)
         if prediction is not None:
             self._models[prediction.model] = None
             self._show_in_overview(prediction)
@@ -227,26 +224,25 @@ class ResultsFolder:
         if len(self._overview) > OVERVIEW_LIMIT:
             self._overview, self._overview_step = self._overview[::2], 2 * self._overview_step
 
-    def _draw(self, outcome: Outcome, chi: ChiK) -> None:
-        """Note that the figure of a scan is to be drawn."""
-        name = _figure_name(outcome, self._figures)
-        self._figures[name] = _source(outcome)
-        self._drawings.append((str(self._stage / name), chi, outcome.prediction))
+    def _note_figure(self, number: int, outcome: Outcome, chi: ChiK) -> None:
+        """Note a figure that is to be drawn: of few scans every one, of many those in which something is wrong."""
+        few = number < self._figure_limit
+        if not few:
+            self._drawings = [item for item in self._drawings if self.full or item[0].status != "ok"]
+        wrong = outcome.status != "ok" and len(self._drawings) < self._figure_limit
+        if self.full or few or wrong:
+            self._drawings.append((outcome, chi))
 
-    def _draw_waiting(self, last: bool = False) -> None:
-        """Draw the figures that wait."""
-        if self._painters is None and self._workers > 1 and len(self._drawings) >= _MANY_FIGURES:
-            self._painters = self._open.enter_context(Workers(self._workers))
-        if self._painters is None:
-            if last or self._workers == 1:
-                for drawing in self._drawings:
-                    _draw_scan(drawing)
-                self._drawings.clear()
-            return
-        self._painted += [self._painters.submit(_draw_scan, drawing) for drawing in self._drawings]
+    def _draw(self) -> None:
+        """Draw the figures that are noted; many of them by workers."""
+        drawings = []
+        for outcome, chi in self._drawings:
+            name = _figure_name(outcome, self._figures)
+            self._figures[name] = _source(outcome)
+            drawings.append((str(self._stage / name), chi, outcome.prediction))
         self._drawings.clear()
-        while self._painted and (last or len(self._painted) > _MANY_FIGURES):
-            self._painted.popleft().result()
+        for _ in in_order(_draw_scan, drawings, self._workers if len(drawings) >= _MANY_FIGURES else 1):
+            pass
 
     def _finish(self) -> None:
         """Complete the staged files and move them to their place; good results stay if no scan was done."""

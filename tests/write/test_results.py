@@ -397,15 +397,19 @@ def test_preprocessing_has_only_scan_columns(tmp_path: Path, make_chi: Callable[
 def test_many_scans_leave_the_long_tables_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_prediction: MakePrediction
 ) -> None:
+    """And the figures, but for those of scans in which something is wrong."""
     monkeypatch.setattr(results, "TABLE_LIMIT", 2)
-    monkeypatch.setattr(results, "FIGURE_LIMIT", 1)
+    monkeypatch.setattr(results, "FIGURE_LIMIT", 2)
     scans = [predicted(make_prediction(f"{i}.dat")) for i in range(3)]
+    scans[1] = predicted(make_prediction("1.dat", warnings=("a spike",)))
     write(tmp_path, *scans)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-0.dat.png"}
+    assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-1.dat.png"}
     write(tmp_path, *scans, full=True)
     assert len({row["file"] for row in rows(tmp_path / "rdf.csv")}) == 3
     assert len(list(tmp_path.glob("scan-*.png"))) == 3
+    write(tmp_path, *scans[:2])
+    assert len(list(tmp_path.glob("scan-*.png"))) == 2
 
 
 def test_range_without_atoms_has_no_row(tmp_path: Path, make_prediction: MakePrediction) -> None:
