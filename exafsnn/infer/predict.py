@@ -11,6 +11,7 @@ import numpy as np
 
 from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers, Origin
+from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import ErrorBars, Raw, Told
 from exafsnn.infer.estimates import Reference, Signals, misfits, on_one_grid
@@ -142,7 +143,8 @@ class Model:
             Whether to keep the samples of their RDFs, 128 kB each, which records need.
         """
         pieces = [signals[start : start + _PIECE] for start in range(0, max(len(signals), 1), _PIECE)]
-        return Answers.joined([self._answers(piece, reference, keep) for piece in pieces])
+        with one_core():
+            return Answers.joined([self._answers(piece, reference, keep) for piece in pieces])
 
     def _answers(self, signals: Signals, reference: Reference | None, keep: bool) -> Answers:
         ensemble, referenced = self.ensemble, reference is not None

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from exafsnn.errors import SettingsError
 from exafsnn.infer.answers import Answers
-from exafsnn.infer.cores import on_all_cores
+from exafsnn.infer.cores import one_core, side_by_side
 from exafsnn.infer.error_bars import Raw, Samples
 from exafsnn.infer.estimates import Reference, Signals, misfits
 from exafsnn.infer.fit import STEPS, Around, Data, Fits, Prior, fit
@@ -99,7 +99,8 @@ class Refiner:
         found: dict[int, Prediction] = {}
         for numbers in self._model.together(scans, _RECORDS):
             some = [scans[number] for number in numbers]
-            answers, fits = self._refined(Signals.of(some))
+            with one_core() as cores:
+                answers, fits = self._refined(Signals.of(some), cores)
             for row, (number, chi) in enumerate(zip(numbers, some, strict=True)):
                 record = answers.one(row, chi)
                 found[number] = replace(record, history=(*record.history, _why(fits, row)))
@@ -107,13 +108,14 @@ class Refiner:
 
     def answers(self, signals: Signals) -> Answers:
         """What ``refine`` says of scans, one at least, that ``Model.check`` would not refuse, as arrays."""
-        return self._refined(signals)[0]
+        with one_core() as cores:
+            return self._refined(signals, cores)[0]
 
-    def _refined(self, signals: Signals) -> tuple[Answers, Fits]:
+    def _refined(self, signals: Signals, cores: int) -> tuple[Answers, Fits]:
         """The answers, and the fits behind them; what these do not touch is that of the predictions."""
         model = self._model
         start = model.answers(signals, self.reference)
-        fits = self._fits(signals, start)
+        fits = self._fits(signals, start, cores)
         density, zero, bins = fits.density.numpy(), fits.shared[:, 0].numpy(), fits.density.shape[1]
         raw = Raw(model.r, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
         given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
@@ -131,11 +133,11 @@ class Refiner:
         )  # fmt: skip
         return answers, fits
 
-    def _fits(self, signals: Signals, start: Answers) -> Fits:
+    def _fits(self, signals: Signals, start: Answers, cores: int) -> Fits:
         """The fits of scans, those of like k ranges together; all hypotheses beside each other."""
         order = np.argsort(start.k_max, kind="stable")
         pieces = [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
-        fits = Fits.joined(on_all_cores(lambda rows: self._averaged(signals[rows], start[rows]), pieces))
+        fits = Fits.joined(side_by_side(lambda rows: self._averaged(signals[rows], start[rows]), pieces, cores))
         return fits[torch.from_numpy(np.argsort(order))]
 
     def _averaged(self, signals: Signals, start: Answers) -> Fits:

@@ -127,7 +127,7 @@ def test_measured_iron(model, iron_chi):
 
 def test_the_samples_have_mean_and_covariance_of_the_posterior(blind, scans):
     """But for negative densities, which are cut: their own scatter is in no error bar."""
-    fits = blind._refined(Signals.of([scans["fe_0300K"]]))[1]
+    fits = blind._refined(Signals.of([scans["fe_0300K"]]), 1)[1]
     mean, covariance = fits.density[0].numpy(), fits.covariance[0, :160, :160].numpy()
     drawn = _samples(replace(fits, density=fits.density + 1e3), slice(None))[0].astype(float) - 1e3
     assert drawn.mean(axis=0) == pytest.approx(mean, abs=1e-3)
