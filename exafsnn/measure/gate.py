@@ -23,6 +23,7 @@ from exafsnn.measure.ending import ending
 from exafsnn.measure.limits import (
     CALIBRATED,
     FEW_POINTS,
+    FEWEST_POINTS,
     MAX_EDGE_OFFSET,
     MIN_K_MAX,
     MIN_POINTS,
@@ -279,7 +280,7 @@ def _broken_axis(spectrum: Spectrum) -> Finding | None:
     """Arrays that no analysis can take."""
     energy, mu = spectrum.energy, spectrum.mu
     remedy = "Repair the scan"
-    if energy.ndim != 1 or energy.shape != mu.shape or len(energy) < 10:
+    if energy.ndim != 1 or energy.shape != mu.shape or len(energy) < FEWEST_POINTS:
         return Finding("few-points", "fatal", f"energy has shape {energy.shape} and μ {mu.shape}", remedy=remedy)
     bad = np.flatnonzero(~np.isfinite(energy) | ~np.isfinite(mu))
     if len(bad):

@@ -17,6 +17,9 @@ MIN_K_MAX = 8.5
 MIN_PRE_EDGE = 30.0
 """Shortest pre-edge [eV]."""
 
+FEWEST_POINTS = 10
+"""So many energies may be a scan."""
+
 MIN_POINTS, FEW_POINTS = 50, 150
 
 NEXT_EDGE_MARGIN = 20.0

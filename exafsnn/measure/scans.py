@@ -17,6 +17,7 @@ from exafsnn.errors import ExafsnnError, Finding, ScanError
 from exafsnn.measure.background import removal_of, resolved, units
 from exafsnn.measure.energy_zero import energy_zeros
 from exafsnn.measure.gate import Known, Passed, judged
+from exafsnn.measure.limits import FEWEST_POINTS
 from exafsnn.measure.noise import judged as judged_chi
 from exafsnn.measure.noise import noise_of, noisy, usable_ends
 from exafsnn.records import Array, ChiK, Spectrum
@@ -25,9 +26,6 @@ from exafsnn.settings import BackgroundSettings
 
 CHUNK = 500
 """Scans that are worked on at a time: 60 MB at 400 points."""
-
-FEWEST = 10
-"""Fewest energies [count] that may be a scan."""
 
 Told = tuple[Finding, ...]
 
@@ -93,11 +91,11 @@ def measure_all(
     scans
         What was read: of χ(k) files noise and range are found, what went wrong is passed on.
     settings
-        Parameters of the removal; None: those of the shipped models. With ``e0`` all scans get that E₀, else each the
-        maximum of its own dμ/dE.
+        Parameters of the removal, whose ``kmax`` bounds χ(k) files, too; None: those of the shipped models. With ``e0``
+        all scans get that E₀, else each the maximum of its own dμ/dE.
     """
     settings, known = settings or BackgroundSettings(), Known()
-    found: list[ChiK | Exception] = list(map(_as_read, scans))
+    found: list[ChiK | Exception] = [_as_read(scan, settings.kmax) for scan in scans]
     groups: dict[Hashable, list[int]] = {}
     for row, scan in enumerate(scans):
         if isinstance(scan, Spectrum) and not isinstance(found[row], Exception):
@@ -139,14 +137,18 @@ def remove_background(spectrum: Spectrum, settings: BackgroundSettings | None = 
     return found
 
 
-def _as_read(scan: Spectrum | ChiK | Exception) -> ChiK | Exception:
-    """What needs no removal; of a scan that does a placeholder, or why it is refused as it was read."""
+def _as_read(scan: Spectrum | ChiK | Exception, k_max: float | None) -> ChiK | Exception:
+    """What needs no removal; of a scan that does a placeholder, or why it is refused as it was read.
+
+    χ(k) of a file is used to ``k_max`` [Å⁻¹] at most.
+    """
     try:
         if isinstance(scan, Exception):
             return scan
         ScanError.refuse_fatal(scan.findings, _where(scan))
         if isinstance(scan, ChiK):
-            return judged_chi(scan)
+            chi = judged_chi(scan)
+            return chi if k_max is None else replace(chi, k_max_usable=min(chi.k_max_usable, k_max))
     except ExafsnnError as error:
         return error
     return _NOT_YET
@@ -348,9 +350,9 @@ def measure_stack(
     """
     ScanError.refuse_fatal(like.findings, like.source)
     energy, shape = np.array(like.energy, dtype=np.float64), mu.shape
-    if energy.ndim != 1 or len(shape) != 2 or shape[1] != len(energy) or len(energy) < FEWEST:
+    if energy.ndim != 1 or len(shape) != 2 or shape[1] != len(energy) or len(energy) < FEWEST_POINTS:
         reason = f"energy has shape {energy.shape} and μ {shape}"
-        remedy = f"Give (n,) energies and (s, n) values of μ, n at least {FEWEST}"
+        remedy = f"Give (n,) energies and (s, n) values of μ, n at least {FEWEST_POINTS}"
         raise ScanError(reason, where=like.source, remedy=remedy)
     if not np.isfinite(energy).all() or (np.diff(energy) <= 0).any():
         raise ScanError("the energies do not increase", where=like.source, remedy="Sort the scans, each with its μ")

@@ -328,7 +328,6 @@ def _measured(burst: Sequence[_Read], settings: BackgroundSettings) -> list[tupl
     for (source, name, _), chi in zip(burst, measure_all([item for *_, item in burst], settings), strict=True):
         outcome = Outcome(*split_source(name))
         if isinstance(chi, ChiK):
-            chi = replace(chi, k_max_usable=min(chi.k_max_usable, settings.kmax or np.inf))
             found.append((source, replace(outcome, chi=chi)))
         else:
             found.append((source, rejected(outcome, chi)))
@@ -366,7 +365,7 @@ def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> Ch
     (chi,) = measure_all([read_one(source, columns=columns, e0=settings.e0)], settings)
     if isinstance(chi, Exception):
         raise chi
-    return replace(chi, k_max_usable=min(chi.k_max_usable, settings.kmax or np.inf))
+    return chi
 
 
 def structure_of(references: Sequence[str], structure: str | None) -> str | None:

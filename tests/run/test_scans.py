@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import Finding, ModelError, ScanError, SettingsError
+from exafsnn.measure.scans import measure_all
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome, measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
@@ -69,6 +70,14 @@ def test_kmax_bounds_what_is_usable(beamline: None) -> None:
     (outcome,) = measure_scans(["good.dat"], settings=BackgroundSettings(kmax=11.0))
     assert outcome.chi is not None
     assert outcome.chi.k_max_usable == 11.0
+
+
+def test_kmax_bounds_chi_of_a_file_and_lengthens_none(make_chi: Callable[..., ChiK]) -> None:
+    chi = replace(make_chi("a.chi"), spectrum=None, background=None, k_max_usable=12.0)
+    for kmax, usable in ((11.0, 11.0), (14.0, 12.0), (None, 12.0)):
+        (found,) = measure_all([chi], BackgroundSettings(kmax=kmax))
+        assert isinstance(found, ChiK)
+        assert found.k_max_usable == usable
 
 
 def test_prediction_uses_the_model_of_the_edge(beamline: None) -> None:
