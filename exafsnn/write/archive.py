@@ -19,7 +19,7 @@ from exafsnn import __version__
 from exafsnn.errors import ExafsnnError
 from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
-from exafsnn.write.tables import plain, printable, scan_facts
+from exafsnn.write.tables import Row, plain, printable
 
 _LAYOUT = 2
 """Version of the layout."""
@@ -57,9 +57,8 @@ class Archive:
         """Write what is still to be written."""
         self._file.close()
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Append a burst of scans."""
-        facts = [scan_facts(outcome) for outcome in outcomes]
+    def add(self, outcomes: Sequence[Outcome], facts: Sequence[Row]) -> None:
+        """Append a burst of scans, with what ``tables.scan_facts`` says of each."""
         places = self._add_answers(outcomes)
         rows: dict[str, np.ndarray | list[str]] = {
             name: [printable(str(fact[name])) for fact in facts] for name in ("file", "record", "status")

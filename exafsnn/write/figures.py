@@ -144,10 +144,7 @@ def map_figure(
         image = _draw_map(axes, axis[list(scans)], r, density[list(scans)], largest)
         axes.set(ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
         _mark(axes, mark)
-        colours = figure.colorbar(image, cax=axes.inset_axes((1.025, 0.0, 0.03, 1.0)))
-        colours.set_label("n(r)/4πr² (Å⁻³)", size=9.5, color=_INK)
-        colours.outline.set_visible(False)
-        colours.ax.tick_params(labelsize=8.5, colors=_INK, width=0.7, length=3.5, color=_GREY)
+        _colour_bar(axes, image, "n(r)/4πr² (Å⁻³)", (1.025, 0.0, 0.03, 1.0))
     axes.set_xlabel(label)
     return figure
 
@@ -544,9 +541,14 @@ def _draw_image(axes: Axes, predictions: Sequence[Prediction], step: int) -> Non
     rows = np.array([np.interp(r, item.rdf.r, item.rdf.density[0]) for item in predictions])
     image = axes.pcolormesh(r, 1 + step * np.arange(len(rows)), rows, cmap="Blues", shading="nearest", rasterized=True)
     axes.set_ylabel("scan, in the order given")
-    bar = axes.inset_axes((1.04, 0.0, 0.035, 1.0))
+    _colour_bar(axes, image, f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", (1.04, 0.0, 0.035, 1.0))
+
+
+def _colour_bar(axes: Axes, image: QuadMesh, label: str, place: tuple[float, float, float, float]) -> None:
+    """Say what the colours of an image mean, at a place in units of its axes: left, bottom, width, height."""
+    bar = axes.inset_axes(place)
     colours = axes.figure.colorbar(image, cax=bar)
-    colours.set_label(f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", size=9.5, color=_INK)
+    colours.set_label(label, size=9.5, color=_INK)
     colours.outline.set_visible(False)
     bar.tick_params(labelsize=8.5, colors=_INK, width=0.7, length=3.5, color=_GREY)
 

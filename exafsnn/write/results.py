@@ -156,9 +156,12 @@ class ResultsFolder:
                 if outcome.usable is not None:
                     self._add_details(number, outcome, outcome.usable)
             if self.command in _ANSWERS and outcomes:
-                self._archive.add(outcomes)
+                self._archive.add(outcomes, self.scans[first:])
             if self.full and len(self._drawings) > self._figure_limit:
                 self._draw()
+            elif not self.full and self._count > self._figure_limit:  # of many only those in which something is wrong
+                wrong = [item for item in self._drawings if item[0].status != "ok"]
+                self._drawings = wrong[: self._figure_limit]
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""
@@ -211,7 +214,7 @@ class ResultsFolder:
             self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in _ANSWERS))
             if prediction is not None:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
-        self._note_figure(number, outcome, chi)
+        self._drawings.append((outcome, chi))
         if prediction is not None:
             self._models[prediction.model] = None
             self._show_in_overview(prediction)
@@ -224,17 +227,8 @@ class ResultsFolder:
         if len(self._overview) > OVERVIEW_LIMIT:
             self._overview, self._overview_step = self._overview[::2], 2 * self._overview_step
 
-    def _note_figure(self, number: int, outcome: Outcome, chi: ChiK) -> None:
-        """Note a figure that is to be drawn: of few scans every one, of many those in which something is wrong."""
-        few = number < self._figure_limit
-        if not few:
-            self._drawings = [item for item in self._drawings if self.full or item[0].status != "ok"]
-        wrong = outcome.status != "ok" and len(self._drawings) < self._figure_limit
-        if self.full or few or wrong:
-            self._drawings.append((outcome, chi))
-
     def _draw(self) -> None:
-        """Draw the figures that are noted; many of them by workers."""
+        """Draw the figures that wait; many of them by workers."""
         drawings = []
         for outcome, chi in self._drawings:
             name = _figure_name(outcome, self._figures)

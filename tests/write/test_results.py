@@ -122,7 +122,8 @@ def test_scans_of_other_lengths_and_models_share_an_archive(tmp_path: Path, make
         archive = Archive(folder.with_suffix(".h5"), None)
         outcomes = [Outcome(item.chi.source, "", item.chi, item, "fe-k") for item in found]
         for start in range(0, len(outcomes), burst):
-            archive.add(outcomes[start : start + burst])
+            some = outcomes[start : start + burst]
+            archive.add(some, [tables.scan_facts(outcome) for outcome in some])
         archive.close()
         for item in found:
             scan = read_scan(folder.with_suffix(".h5"), item.chi.source)
@@ -410,6 +411,8 @@ def test_many_scans_leave_the_long_tables_out(
     assert len(list(tmp_path.glob("scan-*.png"))) == 3
     write(tmp_path, *scans[:2])
     assert len(list(tmp_path.glob("scan-*.png"))) == 2
+    write(tmp_path, *scans[:2], REJECTED)  # three scans are many, the last without a figure
+    assert [path.name for path in tmp_path.glob("scan-*.png")] == ["scan-1.dat.png"]
 
 
 def test_range_without_atoms_has_no_row(tmp_path: Path, make_prediction: MakePrediction) -> None:
