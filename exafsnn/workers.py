@@ -1,7 +1,8 @@
 """The same work on all cores of this machine, and how many threads each process takes.
 
-``library.py`` and ``learn.training`` hand over a function and its tasks; results come back in the order in which they
-are done. No worker outlives its run: not when that is interrupted, and not when it is killed.
+A function and its tasks are handed over; results come back as they are done (``run_all``, for long tasks), or in the
+order of the tasks (``in_order``, for a stream of short ones). No worker outlives its run: not when that is interrupted,
+and not when it is killed.
 """
 
 from __future__ import annotations
