@@ -1,10 +1,14 @@
-"""Absorption edges: where the tables put them, and whose they are."""
+"""Absorption edges: where the tables put them, and whose they are.
+
+The table is ``edges.csv``, which says where its numbers are from.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from exafsnn.errors import ScanError
 
@@ -13,7 +17,10 @@ MAX_OFFSET = 25.0
 
 ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
-HEAVIEST = 98
+LIGHTEST = "Li"
+"""First element, by atomic number, whose edges an unnamed one may be."""
+
+TABLE = Path(__file__).with_suffix(".csv")
 
 
 @dataclass(frozen=True)
@@ -32,16 +39,20 @@ class Edge:
 
 
 @cache
+def _table() -> dict[str, dict[Edge, float]]:
+    """Edges of each element, by atomic number, the highest energy first, and the width of their core holes [eV]."""
+    elements: dict[str, dict[Edge, float]] = {}
+    rows = (line.split(",") for line in TABLE.read_text(encoding="ascii").splitlines() if not line.startswith("#"))
+    next(rows)
+    for absorber, name, energy, width in rows:
+        elements.setdefault(absorber, {})[Edge(absorber, name, float(energy))] = float(width)
+    return elements
+
+
+@cache
 def edges_of(absorber: str) -> tuple[Edge, ...]:
     """Tabulated K and L edges of an element, the highest energy first; none for what is no element."""
-    import xraydb
-
-    try:
-        edges = xraydb.xray_edges(absorber)
-    except ValueError:
-        return ()
-    found = [Edge(absorber, name, float(edge.energy)) for name, edge in edges.items() if name[0] in "KL"]
-    return tuple(sorted(found, key=lambda edge: -edge.energy))
+    return tuple(_table().get(absorber.capitalize(), ()))
 
 
 def is_element(symbol: str) -> bool:
@@ -65,17 +76,20 @@ def tabulated(absorber: str, edge: str) -> float:
     ScanError
         If the element or the edge is not in the table.
     """
-    for candidate in edges_of(absorber):
-        if candidate.name == edge:
-            return candidate.energy
-    raise ScanError(f"no {edge} edge of {absorber} is known", remedy="Give a chemical symbol and K, L1, L2 or L3")
+    return _tabulated(absorber, edge).energy
 
 
 def core_hole_width(absorber: str, edge: str) -> float:
     """Width of an edge's core hole [eV], full width at half maximum: nothing in its absorption is sharper."""
-    import xraydb
+    known = _tabulated(absorber, edge)
+    return _table()[known.absorber][known]
 
-    return float(xraydb.core_width(absorber, edge))
+
+def _tabulated(absorber: str, edge: str) -> Edge:
+    for candidate in edges_of(absorber):
+        if candidate.name == edge:
+            return candidate
+    raise ScanError(f"no {edge} edge of {absorber} is known", remedy="Give a chemical symbol and K, L1, L2 or L3")
 
 
 def next_edge(absorber: str, edge: str) -> Edge | None:
@@ -99,6 +113,5 @@ def edges_between(low: float, high: float) -> list[Edge]:
 
 @cache
 def _all_edges() -> tuple[Edge, ...]:
-    import xraydb
-
-    return tuple(edge for z in range(3, HEAVIEST + 1) for edge in edges_of(xraydb.atomic_symbol(z)))
+    symbols = list(_table())
+    return tuple(edge for symbol in symbols[symbols.index(LIGHTEST) :] for edge in edges_of(symbol))
