@@ -15,6 +15,7 @@ import numpy as np
 
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read.headers import column_names, header_fields
+from exafsnn.read.rows import MAX_COLUMNS, number_of, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
 
@@ -27,9 +28,6 @@ MAX_HEADER_RUNS = 50
 
 MAX_HEADER = 2**20
 """Longest header [characters]."""
-
-MAX_COLUMNS = 1000
-"""Most columns of a table."""
 
 MAX_SEARCHED, MAX_LOOK = 1000, 300
 """First lines, and first characters of each, among which is sought why there are no rows of numbers."""
@@ -79,6 +77,9 @@ SPLITTERS: dict[str, Splitter] = {
     "commas": _commas,
 }
 
+SEPARATORS = {"semicolons": ";", "spaces": None, "commas": ","}
+"""What stands between the cells of rows that may be plain."""
+
 
 @dataclass
 class _Block:
@@ -89,6 +90,21 @@ class _Block:
     values: array[float] = field(default_factory=lambda: array("d"))
     """Row after row, as a list of lists would need many times the memory."""
     lines: list[int] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no other line stands between the rows."""
+        return self.lines[-1] - self.lines[0] == len(self.lines) - 1
+
+    def add_plain(self, lines: list[str]) -> bool:
+        """Append the rows behind the last one, up to the end of the file, if they are all plain."""
+        last, is_known = self.lines[-1], self.style in SEPARATORS
+        data = plain_rows(lines[last:], self.width, SEPARATORS[self.style]) if is_known else None
+        if data is None:
+            return False
+        self.values.frombytes(data.tobytes())
+        self.lines.extend(range(last + 1, last + 1 + len(data)))
+        return True
 
     def add(self, values: list[float], line: int, source: str) -> None:
         """Append a row."""
@@ -168,6 +184,8 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
             block = None
         if header > MAX_HEADER or len(findings) > MAX_HEADER_RUNS:
             raise _too_much_header(source)
+        if block is not None and len(block.lines) == 1 and block.add_plain(lines):
+            break
         previous = (number, line)
     if block is None:
         raise _no_rows(lines, source)
@@ -193,7 +211,7 @@ def _no_rows(lines: list[str], source: str) -> ScanError:
 def _odd_cell(cells: list[str]) -> tuple[int, str]:
     """How many cells there are if half of them begin like numbers and one is one, else 0; the first that is none."""
     alike = sum(ROW.match(cell) is not None for cell in cells)
-    odd = [cell for cell in cells if _number(cell) is None]
+    odd = [cell for cell in cells if number_of(cell) is None]
     one = len(odd) < len(cells) or any(map(THOUSANDS.fullmatch, odd))
     return (len(cells), odd[0]) if odd and one and len(cells) <= 2 * alike else (0, "")
 
@@ -212,7 +230,8 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
         if not values or abs(values[0] - block.values[0]) > near:
             break
         found.append(number)
-    behind = ((number, _behind_mark(lines[number - 1])) for number in range(first + 1, len(lines) + 1))
+    last = block.lines[-1] if block.is_whole else first
+    behind = ((number, _behind_mark(lines[number - 1])) for number in range(last + 1, len(lines) + 1))
     marked = islice(((number, text) for number, text in behind if text), MAX_COMMENTED)
     found += [number for number, text in marked if numbers(SPLITTERS[block.style](text), block.width)]
     if found:
@@ -258,7 +277,7 @@ def _is_broken_row(cells: list[str], width: int) -> bool:
     """Tell whether a line that is no row looks like a row with a fault: half of it numbers, and no word in front."""
     if not cells or cells[0].isalpha():
         return False
-    numeric = sum(_number(cell) is not None for cell in cells)
+    numeric = sum(number_of(cell) is not None for cell in cells)
     return numeric > 0 and (numeric == len(cells) > 1 or (2 * numeric >= len(cells) and len(cells) == width))
 
 
@@ -268,34 +287,3 @@ def _unreadable(number: int, line: str, width: int, source: str) -> ScanError:
         where=f"{source}, line {number}",
         remedy="Repair or delete that line (a second scan belongs into a file of its own); no row is dropped silently",
     )
-
-
-def numbers(cells: list[str], width: int | None = None) -> list[float] | None:
-    """Cells as numbers; None if one is no number or their count is not ``width``."""
-    if width is not None and len(cells) != width:
-        return None
-    try:
-        if "_" not in "".join(cells):
-            return list(map(float, cells))
-    except ValueError:
-        pass
-    values = []
-    for cell in cells:
-        if (value := _number(cell)) is None:
-            return None
-        values.append(value)
-    return values
-
-
-def _number(cell: str) -> float | None:
-    """Value of a cell, Fortran's ``1.0D+03`` included; None if it is no number."""
-    if "_" in cell:
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        pass
-    try:
-        return float(cell.replace("D", "E").replace("d", "e")) if cell[:1] in "+-.0123456789" else None
-    except ValueError:
-        return None
