@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from exafsnn.records import Array
@@ -33,11 +35,37 @@ def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.in
 
 def slope_of(energy: Array, mu: Array) -> tuple[Array, Array]:
     """Even energies [eV], and dμ/dE there."""
-    from scipy.ndimage import gaussian_filter1d, median_filter
-
     grid = np.arange(energy[0], energy[-1], GRID)
-    smooth = gaussian_filter1d(np.interp(grid, energy, median_filter(mu, 3)), SMOOTHING / GRID)
-    return grid, np.gradient(smooth, GRID)
+    return grid, np.gradient(_smoothed(np.interp(grid, energy, _median_of_three(mu))), GRID)
+
+
+def _median_of_three(values: Array) -> Array:
+    """(n,) running median over three points; both ends stay."""
+    median, (left, here, right) = values.copy(), (values[:-2], values[1:-1], values[2:])
+    median[1:-1] = np.maximum(np.minimum(left, here), np.minimum(np.maximum(left, here), right))
+    return median
+
+
+def _smoothed(values: Array) -> Array:
+    """(n,) values on an even grid, smoothed; what lies beyond an end is their mirror image.
+
+    To the last bit what scipy.ndimage.gaussian_filter1d makes of them, whose import takes longer than reading a scan.
+    """
+    weights, count = _gaussian(SMOOTHING / GRID), len(values)
+    reach = len(weights) - 1
+    mirrored = np.pad(values, reach, mode="symmetric")
+    total: Array = mirrored[reach : reach + count] * weights[0]
+    for away in range(reach, 0, -1):
+        total += (mirrored[reach - away :][:count] + mirrored[reach + away :][:count]) * weights[away]
+    return total
+
+
+@cache
+def _gaussian(width: float, truncated: float = 4.0) -> list[float]:
+    """Weights of a Gaussian from its middle outward, to ``truncated`` standard deviations; both sides sum to one."""
+    reach = int(truncated * width + 0.5)
+    both = np.exp(-0.5 / width**2 * np.arange(-reach, reach + 1) ** 2)
+    return [float(weight) for weight in (both / both.sum())[reach:]]
 
 
 def without_spikes(energy: Array, mu: Array, width: float) -> Array:
@@ -80,7 +108,9 @@ def _line_below(energy: Array, mu: Array, position: float) -> Array:
     below = (energy < position - 15) & (energy > position - 200)
     if below.sum() < 4 or np.ptp(energy[below]) < 30:
         return np.full_like(mu, mu[energy < position - 5].mean())
-    line: Array = np.polynomial.Polynomial.fit(energy[below], mu[below], 1)(energy)
+    middle, height = energy[below].mean(), mu[below].mean()
+    away = energy[below] - middle
+    line: Array = height + away @ (mu[below] - height) / (away @ away) * (energy - middle)
     return line
 
 

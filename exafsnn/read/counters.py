@@ -62,6 +62,9 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
 
 def _held(energy: Array, name: str, values: Array) -> Finding | None:
     """Tell a reading that comes far too often: the counter's end, or where it hangs."""
+    ordered = np.sort(values)
+    if (ordered[1:] > ordered[:-1]).all():
+        return None  # none comes twice
     readings, counts = np.unique(values, return_counts=True)
     if len(readings) == 1:
         message = f"the counter in column {name} reads {values[0]:.6g} at every point: it is dead"
@@ -79,7 +82,7 @@ def _held(energy: Array, name: str, values: Array) -> Finding | None:
         )
         return Finding("saturated", "fatal", message, start, REMEDY)
     start, length = _longest_run(values)
-    if length < max(SAME_POINTS, RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]):
+    if length < SAME_POINTS or length < RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]:
         return None
     place = float(energy[start])
     message = (

@@ -108,20 +108,25 @@ def _is_file(path: Path) -> bool:
 
 def _content(name: str) -> bytes:
     path = Path(name)
-    if path.is_dir():
-        raise ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
-    if path.is_symlink() and not path.exists():
-        raise ScanError("this is a link to a file that is not there", where=name, remedy="Repair the link")
     if not _is_file(path):
-        if path.exists():
-            raise ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
-        raise ScanError("there is no such file", where=name, remedy="Check the path")
+        raise _no_file(path, name)
     if path.stat().st_size > MAX_BYTES:
         raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=NO_SCAN)
     try:
         return path.read_bytes()
     except OSError as error:
         raise ScanError(f"the file cannot be read ({error.strerror})", where=name, remedy="Check it") from error
+
+
+def _no_file(path: Path, name: str) -> ScanError:
+    """Say what is there instead of a file."""
+    if path.is_dir():
+        return ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
+    if path.is_symlink() and not path.exists():
+        return ScanError("this is a link to a file that is not there", where=name, remedy="Repair the link")
+    if path.exists():
+        return ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
+    return ScanError("there is no such file", where=name, remedy="Check the path")
 
 
 def _unpacked(content: bytes, name: str) -> bytes | bytearray:
