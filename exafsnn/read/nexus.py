@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import h5py
@@ -23,6 +23,9 @@ from exafsnn.read.table import Table, faulty, few
 
 MAX_COLUMNS = 1000
 """Most columns and header fields of a record."""
+
+MAX_READ = 16 * 2**20
+"""Bytes of a stack that are read at a time."""
 
 MAX_GROUPS, MAX_DEPTH = 1_000_000, 8
 """Most groups of a file that are looked into, and how deep."""
@@ -348,7 +351,7 @@ def _shaped(scan: _Scan) -> _Scan:
     heights = Counter(item.shape[0] for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points)
     rows = heights.most_common(1)[0][0] if heights else 0
     for name, item in list(scan.columns.items()):
-        if item.shape not in ((points,), (rows, points)):
+        if item.shape not in ((points,), (rows or None, points)):
             del scan.columns[name]
             if rows and item.shape == (rows,):
                 scan.series[name] = item
@@ -359,42 +362,63 @@ def _shaped(scan: _Scan) -> _Scan:
 
 
 def _tables(scan: _Scan, source: str) -> Iterator[Table]:
-    """Read the records of a scan or stack."""
-    metadata = _metadata(scan)
-    for row, record in zip(scan.rows or (None,), scan.names, strict=True):
-        where = f"{source}::{record}"
-        try:
-            if fault := _fault(scan, metadata, where):
-                raise fault
-            yield _table(scan, row, source, record, metadata)
-        except ScanError as error:
-            yield faulty(source, record, error)
-        except BROKEN as error:
-            reason = f"its numbers cannot be read ({str(error)[:200]})"
-            yield faulty(source, record, ScanError(reason, where=where, remedy="Copy the file again"))
+    """Read the records of a scan or stack, as many at a time as fit into ``MAX_READ``."""
+    names = scan.names
+    try:
+        like, fault = _like(scan, source), _fault(scan)
+        units = {name: attribute(item, "units") for name, item in scan.series.items()}
+    except BROKEN as error:
+        yield from (_unreadable(source, name, error) for name in names)
+        return
+    if fault:
+        reason, remedy = fault
+        yield from (faulty(source, name, ScanError(reason, where=f"{source}::{name}", remedy=remedy)) for name in names)
+        return
+    most = max(1, MAX_READ // (8 * scan.points * len(scan.columns)))
+    for start in range(0, len(names), most):
+        yield from _block(scan, like, units, scan.rows[start : start + most], names[start : start + most])
 
 
-def _fault(scan: _Scan, metadata: Mapping[str, str], where: str) -> ScanError | None:
-    """Why a scan cannot be used: too large, or ended before its time."""
+def _unreadable(source: str, record: str, error: Exception) -> Table:
+    reason = f"its numbers cannot be read ({str(error)[:200]})"
+    return faulty(source, record, ScanError(reason, where=f"{source}::{record}", remedy="Copy the file again"))
+
+
+def _like(scan: _Scan, source: str) -> Table:
+    """Table of what all records of a stack share, without numbers."""
+    units = tuple(attribute(item, "units") for item in scan.columns.values())
+    metadata, findings = _metadata(scan), _findings(scan)
+    return Table(source, scan.layout, tuple(scan.columns), units, np.empty((0, 0)), (), "", metadata, findings)
+
+
+def _fault(scan: _Scan) -> tuple[str, str] | None:
+    """Why a scan cannot be used, and what to do: it is too large, or ended before its time."""
     if 8 * scan.points * len(scan.columns) > MAX_BYTES:
         reason = f"{len(scan.columns)} columns of {scan.points} values are more than {MAX_BYTES // 2**20} MiB"
-        return ScanError(reason, where=where, remedy="Rebin the scan")
-    ended = metadata.get("end_reason", "")
-    if scan.layout == "BLISS" and ended and ended.upper() != "SUCCESS":
+        return reason, "Rebin the scan"
+    ended = _metadata(scan).get("end_reason", "") if scan.layout == "BLISS" else ""
+    if ended and ended.upper() != "SUCCESS":
         remedy = "Measure it again; to use its points nevertheless, export them as columns"
-        return ScanError(f"the scan was ended early ({ended[:60]})", where=where, remedy=remedy)
+        return f"the scan was ended early ({ended[:60]})", remedy
     return None
 
 
-def _table(scan: _Scan, row: int | None, source: str, record: str, metadata: Mapping[str, str]) -> Table:
-    """Read the numbers of one record."""
-    columns = [values(item, row) for item in scan.columns.values()]
-    units = tuple(attribute(item, "units") for item in scan.columns.values())
-    if row is not None:
-        told = {name: f"{item[row]} {attribute(item, 'units')}".strip() for name, item in scan.series.items()}
-        metadata = {**metadata, **told}
-    names, data = tuple(scan.columns), np.column_stack(columns)
-    return Table(source, scan.layout, names, units, data, (), record, metadata, _findings(scan))
+def _block(scan: _Scan, like: Table, units: Mapping[str, str], rows: range, names: Sequence[str]) -> Iterator[Table]:
+    """Read the numbers of some records together; where that fails, one by one, to tell which are damaged."""
+    try:
+        columns = [values(item, rows) for item in scan.columns.values()]
+        series = {name: item[rows.start : rows.stop] for name, item in scan.series.items()}
+    except BROKEN as error:
+        if len(names) == 1:
+            yield _unreadable(like.source, names[0], error)
+        else:
+            for row, name in zip(rows, names, strict=True):
+                yield from _block(scan, like, units, range(row, row + 1), [name])
+        return
+    for index, name in enumerate(names):
+        data = np.column_stack([column if column.ndim == 1 else column[index] for column in columns])
+        told = {key: f"{numbers[index]} {units[key]}".strip() for key, numbers in series.items()}
+        yield replace(like, data=data, record=name, metadata={**like.metadata, **told})
 
 
 def _findings(scan: _Scan) -> tuple[Finding, ...]:
