@@ -31,6 +31,9 @@ MIN_REFERENCE_STEP = 0.02
 SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
 
+EQUAL = 1e-6
+"""Largest difference between two μ that are one and the same, relative to the range of μ."""
+
 SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
 """Kinds of absorption that a table may hold, in order of preference, and the roles that each needs."""
 
@@ -59,6 +62,10 @@ class Curve:
     def contrast(self) -> float:
         """Height of the step there, in units of the noise of single points."""
         return edge_contrast(self.energy, self.mu, self.steepest)
+
+    def is_same(self, mu: Array) -> bool:
+        """Tell whether another μ (n,) is this one, to the last digits that a file gives."""
+        return bool(np.abs(mu - self.mu).max() <= EQUAL * np.ptp(self.mu))
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,8 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
                 faults.append(fault)
     if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in REFERENCES):
         return signals[0]
-    contrasts = [signal.curve.contrast for signal in signals]
+    curves = [signal.curve for signal in signals]
+    contrasts = [next(one for one in curves if one.is_same(curve.mu)).contrast for curve in curves]
     if faults and max(contrasts, default=0.0) < MIN_CONTRAST:
         raise faults[0]
     if max(contrasts) < MIN_CONTRAST and (reference := _only_reference(table, roles, energy, signals, expected)):

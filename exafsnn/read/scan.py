@@ -274,6 +274,8 @@ def _contradicted(table: Table, roles: Roles, energy: Array, signal: Signal) -> 
             made[name] = np.log(ratio) if lower == "it" else ratio
     if not made or not signal.origin.startswith("ready"):
         return ()
+    if any(map(signal.curve.is_same, made.values())):
+        return ()
     off, factor, name = min((*_unlike(energy, signal.curve.mu, other), name) for name, other in made.items())
     if off > CONTRADICTION:
         message = f"the ready μ is not {name} of the counters beside it: it differs by {off:.1%} of its rise (rms)"
