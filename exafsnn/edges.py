@@ -6,8 +6,11 @@ The table is ``edges.csv``, which says where its numbers are from.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from exafsnn.errors import ScanError
@@ -101,17 +104,25 @@ def next_edge(absorber: str, edge: str) -> Edge | None:
 
 def edges_near(energy: float, absorber: str | None = None, name: str | None = None) -> list[Edge]:
     """Edges within ``MAX_OFFSET`` of an energy [eV]: K and L3 before L2 and L1, the nearest first."""
-    candidates = edges_of(absorber) if absorber else _all_edges()
+    candidates = _among(_energetic(absorber), energy - MAX_OFFSET, energy + MAX_OFFSET)
     near = [edge for edge in candidates if abs(edge.energy - energy) <= MAX_OFFSET and name in (None, edge.name)]
     return sorted(near, key=lambda edge: (edge.name not in ("K", "L3"), abs(edge.energy - energy)))
 
 
 def edges_between(low: float, high: float) -> list[Edge]:
-    """Edges of all elements between two energies [eV]."""
-    return [edge for edge in _all_edges() if low < edge.energy < high]
+    """Edges of all elements between two energies [eV], the lowest first."""
+    return [edge for edge in _among(_energetic(), low, high) if low < edge.energy < high]
+
+
+def _among(edges: Sequence[Edge], low: float, high: float) -> Sequence[Edge]:
+    """Those of edges in the order of their energies that lie from ``low`` to ``high`` [eV]."""
+    energy = attrgetter("energy")
+    return edges[bisect_left(edges, low, key=energy) : bisect_right(edges, high, key=energy)]
 
 
 @cache
-def _all_edges() -> tuple[Edge, ...]:
+def _energetic(absorber: str | None = None) -> tuple[Edge, ...]:
+    """Edges of an element, or of all that an unnamed edge may be of, in the order of their energies."""
     symbols = list(_table())
-    return tuple(edge for symbol in symbols[symbols.index(LIGHTEST) :] for edge in edges_of(symbol))
+    sought = [absorber] if absorber else symbols[symbols.index(LIGHTEST) :]
+    return tuple(sorted((edge for symbol in sought for edge in edges_of(symbol)), key=attrgetter("energy")))
