@@ -18,9 +18,9 @@ from exafsnn.errors import ScanError
 MAX_OFFSET = 25.0
 """Largest distance [eV] between a scan's edge and the table's at which an unnamed edge is recognised."""
 
-ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
+_ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
-LIGHTEST = "Li"
+_LIGHTEST = "Li"
 """First element, by atomic number, whose edges an unnamed one may be."""
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -68,7 +68,7 @@ def edge_name(text: str) -> str | None:
     match = re.fullmatch(r"(K|L)[\s_-]*(I{1,3}|[1-3])?(\s*edge)?", text.strip(), re.IGNORECASE)
     if not match or (match[1].upper() == "K") != (match[2] is None):
         return None
-    return match[1].upper() + ROMAN.get((match[2] or "").upper(), match[2] or "")
+    return match[1].upper() + _ROMAN.get((match[2] or "").upper(), match[2] or "")
 
 
 def tabulated(absorber: str, edge: str) -> float:
@@ -124,5 +124,5 @@ def _among(edges: Sequence[Edge], low: float, high: float) -> Sequence[Edge]:
 def _energetic(absorber: str | None = None) -> tuple[Edge, ...]:
     """Edges of an element, or of all that an unnamed edge may be of, in the order of their energies."""
     symbols = list(_table())
-    sought = [absorber] if absorber else symbols[symbols.index(LIGHTEST) :]
+    sought = [absorber] if absorber else symbols[symbols.index(_LIGHTEST) :]
     return tuple(sorted((edge for symbol in sought for edge in edges_of(symbol)), key=attrgetter("energy")))

@@ -22,25 +22,25 @@ from exafsnn.records import Array
 from exafsnn.rise import MIN_CONTRAST, edge_contrast, has_edge, steepest
 from exafsnn.settings import MAX_MU
 
-MAX_SHIFT = 50.0
+_MAX_SHIFT = 50.0
 """Largest energy shift [eV] by which a reference may align its scan."""
 
-MIN_REFERENCE_STEP = 0.02
+_MIN_REFERENCE_STEP = 0.02
 """Smallest edge step of a reference's μ that is usable; detectors' cross-talk makes smaller ones."""
 
-SAME = 0.01
+_SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
 
-EQUAL = 1e-6
+_EQUAL = 1e-6
 """Largest difference between two μ that are one and the same, relative to the range of μ."""
 
-SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
+_SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
 """Kinds of absorption that a table may hold, in order of preference, and the roles that each needs."""
 
-Look = Callable[[str], tuple[Finding, ...]]
+_Look = Callable[[str], tuple[Finding, ...]]
 """Role of the counter behind the sample → what speaks against it and against the monitor."""
 
-REFERENCES = (("muref",), ("it", "iref"))
+_REFERENCES = (("muref",), ("it", "iref"))
 """Roles that make a reference's absorption, in order of preference."""
 
 
@@ -65,7 +65,7 @@ class Curve:
 
     def is_same(self, mu: Array) -> bool:
         """Tell whether another μ (n,) is this one, to the last digits that a file gives."""
-        return bool(np.abs(mu - self.mu).max() <= EQUAL * np.ptp(self.mu))
+        return bool(np.abs(mu - self.mu).max() <= _EQUAL * np.ptp(self.mu))
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
     """
     signals, faults = [], []
     look = cache(partial(_counters, table, roles, energy))
-    for kind, used in SIGNALS.items():
+    for kind, used in _SIGNALS.items():
         if set(used) <= set(roles):
             for role in used:
                 table.column(roles[role])  # what is not finite is an error even where another signal is fine
@@ -107,7 +107,7 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
                 signals.append(_signal(table, roles, kind, energy, look))
             except ScanError as fault:
                 faults.append(fault)
-    if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in REFERENCES):
+    if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in _REFERENCES):
         return signals[0]
     curves = [signal.curve for signal in signals]
     contrasts = [next(one for one in curves if one.is_same(curve.mu)).contrast for curve in curves]
@@ -133,9 +133,9 @@ def _passed_over(signal: Signal) -> Finding:
     return Finding("signal-passed-over", "warning", f"{signal.origin} was not taken: {fault.message if fault else ''}")
 
 
-def _signal(table: Table, roles: Roles, kind: str, energy: Array, look: Look) -> Signal:
+def _signal(table: Table, roles: Roles, kind: str, energy: Array, look: _Look) -> Signal:
     """Absorption of one kind of measurement; ``look`` tells what speaks against its counters."""
-    origin = f"{kind}, {_naming(table, roles, SIGNALS[kind])}"
+    origin = f"{kind}, {_naming(table, roles, _SIGNALS[kind])}"
     match kind:
         case "ln(I0/It)":
             mu = _log_ratio(table, roles["i0"], roles["it"])
@@ -196,7 +196,7 @@ def _positive(table: Table, columns: tuple[int, ...]) -> Array:
     return counts
 
 
-def _limited(table: Table, roles: Roles, energy: Array, look: Look) -> tuple[Array, tuple[Finding, ...]]:
+def _limited(table: Table, roles: Roles, energy: Array, look: _Look) -> tuple[Array, tuple[Finding, ...]]:
     """Ready μ (n,), limited where the counter from which it was made reads no more than its zero is uncertain.
 
     Where too little light comes through, It reads 0 ± offset, and ln(I0/It) is anything or not there at all. The most
@@ -208,7 +208,7 @@ def _limited(table: Table, roles: Roles, energy: Array, look: Look) -> tuple[Arr
         return mu, ()
     i0, it = table.column(roles["i0"]), table.column(roles["it"])
     dark, lit = it <= 0, it > 0
-    if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > SAME:
+    if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > _SAME:
         return mu, ()
     if not dark.any():
         return mu, look("it")
@@ -242,9 +242,9 @@ def _only_reference(
     position = steepest(energy, reference)
     places = [place for place in (position, expected) if place is not None and energy[0] < place < energy[-1]]
     measured = [signal.curve.mu for signal in signals]
-    near = [steepest(energy, mu, place - MAX_SHIFT, place + MAX_SHIFT) for mu in measured for place in places]
+    near = [steepest(energy, mu, place - _MAX_SHIFT, place + _MAX_SHIFT) for mu in measured for place in places]
     shown = (has_edge(energy, mu, place) for mu in measured for place in near)
-    if not has_edge(energy, reference, position, least=MIN_REFERENCE_STEP) or any(shown):
+    if not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP) or any(shown):
         return None
     axis, columns = roles["energy"][0] + 1, [roles[role][0] + 1 for role in used]
     said = f"mu={columns[0]}" if len(columns) == 1 else f"i0={columns[0]},it={columns[1]}"
@@ -261,7 +261,7 @@ def _only_reference(
 
 def _reference(table: Table, roles: Roles) -> tuple[Array | None, tuple[str, ...]]:
     """μ (n,) of the reference and the roles that made it; None where there is none, or a counter reads 0 or less."""
-    used = next((used for used in REFERENCES if set(used) <= set(roles)), ())
+    used = next((used for used in _REFERENCES if set(used) <= set(roles)), ())
     if not used:
         return None, ()
     if len(used) == 1:
@@ -281,7 +281,7 @@ def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Arra
         return energy, (_unused(f"a counter reads 0 or less, {_naming(table, roles, used)}"),)
     position = steepest(energy, reference)
     shift = edge.energy - position
-    if abs(shift) > MAX_SHIFT or not has_edge(energy, reference, position, least=MIN_REFERENCE_STEP):
+    if abs(shift) > _MAX_SHIFT or not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP):
         return energy, (_unused(f"it shows no {edge} edge, {_naming(table, roles, used)}"),)
     message = f"Energies were shifted by {shift:+.2f} eV: the reference's {edge} edge was at {position:.2f} eV"
     return energy + shift, (Finding("energy-aligned", "note", message, energy=edge.energy),)

@@ -17,18 +17,18 @@ from exafsnn.read.sources import MAX_LINES, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, faulty
 from exafsnn.records import Array
 
-MAX_GROUPS = 10_000
+_MAX_GROUPS = 10_000
 """Most groups of a project."""
 
-MAX_ITEMS, MAX_ALL_ITEMS = 10_000, 1_500_000
+_MAX_ITEMS, _MAX_ALL_ITEMS = 10_000, 1_500_000
 """Most keys and values of a group, and of all groups: reading more takes too long."""
 
-ASSIGNMENT = re.compile(r"\s*+[$@](old_group|args|x|y|i0)\s*+=\s*+(.*)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"\s*+[$@](old_group|args|x|y|i0)\s*+=\s*+(.*)", re.DOTALL)
 
-ARRAYS = ("x", "y", "i0")
+_ARRAYS = ("x", "y", "i0")
 """Assignments that hold numbers; the others hold parameters."""
 
-ITEM = re.compile(
+_ITEM = re.compile(
     r"""\s*+(?:
         '((?P<single>[^'\\]*+(?:\\.[^'\\]*+)*+))'
       | "(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*+)"
@@ -39,11 +39,11 @@ ITEM = re.compile(
 )
 """One value of a Perl list: quoted, a nested list, or bare; what follows is a comma, an arrow or the end."""
 
-ESCAPE = re.compile(r"\\(?:x\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
-LETTERS = {"n": "\n", "t": "\t", "r": "\r", "e": " ", "0": " "}
+_ESCAPE = re.compile(r"\\(?:x\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "e": " ", "0": " "}
 """What Perl's escapes in double quotes mean."""
 
-SAVE_AGAIN = "Save the project again"
+_SAVE_AGAIN = "Save the project again"
 
 
 def recognise(text: str, source: str) -> list[Table] | None:
@@ -91,15 +91,15 @@ def _groups(lines: list[str], source: str) -> Iterator[_Group]:
         if line.startswith("[record]"):
             group.line, count = number, count + 1
             total += sum(map(len, group.arrays.values()))
-            if count > MAX_GROUPS or total > MAX_NUMBERS:
-                reason = f"the project holds more than {MAX_GROUPS} groups or {MAX_NUMBERS} numbers"
+            if count > _MAX_GROUPS or total > MAX_NUMBERS:
+                reason = f"the project holds more than {_MAX_GROUPS} groups or {MAX_NUMBERS} numbers"
                 raise ScanError(reason, where=f"{source}, line {number}", remedy="Save it in parts")
             yield group
             group = _Group()
-        elif group.fault is None and (match := ASSIGNMENT.match(line)):
-            items += 0 if match[1] in ARRAYS else match[2].count(",") + match[2].count("=>")
-            if items > MAX_ALL_ITEMS:
-                reason = f"the project holds more than {MAX_ALL_ITEMS} parameters"
+        elif group.fault is None and (match := _ASSIGNMENT.match(line)):
+            items += 0 if match[1] in _ARRAYS else match[2].count(",") + match[2].count("=>")
+            if items > _MAX_ALL_ITEMS:
+                reason = f"the project holds more than {_MAX_ALL_ITEMS} parameters"
                 raise ScanError(reason, where=f"{source}, line {number}", remedy="Save it in parts")
             try:
                 _assign(group, match[1], match[2].rstrip())
@@ -133,8 +133,8 @@ def _items(text: str) -> list[str]:
     items: list[str] = []
     position, end = 0, len(text.rstrip())
     while position < end:
-        match = ITEM.match(text, position)
-        if not match or len(items) == MAX_ITEMS:
+        match = _ITEM.match(text, position)
+        if not match or len(items) == _MAX_ITEMS:
             raise ValueError(f"{text[position : position + 40]!r} is not understood")
         items.append(_plain(match))
         position = match.end()
@@ -146,14 +146,14 @@ def _plain(match: re.Match[str]) -> str:
     if (single := match["single"]) is not None:
         return re.sub(r"\\([\\'])", r"\1", single)
     if (double := match["double"]) is not None:
-        return ESCAPE.sub(_unescaped, double)
+        return _ESCAPE.sub(_unescaped, double)
     return match["nested"] or match["bare"]
 
 
 def _unescaped(match: re.Match[str]) -> str:
     """Character of one escape in double quotes."""
     if match[1] is None:
-        return LETTERS.get(match[2], match[2])
+        return _LETTERS.get(match[2], match[2])
     code = int(match[1], 16)
     return chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else "\ufffd"
 
@@ -200,17 +200,17 @@ def _table(group: _Group, record: str, source: str) -> Table:
     where = f"{source}::{record}, group ending on line {group.line}"
     if group.fault:
         where = f"{source}::{record}, line {group.fault[1]}"
-        return faulty(source, record, ScanError(group.fault[0], where=where, remedy=SAVE_AGAIN))
+        return faulty(source, record, ScanError(group.fault[0], where=where, remedy=_SAVE_AGAIN))
     if x is None or y is None or not group.args:
         reason = "the group lacks its parameters or data"
-        return faulty(source, record, ScanError(reason, where=where, remedy=SAVE_AGAIN))
+        return faulty(source, record, ScanError(reason, where=where, remedy=_SAVE_AGAIN))
     if len(x) != len(y) or not len(x):
         reason = f"the group holds {len(x)} x and {len(y)} y values"
-        return faulty(source, record, ScanError(reason, where=where, remedy=SAVE_AGAIN))
+        return faulty(source, record, ScanError(reason, where=where, remedy=_SAVE_AGAIN))
     try:
         return _measured(group, record, source)
     except ValueError as error:
-        return faulty(source, record, ScanError(str(error), where=where, remedy=SAVE_AGAIN))
+        return faulty(source, record, ScanError(str(error), where=where, remedy=_SAVE_AGAIN))
 
 
 def _measured(group: _Group, record: str, source: str) -> Table:

@@ -11,7 +11,7 @@ from exafsnn.errors import Finding, ScanError
 from exafsnn.read.table import Table
 from exafsnn.records import Array, ChiK
 
-MAX_CHI_K = 40.0
+_MAX_CHI_K = 40.0
 """Largest k [Å⁻¹] that a χ(k) file may hold."""
 
 
@@ -60,11 +60,11 @@ def chi_from_table(
     ScanError
         If k is no wavenumber in Å⁻¹.
     """
-    if k[0] < 0 or k[-1] > MAX_CHI_K or len(k) < 10:
+    if k[0] < 0 or k[-1] > _MAX_CHI_K or len(k) < 10:
         raise ScanError(
             f"k runs from {k[0]:g} to {k[-1]:g} in {len(k)} points",
             where=table.where,
-            remedy=f"Give χ(k) with k in Å⁻¹, from 0 to at most {MAX_CHI_K:g}",
+            remedy=f"Give χ(k) with k in Å⁻¹, from 0 to at most {_MAX_CHI_K:g}",
         )
     grid, values = regrid(k, chi, kstep)
     note = Finding("chi-file", "note", "χ(k) was read from the file; its background removal is not ours")

@@ -10,28 +10,28 @@ import numpy as np
 from exafsnn.errors import Finding
 from exafsnn.records import Array
 
-FEWEST = 50
+_FEWEST = 50
 """Fewest points [count] of which anything is said."""
 
-SAME_POINTS = 4
+_SAME_POINTS = 4
 """Fewest equal readings that no living counter gives …"""
 
-RARE = 3
+_RARE = 3
 """… if no other reading comes so often, by this factor; and the counter moves by so many digits from point to point."""
 
-RANDOM = 0.9
+_RANDOM = 0.9
 """Von Neumann's ratio, 2 for white noise and near 0 for a curve, above which a monitor shows nothing but noise."""
 
-SHARED = 0.5
+_SHARED = 0.5
 """Share of a monitor's jitter that the counter behind it must show: 1 where the jitter is the beam's."""
 
-CERTAIN = 3.0
+_CERTAIN = 3.0
 """So many standard deviations make that share certain."""
 
-ORDER = 4
+_ORDER = 4
 """Differences of this order leave the jitter of points, and nothing of the curve below it."""
 
-REMEDY = "Check the counter and its amplifier; take other columns with --columns"
+_REMEDY = "Check the counter and its amplifier; take other columns with --columns"
 
 
 def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, signal: str) -> tuple[Finding, ...]:
@@ -51,7 +51,7 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
     tuple of Finding
         Fatal ones, but for a monitor that may be dead.
     """
-    if len(energy) < FEWEST:
+    if len(energy) < _FEWEST:
         return ()
     held = [finding for name, values in counters.items() if (finding := _held(energy, name, values))]
     if held:
@@ -68,27 +68,27 @@ def _held(energy: Array, name: str, values: Array) -> Finding | None:
     readings, counts = np.unique(values, return_counts=True)
     if len(readings) == 1:
         message = f"the counter in column {name} reads {values[0]:.6g} at every point: it is dead"
-        return Finding("stuck", "fatal", message, float(energy[0]), REMEDY)
+        return Finding("stuck", "fatal", message, float(energy[0]), _REMEDY)
     digit = float(np.diff(readings).min())
-    if float(np.median(np.abs(np.diff(values[values < readings[-1]])))) < RARE * digit:
+    if float(np.median(np.abs(np.diff(values[values < readings[-1]])))) < _RARE * digit:
         return None  # too coarse to tell
     limit = readings[-1] - 1.01 * digit
     top, usual = values >= limit, int(counts[readings < limit].max(initial=1))
-    if top.sum() >= max(SAME_POINTS, RARE * usual):
+    if top.sum() >= max(_SAME_POINTS, _RARE * usual):
         start = float(energy[np.argmax(top)])
         message = (
             f"the counter in column {name} reads its largest value, {readings[-1]:.6g}, at {top.sum()} points, the "
             f"first at {start:.1f} eV: it is saturated"
         )
-        return Finding("saturated", "fatal", message, start, REMEDY)
+        return Finding("saturated", "fatal", message, start, _REMEDY)
     start, length = _longest_run(values)
-    if length < SAME_POINTS or length < RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]:
+    if length < _SAME_POINTS or length < _RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]:
         return None
     place = float(energy[start])
     message = (
         f"the counter in column {name} reads {values[start]:.6g} at {length} points in a row from {place:.1f} eV on"
     )
-    return Finding("stuck", "fatal", f"{message}: it is stuck", place, REMEDY)
+    return Finding("stuck", "fatal", f"{message}: it is stuck", place, _REMEDY)
 
 
 def _longest_run(values: Array) -> tuple[int, int]:
@@ -103,26 +103,26 @@ def _dead(name: str, monitor: Array, signal: Array) -> Finding | None:
     if (monitor <= 0).any() or (signal <= 0).any():
         return None
     ratio = float((np.diff(monitor) ** 2).sum() / ((monitor - monitor.mean()) ** 2).sum())
-    if ratio < RANDOM:
+    if ratio < _RANDOM:
         return None
     share, error = _shared_jitter(monitor, signal)
-    if share - CERTAIN * error > SHARED or (share > SHARED and error < SHARED):
+    if share - _CERTAIN * error > _SHARED or (share > _SHARED and error < _SHARED):
         return None
     jitter = float(monitor.std() / monitor.mean())
     message = f"the monitor in column {name} is constant but for noise of {jitter:.2g} of it"
-    if share + CERTAIN * error < SHARED:
+    if share + _CERTAIN * error < _SHARED:
         message += f", of which {max(share, 0):.0%} is in the counter behind the sample too: it does not see the beam"
-        return Finding("dead-monitor", "fatal", message, None, REMEDY)
-    return Finding("dead-monitor", "warning", f"{message}: it may not see the beam", None, REMEDY)
+        return Finding("dead-monitor", "fatal", message, None, _REMEDY)
+    return Finding("dead-monitor", "warning", f"{message}: it may not see the beam", None, _REMEDY)
 
 
 def _shared_jitter(monitor: Array, signal: Array) -> tuple[float, float]:
     """Slope of the signal's jitter over the monitor's, of their logarithms, and its standard deviation."""
-    cause, effect = (np.diff(np.log(counts), ORDER) for counts in (monitor, signal))
+    cause, effect = (np.diff(np.log(counts), _ORDER) for counts in (monitor, signal))
     usual = float(np.median(np.abs(effect))) / 0.6745
     weight = 1 / np.maximum(usual**2 + effect**2, 1e-30)  # the edge and glitches count little
     norm = float((weight * cause**2).sum())
     share = float((weight * cause * effect).sum()) / norm
     rest = weight * cause * (effect - share * cause)
-    lags = [float((rest[lag:] * rest[: len(rest) - lag]).sum()) for lag in range(ORDER + 1)]
+    lags = [float((rest[lag:] * rest[: len(rest) - lag]).sum()) for lag in range(_ORDER + 1)]
     return share, float(np.sqrt(max(lags[0] + 2 * sum(lags[1:]), lags[0]))) / norm

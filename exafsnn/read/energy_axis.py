@@ -14,23 +14,23 @@ from exafsnn.read.roles import MAX_KEV
 from exafsnn.read.table import Table
 from exafsnn.records import Array
 
-MIN_ENERGY, MIN_SPAN = 100.0, 50.0
+_MIN_ENERGY, _MIN_SPAN = 100.0, 50.0
 """Lowest energy and shortest range [eV] of a scan."""
 
 MAX_BACKLASH = 0.5
 """Largest backward step of an encoder [eV] that sorting repairs."""
 
-ANGLE = re.compile(r"\bdeg|angle|theta|^bragg\b", re.IGNORECASE)
+_ANGLE = re.compile(r"\bdeg|angle|theta|^bragg\b", re.IGNORECASE)
 
-SPACING_FIELDS, CRYSTAL_FIELDS = ("mono.d_spacing", "d_spacing"), ("mono.name", "mono.crystal")
+SPACING_FIELDS, _CRYSTAL_FIELDS = ("mono.d_spacing", "d_spacing"), ("mono.name", "mono.crystal")
 
-MIN_SPACING, MAX_SPACING = 0.2, 30.0
+_MIN_SPACING, _MAX_SPACING = 0.2, 30.0
 """Spacings [Å] of the planes that monochromators use."""
 
-CRYSTAL = re.compile(r"\b(Si|Ge)\w*\s*\(?\s*(\d)\s*(\d)\s*(\d)\b", re.IGNORECASE)
+_CRYSTAL = re.compile(r"\b(Si|Ge)\w*\s*\(?\s*(\d)\s*(\d)\s*(\d)\b", re.IGNORECASE)
 """``Si 111``, ``Si(311)``, ``Ge (2 2 0)``."""
 
-LATTICE = {"Si": 5.4310, "Ge": 5.6579}
+_LATTICE = {"Si": 5.4310, "Ge": 5.6579}
 """Lattice constants [Å] of the crystals that monochromators are made of."""
 
 
@@ -45,13 +45,13 @@ def in_ev(table: Table, column: int) -> Table:
     axis, label = table.column((column,)), f"{table.names[column]} {table.units[column]}".strip()
     if axis.min() <= 0:
         raise _no_scan(table, axis)
-    if ANGLE.search(label):
+    if _ANGLE.search(label):
         energy, findings = _from_angles(table, column)
     elif axis.max() > MAX_KEV:
         energy, findings = axis, ()
     else:
         energy, findings = _from_kev(table, axis, label)
-    if energy.min() < MIN_ENERGY or energy.max() > 1000 * MAX_KEV or np.ptp(energy) < MIN_SPAN:
+    if energy.min() < _MIN_ENERGY or energy.max() > 1000 * MAX_KEV or np.ptp(energy) < _MIN_SPAN:
         raise _no_scan(table, energy)
     if energy is axis:
         return table
@@ -96,12 +96,12 @@ def _d_spacing(table: Table, column: int) -> tuple[float, tuple[Finding, ...]]:
     if (spacing := d_spacing(given or "")) is not None:
         return spacing, ()
     fault = f"Mono.d_spacing {given!r} is no spacing in Å" if given else "the header gives no Mono.d_spacing"
-    crystal = CRYSTAL.search(table.field(*CRYSTAL_FIELDS) or "")
+    crystal = _CRYSTAL.search(table.field(*_CRYSTAL_FIELDS) or "")
     remedy = "Give the field 'Mono.d_spacing' in Å, e.g. '# Mono.d_spacing: 3.1355'"
     if not crystal or not any(indices := [int(digit) for digit in crystal.groups()[1:]]):
         name = f"column {column + 1} ({table.names[column]})"
         raise ScanError(f"{name} is an angle, but {fault} and names no crystal", where=table.where, remedy=remedy)
-    spacing = LATTICE[crystal[1].capitalize()] / math.hypot(*indices)
+    spacing = _LATTICE[crystal[1].capitalize()] / math.hypot(*indices)
     planes = f"{crystal[1].capitalize()}({''.join(map(str, indices))})"
     return spacing, (Finding("d-spacing", "warning", f"{fault}; {spacing:.4f} Å of {planes} was taken", remedy=remedy),)
 
@@ -109,7 +109,7 @@ def _d_spacing(table: Table, column: int) -> tuple[float, tuple[Finding, ...]]:
 def d_spacing(text: str) -> float | None:
     """Spacing of planes [Å] as a header gives it; None if it is none."""
     match = re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*(Å|A|Angstroms?)?", text.strip()[:40], re.IGNORECASE)
-    return float(match[1]) if match and MIN_SPACING <= float(match[1]) <= MAX_SPACING else None
+    return float(match[1]) if match and _MIN_SPACING <= float(match[1]) <= _MAX_SPACING else None
 
 
 def increasing(table: Table, column: int, backlash: float) -> Table:

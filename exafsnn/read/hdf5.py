@@ -19,11 +19,11 @@ MAX_BYTES = 64 * 2**20
 MAX_TEXT = 1000
 """Longest text [characters] of a header field."""
 
-MAX_LINKS = 16
+_MAX_LINKS = 16
 """Most soft links that lead to one object."""
 
-GZIP, SHUFFLE, FLETCHER32, LZF = 1, 2, 3, 32000
-FILTERS = (GZIP, SHUFFLE, FLETCHER32, LZF)
+_GZIP, _SHUFFLE, _FLETCHER32, _LZF = 1, 2, 3, 32000
+_FILTERS = (_GZIP, _SHUFFLE, _FLETCHER32, _LZF)
 """Filters that HDF5 applies without plugins."""
 
 BROKEN = (
@@ -49,7 +49,7 @@ def object_at(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         if part in ("", "."):
             continue
         link = here.get(part, getlink=True) if isinstance(here, h5py.Group) else None
-        if isinstance(link, h5py.SoftLink) and links < MAX_LINKS:
+        if isinstance(link, h5py.SoftLink) and links < _MAX_LINKS:
             links += 1
             here = here.file if link.path.startswith("/") else here
             parts += link.path.split("/")[::-1]
@@ -73,11 +73,11 @@ def storage_fault(item: h5py.Dataset, depth: int = 0) -> str:
     if item.chunks and np.prod(item.chunks, dtype=np.float64) * item.dtype.itemsize > MAX_BYTES:
         return f"in pieces of more than {MAX_BYTES // 2**20} MiB"
     codes = _filters(item)
-    unknown = [code for code in codes if code not in FILTERS]
+    unknown = [code for code in codes if code not in _FILTERS]
     if unknown:
         return f"packed with filter {unknown[0]}, not with gzip or lzf"
-    after = codes[codes.index(GZIP) + 1 :] if GZIP in codes else []
-    return "packed more than once" if set(after) - {FLETCHER32} else ""
+    after = codes[codes.index(_GZIP) + 1 :] if _GZIP in codes else []
+    return "packed more than once" if set(after) - {_FLETCHER32} else ""
 
 
 def _filters(item: h5py.Dataset) -> list[int]:
@@ -88,7 +88,7 @@ def _filters(item: h5py.Dataset) -> list[int]:
 
 def values(item: h5py.Dataset, rows: range) -> Array:
     """Values (n,) of a dataset, or (r, n) of the rows of a stack, which follow each other."""
-    if item.chunks and GZIP in _filters(item):
+    if item.chunks and _GZIP in _filters(item):
         *heights, width = item.chunks
         above = [range(rows.start // height * height, rows.stop, height) for height in heights]
         for offset in product(*above, range(0, item.shape[-1], width)):

@@ -10,24 +10,24 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from exafsnn.read.roles import role_of
 
-FIELD = re.compile(r"([A-Za-z_][\w.]*)\s*[:=]\s*(.*)")
+_FIELD = re.compile(r"([A-Za-z_][\w.]*)\s*[:=]\s*(.*)")
 """``Element.symbol: Fe`` of XDI and its relatives, ``E0= 7112.00`` of XDAC."""
 
-ALIAS = re.compile(r"(\w+)\s*=\s*\{(.+?)\}")
+_ALIAS = re.compile(r"(\w+)\s*=\s*\{(.+?)\}")
 """``D1 = {I0} --> …`` of Epics scans."""
 
-UNIT = re.compile(r"\s*[(\[]\s*(k?ev|degrees?|deg|m?rad|counts?)\s*[)\]]", re.IGNORECASE)
+_UNIT = re.compile(r"\s*[(\[]\s*(k?ev|degrees?|deg|m?rad|counts?)\s*[)\]]", re.IGNORECASE)
 
-LAST_WORD = re.compile(r"(\S.*?)\s+(k?eV|degrees?|deg|m?rad)", re.IGNORECASE)
+_LAST_WORD = re.compile(r"(\S.*?)\s+(k?eV|degrees?|deg|m?rad)", re.IGNORECASE)
 """A label that ends with the unit of an axis, as ``Energie eV``."""
 
-EVENT = re.compile(r"\(\d+\)\s+(?=[\"'])")
+_EVENT = re.compile(r"\(\d+\)\s+(?=[\"'])")
 """Begin of a line of CLS's data acquisition that names, in quotes, what is recorded at an event."""
 
-VARIABLE = re.compile(r"\$\((\w+)\)")
+_VARIABLE = re.compile(r"\$\((\w+)\)")
 """``$(EnergyFeedback)``, as CLS's data acquisition calls its variables."""
 
-SPEC_MARK = re.compile(r"[CL] +")
+_SPEC_MARK = re.compile(r"[CL] +")
 """Rest of SPEC's ``#C`` and ``#L`` once the comment mark is gone."""
 
 
@@ -35,7 +35,7 @@ def header_fields(header: Sequence[str]) -> dict[str, str]:
     """Fields of a header as text; of a field that is given twice the first counts."""
     fields: dict[str, str] = {}
     for line in header:
-        if match := FIELD.fullmatch(line):
+        if match := _FIELD.fullmatch(line):
             fields.setdefault(match[1], match[2].strip())
     return dict(_event_fields(header)) | fields
 
@@ -44,7 +44,7 @@ def _event_fields(header: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield what CLS's data acquisition records once: quoted names on one line, as many values on a later one."""
     names: list[str] = []
     for line in header:
-        if EVENT.match(line):
+        if _EVENT.match(line):
             names = [name for quoted in re.findall(r'"([^"]*)"', line) for name in _event_names(quoted)]
         elif names and len(values := line.split(",")) == len(names):
             yield from zip(names, (value.strip() for value in values), strict=True)
@@ -53,7 +53,7 @@ def _event_fields(header: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 def _event_names(quoted: str) -> list[str]:
     """``$(Background)[1-4]`` stands for four values, any other name for one."""
-    name = VARIABLE.sub(r"\1", quoted)
+    name = _VARIABLE.sub(r"\1", quoted)
     if match := re.fullmatch(r"(.+)\[(\d)-(\d)\]", name):
         return [f"{match[1]}[{number}]" for number in range(int(match[2]), int(match[3]) + 1)]
     return [name]
@@ -82,7 +82,7 @@ def _numbered_fields(metadata: Mapping[str, str]) -> dict[int, str]:
 
 def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
     """Yield lists of ``width`` labels that the header may hold, the best first."""
-    aliases = {match[1]: match[2] for line in header if (match := ALIAS.match(line))}
+    aliases = {match[1]: match[2] for line in header if (match := _ALIAS.match(line))}
     for line in reversed(header):
         for labels in _splits(line):
             names = [aliases.get(label, label) for label in labels]
@@ -99,9 +99,9 @@ def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
 
 def _splits(line: str) -> Iterator[list[str]]:
     """Cut a header line into labels: at spaces, at wide gaps, at tabs and commas."""
-    line = VARIABLE.sub(r"\1", EVENT.sub("", line, count=1))
-    plain = UNIT.sub(r"[\1]", SPEC_MARK.sub("", line, count=1) if SPEC_MARK.match(line) else line)
-    for text in dict.fromkeys((plain, UNIT.sub(r"[\1]", line))):
+    line = _VARIABLE.sub(r"\1", _EVENT.sub("", line, count=1))
+    plain = _UNIT.sub(r"[\1]", _SPEC_MARK.sub("", line, count=1) if _SPEC_MARK.match(line) else line)
+    for text in dict.fromkeys((plain, _UNIT.sub(r"[\1]", line))):
         yield [label.strip("\"'") for label in text.split()]
         yield [label for label in re.split(r"\s+\*\s+|\s{2,}|\t", text.strip()) if label]
         yield [label.strip(" \"'") for label in re.split("[,;\t]", text)]
@@ -111,7 +111,7 @@ def name_and_unit(label: str) -> tuple[str, str]:
     """Split ``energy eV``, ``Energy (keV)`` or ``k inverse Angstrom`` into name and unit."""
     if match := re.search(r"[(\[]\s*([^()\[\]]+?)\s*[)\]]\s*$", label):
         return label[: match.start()].strip(), match[1]
-    if match := LAST_WORD.fullmatch(label):
+    if match := _LAST_WORD.fullmatch(label):
         return match[1], match[2]
     first, _, rest = label.partition(" ")
     if role_of(label) is None and role_of(first) is not None:

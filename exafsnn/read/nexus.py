@@ -21,16 +21,16 @@ from exafsnn.read.hdf5 import BROKEN, MAX_BYTES, MAX_TEXT, attribute, object_at,
 from exafsnn.read.roles import role_of
 from exafsnn.read.table import Table, faulty, few
 
-MAX_COLUMNS = 1000
+_MAX_COLUMNS = 1000
 """Most columns and header fields of a record."""
 
 MAX_READ = 16 * 2**20
 """Bytes of a stack that are read at a time."""
 
-MAX_GROUPS, MAX_DEPTH = 1_000_000, 8
+_MAX_GROUPS, _MAX_DEPTH = 1_000_000, 8
 """Most groups of a file that are looked into, and how deep."""
 
-USUAL_NAMES = {
+_USUAL_NAMES = {
     "incoming_beam": "i0",
     "incident_beam": "i0",
     "transmitted_beam": "itrans",
@@ -41,15 +41,15 @@ USUAL_NAMES = {
 }
 """Names in the definition NXxas → the field's usual ones."""
 
-PLAIN = "HDF5"
+_PLAIN = "HDF5"
 """Name of the layout of groups without a known one."""
 
-NO_SIGNAL = "Give energies and signals as numbers of one length, a stack as (spectra, points), or measure it again"
+_NO_SIGNAL = "Give energies and signals as numbers of one length, a stack as (spectra, points), or measure it again"
 
-LABELS = ("alias", "label", "long_name")
+_LABELS = ("alias", "label", "long_name")
 """Attributes in which SOLEIL's flyscans name a dataset."""
 
-PLACES = {
+_PLACES = {
     "Element.symbol": ("element", "element/symbol", "element/name", "scan/xrayedge/element"),
     "Element.edge": ("edge", "edge/name", "scan/xrayedge/edge"),
     "Sample.name": ("sample/name",),
@@ -174,12 +174,12 @@ def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
             found.append(scan)
         elif reason:
             where = f"{source}::{group.name}"
-            found.append(faulty(source, group.name, ScanError(reason, where=where, remedy=NO_SIGNAL)))
-            doubtful |= {group.name} if layout == PLAIN else set()
-        if not scan and (not reason or layout == PLAIN) and depth < MAX_DEPTH:
+            found.append(faulty(source, group.name, ScanError(reason, where=where, remedy=_NO_SIGNAL)))
+            doubtful |= {group.name} if layout == _PLAIN else set()
+        if not scan and (not reason or layout == _PLAIN) and depth < _MAX_DEPTH:
             waiting += [(item, depth + 1) for item in reversed(_below(group, source))]
-        if len(seen) + len(waiting) > MAX_GROUPS:
-            raise ScanError(f"the file has more than {MAX_GROUPS} groups", where=source, remedy="Split it")
+        if len(seen) + len(waiting) > _MAX_GROUPS:
+            raise ScanError(f"the file has more than {_MAX_GROUPS} groups", where=source, remedy="Split it")
     if not found:
         remedy = "Give a file with a group of at least two datasets of one length, one of them named energy"
         raise ScanError("the HDF5 file holds no group with an energy axis", where=source, remedy=remedy)
@@ -216,7 +216,7 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
 
 def _recognised(group: h5py.Group) -> tuple[_Scan | None, str, str]:
     """Scan that a group holds, by the first layout that it fits; else a layout, and why what looks like it is none."""
-    if len(group) > MAX_COLUMNS:
+    if len(group) > _MAX_COLUMNS:
         return None, "", ""
     doubts: dict[str, str] = {}
     for layout in (_bliss, _soleil, _nxxas, _any_group):
@@ -258,7 +258,7 @@ def _soleil(group: h5py.Group) -> _Scan | None:
     named = _added(_Scan(group, "SOLEIL flyscan"), data)
     scan = _Scan(group, named.layout, left_out=named.left_out)
     for name, item in named.columns.items():
-        label = next((text for key in LABELS if (text := attribute(item, key))), name)
+        label = next((text for key in _LABELS if (text := attribute(item, key))), name)
         _add(scan, label.rstrip("/").rpartition("/")[2].strip() or name, item)
     return scan
 
@@ -271,7 +271,7 @@ def _nxxas(group: h5py.Group) -> _Scan | None:
     for data in _data_groups(group)[:1]:
         _added(scan, data)
         signal = attribute(data, "signal")
-        if signal in scan.columns and not (role_of(signal) or signal in USUAL_NAMES or signal == "absorbed_beam"):
+        if signal in scan.columns and not (role_of(signal) or signal in _USUAL_NAMES or signal == "absorbed_beam"):
             scan.columns["mu"] = scan.columns.pop(signal)
             scan.notes.append(f"{signal}, the signal of {data.name}, was taken for μ")
     _added(scan, group)
@@ -282,7 +282,7 @@ def _nxxas(group: h5py.Group) -> _Scan | None:
 
 def _any_group(group: h5py.Group) -> _Scan:
     """Datasets of a group without a known layout."""
-    return _added(_Scan(group, PLAIN), group)
+    return _added(_Scan(group, _PLAIN), group)
 
 
 def _data_groups(entry: h5py.Group) -> list[h5py.Group]:
@@ -296,7 +296,7 @@ def _data_groups(entry: h5py.Group) -> list[h5py.Group]:
 def _add_detectors(scan: _Scan) -> None:
     """Add the detectors' data, by the detectors' names, and the monochromator's energy."""
     instrument = object_at(scan.group, "instrument")
-    for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= MAX_COLUMNS else ():
+    for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= _MAX_COLUMNS else ():
         inner = "energy" if name == "monochromator" else "data"
         item = object_at(instrument, f"{name}/{inner}")
         if isinstance(item, h5py.Dataset):
@@ -307,7 +307,7 @@ def _usually_named(scan: _Scan) -> _Scan:
     """Give the columns of NXxas their usual names; the absorbed beam may be transmission or fluorescence."""
     renamed: dict[str, h5py.Dataset] = {}
     for name, item in scan.columns.items():
-        renamed.setdefault(USUAL_NAMES.get(name, name), item)
+        renamed.setdefault(_USUAL_NAMES.get(name, name), item)
     if "absorbed_beam" in renamed and not {"itrans", "ifluor", "mu"} & set(renamed):
         beam = renamed.pop("absorbed_beam")
         renamed |= {"itrans": beam, "ifluor": beam}
@@ -318,7 +318,7 @@ def _usually_named(scan: _Scan) -> _Scan:
 
 def _added(scan: _Scan, group: h5py.Group) -> _Scan:
     """Add all datasets of a group."""
-    for name in group if len(group) <= MAX_COLUMNS else ():
+    for name in group if len(group) <= _MAX_COLUMNS else ():
         item = object_at(group, name)
         if isinstance(item, h5py.Dataset):
             _add(scan, name, item)
@@ -435,12 +435,12 @@ def _metadata(scan: _Scan) -> dict[str, str]:
     """Header fields: text and single numbers of the group and of the one around it, and of the usual places."""
     fields: dict[str, str] = {}
     for group in (scan.group, scan.group.parent):
-        for key, paths in PLACES.items():
+        for key, paths in _PLACES.items():
             if text := next((text for path in paths if (text := text_of(object_at(group, path)))), ""):
                 fields.setdefault(key, text)
-        if len(group) <= MAX_COLUMNS:
+        if len(group) <= _MAX_COLUMNS:
             texts = {name: text_of(object_at(group, name)) for name in group}
-            attributes = {name: attribute(group, name) for name in list(group.attrs)[:MAX_COLUMNS]}
+            attributes = {name: attribute(group, name) for name in list(group.attrs)[:_MAX_COLUMNS]}
             told = {name: text for name, text in (attributes | texts).items() if text}
             fields = told | fields
     return {name[:MAX_TEXT]: text for name, text in fields.items()}

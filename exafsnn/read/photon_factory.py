@@ -18,14 +18,14 @@ from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
 from exafsnn.records import Array
 
-MARK = re.compile(r"\s*9809\s+KEK-PF")
-MONO = re.compile(r"Mono\s*:\s*(\S.*?)\s+D=\s*([\d.]+)\s*A", re.IGNORECASE)
-POINTS, BLOCKS = re.compile(r"Points=\s*(\d{1,9})"), re.compile(r"Block\s*=\s*(\d{1,9})")
+_MARK = re.compile(r"\s*9809\s+KEK-PF")
+_MONO = re.compile(r"Mono\s*:\s*(\S.*?)\s+D=\s*([\d.]+)\s*A", re.IGNORECASE)
+_POINTS, _BLOCKS = re.compile(r"Points=\s*(\d{1,9})"), re.compile(r"Block\s*=\s*(\d{1,9})")
 
-MODES = {1: "I0", 2: "It", 3: "If"}
+_MODES = {1: "I0", 2: "It", 3: "If"}
 """What a channel counts: incident beam, transmitted beam, fluorescence; 0 is no counter."""
 
-MAX_HEADER = 500
+_MAX_HEADER = 500
 """Most lines of a header."""
 
 
@@ -65,7 +65,7 @@ def recognise(text: str, source: str) -> list[Table] | None:
     ScanError
         If the header lacks a part, or a row cannot be read.
     """
-    if not MARK.match(text[:200]):
+    if not _MARK.match(text[:200]):
         return None
     lines = text_lines(text)
     header, start = _header(lines, source)
@@ -88,7 +88,7 @@ def recognise(text: str, source: str) -> list[Table] | None:
 
 def _header(lines: Sequence[str], source: str) -> tuple[_Header, int]:
     """Header, and how many lines it has: it ends with the labels, the modes and the dark counts of the channels."""
-    for number, line in enumerate(lines[:MAX_HEADER]):
+    for number, line in enumerate(lines[:_MAX_HEADER]):
         if re.match(r"\s*Angle\(c\)\s+Angle\(o\)\s+time/s\s", line[:200], re.IGNORECASE):
             labels = line.split()
             modes = _channel_row(lines, number + 1, "Mode", len(labels), source)
@@ -141,7 +141,7 @@ def _rows(lines: Sequence[str], start: int, width: int, source: str) -> tuple[Ar
 
 def _names(header: _Header) -> tuple[str, ...]:
     """Names of the columns that say what is counted; the channel's own label where that is not known."""
-    named = [MODES.get(mode, f"mode {mode}") for mode in header.modes[3:]]
+    named = [_MODES.get(mode, f"mode {mode}") for mode in header.modes[3:]]
     channels = zip(named, header.labels[3:], strict=True)
     return (*header.labels[:3], *(f"{name}_{label}" if name == "If" else name for name, label in channels))
 
@@ -168,7 +168,7 @@ def _without_dark_counts(data: Array, header: _Header) -> tuple[Array, tuple[Fin
 
 def _announced(header: _Header, found: int) -> tuple[Finding, ...]:
     """Compare the points found with those that the header announces, altogether and block by block."""
-    points, blocks = header.find(POINTS), header.find(BLOCKS)
+    points, blocks = header.find(_POINTS), header.find(_BLOCKS)
     announced = {int(points[1])} if points else set()
     announced |= {sum(header.blocks)} if header.blocks else set()
     findings = []
@@ -184,7 +184,7 @@ def _announced(header: _Header, found: int) -> tuple[Finding, ...]:
 
 def _fields(header: _Header) -> dict[str, str]:
     """Fields of the header, named as in XDI."""
-    mono = header.find(MONO)
+    mono = header.find(_MONO)
     crystal = {"Mono.name": mono[1], "Mono.d_spacing": mono[2]} if mono else {}
     titles = {"Sample.name": " ".join(header.lines[1:2]).strip(), "Sample.comment": " ".join(header.lines[2:3]).strip()}
     beamline = " ".join(header.lines[0].split()[2:3])

@@ -19,7 +19,7 @@ Roles = Mapping[str, tuple[int, ...]]
 MAX_KEV = 150.0
 """An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
 
-PATTERNS = {
+_PATTERNS = {
     "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energy\w{0,12}",
     "angle": r"(mono_?|bragg_?)?(angle|theta)(_?[co])?|bragg",
     "k": r"k|wavenumber",
@@ -34,19 +34,19 @@ PATTERNS = {
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
 
-READ_BACK = r"achieved|readback|feedback|encoder|observed|\(o\)"
+_READ_BACK = r"achieved|readback|feedback|encoder|observed|\(o\)"
 """Among several energies, or angles, the measured one is better than the requested one."""
 
-EMISSION = re.compile(r"([A-Z][a-z]?)([KL])[ab]\d?_sum_cps")
+_EMISSION = re.compile(r"([A-Z][a-z]?)([KL])[ab]\d?_sum_cps")
 """``AlKa_sum_cps``: counts of one emission line, summed over the detectors."""
 
-ANONYMOUS = re.compile(r"(detector_?\d+)?", re.IGNORECASE)
+_ANONYMOUS = re.compile(r"(detector_?\d+)?", re.IGNORECASE)
 """Names of counters that do not say what they count."""
 
-KEYS = ("energy", "i0", "it", "if", "iref", "mu", "k", "chi")
+_KEYS = ("energy", "i0", "it", "if", "iref", "mu", "k", "chi")
 """What ``--columns`` understands."""
 
-EXAMPLE = "Say which columns to take, e.g. --columns energy=1,i0=2,it=3 (or mu=2, if=4;5;6, k=1,chi=2)"
+_EXAMPLE = "Say which columns to take, e.g. --columns energy=1,i0=2,it=3 (or mu=2, if=4;5;6, k=1,chi=2)"
 
 
 @lru_cache(maxsize=256)
@@ -54,10 +54,10 @@ def role_of(name: str) -> str | None:
     """Role of a column of this name; None if the name says nothing."""
     plain = re.sub(r"\(k\)|\(e\)", "", name.strip().lower())
     plain = re.sub(r"^\d+_|_c\d+$", "", re.sub(r"\W+", "_", plain).strip("_"))
-    return next((role for role, pattern in PATTERNS.items() if re.fullmatch(pattern, plain)), None)
+    return next((role for role, pattern in _PATTERNS.items() if re.fullmatch(pattern, plain)), None)
 
 
-def roles_by_name(table: Table) -> Roles:
+def _roles_by_name(table: Table) -> Roles:
     """Role map from the column names; detectors of fluorescence are all taken, of the rest the first.
 
     Where no name says energy, a unit of eV or keV does, or else the monochromator's angle serves.
@@ -69,7 +69,7 @@ def roles_by_name(table: Table) -> Roles:
     angles = found.pop("angle", [])
     axes = found.pop("energy", []) or _in_ev(table) or angles
     if axes:
-        found["energy"] = sorted(axes, key=lambda index: not re.search(READ_BACK, table.names[index].lower()))
+        found["energy"] = sorted(axes, key=lambda index: not re.search(_READ_BACK, table.names[index].lower()))
     if axes and "if" in found:
         found["if"] = _of_the_edge(table, found["if"], found["energy"][0])
     return {role: tuple(indices if role == "if" else indices[:1]) for role, indices in found.items()}
@@ -86,7 +86,7 @@ def _in_ev(table: Table) -> list[int]:
 def _of_the_edge(table: Table, columns: list[int], axis: int) -> list[int]:
     """Of columns that each count one element's emission line, those whose edge lies in the scan; else all of them."""
     energy = table.data[:, axis] * (1000.0 if table.data[:, axis].max() <= MAX_KEV else 1.0)
-    lines = {index: match for index in columns if (match := EMISSION.match(table.names[index]))}
+    lines = {index: match for index in columns if (match := _EMISSION.match(table.names[index]))}
     excited = [
         index
         for index, line in lines.items()
@@ -97,8 +97,8 @@ def _of_the_edge(table: Table, columns: list[int], axis: int) -> list[int]:
 
 def anonymous_detectors(table: Table) -> tuple[int | None, tuple[int, ...]]:
     """Axis of a table, and its counters that have no name or only a number (``Detector3``), in the file's order."""
-    axis = roles_by_name(table).get("energy", (0,) if not any(table.names) else (None,))[0]
-    counters = (index for index, name in enumerate(table.names) if index != axis and ANONYMOUS.fullmatch(name))
+    axis = _roles_by_name(table).get("energy", (0,) if not any(table.names) else (None,))[0]
+    counters = (index for index, name in enumerate(table.names) if index != axis and _ANONYMOUS.fullmatch(name))
     return axis, tuple(counters)
 
 
@@ -113,22 +113,22 @@ def parse_columns(columns: str) -> Roles:
     roles: dict[str, tuple[int, ...]] = {}
     for part in columns.split(","):
         match = re.fullmatch(r"\s*(\w+)\s*=\s*([1-9]\d*(?:;[1-9]\d*)*)\s*", part)
-        if not match or match[1].lower() not in KEYS or match[1].lower() in roles:
+        if not match or match[1].lower() not in _KEYS or match[1].lower() in roles:
             raise SettingsError(
-                f"{part!r} is not understood; keys are {', '.join(KEYS)}, columns count from 1",
+                f"{part!r} is not understood; keys are {', '.join(_KEYS)}, columns count from 1",
                 where=f"--columns {columns}",
-                remedy=EXAMPLE,
+                remedy=_EXAMPLE,
             )
         roles[match[1].lower()] = tuple(int(number) - 1 for number in match[2].split(";"))
     if several := [key for key in ("energy", "k") if len(roles.get(key, ())) > 1]:
         reason = f"{several[0]} is one column, and is no sum of several"
-        raise SettingsError(reason, where=f"--columns {columns}", remedy=EXAMPLE)
-    if not is_complete(roles):
-        raise SettingsError("no spectrum follows from these columns", where=f"--columns {columns}", remedy=EXAMPLE)
+        raise SettingsError(reason, where=f"--columns {columns}", remedy=_EXAMPLE)
+    if not _is_complete(roles):
+        raise SettingsError("no spectrum follows from these columns", where=f"--columns {columns}", remedy=_EXAMPLE)
     return roles
 
 
-def is_complete(roles: Roles) -> bool:
+def _is_complete(roles: Roles) -> bool:
     """Tell whether a spectrum or χ(k) follows from the roles."""
     measured = "mu" in roles or "muf" in roles or ("i0" in roles and ("it" in roles or "if" in roles))
     return {"k", "chi"} <= set(roles) or ("energy" in roles and measured)
@@ -144,16 +144,16 @@ def find_roles(table: Table, columns: str | None) -> Roles:
     """
     if columns is not None:
         return _within(parse_columns(columns), table)
-    roles = roles_by_name(table)
-    if is_complete(roles):
+    roles = _roles_by_name(table)
+    if _is_complete(roles):
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    raise ScanError(f"unknown layout: {table.seen}", where=table.where, remedy=EXAMPLE)
+    raise ScanError(f"unknown layout: {table.seen}", where=table.where, remedy=_EXAMPLE)
 
 
 def _within(roles: Roles, table: Table) -> Roles:
     last = max(max(indices) for indices in roles.values())
     if last >= len(table.names):
-        raise ScanError(f"there is no column {last + 1} among {table.seen}", where=table.where, remedy=EXAMPLE)
+        raise ScanError(f"there is no column {last + 1} among {table.seen}", where=table.where, remedy=_EXAMPLE)
     return roles

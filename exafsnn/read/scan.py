@@ -29,36 +29,36 @@ from exafsnn.read.table import Table, few
 from exafsnn.records import Array, ChiK, Spectrum
 from exafsnn.rise import edge_rise, has_edge, steepest
 
-MIN_POINTS = 2
+_MIN_POINTS = 2
 """Fewer make no scan; whether there are enough is for the quality gate to say."""
 
-MIN_EDGE_POINTS = 10
+_MIN_EDGE_POINTS = 10
 """Points within 25 eV of an edge that is resolved."""
 
-MIN_SHARE = 0.01
+_MIN_SHARE = 0.01
 """An edge makes up more than this of what μ changes; rounding makes less."""
 
-MAX_VALUE = 40
+_MAX_VALUE = 40
 """Longest header field [characters] that is read as a number; searches in longer ones take long."""
 
-MAX_NAMED = 12
+_MAX_NAMED = 12
 """Most columns that a message names."""
 
-LONELY = 3.0
+_LONELY = 3.0
 """A point is a spike if it is so many times further off its neighbours than any other, and by 30 % of all others."""
 
-CONTRADICTION = 0.01
+_CONTRADICTION = 0.01
 """Largest difference between a ready μ and that of its counters, relative to the range of μ, that is not told."""
 
-ROOM_TEMPERATURE = 295.0
+_ROOM_TEMPERATURE = 295.0
 """What "room temperature" means [K]."""
 
-SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
-EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
-EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
-TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
+_SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
+_EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
+_EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
+_TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
 
-NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
+_NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
 
 
 def read(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> list[Spectrum | ChiK]:
@@ -94,7 +94,7 @@ def read_one(source: str | Path, *, columns: str | None = None, e0: float | None
     if len(tables) > 1:
         names = _records(source)
         raise ScanError(
-            f"the file holds {len(names)} records: {few([*map(repr, names)], MAX_NAMED)}",
+            f"the file holds {len(names)} records: {few([*map(repr, names)], _MAX_NAMED)}",
             where=str(source),
             remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
         )
@@ -171,7 +171,7 @@ def _tables(source: str | Path) -> Iterator[Table]:
         return
     records = _recognised(name)
     if record and record not in records:
-        known = few([repr(known) for known in records if known], MAX_NAMED) or "none"
+        known = few([repr(known) for known in records if known], _MAX_NAMED) or "none"
         raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
     yield from [records[record]] if record else records.values()
 
@@ -203,7 +203,7 @@ def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectru
     if table.fault:
         raise table.fault
     roles, guessed = _roles(table, columns, e0)
-    if len(table.data) < MIN_POINTS:
+    if len(table.data) < _MIN_POINTS:
         raise ScanError("there is one point only", where=table.where, remedy="Give a scan over the whole edge")
     if {"k", "chi"} <= set(roles) and ("energy" not in roles or "mu" not in roles):
         return _chi(table, roles, e0)
@@ -228,7 +228,7 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
     if edge is None and e0 is not None:
         edge = next(iter(edges_near(e0, symbol, name)), None)
     if edge is None:
-        raise ScanError("the header does not name element and edge", where=table.where, remedy=NAME_IT)
+        raise ScanError("the header does not name element and edge", where=table.where, remedy=_NAME_IT)
     return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
 
 
@@ -277,11 +277,11 @@ def _contradicted(table: Table, roles: Roles, energy: Array, signal: Signal) -> 
     if any(map(signal.curve.is_same, made.values())):
         return ()
     off, factor, name = min((*_unlike(energy, signal.curve.mu, other), name) for name, other in made.items())
-    if off > CONTRADICTION:
+    if off > _CONTRADICTION:
         message = f"the ready μ is not {name} of the counters beside it: it differs by {off:.1%} of its rise (rms)"
         remedy = "Overrule it with --columns, e.g. energy=1,i0=2,it=3, if the counters are right"
         return (Finding("mu-contradicts-counters", "warning", message, remedy=remedy),)
-    if abs(factor - 1) > CONTRADICTION:
+    if abs(factor - 1) > _CONTRADICTION:
         return (Finding("mu-scaled", "note", f"The ready μ is {factor:.4g} times {name}, plus a smooth curve"),)
     return ()
 
@@ -310,11 +310,13 @@ def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
     """Say what of the file was not used: columns, and a temperature that is no number with a unit."""
     used = {column for columns in roles.values() for column in columns}
     unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
-    shown = ", ".join(unused[:MAX_NAMED]) + (f" and {len(unused) - MAX_NAMED} more" if len(unused) > MAX_NAMED else "")
-    text = table.field(*TEMPERATURE_FIELDS)
+    shown = ", ".join(unused[:_MAX_NAMED]) + (
+        f" and {len(unused) - _MAX_NAMED} more" if len(unused) > _MAX_NAMED else ""
+    )
+    text = table.field(*_TEMPERATURE_FIELDS)
     findings = [Finding("columns-unused", "note", f"Columns that play no part: {shown}")] if unused else []
     if text is not None and _temperature(table) is None:
-        message = f"{text[:MAX_VALUE]!r} is no temperature with a unit"
+        message = f"{text[:_MAX_VALUE]!r} is no temperature with a unit"
         findings.append(Finding("temperature-unknown", "note", message))
     return tuple(findings)
 
@@ -331,7 +333,7 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
     energy, mu = curve.energy, curve.mu
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
-    if near and has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+    if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
         return near[0], (_guess(near, position),)
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
@@ -347,7 +349,7 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
 
 def _elsewhere(curve: Curve, e0: float) -> Finding | None:
     """Say that the user's E₀ [eV] is far from the edge of the scan; None where the scan has no edge elsewhere."""
-    position, least = curve.steepest, MIN_SHARE * float(np.ptp(curve.mu))
+    position, least = curve.steepest, _MIN_SHARE * float(np.ptp(curve.mu))
     if abs(position - e0) <= MAX_OFFSET or not has_edge(curve.energy, curve.mu, position, least):
         return None
     reason = f"there is no edge at e0 = {e0:g} eV; the edge of the scan is at {position:.1f} eV"
@@ -358,12 +360,12 @@ def _lonely(mu: Array) -> int | None:
     """Row of the one point that stands out of all others, as a spike or a number cut short does; None without one."""
     from scipy.ndimage import median_filter
 
-    if len(mu) < MIN_EDGE_POINTS:
+    if len(mu) < _MIN_EDGE_POINTS:
         return None
     off = np.abs(mu - median_filter(mu, 5, mode="reflect"))
     row = int(np.argmax(off))
     others = np.delete(np.arange(len(mu)), np.arange(max(row - 2, 0), min(row + 3, len(mu))))
-    alone = off[row] > LONELY * off[others].max() and off[row] > LONELY / 10 * np.ptp(mu[others])
+    alone = off[row] > _LONELY * off[others].max() and off[row] > _LONELY / 10 * np.ptp(mu[others])
     return row if alone else None
 
 
@@ -372,22 +374,22 @@ def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool
     if (row := _lonely(mu)) is not None:
         place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
         reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"
-        remedy = f"Repair or delete that point. If it is right: {NAME_IT[0].lower()}{NAME_IT[1:]}"
+        remedy = f"Repair or delete that point. If it is right: {_NAME_IT[0].lower()}{_NAME_IT[1:]}"
         return Finding("edge-unknown", "fatal", reason, float(energy[row]), remedy)
     down = steepest(energy, -mu)
     if edges_near(down, *_named(table)) and _is_sharp(energy, -mu, down):
         reason = f"element and edge cannot be told: μ falls at {down:.1f} eV as it should rise: the sign is inverted"
         return Finding("edge-unknown", "fatal", reason, down, "Swap I0 and It, or take other columns, with --columns")
     fault = "that is no edge" if known else "no known edge lies there"
-    symbol = (table.field(*SYMBOL_FIELDS) or "")[:MAX_VALUE]
+    symbol = (table.field(*_SYMBOL_FIELDS) or "")[:_MAX_VALUE]
     said = f" (the header says {symbol!r})" if symbol else ""
     reason = f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault}"
-    return Finding("edge-unknown", "fatal", reason, position, NAME_IT)
+    return Finding("edge-unknown", "fatal", reason, position, _NAME_IT)
 
 
 def _is_sharp(energy: Array, mu: Array, position: float) -> bool:
     """Tell an edge from the slope of a featureless scan: it is resolved, and makes up most of what μ changes."""
-    resolved = int((np.abs(energy - position) <= 25).sum()) >= MIN_EDGE_POINTS
+    resolved = int((np.abs(energy - position) <= 25).sum()) >= _MIN_EDGE_POINTS
     return resolved and has_edge(energy, mu, position) and edge_rise(energy, mu, position) > 0.5 * float(np.ptp(mu))
 
 
@@ -401,34 +403,34 @@ def _guess(near: list[Edge], position: float) -> Finding:
         f"{near[0]} was taken, by its energy: μ is steepest at {position:.1f} eV"
         + (f" (within {MAX_OFFSET:g} eV also {others})" if others else ""),
         energy=position,
-        remedy=NAME_IT if doubtful else "",
+        remedy=_NAME_IT if doubtful else "",
     )
 
 
 def _doubtful(edge: Edge, reason: str, position: float) -> Finding:
     """Say that an edge was taken which the scan itself does not show."""
     message = f"{edge} was taken, because {reason}; μ, steepest at {position:.1f} eV, shows no such edge"
-    return Finding("edge-from-header", "warning", message, edge.energy, NAME_IT)
+    return Finding("edge-from-header", "warning", message, edge.energy, _NAME_IT)
 
 
 def _stated(table: Table) -> float | None:
     """Energy of the edge [eV] as the header states it; None where it does not."""
-    match = re.match(r"\d+\.?\d*", (table.field(*EDGE_ENERGY_FIELDS) or "").strip()[:MAX_VALUE])
+    match = re.match(r"\d+\.?\d*", (table.field(*_EDGE_ENERGY_FIELDS) or "").strip()[:_MAX_VALUE])
     stated = float(match[0]) if match else 0.0
     return (stated if stated > MAX_KEV else 1000.0 * stated) or None
 
 
 def _named(table: Table) -> tuple[str | None, str | None]:
     """Element and edge as the header names them, None for what it does not."""
-    symbol, name = (table.field(*SYMBOL_FIELDS) or "").capitalize(), table.field(*EDGE_FIELDS)
+    symbol, name = (table.field(*_SYMBOL_FIELDS) or "").capitalize(), table.field(*_EDGE_FIELDS)
     return (symbol if is_element(symbol) else None), edge_name(name or "")
 
 
 def _temperature(table: Table) -> float | None:
     """Sample temperature [K] from the header; None where it gives no number with a unit."""
-    text = (table.field(*TEMPERATURE_FIELDS) or "")[:MAX_VALUE]
+    text = (table.field(*_TEMPERATURE_FIELDS) or "")[:_MAX_VALUE]
     if re.fullmatch(r"rt|(at )?(room|ambient)( temp\w*\.?)?", text.strip(), re.IGNORECASE):
-        return ROOM_TEMPERATURE
+        return _ROOM_TEMPERATURE
     match = re.fullmatch(r"(-?\d+\.?\d*)\s*(K|kelvin|°?\s*C|deg\.? ?C|celsius)", text.strip(), re.IGNORECASE)
     if not match:
         return None

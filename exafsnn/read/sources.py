@@ -15,7 +15,7 @@ from pathlib import Path
 
 from exafsnn.errors import ScanError
 
-MAX_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 """Largest file (and largest unpacked file) that is read."""
 
 MAX_LINE = 65536
@@ -27,13 +27,13 @@ MAX_LINES = 500_000
 MAX_NUMBERS = 3_000_000
 """Most numbers of a file."""
 
-PIECE = 2**20
+_PIECE = 2**20
 """Bytes that are unpacked or decoded at a time, so that no second copy of a large file is made."""
 
-GZIP = b"\x1f\x8b"
-HDF5 = b"\x89HDF\r\n\x1a\n"
+_GZIP = b"\x1f\x8b"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
-FOREIGN = {
+_FOREIGN = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"GIF8": "a GIF image",
@@ -48,14 +48,14 @@ FOREIGN = {
     b"\xfd7zXZ": "an xz archive",
 }
 
-BOMS = (
+_BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-NO_SCAN = "Give a scan as text (XDI, SPEC or columns), an Athena project or an HDF5 file"
-NO_LARIX = "In Larix, save the groups as an Athena project or as columns, and give that"
+_NO_SCAN = "Give a scan as text (XDI, SPEC or columns), an Athena project or an HDF5 file"
+_NO_LARIX = "In Larix, save the groups as an Athena project or as columns, and give that"
 
 
 def split_source(source: str | Path) -> tuple[str, str]:
@@ -73,7 +73,7 @@ def is_hdf5(name: str) -> bool:
         return False
     try:
         with Path(name).open("rb") as file:
-            return file.read(len(HDF5)) == HDF5
+            return file.read(len(_HDF5)) == _HDF5
     except OSError:
         return False
 
@@ -88,7 +88,7 @@ def read_text(name: str) -> str:
     """
     content = _unpacked(_content(name), name)
     if not re.search(rb"[^\0 \t\r\n]", content):
-        raise ScanError("the file is empty", where=name, remedy=NO_SCAN)
+        raise ScanError("the file is empty", where=name, remedy=_NO_SCAN)
     _refuse_foreign(content, name)
     return _checked(_decoded(content, name), name)
 
@@ -110,8 +110,8 @@ def _content(name: str) -> bytes:
     path = Path(name)
     if not _is_file(path):
         raise _no_file(path, name)
-    if path.stat().st_size > MAX_BYTES:
-        raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=NO_SCAN)
+    if path.stat().st_size > _MAX_BYTES:
+        raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=_NO_SCAN)
     try:
         return path.read_bytes()
     except OSError as error:
@@ -130,36 +130,36 @@ def _no_file(path: Path, name: str) -> ScanError:
 
 
 def _unpacked(content: bytes, name: str) -> bytes | bytearray:
-    """Content of a gzip file (Athena projects are), never more than ``MAX_BYTES``."""
-    if not content.startswith(GZIP):
+    """Content of a gzip file (Athena projects are), never more than ``_MAX_BYTES``."""
+    if not content.startswith(_GZIP):
         return content
     unpacked = bytearray()
     try:
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
-            while (piece := file.read(PIECE)) and len(unpacked) <= MAX_BYTES:
+            while (piece := file.read(_PIECE)) and len(unpacked) <= _MAX_BYTES:
                 unpacked += piece
     except (OSError, EOFError, zlib.error) as error:
         raise ScanError(f"the gzip data are damaged ({error})", where=name, remedy="Copy the file again") from error
-    if len(unpacked) > MAX_BYTES:
-        raise ScanError(f"it unpacks to more than {MAX_BYTES // 2**20} MiB", where=name, remedy=NO_SCAN)
+    if len(unpacked) > _MAX_BYTES:
+        raise ScanError(f"it unpacks to more than {_MAX_BYTES // 2**20} MiB", where=name, remedy=_NO_SCAN)
     return unpacked
 
 
 def _refuse_foreign(content: bytes | bytearray, name: str) -> None:
     """Refuse what is no scan by its first bytes, and Larch sessions: a session can write over files that it names."""
-    for magic, kind in FOREIGN.items():
+    for magic, kind in _FOREIGN.items():
         if content.startswith(magic):
-            raise ScanError(f"the file is {kind}, no scan", where=name, remedy=NO_SCAN)
+            raise ScanError(f"the file is {kind}, no scan", where=name, remedy=_NO_SCAN)
     if content.startswith(b"##LARIX") or name.lower().endswith(".larix"):
         reason = "the file is a Larch session, and reading one can write over files that it names"
-        raise ScanError(reason, where=name, remedy=NO_LARIX)
+        raise ScanError(reason, where=name, remedy=_NO_LARIX)
 
 
 def _decoded(content: bytes | bytearray, name: str) -> str:
     """Text of the bytes: UTF-16 or UTF-8, and Latin-1 where they are no valid UTF-8."""
-    encoding = next((encoding for bom, encoding in BOMS if content.startswith(bom)), None) or _unmarked(content)
+    encoding = next((encoding for bom, encoding in _BOMS if content.startswith(bom)), None) or _unmarked(content)
     if encoding is None and b"\0" in content:
-        raise ScanError("the file is binary, no scan", where=name, remedy=NO_SCAN)
+        raise ScanError("the file is binary, no scan", where=name, remedy=_NO_SCAN)
     for candidate in [encoding] if encoding else ["utf-8", "latin-1"]:
         try:
             return "".join(codecs.iterdecode(_pieces(content), candidate))
@@ -169,7 +169,7 @@ def _decoded(content: bytes | bytearray, name: str) -> str:
 
 
 def _pieces(content: bytes | bytearray) -> Iterator[bytes]:
-    return (bytes(content[start : start + PIECE]) for start in range(0, len(content), PIECE))
+    return (bytes(content[start : start + _PIECE]) for start in range(0, len(content), _PIECE))
 
 
 def _unmarked(content: bytes | bytearray) -> str | None:
@@ -194,7 +194,7 @@ def _checked(text: str, name: str) -> str:
         raise ScanError("the file is a web page or XML, no scan", where=name, remedy="Download the data themselves")
     shown = text[:4096]
     if not "".join(shown.split()).isprintable() and _unprintable(shown) > 0.02 * len(shown):
-        raise ScanError("the file is binary, no scan", where=name, remedy=NO_SCAN)
+        raise ScanError("the file is binary, no scan", where=name, remedy=_NO_SCAN)
     if text.count("\n") + text.count("\r") - text.count("\r\n") >= MAX_LINES:
-        raise ScanError(f"the file has more than {MAX_LINES} lines, no scan", where=name, remedy=NO_SCAN)
+        raise ScanError(f"the file has more than {MAX_LINES} lines, no scan", where=name, remedy=_NO_SCAN)
     return text

@@ -21,21 +21,21 @@ from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, faulty, few
 from exafsnn.records import Array
 
-MAX_SCANS = 10_000
+_MAX_SCANS = 10_000
 """Most scans of a file."""
 
-MAX_LABEL = 100
+_MAX_LABEL = 100
 """Longest label [characters] that is looked at."""
 
-MAX_COMMENTS = 100
+_MAX_COMMENTS = 100
 """Most comments of a scan that are searched for fields."""
 
-MIN_MOTION = 1e-3
+_MIN_MOTION = 1e-3
 """Smallest change of an energy, as a share of it, by which a scan runs over energy."""
 
-START = re.compile(r"#S\s+(\d+(?:\.\d+)?)(?:\s+(.*))?")
-ABORTED = re.compile(r"\babort|\binterrupted", re.IGNORECASE)
-RESUMED = re.compile(r"\bresum|\bcontinu", re.IGNORECASE)
+_START = re.compile(r"#S\s+(\d+(?:\.\d+)?)(?:\s+(.*))?")
+_ABORTED = re.compile(r"\babort|\binterrupted", re.IGNORECASE)
+_RESUMED = re.compile(r"\bresum|\bcontinu", re.IGNORECASE)
 
 
 @dataclass
@@ -107,7 +107,7 @@ def _scans(lines: list[str], source: str) -> tuple[list[str], list[_Scan]]:
     scans: list[_Scan] = []
     total = 0
     for number, line in _ordinary(lines, scans, source):
-        if match := START.fullmatch(line):
+        if match := _START.fullmatch(line):
             scans.append(_Scan(match[1], (match[2] or "").strip(), number))
         elif re.match(r"#O\d+ ", line) and not scans:
             motors += _labels(line.partition(" ")[2])
@@ -116,8 +116,8 @@ def _scans(lines: list[str], source: str) -> tuple[list[str], list[_Scan]]:
         elif scans and line:
             _row(scans[-1], number, line)
             total += scans[-1].width
-        if len(scans) > MAX_SCANS or total > MAX_NUMBERS:
-            reason = f"the file holds more than {MAX_SCANS} scans or {MAX_NUMBERS} numbers"
+        if len(scans) > _MAX_SCANS or total > MAX_NUMBERS:
+            reason = f"the file holds more than {_MAX_SCANS} scans or {MAX_NUMBERS} numbers"
             raise ScanError(reason, where=f"{source}, line {number}", remedy="Split it")
     return motors, scans
 
@@ -146,11 +146,11 @@ def _header(scan: _Scan, number: int, line: str) -> None:
     elif re.fullmatch(r"#P\d+", mark):
         scan.positions.append(rest)
     elif mark.startswith(("#C", "#U")):
-        if len(scan.comments) < MAX_COMMENTS:
+        if len(scan.comments) < _MAX_COMMENTS:
             scan.comments.append(rest.strip())
-        if ABORTED.search(rest):
+        if _ABORTED.search(rest):
             scan.aborted = number
-        elif RESUMED.search(rest):
+        elif _RESUMED.search(rest):
             scan.aborted = 0
     elif scan.width and numbers(line.lstrip("# ").split(), scan.width):
         scan.commented.append(number)
@@ -171,12 +171,12 @@ def _row(scan: _Scan, number: int, line: str) -> None:
 
 def _labels(text: str) -> list[str]:
     """Labels, which two or more spaces separate."""
-    return [label[:MAX_LABEL] for label in re.split(r"\s{2,}|\t", text.strip()) if label]
+    return [label[:_MAX_LABEL] for label in re.split(r"\s{2,}|\t", text.strip()) if label]
 
 
 def _columns(scan: _Scan) -> list[str]:
     """Names of the columns: labels apart by two spaces, or by one where only so their number is right."""
-    apart, single = _labels(scan.labels), [label[:MAX_LABEL] for label in scan.labels.split()]
+    apart, single = _labels(scan.labels), [label[:_MAX_LABEL] for label in scan.labels.split()]
     return single if len(apart) != scan.width == len(single) else apart
 
 
@@ -220,7 +220,7 @@ def _is_axis(name: str) -> bool:
 def _moves(axes: Array) -> bool:
     """Tell whether one of the columns (n, a) changes by more than an energy that is only read back."""
     with np.errstate(invalid="ignore", over="ignore"):
-        still = np.ptp(axes, axis=0) <= MIN_MOTION * np.abs(axes).mean(axis=0)
+        still = np.ptp(axes, axis=0) <= _MIN_MOTION * np.abs(axes).mean(axis=0)
     return not still.all()
 
 

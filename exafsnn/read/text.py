@@ -19,34 +19,34 @@ from exafsnn.read.rows import MAX_COLUMNS, number_of, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
 
-COMMENT = ("#", "%", ";", "*", "!", "//")
-MAX_HEADER_ROWS = 20
+_COMMENT = ("#", "%", ";", "*", "!", "//")
+_MAX_HEADER_ROWS = 20
 """Rows of numbers that may stand in a header (weights, scan regions) before the data begin."""
 
-MAX_HEADER_RUNS = 50
+_MAX_HEADER_RUNS = 50
 """How often that may happen in one file."""
 
-MAX_HEADER = 2**20
+_MAX_HEADER = 2**20
 """Longest header [characters]."""
 
-MAX_SEARCHED, MAX_LOOK = 1000, 300
+_MAX_SEARCHED, _MAX_LOOK = 1000, 300
 """First lines, and first characters of each, among which is sought why there are no rows of numbers."""
 
-MAX_COMMENTED = 10_000
+_MAX_COMMENTED = 10_000
 """Most commented lines that are looked at for rows of numbers."""
 
-LABEL_LINES = 100
+_LABEL_LINES = 100
 """Last lines of a header, among which the names of the columns are sought."""
 
-ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
+_ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
 
-THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
-FAR = 10
+_FAR = 10
 """A commented line further than so many steps from the first row's energy is no row before it."""
 
-Splitter = Callable[[str], list[str]]
+_Splitter = Callable[[str], list[str]]
 
 
 def _semicolons(line: str) -> list[str]:
@@ -62,14 +62,14 @@ def _unquoted(cell: str) -> str:
     return cell[1:-1] if len(cell) > 1 and cell[0] in "\"'" and cell[0] == cell[-1] else cell
 
 
-def _decimal_commas(split: Splitter) -> Splitter:
+def _decimal_commas(split: _Splitter) -> _Splitter:
     def cells(line: str) -> list[str]:
         return ["?" if "." in cell or cell.strip(",") != cell else cell.replace(",", ".") for cell in split(line)]
 
     return cells
 
 
-SPLITTERS: dict[str, Splitter] = {
+_SPLITTERS: dict[str, _Splitter] = {
     "semicolons": _semicolons,
     "semicolons, decimal commas": _decimal_commas(_semicolons),
     "spaces": str.split,
@@ -77,7 +77,7 @@ SPLITTERS: dict[str, Splitter] = {
     "commas": _commas,
 }
 
-SEPARATORS = {"semicolons": ";", "spaces": None, "commas": ","}
+_SEPARATORS = {"semicolons": ";", "spaces": None, "commas": ","}
 """What stands between the cells of rows that may be plain."""
 
 
@@ -98,8 +98,8 @@ class _Block:
 
     def add_plain(self, lines: list[str]) -> bool:
         """Append the rows behind the last one, up to the end of the file, if they are all plain."""
-        last, is_known = self.lines[-1], self.style in SEPARATORS
-        data = plain_rows(lines[last:], self.width, SEPARATORS[self.style]) if is_known else None
+        last, is_known = self.lines[-1], self.style in _SEPARATORS
+        data = plain_rows(lines[last:], self.width, _SEPARATORS[self.style]) if is_known else None
         if data is None:
             return False
         self.values.frombytes(data.tobytes())
@@ -139,7 +139,7 @@ def recognise(text: str, source: str) -> list[Table]:
     block, findings = _data_block(lines, source)
     header = _header(lines[: block.lines[0] - 1], source)
     metadata = header_fields(header)
-    names, units = column_names(header[-LABEL_LINES:], metadata, block.width)
+    names, units = column_names(header[-_LABEL_LINES:], metadata, block.width)
     if "decimal" in block.style:
         findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
     layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
@@ -149,13 +149,13 @@ def recognise(text: str, source: str) -> list[Table]:
 
 def _header(lines: list[str], source: str) -> list[str]:
     """Header lines without their comment marks, and without very wide gaps, on which searches would take long."""
-    if sum(map(len, lines)) > MAX_HEADER:
+    if sum(map(len, lines)) > _MAX_HEADER:
         raise _too_much_header(source)
     return [re.sub(r"(\s{80})\s+", r"\1", line.strip().lstrip("#%;*!/ \t")) for line in lines]
 
 
 def _too_much_header(source: str) -> ScanError:
-    reason = f"the header has more than {MAX_HEADER} characters, no scan"
+    reason = f"the header has more than {_MAX_HEADER} characters, no scan"
     return ScanError(reason, where=source, remedy="Give a scan as columns of numbers")
 
 
@@ -164,7 +164,7 @@ def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
             raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
-        if (bare := line.strip()) and not bare.startswith(COMMENT):
+        if (bare := line.strip()) and not bare.startswith(_COMMENT):
             yield number, bare
 
 
@@ -177,12 +177,12 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
         if block is None:
             block = _first_row(number, line, previous, source)
             header += len(line)
-        elif (values := numbers(SPLITTERS[block.style](line), block.width)) is not None:
+        elif (values := numbers(_SPLITTERS[block.style](line), block.width)) is not None:
             block.add(values, number, source)
         else:
             findings.append(_header_numbers(block, number, line, source))
             block = None
-        if header > MAX_HEADER or len(findings) > MAX_HEADER_RUNS:
+        if header > _MAX_HEADER or len(findings) > _MAX_HEADER_RUNS:
             raise _too_much_header(source)
         if block is not None and len(block.lines) == 1 and block.add_plain(lines):
             break
@@ -195,8 +195,8 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
 def _no_rows(lines: list[str], source: str) -> ScanError:
     """Say which cell of the first two lines that look like rows is no number."""
     previous = (0, "", 0, "")
-    for number, line in islice(_content(lines, source), MAX_SEARCHED):
-        odd_cells = (_odd_cell(split(line[:MAX_LOOK])) for split in (_semicolons, str.split, _in_quotes, _commas))
+    for number, line in islice(_content(lines, source), _MAX_SEARCHED):
+        odd_cells = (_odd_cell(split(line[:_MAX_LOOK])) for split in (_semicolons, str.split, _in_quotes, _commas))
         count, cell = next((found for found in odd_cells if found[0]), (0, ""))
         if count and count == previous[2]:
             first, text, _, odd = previous
@@ -210,9 +210,9 @@ def _no_rows(lines: list[str], source: str) -> ScanError:
 
 def _odd_cell(cells: list[str]) -> tuple[int, str]:
     """How many cells there are if half of them begin like numbers and one is one, else 0; the first that is none."""
-    alike = sum(ROW.match(cell) is not None for cell in cells)
+    alike = sum(_ROW.match(cell) is not None for cell in cells)
     odd = [cell for cell in cells if number_of(cell) is None]
-    one = len(odd) < len(cells) or any(map(THOUSANDS.fullmatch, odd))
+    one = len(odd) < len(cells) or any(map(_THOUSANDS.fullmatch, odd))
     return (len(cells), odd[0]) if odd and one and len(cells) <= 2 * alike else (0, "")
 
 
@@ -224,16 +224,16 @@ def _in_quotes(line: str) -> list[str]:
 def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
     """Tell rows of numbers behind comment marks: among or after the data, or right before them."""
     first, found = block.lines[0], []
-    near = FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
-    for number in range(first - 1, max(first - MAX_COMMENTED, 0), -1):
-        values = numbers(SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
+    near = _FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
+    for number in range(first - 1, max(first - _MAX_COMMENTED, 0), -1):
+        values = numbers(_SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
         if not values or abs(values[0] - block.values[0]) > near:
             break
         found.append(number)
     last = block.lines[-1] if block.is_whole else first
     behind = ((number, _behind_mark(lines[number - 1])) for number in range(last + 1, len(lines) + 1))
-    marked = islice(((number, text) for number, text in behind if text), MAX_COMMENTED)
-    found += [number for number, text in marked if numbers(SPLITTERS[block.style](text), block.width)]
+    marked = islice(((number, text) for number, text in behind if text), _MAX_COMMENTED)
+    found += [number for number, text in marked if numbers(_SPLITTERS[block.style](text), block.width)]
     if found:
         rows = f"{len(found)} rows of numbers stand" if len(found) > 1 else "a row of numbers stands"
         message = f"{rows} behind a comment mark, in line {min(found)}{' first' if len(found) > 1 else ''}: not read"
@@ -243,15 +243,15 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
 def _behind_mark(line: str) -> str:
     """Text behind a comment mark if it begins like a row of numbers, else empty."""
     bare = line.strip()
-    text = bare.lstrip("#%;*!/ \t") if bare.startswith(COMMENT) else ""
-    return text if ROW.match(text) else ""
+    text = bare.lstrip("#%;*!/ \t") if bare.startswith(_COMMENT) else ""
+    return text if _ROW.match(text) else ""
 
 
 def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:
     """Begin a block at the first row of numbers, unless the line before it is a broken row."""
-    if not ROW.match(line):
+    if not _ROW.match(line):
         return None
-    for style, split in SPLITTERS.items():
+    for style, split in _SPLITTERS.items():
         values = numbers(split(line))
         if values is not None and len(values) > MAX_COLUMNS:
             reason = f"the row holds {len(values)} numbers, more than {MAX_COLUMNS} columns"
@@ -267,7 +267,7 @@ def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -
 
 def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
     """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
-    if len(block.lines) > MAX_HEADER_ROWS or _is_broken_row(SPLITTERS[block.style](line), block.width):
+    if len(block.lines) > _MAX_HEADER_ROWS or _is_broken_row(_SPLITTERS[block.style](line), block.width):
         raise _unreadable(number, line, block.width, source)
     place = f"line {block.lines[0]}" if len(block.lines) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
     return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")

@@ -24,37 +24,37 @@ from exafsnn.read.rows import MAX_COLUMNS, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, few
 
-VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
-FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
-FIELD_END, HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
+_VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
+_FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
+_FIELD_END, _HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
 
-FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
+_FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
 """With these other formats begin their comments."""
 
-MAX_HEADER = 2**20
+_MAX_HEADER = 2**20
 """Longest header [characters]."""
 
-FAMILIES = {"facility", "beamline", "mono", "detector", "sample", "scan", "element", "column"}
+_FAMILIES = {"facility", "beamline", "mono", "detector", "sample", "scan", "element", "column"}
 """Families of fields that XDI defines; others belong to programs, which the first line should name."""
 
-RECOMMENDED = ("Facility.name", "Facility.xray_source", "Beamline.name", "Scan.start_time")
+_RECOMMENDED = ("Facility.name", "Facility.xray_source", "Beamline.name", "Scan.start_time")
 
-TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:?\d\d)?")
 
-AMOUNT = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
+_AMOUNT = r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?"
 
-FORMATS = {
+_FORMATS = {
     "Sample.temperature": (
-        rf"{AMOUNT}\s*(°?\s*|deg(rees|\.)?\s*)(K|C|kelvin|celsius)|(at )?(rt|(room|ambient).*)",
+        rf"{_AMOUNT}\s*(°?\s*|deg(rees|\.)?\s*)(K|C|kelvin|celsius)|(at )?(rt|(room|ambient).*)",
         "K",
     ),
-    "Facility.energy": (rf"{AMOUNT}\s*[GM]eV", "GeV or MeV"),
-    "Facility.current": (rf"{AMOUNT}\s*m?A", "mA or A"),
+    "Facility.energy": (rf"{_AMOUNT}\s*[GM]eV", "GeV or MeV"),
+    "Facility.current": (rf"{_AMOUNT}\s*m?A", "mA or A"),
 }
 """How the value of a field has to look, and its unit."""
 
-WRITE_FIELDS = "Write '# Family.Key: value', and comments between '# ///' and '# ---'"
-WRITE_ROWS = "Repair or delete that line; no row is dropped silently"
+_WRITE_FIELDS = "Write '# Family.Key: value', and comments between '# ///' and '# ---'"
+_WRITE_ROWS = "Repair or delete that line; no row is dropped silently"
 
 
 @dataclass
@@ -98,7 +98,7 @@ def recognise(text: str, source: str) -> list[Table] | None:
         If a field or a row is malformed, or the file is named ``.xdi`` and is none.
     """
     first = text[:MAX_LINE].lstrip("\ufeff").splitlines()[:1]
-    version = VERSION.match(first[0]) if first else None
+    version = _VERSION.match(first[0]) if first else None
     if version is None:
         _refuse_the_name(source)
         return None
@@ -132,14 +132,14 @@ def _parts(lines: Sequence[str], source: str) -> _Parts:
             last, header = (number, bare.lstrip("#").strip()), header + len(bare)
         elif bare.startswith("#"):
             parts.late.append(number)
-        elif bare.startswith(FOREIGN_MARKS):
+        elif bare.startswith(_FOREIGN_MARKS):
             parts.foreign.append(number)
         elif bare and not parts.lines and _plain(parts, lines, number):
             break
         elif bare:
             _row(parts, bare, number, source)
-        if header > MAX_HEADER:
-            raise ScanError(f"the header has more than {MAX_HEADER} characters", where=source, remedy=WRITE_FIELDS)
+        if header > _MAX_HEADER:
+            raise ScanError(f"the header has more than {_MAX_HEADER} characters", where=source, remedy=_WRITE_FIELDS)
     _last_header_line(parts, last, source)
     if not parts.lines:
         raise ScanError("no rows of numbers follow the header", where=source, remedy="Give a file with its data")
@@ -149,9 +149,9 @@ def _parts(lines: Sequence[str], source: str) -> _Parts:
 def _header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
     """Take one line of the header, which is not its last."""
     number, content = line
-    if HEADER_END.fullmatch(content):
+    if _HEADER_END.fullmatch(content):
         parts.sections.add("---")
-    elif FIELD_END.fullmatch(content):
+    elif _FIELD_END.fullmatch(content):
         parts.sections.add("///")
     elif parts.sections:
         parts.comments += [content] if content else []
@@ -161,7 +161,7 @@ def _header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
 
 def _last_header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
     """Take the last line of the header: the labels, unless it is a separator, or a field where no separator came."""
-    is_separator = HEADER_END.fullmatch(line[1]) or FIELD_END.fullmatch(line[1])
+    is_separator = _HEADER_END.fullmatch(line[1]) or _FIELD_END.fullmatch(line[1])
     if is_separator or (not parts.sections and ":" in line[1]):
         _header_line(parts, line, source)
     else:
@@ -170,7 +170,7 @@ def _last_header_line(parts: _Parts, line: tuple[int, str], source: str) -> None
 
 def _field(number: int, line: str, source: str) -> tuple[str, str]:
     """Name and value of a field."""
-    if match := FIELD.fullmatch(line):
+    if match := _FIELD.fullmatch(line):
         return match[1], match[2]
     name, colon, value = (part.strip() for part in line.partition(":"))
     faults = (
@@ -183,7 +183,7 @@ def _field(number: int, line: str, source: str) -> tuple[str, str]:
     )
     fault = next(reason for is_so, reason in faults if is_so)
     reason = f"{line[:60]!r} is no field 'Family.Key: value': {fault}"
-    raise ScanError(reason, where=f"{source}, line {number}", remedy=WRITE_FIELDS)
+    raise ScanError(reason, where=f"{source}, line {number}", remedy=_WRITE_FIELDS)
 
 
 def _plain(parts: _Parts, lines: Sequence[str], first: int) -> bool:
@@ -204,11 +204,11 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
     values = numbers(cells, parts.width or None)
     if values is None or not 1 < len(values) <= MAX_COLUMNS:
         expected = f"not a row of {parts.width} numbers" if parts.lines else "neither '# …' nor a row of numbers"
-        raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=WRITE_ROWS)
+        raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=_WRITE_ROWS)
     parts.width = len(values)
     if not all(map(math.isfinite, values)):
         reason = f"column {int(np.argmin(np.isfinite(values))) + 1} holds no finite number: {line[:60]!r}"
-        raise ScanError(reason, where=where, remedy=WRITE_ROWS)
+        raise ScanError(reason, where=where, remedy=_WRITE_ROWS)
     parts.values.extend(values)
     parts.lines.append(number)
     if len(parts.values) > MAX_NUMBERS:
@@ -262,7 +262,7 @@ def _structure(version: re.Match[str], parts: _Parts) -> Iterator[Finding]:
     """Faults of the file's parts that leave no doubt about the numbers."""
     if not re.match(r"1(\.\d+)*$", version[1]):
         yield _warning("version", f"the version XDI/{version[1][:20]} is not known; the file was read as XDI/1.0")
-    programs = {key.partition(".")[0] for key, _ in parts.fields if key.partition(".")[0].casefold() not in FAMILIES}
+    programs = {key.partition(".")[0] for key, _ in parts.fields if key.partition(".")[0].casefold() not in _FAMILIES}
     if programs and not version[2].strip():
         said = _few(sorted(programs))
         yield _warning("version", f"the first line names no program, yet there are fields of {said}")
@@ -299,7 +299,7 @@ def _metadata(metadata: Mapping[str, str]) -> Iterator[Finding]:
     spacing = next((given[key] for key in SPACING_FIELDS if key in given), None)
     if spacing is not None and d_spacing(spacing) is None:
         yield _warning("invalid", f"Mono.d_spacing is {spacing[:40]!r}, not a number in Å")
-    for name, (pattern, unit) in FORMATS.items():
+    for name, (pattern, unit) in _FORMATS.items():
         value = given.get(name.casefold())
         if value is not None and not re.fullmatch(pattern, value[:80], re.IGNORECASE):
             yield _warning("invalid", f"{name} is {value[:40]!r}, not a number with its unit ({unit})")
@@ -314,7 +314,7 @@ def _times(given: Mapping[str, str]) -> Iterator[Finding]:
     """Times that are none in ISO 8601."""
     for name in ("Scan.start_time", "Scan.end_time"):
         value = given.get(name.casefold())
-        if value is None or (TIME.fullmatch(value) and _is_time(value)):
+        if value is None or (_TIME.fullmatch(value) and _is_time(value)):
             continue
         yield _warning("invalid", f"{name} is {value[:40]!r}, no date and time", "Write e.g. 2001-06-26T22:27:31")
 
@@ -329,7 +329,7 @@ def _is_time(text: str) -> bool:
 
 def _recommended(given: Mapping[str, str]) -> Iterator[Finding]:
     """Recommended fields that are missing: doubtful where nobody can tell at which beamline the scan was made."""
-    missing = [name for name in RECOMMENDED if not given.get(name.casefold())]
+    missing = [name for name in _RECOMMENDED if not given.get(name.casefold())]
     lost = {"Facility.name", "Beamline.name"} <= set(missing)
     if missing:
         message = f"Recommended fields are missing: {', '.join(missing)}"
