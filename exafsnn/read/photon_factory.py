@@ -1,6 +1,6 @@
 """Recogniser of the Photon Factory's 9809 format: angles of the monochromator, seconds, and counts of each channel.
 
-The dark counts that the header gives are subtracted here; ``axis.py`` makes energies of the angles.
+The dark counts that the header gives are subtracted here; ``energy_axis.py`` makes energies of the angles.
 """
 
 from __future__ import annotations

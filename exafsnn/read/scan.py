@@ -1,6 +1,6 @@
 """File → ``Spectrum`` or ``ChiK``: the one place where columns become physics.
 
-``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``signals`` takes
+``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``absorption`` takes
 the absorption that shows the edge. Fatal findings go along: a scan that cannot be used can still be looked at.
 """
 

@@ -1,6 +1,6 @@
 """What every recogniser returns: the columns of one scan as numbers, not yet interpreted.
 
-``text.py``, ``athena.py``, ``spec.py`` and ``nexus.py`` make tables; ``scan.py`` turns them into spectra.
+The recognisers, one for each format, make tables; ``scan.py`` turns them into spectra.
 """
 
 from __future__ import annotations
