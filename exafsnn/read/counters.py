@@ -1,6 +1,7 @@
 """Raw counters → what speaks against them: saturated, stuck, or a monitor that does not see the beam.
 
-``absorption.py`` calls it for the counters of which it makes μ: in their ratio the noise of one hides what the other does.
+``absorption.py`` calls it for the counters of which it makes μ: in their ratio the noise of one hides what the other
+does.
 """
 
 from __future__ import annotations

@@ -365,7 +365,8 @@ def _tables(scan: _Scan, source: str) -> Iterator[Table]:
     """Read the records of a scan or stack, as many at a time as fit into ``MAX_READ``."""
     names = scan.names
     try:
-        like, fault = _like(scan, source), _fault(scan)
+        like = _like(scan, source)
+        fault = _fault(scan, like.metadata)
         units = {name: attribute(item, "units") for name, item in scan.series.items()}
     except BROKEN as error:
         yield from (_unreadable(source, name, error) for name in names)
@@ -391,13 +392,13 @@ def _like(scan: _Scan, source: str) -> Table:
     return Table(source, scan.layout, tuple(scan.columns), units, np.empty((0, 0)), (), "", metadata, findings)
 
 
-def _fault(scan: _Scan) -> tuple[str, str] | None:
+def _fault(scan: _Scan, metadata: Mapping[str, str]) -> tuple[str, str] | None:
     """Why a scan cannot be used, and what to do: it is too large, or ended before its time."""
     if 8 * scan.points * len(scan.columns) > MAX_BYTES:
         reason = f"{len(scan.columns)} columns of {scan.points} values are more than {MAX_BYTES // 2**20} MiB"
         return reason, "Rebin the scan"
-    ended = _metadata(scan).get("end_reason", "") if scan.layout == "BLISS" else ""
-    if ended and ended.upper() != "SUCCESS":
+    ended = metadata.get("end_reason", "")
+    if scan.layout == "BLISS" and ended and ended.upper() != "SUCCESS":
         remedy = "Measure it again; to use its points nevertheless, export them as columns"
         return f"the scan was ended early ({ended[:60]})", remedy
     return None
