@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,20 +49,26 @@ def make_chi() -> Callable[..., ChiK]:
 @pytest.fixture
 def beamline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace readers and model by fakes that know the files ``good.dat``, ``bad.dat``, … by name."""
-    monkeypatch.setattr("exafsnn.read.scan.expand", fake_expand)
-    monkeypatch.setattr("exafsnn.read.scan.read_one", fake_read)
+    from exafsnn.read import scan
+
+    monkeypatch.setattr(scan, "read_one", fake_read)
+    monkeypatch.setattr(scan, "read_all", fake_read_all)
     monkeypatch.setattr("exafsnn.infer.predict.load_model", FakeModel)
     monkeypatch.setattr("exafsnn.infer.reference.calibrate", lambda model, chi, structure: structure)
 
 
-def fake_expand(source: str) -> list[str]:
-    if source == "absent.dat":
-        raise ScanError("there is no such file", where=source, remedy="Check the path")
-    return [f"{source}::one", f"{source}::two"] if source == "many.prj" else [source]
+def fake_read_all(source: str, **asked: Any) -> Iterator[tuple[str, ChiK | Exception]]:
+    for name in [f"{source}::one", f"{source}::two"] if source == "many.prj" else [source]:
+        try:
+            yield name, fake_read(name, **asked)
+        except Exception as error:
+            yield name, error
 
 
 def fake_read(source: str, *, columns: str | None = None, e0: float | None = None) -> ChiK:
     file, _, record = source.partition("::")
+    if file == "absent.dat":
+        raise ScanError("there is no such file", where=source, remedy="Check the path")
     if file == "bad.dat":
         raise ScanError("no edge", where="bad.dat, line 7", remedy="Measure one")
     if file == "broken.dat":

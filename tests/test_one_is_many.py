@@ -20,7 +20,7 @@ from exafsnn.infer.refine import Refiner
 from exafsnn.learn.model_file import shipped_models
 from exafsnn.measure.gate import Known, Passed, judged
 from exafsnn.measure.scans import measure_all
-from exafsnn.read.scan import read_each, read_one
+from exafsnn.read.scan import read_all, read_one
 from exafsnn.records import ChiK, Spectrum
 from exafsnn.run.scans import Outcome, predict_scans, refine_scans
 
@@ -54,7 +54,7 @@ def model(name: str) -> Model:
 
 
 def read_together(names: Sequence[str]) -> list[Any]:
-    return [scan for name in names for scan in read_each(name, [name])]
+    return [scan for name in names for _, scan in read_all(name)]
 
 
 def judged_together(items: Sequence[Spectrum]) -> list[Any]:

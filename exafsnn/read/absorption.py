@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -29,18 +31,48 @@ _MIN_REFERENCE_STEP = 0.02
 _SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
 
+_EQUAL = 1e-6
+"""Largest difference between two μ that are one and the same, relative to the range of μ."""
+
 _SIGNALS = {"ready": ("mu",), "ln(I0/It)": ("i0", "it"), "ready (fluorescence)": ("muf",), "If/I0": ("i0", "if")}
 """Kinds of absorption that a table may hold, in order of preference, and the roles that each needs."""
+
+_Look = Callable[[str], tuple[Finding, ...]]
+"""Role of the counter behind the sample → what speaks against it and against the monitor."""
 
 _REFERENCES = (("muref",), ("it", "iref"))
 """Roles that make a reference's absorption, in order of preference."""
 
 
 @dataclass(frozen=True)
+class Curve:
+    """μ(E), and what is asked of it more than once."""
+
+    energy: Array
+    """(n,) increasing [eV]."""
+    mu: Array
+    """(n,)"""
+
+    @cached_property
+    def steepest(self) -> float:
+        """Energy [eV] of the largest dμ/dE."""
+        return steepest(self.energy, self.mu)
+
+    @cached_property
+    def contrast(self) -> float:
+        """Height of the step there, in units of the noise of single points."""
+        return edge_contrast(self.energy, self.mu, self.steepest)
+
+    def is_same(self, mu: Array) -> bool:
+        """Tell whether another μ (n,) is this one, to the last digits that a file gives."""
+        return bool(np.abs(mu - self.mu).max() <= _EQUAL * np.ptp(self.mu))
+
+
+@dataclass(frozen=True)
 class Signal:
     """An absorption that a table holds."""
 
-    mu: Array
+    curve: Curve
     origin: str
     mode: str = ""
     """``"transmission"``, ``"fluorescence"``, or empty for a ready μ."""
@@ -66,17 +98,19 @@ def best_signal(table: Table, roles: Roles, energy: Array, expected: float | Non
         Where only the reference shows an edge, the reference, with a fatal finding that says so.
     """
     signals, faults = [], []
+    look = cache(partial(_counters, table, roles, energy))
     for kind, used in _SIGNALS.items():
         if set(used) <= set(roles):
             for role in used:
                 table.column(roles[role])  # what is not finite is an error even where another signal is fine
             try:
-                signals.append(_signal(table, roles, kind, energy))
+                signals.append(_signal(table, roles, kind, energy, look))
             except ScanError as fault:
                 faults.append(fault)
     if len(signals) == 1 and not faults and not any(set(used) <= set(roles) for used in _REFERENCES):
         return signals[0]
-    contrasts = [edge_contrast(energy, signal.mu, steepest(energy, signal.mu)) for signal in signals]
+    curves = [signal.curve for signal in signals]
+    contrasts = [next(one for one in curves if one.is_same(curve.mu)).contrast for curve in curves]
     if faults and max(contrasts, default=0.0) < MIN_CONTRAST:
         raise faults[0]
     if max(contrasts) < MIN_CONTRAST and (reference := _only_reference(table, roles, energy, signals, expected)):
@@ -99,22 +133,22 @@ def _passed_over(signal: Signal) -> Finding:
     return Finding("signal-passed-over", "warning", f"{signal.origin} was not taken: {fault.message if fault else ''}")
 
 
-def _signal(table: Table, roles: Roles, kind: str, energy: Array) -> Signal:
-    """Absorption of one kind of measurement."""
+def _signal(table: Table, roles: Roles, kind: str, energy: Array, look: _Look) -> Signal:
+    """Absorption of one kind of measurement; ``look`` tells what speaks against its counters."""
     origin = f"{kind}, {_naming(table, roles, _SIGNALS[kind])}"
     match kind:
         case "ln(I0/It)":
             mu = _log_ratio(table, roles["i0"], roles["it"])
-            return Signal(mu, origin, "transmission", _counters(table, roles, energy, "it"))
+            return Signal(Curve(energy, mu), origin, "transmission", look("it"))
         case "If/I0":
             with np.errstate(over="ignore"):
                 ratio = table.column(roles["if"]) / _positive(table, roles["i0"])
-            return Signal(_sane(table, ratio), origin, "fluorescence", _counters(table, roles, energy, "if"))
+            return Signal(Curve(energy, _sane(table, ratio)), origin, "fluorescence", look("if"))
         case "ready":
-            mu, findings = _limited(table, roles, energy)
-            return Signal(_sane(table, mu), origin, findings=findings)
+            mu, findings = _limited(table, roles, energy, look)
+            return Signal(Curve(energy, _sane(table, mu)), origin, findings=findings)
         case _:
-            return Signal(_sane(table, table.column(roles["muf"])), origin, "fluorescence")
+            return Signal(Curve(energy, _sane(table, table.column(roles["muf"]))), origin, "fluorescence")
 
 
 def _counters(table: Table, roles: Roles, energy: Array, behind: str) -> tuple[Finding, ...]:
@@ -162,7 +196,7 @@ def _positive(table: Table, columns: tuple[int, ...]) -> Array:
     return counts
 
 
-def _limited(table: Table, roles: Roles, energy: Array) -> tuple[Array, tuple[Finding, ...]]:
+def _limited(table: Table, roles: Roles, energy: Array, look: _Look) -> tuple[Array, tuple[Finding, ...]]:
     """Ready μ (n,), limited where the counter from which it was made reads no more than its zero is uncertain.
 
     Where too little light comes through, It reads 0 ± offset, and ln(I0/It) is anything or not there at all. The most
@@ -177,7 +211,7 @@ def _limited(table: Table, roles: Roles, energy: Array) -> tuple[Array, tuple[Fi
     if not lit.any() or (i0 <= 0).any() or np.median(np.abs(mu - _log(i0, it))[lit]) > _SAME:
         return mu, ()
     if not dark.any():
-        return mu, _counters(table, roles, energy, "it")
+        return mu, look("it")
     floor = max(-float(it.min()), float(it[lit].min()))
     limit = float(np.median(np.log(i0 / floor)))
     limited, first = np.where(dark, limit, np.minimum(mu, limit)), int(np.argmax(dark))
@@ -207,10 +241,9 @@ def _only_reference(
         return None
     position = steepest(energy, reference)
     places = [place for place in (position, expected) if place is not None and energy[0] < place < energy[-1]]
-    near = [
-        steepest(energy, signal.mu, place - _MAX_SHIFT, place + _MAX_SHIFT) for signal in signals for place in places
-    ]
-    shown = (has_edge(energy, signal.mu, place) for signal in signals for place in near)
+    measured = [signal.curve.mu for signal in signals]
+    near = [steepest(energy, mu, place - _MAX_SHIFT, place + _MAX_SHIFT) for mu in measured for place in places]
+    shown = (has_edge(energy, mu, place) for mu in measured for place in near)
     if not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP) or any(shown):
         return None
     axis, columns = roles["energy"][0] + 1, [roles[role][0] + 1 for role in used]
@@ -222,7 +255,8 @@ def _only_reference(
         position,
         f"To analyse the reference itself say --columns energy={axis},{said}",
     )
-    return Signal(reference, f"that of the reference, {_naming(table, roles, used)}", findings=(finding,))
+    origin = f"that of the reference, {_naming(table, roles, used)}"
+    return Signal(Curve(energy, reference), origin, findings=(finding,))
 
 
 def _reference(table: Table, roles: Roles) -> tuple[Array | None, tuple[str, ...]]:

@@ -28,7 +28,7 @@ _ASSIGNMENT = re.compile(r"\s*+[$@](old_group|args|x|y|i0)\s*+=\s*+(.*)", re.DOT
 _ARRAYS = ("x", "y", "i0")
 """Assignments that hold numbers; the others hold parameters."""
 
-ITEM = re.compile(
+_ITEM = re.compile(
     r"""\s*+(?:
         '((?P<single>[^'\\]*+(?:\\.[^'\\]*+)*+))'
       | "(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*+)"
@@ -133,7 +133,7 @@ def _items(text: str) -> list[str]:
     items: list[str] = []
     position, end = 0, len(text.rstrip())
     while position < end:
-        match = ITEM.match(text, position)
+        match = _ITEM.match(text, position)
         if not match or len(items) == _MAX_ITEMS:
             raise ValueError(f"{text[position : position + 40]!r} is not understood")
         items.append(_plain(match))

@@ -1,6 +1,7 @@
 """Raw counters → what speaks against them: saturated, stuck, or a monitor that does not see the beam.
 
-``signals.py`` calls it for the counters of which it makes μ: in their ratio the noise of one hides what the other does.
+``absorption.py`` calls it for the counters of which it makes μ: in their ratio the noise of one hides what the other
+does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 from exafsnn.errors import Finding
 from exafsnn.records import Array
 
-FEWEST = 50
+_FEWEST = 50
 """Fewest points [count] of which anything is said."""
 
 _SAME_POINTS = 4
@@ -51,7 +52,7 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
     tuple of Finding
         Fatal ones, but for a monitor that may be dead.
     """
-    if len(energy) < FEWEST:
+    if len(energy) < _FEWEST:
         return ()
     held = [finding for name, values in counters.items() if (finding := _held(energy, name, values))]
     if held:
@@ -62,6 +63,9 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
 
 def _held(energy: Array, name: str, values: Array) -> Finding | None:
     """Tell a reading that comes far too often: the counter's end, or where it hangs."""
+    ordered = np.sort(values)
+    if (ordered[1:] > ordered[:-1]).all():
+        return None  # none comes twice
     readings, counts = np.unique(values, return_counts=True)
     if len(readings) == 1:
         message = f"the counter in column {name} reads {values[0]:.6g} at every point: it is dead"
@@ -79,7 +83,7 @@ def _held(energy: Array, name: str, values: Array) -> Finding | None:
         )
         return Finding("saturated", "fatal", message, start, _REMEDY)
     start, length = _longest_run(values)
-    if length < max(_SAME_POINTS, _RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]):
+    if length < _SAME_POINTS or length < _RARE * _longest_run(np.delete(values, slice(start, start + length - 1)))[1]:
         return None
     place = float(energy[start])
     message = (

@@ -53,6 +53,8 @@ def in_ev(table: Table, column: int) -> Table:
         energy, findings = _from_kev(table, axis, label)
     if energy.min() < _MIN_ENERGY or energy.max() > 1000 * MAX_KEV or np.ptp(energy) < _MIN_SPAN:
         raise _no_scan(table, energy)
+    if energy is axis:
+        return table
     data = table.data.copy()
     data[:, column] = energy
     return replace(table, data=data, findings=(*table.findings, *findings))
@@ -121,6 +123,8 @@ def increasing(table: Table, column: int, backlash: float) -> Table:
         If the axis goes backward by more.
     """
     axis = table.column((column,))
+    if (axis[1:] > axis[:-1]).all():
+        return table
     if axis[-1] < axis[0]:
         reversed_table = _rows(table, np.arange(len(axis))[::-1])
         note = Finding("reversed", "note", "The scan ran downward; its points were reversed")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import zlib
+from itertools import product
 
 import h5py
 import numpy as np
@@ -85,11 +86,14 @@ def _filters(item: h5py.Dataset) -> list[int]:
     return [properties.get_filter(index)[0] for index in range(properties.get_nfilters())]
 
 
-def values(item: h5py.Dataset, row: int | None) -> Array:
-    """Values (n,) of a dataset, or of one row of a stack."""
-    for start in range(0, item.shape[-1], item.chunks[-1]) if item.chunks and _GZIP in _filters(item) else ():
-        _refuse_bomb(item, (start,) if item.ndim == 1 else ((row or 0) // item.chunks[0] * item.chunks[0], start))
-    return np.asarray(item[()] if item.ndim == 1 else item[row], dtype=np.float64)
+def values(item: h5py.Dataset, rows: range) -> Array:
+    """Values (n,) of a dataset, or (r, n) of the rows of a stack, which follow each other."""
+    if item.chunks and _GZIP in _filters(item):
+        *heights, width = item.chunks
+        above = [range(rows.start // height * height, rows.stop, height) for height in heights]
+        for offset in product(*above, range(0, item.shape[-1], width)):
+            _refuse_bomb(item, offset)
+    return np.asarray(item[()] if item.ndim == 1 else item[rows.start : rows.stop], dtype=np.float64)
 
 
 def _refuse_bomb(item: h5py.Dataset, offset: tuple[int, ...]) -> None:

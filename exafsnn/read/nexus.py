@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 import h5py
@@ -21,8 +21,11 @@ from exafsnn.read.hdf5 import BROKEN, MAX_BYTES, MAX_TEXT, attribute, object_at,
 from exafsnn.read.roles import role_of
 from exafsnn.read.table import Table, faulty, few
 
-MAX_COLUMNS = 1000
+_MAX_COLUMNS = 1000
 """Most columns and header fields of a record."""
+
+MAX_READ = 16 * 2**20
+"""Bytes of a stack that are read at a time."""
 
 _MAX_GROUPS, _MAX_DEPTH = 1_000_000, 8
 """Most groups of a file that are looked into, and how deep."""
@@ -46,7 +49,7 @@ _NO_SIGNAL = "Give energies and signals as numbers of one length, a stack as (sp
 _LABELS = ("alias", "label", "long_name")
 """Attributes in which SOLEIL's flyscans name a dataset."""
 
-PLACES = {
+_PLACES = {
     "Element.symbol": ("element", "element/symbol", "element/name", "scan/xrayedge/element"),
     "Element.edge": ("edge", "edge/name", "scan/xrayedge/edge"),
     "Sample.name": ("sample/name",),
@@ -213,7 +216,7 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
 
 def _recognised(group: h5py.Group) -> tuple[_Scan | None, str, str]:
     """Scan that a group holds, by the first layout that it fits; else a layout, and why what looks like it is none."""
-    if len(group) > MAX_COLUMNS:
+    if len(group) > _MAX_COLUMNS:
         return None, "", ""
     doubts: dict[str, str] = {}
     for layout in (_bliss, _soleil, _nxxas, _any_group):
@@ -293,7 +296,7 @@ def _data_groups(entry: h5py.Group) -> list[h5py.Group]:
 def _add_detectors(scan: _Scan) -> None:
     """Add the detectors' data, by the detectors' names, and the monochromator's energy."""
     instrument = object_at(scan.group, "instrument")
-    for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= MAX_COLUMNS else ():
+    for name in instrument if isinstance(instrument, h5py.Group) and len(instrument) <= _MAX_COLUMNS else ():
         inner = "energy" if name == "monochromator" else "data"
         item = object_at(instrument, f"{name}/{inner}")
         if isinstance(item, h5py.Dataset):
@@ -315,7 +318,7 @@ def _usually_named(scan: _Scan) -> _Scan:
 
 def _added(scan: _Scan, group: h5py.Group) -> _Scan:
     """Add all datasets of a group."""
-    for name in group if len(group) <= MAX_COLUMNS else ():
+    for name in group if len(group) <= _MAX_COLUMNS else ():
         item = object_at(group, name)
         if isinstance(item, h5py.Dataset):
             _add(scan, name, item)
@@ -348,7 +351,7 @@ def _shaped(scan: _Scan) -> _Scan:
     heights = Counter(item.shape[0] for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points)
     rows = heights.most_common(1)[0][0] if heights else 0
     for name, item in list(scan.columns.items()):
-        if item.shape not in ((points,), (rows, points)):
+        if item.shape not in ((points,), (rows or None, points)):
             del scan.columns[name]
             if rows and item.shape == (rows,):
                 scan.series[name] = item
@@ -359,42 +362,64 @@ def _shaped(scan: _Scan) -> _Scan:
 
 
 def _tables(scan: _Scan, source: str) -> Iterator[Table]:
-    """Read the records of a scan or stack."""
-    metadata = _metadata(scan)
-    for row, record in zip(scan.rows or (None,), scan.names, strict=True):
-        where = f"{source}::{record}"
-        try:
-            if fault := _fault(scan, metadata, where):
-                raise fault
-            yield _table(scan, row, source, record, metadata)
-        except ScanError as error:
-            yield faulty(source, record, error)
-        except BROKEN as error:
-            reason = f"its numbers cannot be read ({str(error)[:200]})"
-            yield faulty(source, record, ScanError(reason, where=where, remedy="Copy the file again"))
+    """Read the records of a scan or stack, as many at a time as fit into ``MAX_READ``."""
+    names = scan.names
+    try:
+        like = _like(scan, source)
+        fault = _fault(scan, like.metadata)
+        units = {name: attribute(item, "units") for name, item in scan.series.items()}
+    except BROKEN as error:
+        yield from (_unreadable(source, name, error) for name in names)
+        return
+    if fault:
+        reason, remedy = fault
+        yield from (faulty(source, name, ScanError(reason, where=f"{source}::{name}", remedy=remedy)) for name in names)
+        return
+    most = max(1, MAX_READ // (8 * scan.points * len(scan.columns)))
+    for start in range(0, len(names), most):
+        yield from _block(scan, like, units, scan.rows[start : start + most], names[start : start + most])
 
 
-def _fault(scan: _Scan, metadata: Mapping[str, str], where: str) -> ScanError | None:
-    """Why a scan cannot be used: too large, or ended before its time."""
+def _unreadable(source: str, record: str, error: Exception) -> Table:
+    reason = f"its numbers cannot be read ({str(error)[:200]})"
+    return faulty(source, record, ScanError(reason, where=f"{source}::{record}", remedy="Copy the file again"))
+
+
+def _like(scan: _Scan, source: str) -> Table:
+    """Table of what all records of a stack share, without numbers."""
+    units = tuple(attribute(item, "units") for item in scan.columns.values())
+    metadata, findings = _metadata(scan), _findings(scan)
+    return Table(source, scan.layout, tuple(scan.columns), units, np.empty((0, 0)), (), "", metadata, findings)
+
+
+def _fault(scan: _Scan, metadata: Mapping[str, str]) -> tuple[str, str] | None:
+    """Why a scan cannot be used, and what to do: it is too large, or ended before its time."""
     if 8 * scan.points * len(scan.columns) > MAX_BYTES:
         reason = f"{len(scan.columns)} columns of {scan.points} values are more than {MAX_BYTES // 2**20} MiB"
-        return ScanError(reason, where=where, remedy="Rebin the scan")
+        return reason, "Rebin the scan"
     ended = metadata.get("end_reason", "")
     if scan.layout == "BLISS" and ended and ended.upper() != "SUCCESS":
         remedy = "Measure it again; to use its points nevertheless, export them as columns"
-        return ScanError(f"the scan was ended early ({ended[:60]})", where=where, remedy=remedy)
+        return f"the scan was ended early ({ended[:60]})", remedy
     return None
 
 
-def _table(scan: _Scan, row: int | None, source: str, record: str, metadata: Mapping[str, str]) -> Table:
-    """Read the numbers of one record."""
-    columns = [values(item, row) for item in scan.columns.values()]
-    units = tuple(attribute(item, "units") for item in scan.columns.values())
-    if row is not None:
-        told = {name: f"{item[row]} {attribute(item, 'units')}".strip() for name, item in scan.series.items()}
-        metadata = {**metadata, **told}
-    names, data = tuple(scan.columns), np.column_stack(columns)
-    return Table(source, scan.layout, names, units, data, (), record, metadata, _findings(scan))
+def _block(scan: _Scan, like: Table, units: Mapping[str, str], rows: range, names: Sequence[str]) -> Iterator[Table]:
+    """Read the numbers of some records together; where that fails, one by one, to tell which are damaged."""
+    try:
+        columns = [values(item, rows) for item in scan.columns.values()]
+        series = {name: item[rows.start : rows.stop] for name, item in scan.series.items()}
+    except BROKEN as error:
+        if len(names) == 1:
+            yield _unreadable(like.source, names[0], error)
+        else:
+            for row, name in zip(rows, names, strict=True):
+                yield from _block(scan, like, units, range(row, row + 1), [name])
+        return
+    for index, name in enumerate(names):
+        data = np.column_stack([column if column.ndim == 1 else column[index] for column in columns])
+        told = {key: f"{numbers[index]} {units[key]}".strip() for key, numbers in series.items()}
+        yield replace(like, data=data, record=name, metadata={**like.metadata, **told})
 
 
 def _findings(scan: _Scan) -> tuple[Finding, ...]:
@@ -411,12 +436,12 @@ def _metadata(scan: _Scan) -> dict[str, str]:
     """Header fields: text and single numbers of the group and of the one around it, and of the usual places."""
     fields: dict[str, str] = {}
     for group in (scan.group, scan.group.parent):
-        for key, paths in PLACES.items():
+        for key, paths in _PLACES.items():
             if text := next((text for path in paths if (text := text_of(object_at(group, path)))), ""):
                 fields.setdefault(key, text)
-        if len(group) <= MAX_COLUMNS:
+        if len(group) <= _MAX_COLUMNS:
             texts = {name: text_of(object_at(group, name)) for name in group}
-            attributes = {name: attribute(group, name) for name in list(group.attrs)[:MAX_COLUMNS]}
+            attributes = {name: attribute(group, name) for name in list(group.attrs)[:_MAX_COLUMNS]}
             told = {name: text for name, text in (attributes | texts).items() if text}
             fields = told | fields
     return {name[:MAX_TEXT]: text for name, text in fields.items()}

@@ -1,6 +1,6 @@
 """Recogniser of the Photon Factory's 9809 format: angles of the monochromator, seconds, and counts of each channel.
 
-The dark counts that the header gives are subtracted here; ``axis.py`` makes energies of the angles.
+The dark counts that the header gives are subtracted here; ``energy_axis.py`` makes energies of the angles.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
+from exafsnn.read.rows import numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
-from exafsnn.read.text import numbers
 from exafsnn.records import Array
 
 _MARK = re.compile(r"\s*9809\s+KEK-PF")
@@ -121,6 +121,8 @@ def _blocks(lines: Sequence[str]) -> list[int]:
 
 def _rows(lines: Sequence[str], start: int, width: int, source: str) -> tuple[Array, tuple[int, ...]]:
     """Numbers (n, width), and the lines on which they stand."""
+    if (plain := plain_rows(lines[start:], width)) is not None:
+        return plain, tuple(range(start + 1, start + 1 + len(plain)))
     values, places = array("d"), []
     for number, line in enumerate(lines[start:], start + 1):
         if not line.strip():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from exafsnn.edges import edges_of
 from exafsnn.errors import ScanError, SettingsError
@@ -48,6 +49,7 @@ _KEYS = ("energy", "i0", "it", "if", "iref", "mu", "k", "chi")
 _EXAMPLE = "Say which columns to take, e.g. --columns energy=1,i0=2,it=3 (or mu=2, if=4;5;6, k=1,chi=2)"
 
 
+@lru_cache(maxsize=256)
 def role_of(name: str) -> str | None:
     """Role of a column of this name; None if the name says nothing."""
     plain = re.sub(r"\(k\)|\(e\)", "", name.strip().lower())

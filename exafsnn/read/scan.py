@@ -1,6 +1,6 @@
 """File → ``Spectrum`` or ``ChiK``: the one place where columns become physics.
 
-``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``signals`` takes
+``sources`` gives the text, the recognisers make tables of it, ``roles`` says which column is what, ``absorption`` takes
 the absorption that shows the edge. Fatal findings go along: a scan that cannot be used can still be looked at.
 """
 
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
+from itertools import chain, count, islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read import athena, photon_factory, spec, xdi
 from exafsnn.read import text as text_columns
-from exafsnn.read.absorption import Signal, aligned, best_signal, guessed_roles
+from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles
 from exafsnn.read.chi_file import chi_from_table
 from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
 from exafsnn.read.roles import MAX_KEV, Roles, find_roles
@@ -28,13 +29,13 @@ from exafsnn.read.table import Table, few
 from exafsnn.records import Array, ChiK, Spectrum
 from exafsnn.rise import edge_rise, has_edge, steepest
 
-MIN_POINTS = 2
+_MIN_POINTS = 2
 """Fewer make no scan; whether there are enough is for the quality gate to say."""
 
 _MIN_EDGE_POINTS = 10
 """Points within 25 eV of an edge that is resolved."""
 
-MIN_SHARE = 0.01
+_MIN_SHARE = 0.01
 """An edge makes up more than this of what μ changes; rounding makes less."""
 
 _MAX_VALUE = 40
@@ -89,54 +90,53 @@ def read(source: str | Path, *, columns: str | None = None, e0: float | None = N
 
 def read_one(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> Spectrum | ChiK:
     """Read the one scan of a file; as ``read``, but several records are an error that names them."""
-    names = _records(source)
-    if len(names) > 1:
+    tables = list(islice(_tables(source), 2))
+    if len(tables) > 1:
+        names = _records(source)
         raise ScanError(
             f"the file holds {len(names)} records: {few([*map(repr, names)], _MAX_NAMED)}",
             where=str(source),
             remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
         )
-    return _measurement(_tables(source)[0], columns, e0)
+    return _measurement(tables[0], columns, e0)
+
+
+def read_all(
+    source: str | Path, *, columns: str | None = None, e0: float | None = None
+) -> Iterator[tuple[str, Spectrum | ChiK | Exception]]:
+    """Read all records of a file as they are asked for: it is opened and parsed once, and no bad record stops another.
+
+    Parameters
+    ----------
+    source, columns, e0
+        As for ``read``.
+
+    Yields
+    ------
+    name
+        Of the record, as ``expand`` gives it and ``read_one`` takes it.
+    found
+        What ``read_one`` returns, or raises, for that name. Of a file that cannot be read at all, the source and why.
+    """
+    tables = _tables(source)
+    try:
+        first = list(islice(tables, 2))
+    except Exception as error:
+        yield str(source), error
+        return
+    for table in chain(first, tables):
+        found: Spectrum | ChiK | Exception
+        try:
+            found = _measurement(table, columns, e0)
+        except Exception as error:
+            found = error
+        yield (table.where if len(first) > 1 else str(source)), found
 
 
 def expand(source: str | Path) -> list[str]:
     """Names of all scans of a file, each fit for ``read_one``, so that one bad record does not stop the others."""
     names = _records(source)
     return [str(source)] if len(names) == 1 else [f"{split_source(source)[0]}::{name}" for name in names]
-
-
-def read_each(
-    source: str | Path, names: Sequence[str], *, columns: str | None = None, e0: float | None = None
-) -> Iterator[Spectrum | ChiK | Exception]:
-    """Read all records of a file one by one, as they are asked for; an HDF5 file is opened only once.
-
-    Parameters
-    ----------
-    source, columns, e0
-        As for ``read``.
-    names
-        What ``expand`` says of the file.
-
-    Yields
-    ------
-    Spectrum, ChiK or Exception
-        Of each name, or why it cannot be read.
-    """
-    file, record = split_source(source)
-    reads: Iterator[Callable[[], Spectrum | ChiK]]
-    if is_hdf5(file):
-        from exafsnn.read import nexus
-
-        reads = (partial(_measurement, table, columns, e0) for table in nexus.tables(file, record))
-    else:
-        reads = (partial(read_one, name, columns=columns, e0=e0) for name in names)
-    for name in names:
-        try:
-            yield next(reads)()
-        except StopIteration:
-            yield ScanError("the file changed while it was read", where=name, remedy="Try again when it is complete")
-        except Exception as error:
-            yield error
 
 
 def _records(source: str | Path) -> list[str]:
@@ -149,23 +149,22 @@ def _records(source: str | Path) -> list[str]:
     return [table.record for table in _tables(source)]
 
 
-def _tables(source: str | Path) -> list[Table]:
+def _tables(source: str | Path) -> Iterator[Table]:
     """Tables of a file, by the first recogniser that knows it, or the one record that is asked for."""
     name, record = split_source(source)
     if is_hdf5(name):
         from exafsnn.read import nexus
 
-        return list(nexus.tables(name, record))
+        yield from nexus.tables(name, record)
+        return
     records = _recognised(name)
-    if not record:
-        return [table for tables in records.values() for table in tables]
-    if record not in records:
+    if record and record not in records:
         known = few([repr(known) for known in records if known], _MAX_NAMED) or "none"
         raise ScanError(f"there is no record {record!r}", where=name, remedy=f"Its records: {known}")
-    return records[record]
+    yield from [records[record]] if record else records.values()
 
 
-def _recognised(name: str) -> dict[str, list[Table]]:
+def _recognised(name: str) -> dict[str, Table]:
     """Tables of a text file by record; those of the last file are kept, as its records are asked for one by one."""
     try:
         status = Path(name).stat()
@@ -175,13 +174,15 @@ def _recognised(name: str) -> dict[str, list[Table]]:
 
 
 @lru_cache(maxsize=1)
-def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, list[Table]]:
+def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, Table]:
     """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
     text = read_text(name)
     tried = (recogniser.recognise(text, name) for recogniser in (athena, xdi, photon_factory, spec, text_columns))
-    records: dict[str, list[Table]] = {}
+    records: dict[str, Table] = {}
     for table in next(tables for tables in tried if tables is not None):
-        records.setdefault(table.record, []).append(table)
+        names = (f"{table.record} ({number})" for number in count(2))
+        record = table.record if table.record not in records else next(name for name in names if name not in records)
+        records[record] = replace(table, record=record)
     return records
 
 
@@ -190,11 +191,11 @@ def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectru
     if table.fault:
         raise table.fault
     roles, guessed = _roles(table, columns, e0)
-    if len(table.data) < MIN_POINTS:
+    if len(table.data) < _MIN_POINTS:
         raise ScanError("there is one point only", where=table.where, remedy="Give a scan over the whole edge")
     if {"k", "chi"} <= set(roles) and ("energy" not in roles or "mu" not in roles):
         return _chi(table, roles, e0)
-    return _spectrum(replace(table, findings=(*table.findings, *guessed)), roles, e0)
+    return _spectrum(replace(table, findings=(*table.findings, *guessed)) if guessed else table, roles, e0)
 
 
 def _roles(table: Table, columns: str | None, e0: float | None) -> tuple[Roles, tuple[Finding, ...]]:
@@ -227,14 +228,14 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     signal = best_signal(table, roles, energy, edge.energy if edge else e0)
     named: tuple[Finding, ...] = ()
     if edge is None:
-        edge, named = _edge_of_scan(table, energy, signal.mu, e0)
+        edge, named = _edge_of_scan(table, signal.curve, e0)
     shifted: tuple[Finding, ...] = ()
     if math.isfinite(edge.energy):
         energy, shifted = aligned(table, roles, energy, edge)
     origin = Finding("signal", "note", f"{table.layout}: μ is {signal.origin}")
     return Spectrum(
         energy,
-        signal.mu,
+        signal.curve.mu,
         edge.absorber,
         edge.name,
         source=table.source,
@@ -261,7 +262,9 @@ def _contradicted(table: Table, roles: Roles, energy: Array, signal: Signal) -> 
             made[name] = np.log(ratio) if lower == "it" else ratio
     if not made or not signal.origin.startswith("ready"):
         return ()
-    off, factor, name = min((*_unlike(energy, signal.mu, other), name) for name, other in made.items())
+    if any(map(signal.curve.is_same, made.values())):
+        return ()
+    off, factor, name = min((*_unlike(energy, signal.curve.mu, other), name) for name, other in made.items())
     if off > _CONTRADICTION:
         message = f"the ready μ is not {name} of the counters beside it: it differs by {off:.1%} of its rise (rms)"
         remedy = "Overrule it with --columns, e.g. energy=1,i0=2,it=3, if the counters are right"
@@ -312,14 +315,15 @@ def _named_edge(table: Table) -> Edge | None:
     return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
 
 
-def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
+def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
     """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated."""
     symbol, name = _named(table)
-    position = steepest(energy, mu) if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
+    energy, mu = curve.energy, curve.mu
+    position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
-    if near and has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+    if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
         return near[0], (_guess(near, position),)
-    if e0 is not None and (misled := _elsewhere(energy, mu, e0)):
+    if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
     said = edges_near(stated, symbol, name) if stated else []
@@ -331,10 +335,10 @@ def _edge_of_scan(table: Table, energy: Array, mu: Array, e0: float | None) -> t
     return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
 
 
-def _elsewhere(energy: Array, mu: Array, e0: float) -> Finding | None:
+def _elsewhere(curve: Curve, e0: float) -> Finding | None:
     """Say that the user's E₀ [eV] is far from the edge of the scan; None where the scan has no edge elsewhere."""
-    position = steepest(energy, mu)
-    if abs(position - e0) <= MAX_OFFSET or not has_edge(energy, mu, position, least=MIN_SHARE * float(np.ptp(mu))):
+    position, least = curve.steepest, _MIN_SHARE * float(np.ptp(curve.mu))
+    if abs(position - e0) <= MAX_OFFSET or not has_edge(curve.energy, curve.mu, position, least):
         return None
     reason = f"there is no edge at e0 = {e0:g} eV; the edge of the scan is at {position:.1f} eV"
     return Finding("edge-unknown", "fatal", reason, position, "Correct --e0, or leave it out")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from exafsnn.errors import ScanError
 
-MAX_BYTES = 64 * 2**20
+_MAX_BYTES = 64 * 2**20
 """Largest file (and largest unpacked file) that is read."""
 
 MAX_LINE = 65536
@@ -31,9 +31,9 @@ _PIECE = 2**20
 """Bytes that are unpacked or decoded at a time, so that no second copy of a large file is made."""
 
 _GZIP = b"\x1f\x8b"
-HDF5 = b"\x89HDF\r\n\x1a\n"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
-FOREIGN = {
+_FOREIGN = {
     b"\x89PNG": "a PNG image",
     b"\xff\xd8\xff": "a JPEG image",
     b"GIF8": "a GIF image",
@@ -73,7 +73,7 @@ def is_hdf5(name: str) -> bool:
         return False
     try:
         with Path(name).open("rb") as file:
-            return file.read(len(HDF5)) == HDF5
+            return file.read(len(_HDF5)) == _HDF5
     except OSError:
         return False
 
@@ -108,15 +108,9 @@ def _is_file(path: Path) -> bool:
 
 def _content(name: str) -> bytes:
     path = Path(name)
-    if path.is_dir():
-        raise ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
-    if path.is_symlink() and not path.exists():
-        raise ScanError("this is a link to a file that is not there", where=name, remedy="Repair the link")
     if not _is_file(path):
-        if path.exists():
-            raise ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
-        raise ScanError("there is no such file", where=name, remedy="Check the path")
-    if path.stat().st_size > MAX_BYTES:
+        raise _no_file(path, name)
+    if path.stat().st_size > _MAX_BYTES:
         raise ScanError(f"the file has {path.stat().st_size / 2**20:.0f} MiB, no scan", where=name, remedy=_NO_SCAN)
     try:
         return path.read_bytes()
@@ -124,25 +118,36 @@ def _content(name: str) -> bytes:
         raise ScanError(f"the file cannot be read ({error.strerror})", where=name, remedy="Check it") from error
 
 
+def _no_file(path: Path, name: str) -> ScanError:
+    """Say what is there instead of a file."""
+    if path.is_dir():
+        return ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
+    if path.is_symlink() and not path.exists():
+        return ScanError("this is a link to a file that is not there", where=name, remedy="Repair the link")
+    if path.exists():
+        return ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
+    return ScanError("there is no such file", where=name, remedy="Check the path")
+
+
 def _unpacked(content: bytes, name: str) -> bytes | bytearray:
-    """Content of a gzip file (Athena projects are), never more than ``MAX_BYTES``."""
+    """Content of a gzip file (Athena projects are), never more than ``_MAX_BYTES``."""
     if not content.startswith(_GZIP):
         return content
     unpacked = bytearray()
     try:
         with gzip.GzipFile(fileobj=BytesIO(content)) as file:
-            while (piece := file.read(_PIECE)) and len(unpacked) <= MAX_BYTES:
+            while (piece := file.read(_PIECE)) and len(unpacked) <= _MAX_BYTES:
                 unpacked += piece
     except (OSError, EOFError, zlib.error) as error:
         raise ScanError(f"the gzip data are damaged ({error})", where=name, remedy="Copy the file again") from error
-    if len(unpacked) > MAX_BYTES:
-        raise ScanError(f"it unpacks to more than {MAX_BYTES // 2**20} MiB", where=name, remedy=_NO_SCAN)
+    if len(unpacked) > _MAX_BYTES:
+        raise ScanError(f"it unpacks to more than {_MAX_BYTES // 2**20} MiB", where=name, remedy=_NO_SCAN)
     return unpacked
 
 
 def _refuse_foreign(content: bytes | bytearray, name: str) -> None:
     """Refuse what is no scan by its first bytes, and Larch sessions: a session can write over files that it names."""
-    for magic, kind in FOREIGN.items():
+    for magic, kind in _FOREIGN.items():
         if content.startswith(magic):
             raise ScanError(f"the file is {kind}, no scan", where=name, remedy=_NO_SCAN)
     if content.startswith(b"##LARIX") or name.lower().endswith(".larix"):

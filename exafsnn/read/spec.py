@@ -16,9 +16,9 @@ import numpy as np
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read.headers import header_fields
 from exafsnn.read.roles import role_of
+from exafsnn.read.rows import MAX_COLUMNS, numbers
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, faulty, few
-from exafsnn.read.text import numbers
 from exafsnn.records import Array
 
 _MAX_SCANS = 10_000
@@ -26,9 +26,6 @@ _MAX_SCANS = 10_000
 
 _MAX_LABEL = 100
 """Longest label [characters] that is looked at."""
-
-MAX_COLUMNS = 1000
-"""Most columns of a scan."""
 
 _MAX_COMMENTS = 100
 """Most comments of a scan that are searched for fields."""

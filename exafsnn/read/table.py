@@ -1,12 +1,13 @@
 """What every recogniser returns: the columns of one scan as numbers, not yet interpreted.
 
-``text.py``, ``athena.py``, ``spec.py`` and ``nexus.py`` make tables; ``scan.py`` turns them into spectra.
+The recognisers, one for each format, make tables; ``scan.py`` turns them into spectra.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -60,21 +61,29 @@ class Table:
         ScanError
             If a value is not finite.
         """
-        held = self.data[:, list(indices)]
-        total: Array = held.sum(axis=1)
-        if not np.isfinite(total).all() and len(bad := np.argwhere(~np.isfinite(held))):
+        if not self._is_finite and len(bad := np.argwhere(~np.isfinite(self.data[:, list(indices)]))):
             row, index = int(bad[0][0]), indices[int(bad[0][1])]
             raise ScanError(
                 f"column {index + 1} holds {self.data[row, index]}, not a finite number",
                 where=self.place(row),
                 remedy="Delete or repair that point; nothing is dropped silently",
             )
+        if len(indices) == 1:
+            return self.data[:, indices[0]] + 0.0
+        total: Array = self.data[:, list(indices)].sum(axis=1)
         return total
+
+    @cached_property
+    def _is_finite(self) -> bool:
+        return bool(np.isfinite(self.data).all())
 
     def field(self, *keys: str) -> str | None:
         """First header field among ``keys`` (in any case of letters) that is there and not empty."""
-        fields = {key.casefold(): value.strip() for key, value in self.metadata.items()}
-        return next((fields[key] for key in keys if fields.get(key)), None)
+        return next((self._fields[key] for key in keys if self._fields.get(key)), None)
+
+    @cached_property
+    def _fields(self) -> dict[str, str]:
+        return {key.casefold(): value.strip() for key, value in self.metadata.items()}
 
     @property
     def seen(self) -> str:

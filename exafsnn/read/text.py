@@ -9,16 +9,17 @@ import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read.headers import column_names, header_fields
+from exafsnn.read.rows import MAX_COLUMNS, number_of, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
 
-COMMENT = ("#", "%", ";", "*", "!", "//")
+_COMMENT = ("#", "%", ";", "*", "!", "//")
 _MAX_HEADER_ROWS = 20
 """Rows of numbers that may stand in a header (weights, scan regions) before the data begin."""
 
@@ -27,9 +28,6 @@ _MAX_HEADER_RUNS = 50
 
 _MAX_HEADER = 2**20
 """Longest header [characters]."""
-
-MAX_COLUMNS = 1000
-"""Most columns of a table."""
 
 _MAX_SEARCHED, _MAX_LOOK = 1000, 300
 """First lines, and first characters of each, among which is sought why there are no rows of numbers."""
@@ -40,11 +38,8 @@ _MAX_COMMENTED = 10_000
 _LABEL_LINES = 100
 """Last lines of a header, among which the names of the columns are sought."""
 
-ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
+_ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
-
-_PLAIN = re.compile(r"[0-9eE+\-. \t\n]*")
-"""What rows of numbers between spaces are made of."""
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
@@ -82,6 +77,9 @@ _SPLITTERS: dict[str, _Splitter] = {
     "commas": _commas,
 }
 
+_SEPARATORS = {"semicolons": ";", "spaces": None, "commas": ","}
+"""What stands between the cells of rows that may be plain."""
+
 
 @dataclass
 class _Block:
@@ -92,8 +90,21 @@ class _Block:
     values: array[float] = field(default_factory=lambda: array("d"))
     """Row after row, as a list of lists would need many times the memory."""
     lines: list[int] = field(default_factory=list)
-    plain: bool = False
-    """Whether all that follows its first row are numbers, so that nothing is sought behind comment marks."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no other line stands between the rows."""
+        return self.lines[-1] - self.lines[0] == len(self.lines) - 1
+
+    def add_plain(self, lines: list[str]) -> bool:
+        """Append the rows behind the last one, up to the end of the file, if they are all plain."""
+        last, is_known = self.lines[-1], self.style in _SEPARATORS
+        data = plain_rows(lines[last:], self.width, _SEPARATORS[self.style]) if is_known else None
+        if data is None:
+            return False
+        self.values.frombytes(data.tobytes())
+        self.lines.extend(range(last + 1, last + 1 + len(data)))
+        return True
 
     def add(self, values: list[float], line: int, source: str) -> None:
         """Append a row."""
@@ -153,7 +164,7 @@ def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LINE:
             raise ScanError(f"the line has {len(line)} characters, no scan", where=f"{source}, line {number}")
-        if (bare := line.strip()) and not bare.startswith(COMMENT):
+        if (bare := line.strip()) and not bare.startswith(_COMMENT):
             yield number, bare
 
 
@@ -166,8 +177,6 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
         if block is None:
             block = _first_row(number, line, previous, source)
             header += len(line)
-            if block is not None and _add_plain_rows(block, lines):
-                break
         elif (values := numbers(_SPLITTERS[block.style](line), block.width)) is not None:
             block.add(values, number, source)
         else:
@@ -175,33 +184,12 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
             block = None
         if header > _MAX_HEADER or len(findings) > _MAX_HEADER_RUNS:
             raise _too_much_header(source)
+        if block is not None and len(block.lines) == 1 and block.add_plain(lines):
+            break
         previous = (number, line)
     if block is None:
         raise _no_rows(lines, source)
     return block, [*findings, *_commented_rows(lines, block)]
-
-
-def _add_plain_rows(block: _Block, lines: list[str]) -> bool:
-    """Append all that follows the first row at once, if it is nothing but rows of as many numbers between spaces.
-
-    So nearly all files are; of the others each line is looked at, and told what is wrong with it.
-    """
-    first = block.lines[0]
-    rest = lines[first:]
-    if block.style != "spaces" or max(map(len, rest), default=0) > MAX_LINE or not _PLAIN.fullmatch("\n".join(rest)):
-        return False
-    rows = [line.split() for line in rest]
-    widths = set(map(len, rows))
-    if not widths <= {0, block.width} or sum(map(len, rows)) > MAX_NUMBERS - block.width:
-        return False
-    try:
-        values = array("d", map(float, chain.from_iterable(rows)))
-    except ValueError:
-        return False
-    block.values.extend(values)
-    block.lines.extend(number for number, row in enumerate(rows, first + 1) if row)
-    block.plain = True
-    return True
 
 
 def _no_rows(lines: list[str], source: str) -> ScanError:
@@ -222,8 +210,8 @@ def _no_rows(lines: list[str], source: str) -> ScanError:
 
 def _odd_cell(cells: list[str]) -> tuple[int, str]:
     """How many cells there are if half of them begin like numbers and one is one, else 0; the first that is none."""
-    alike = sum(ROW.match(cell) is not None for cell in cells)
-    odd = [cell for cell in cells if _number(cell) is None]
+    alike = sum(_ROW.match(cell) is not None for cell in cells)
+    odd = [cell for cell in cells if number_of(cell) is None]
     one = len(odd) < len(cells) or any(map(_THOUSANDS.fullmatch, odd))
     return (len(cells), odd[0]) if odd and one and len(cells) <= 2 * alike else (0, "")
 
@@ -242,9 +230,8 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
         if not values or abs(values[0] - block.values[0]) > near:
             break
         found.append(number)
-    if block.plain:
-        lines = lines[:first]
-    behind = ((number, _behind_mark(lines[number - 1])) for number in range(first + 1, len(lines) + 1))
+    last = block.lines[-1] if block.is_whole else first
+    behind = ((number, _behind_mark(lines[number - 1])) for number in range(last + 1, len(lines) + 1))
     marked = islice(((number, text) for number, text in behind if text), _MAX_COMMENTED)
     found += [number for number, text in marked if numbers(_SPLITTERS[block.style](text), block.width)]
     if found:
@@ -256,13 +243,13 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
 def _behind_mark(line: str) -> str:
     """Text behind a comment mark if it begins like a row of numbers, else empty."""
     bare = line.strip()
-    text = bare.lstrip("#%;*!/ \t") if bare.startswith(COMMENT) else ""
-    return text if ROW.match(text) else ""
+    text = bare.lstrip("#%;*!/ \t") if bare.startswith(_COMMENT) else ""
+    return text if _ROW.match(text) else ""
 
 
 def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -> _Block | None:
     """Begin a block at the first row of numbers, unless the line before it is a broken row."""
-    if not ROW.match(line):
+    if not _ROW.match(line):
         return None
     for style, split in _SPLITTERS.items():
         values = numbers(split(line))
@@ -290,7 +277,7 @@ def _is_broken_row(cells: list[str], width: int) -> bool:
     """Tell whether a line that is no row looks like a row with a fault: half of it numbers, and no word in front."""
     if not cells or cells[0].isalpha():
         return False
-    numeric = sum(_number(cell) is not None for cell in cells)
+    numeric = sum(number_of(cell) is not None for cell in cells)
     return numeric > 0 and (numeric == len(cells) > 1 or (2 * numeric >= len(cells) and len(cells) == width))
 
 
@@ -300,34 +287,3 @@ def _unreadable(number: int, line: str, width: int, source: str) -> ScanError:
         where=f"{source}, line {number}",
         remedy="Repair or delete that line (a second scan belongs into a file of its own); no row is dropped silently",
     )
-
-
-def numbers(cells: list[str], width: int | None = None) -> list[float] | None:
-    """Cells as numbers; None if one is no number or their count is not ``width``."""
-    if width is not None and len(cells) != width:
-        return None
-    try:
-        if "_" not in "".join(cells):
-            return list(map(float, cells))
-    except ValueError:
-        pass
-    values = []
-    for cell in cells:
-        if (value := _number(cell)) is None:
-            return None
-        values.append(value)
-    return values
-
-
-def _number(cell: str) -> float | None:
-    """Value of a cell, Fortran's ``1.0D+03`` included; None if it is no number."""
-    if "_" in cell:
-        return None
-    try:
-        return float(cell)
-    except ValueError:
-        pass
-    try:
-        return float(cell.replace("D", "E").replace("d", "e")) if cell[:1] in "+-.0123456789" else None
-    except ValueError:
-        return None

@@ -20,12 +20,12 @@ from exafsnn.edges import edge_name, is_element
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read.energy_axis import SPACING_FIELDS, d_spacing
 from exafsnn.read.headers import name_and_unit
+from exafsnn.read.rows import MAX_COLUMNS, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, few
-from exafsnn.read.text import MAX_COLUMNS, numbers
 
 _VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
-FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
+_FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
 _FIELD_END, _HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
 
 _FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
@@ -134,6 +134,8 @@ def _parts(lines: Sequence[str], source: str) -> _Parts:
             parts.late.append(number)
         elif bare.startswith(_FOREIGN_MARKS):
             parts.foreign.append(number)
+        elif bare and not parts.lines and _plain(parts, lines, number):
+            break
         elif bare:
             _row(parts, bare, number, source)
         if header > _MAX_HEADER:
@@ -168,7 +170,7 @@ def _last_header_line(parts: _Parts, line: tuple[int, str], source: str) -> None
 
 def _field(number: int, line: str, source: str) -> tuple[str, str]:
     """Name and value of a field."""
-    if match := FIELD.fullmatch(line):
+    if match := _FIELD.fullmatch(line):
         return match[1], match[2]
     name, colon, value = (part.strip() for part in line.partition(":"))
     faults = (
@@ -182,6 +184,18 @@ def _field(number: int, line: str, source: str) -> tuple[str, str]:
     fault = next(reason for is_so, reason in faults if is_so)
     reason = f"{line[:60]!r} is no field 'Family.Key: value': {fault}"
     raise ScanError(reason, where=f"{source}, line {number}", remedy=_WRITE_FIELDS)
+
+
+def _plain(parts: _Parts, lines: Sequence[str], first: int) -> bool:
+    """Take all rows from the first one on, if nothing else follows and they are plain; else none."""
+    width = len(lines[first - 1].split())
+    data = plain_rows(lines[first - 1 :], width) if 1 < width <= MAX_COLUMNS else None
+    if data is None or not np.isfinite(data).all():
+        return False
+    parts.width = width
+    parts.values.frombytes(data.tobytes())
+    parts.lines.extend(range(first, first + len(data)))
+    return True
 
 
 def _row(parts: _Parts, line: str, number: int, source: str) -> None:

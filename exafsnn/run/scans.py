@@ -306,16 +306,11 @@ def _read_list(task: _Task) -> list[_Read]:
 
 def _read(task: _Task) -> Iterator[_Read]:
     """Read every scan of some sources."""
-    from exafsnn.read import scan as reader
+    from exafsnn.read.scan import read_all
 
     sources, columns, e0 = task
     for source in sources:
-        try:
-            names = reader.expand(source)
-        except Exception as error:
-            yield source, source, error
-            continue
-        for name, item in zip(names, reader.read_each(source, names, columns=columns, e0=e0), strict=True):
+        for name, item in read_all(source, columns=columns, e0=e0):
             yield source, name, item
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from exafsnn.errors import Finding, ModelError, ScanError, SettingsError
 from exafsnn.measure.scans import measure_all
+from exafsnn.read import scan as reader
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import Outcome, measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
@@ -59,8 +60,7 @@ def test_a_rejection_tells_all_that_is_fatal(make_chi: Callable[..., ChiK], monk
     assert scan is not None
     part = (scan.energy > 7112.0 - 25) & (scan.energy < 7112.0 + 200)
     short = replace(scan, energy=scan.energy[part], mu=scan.mu[part])
-    monkeypatch.setattr("exafsnn.read.scan.expand", lambda source: [source])
-    monkeypatch.setattr("exafsnn.read.scan.read_one", lambda *_, **__: short)
+    monkeypatch.setattr(reader, "read_all", lambda source, **_: [(source, short)])
     (outcome,) = measure_scans(["fe.300"])
     assert [item.name for item in outcome.findings if item.severity == "fatal"] == ["short-range", "short-pre-edge"]
     assert re.fullmatch(r"the scan ends at .*; the scan begins \d+ eV below the edge.*", outcome.reason)

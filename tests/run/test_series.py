@@ -6,6 +6,7 @@ Its first scan, the foil before it was heated, is the standard.
 from __future__ import annotations
 
 import csv
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from exafsnn.analyse.columns import Key
 from exafsnn.errors import SettingsError
+from exafsnn.read import scan as reader
 from exafsnn.run.series import Follower, follow
 
 SPECTRA = Path(__file__).parents[2] / "spectra"
@@ -160,7 +162,11 @@ def test_an_oxide_is_no_standard_though_its_distances_fit(data_dir):
 
 def test_a_scan_named_twice_counts_once(monkeypatch):
     """A file with many records, and one of these again by its own name."""
-    monkeypatch.setattr("exafsnn.read.scan.expand", lambda source: SCANS[:2] if source == "both" else [source])
+    read_all = reader.read_all
+    both = lambda source, **asked: chain.from_iterable(read_all(name, **asked) for name in SCANS[:2])  # noqa: E731
+    monkeypatch.setattr(
+        reader, "read_all", lambda source, **asked: (both if source == "both" else read_all)(source, **asked)
+    )
     found = follow(["both", SCANS[0]])
     assert [outcome.status == "rejected" for outcome in found.outcomes] == [False, False, True]
     assert "came before" in found.outcomes[2].reason
