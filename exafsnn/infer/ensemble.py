@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,26 +98,31 @@ class Ensemble:
 
         The random numbers are the same for all scans.
         """
-        modes, member, scatter = self._draws["reference" if referenced else "blind"]
+        modes, members, scatter = self._draws["reference" if referenced else "blind"]
         density = found.density[:, :, bins].astype(np.float32)
         spread = np.exp(found.log_spread[:, :, bins].mean(axis=1)).astype(np.float32)
         samples = modes[:, bins] * spread[:, None]
-        samples += density[:, member]
+        for member, rows in enumerate(members):
+            samples[:, rows] += density[:, None, member]
         if referenced:  # without, the shells say so (``error_bars``)
             relative = (found.amplitude_std / found.amplitude)[:, None] * scatter
             samples *= np.exp(relative).astype(np.float32)[:, :, None]
         return np.maximum(samples, 0.0, out=samples)
 
     @cached_property
-    def _draws(self) -> dict[str, tuple[Samples, np.ndarray, Array]]:
-        """By whether there is a reference: (200, b) errors, (200,) members and (200,) errors of the amplitude."""
+    def _draws(self) -> dict[str, tuple[Samples, list[slice], Array]]:
+        """By whether there is a reference: (200, b) errors, each member's part of them, (200,) errors of amplitude."""
         found = {}
         for name, errors in self._parts.errors.items():
             rng, factor = np.random.default_rng(0), errors.astype(np.float64)  # (rank + 1, b)
             modes = rng.standard_normal((_SAMPLES, len(factor) - 1)) @ factor[:-1]
             modes = modes + rng.standard_normal((_SAMPLES, factor.shape[1])) * factor[-1]
-            member = rng.integers(len(self._parts.members), size=_SAMPLES)
-            found[name] = modes.astype(np.float32), member, rng.standard_normal(_SAMPLES)
+            count = len(self._parts.members)
+            member = rng.integers(count, size=_SAMPLES)
+            order = np.argsort(member, kind="stable")  # side by side, those of a member are made at once
+            ends = np.searchsorted(member[order], np.arange(count + 1)).tolist()
+            parts = [slice(*pair) for pair in pairwise(ends)]
+            found[name] = modes[order].astype(np.float32), parts, rng.standard_normal(_SAMPLES)[order]
         return found
 
     def signs(self, signals: Signals, found: Estimates, implied: Single) -> tuple[Array, Array]:

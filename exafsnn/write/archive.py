@@ -21,11 +21,11 @@ from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
 from exafsnn.write.tables import Row, plain, printable
 
-_LAYOUT = 2
+_LAYOUT = 3
 """Version of the layout."""
 
-_CHUNK = 1 << 20
-"""Bytes of a chunk at most."""
+_CHUNK = 1 << 19
+"""Bytes of a chunk at most, but for one row of data."""
 _OF_PREDICTION = (
     *("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise"),
     *("in_domain", "domain_score", "k_window"),
@@ -43,7 +43,7 @@ class Archive:
     path
         Where it is written.
     samples
-        Of so many scans samples, covariance and μ(E) are kept; of all where None.
+        Of so many scans samples and μ(E) are kept; of all where None.
     """
 
     def __init__(self, path: Path, samples: int | None) -> None:
@@ -162,7 +162,8 @@ def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:
     -------
     dict
         ``status``, ``findings``, ``warnings``; of a scan with an answer also ``history``, ``preprocessing``, numbers
-        and arrays under their names in the archive: ``"rdf/density"`` (p, b), ``"rdf/samples"`` (s, p, b), …
+        and arrays under their names in the archive: ``"rdf/density"`` (p, b), ``"rdf/samples"`` (s, p, b), …; and
+        the covariance of these samples, ``"rdf/covariance"`` (p·b, p·b) [Å⁻²].
 
     Raises
     ------
@@ -205,6 +206,9 @@ def _answer(group: h5py.Group, row: int) -> dict[str, Any]:
             told[name] = value[:points] if name in ("chi/chi", "chi/chi_model") else value
 
     group.visititems(take)
+    if "rdf/samples" in told:
+        drawn = told["rdf/samples"].astype(np.float64)
+        told["rdf/covariance"] = np.cov(drawn.reshape(len(drawn), -1), rowvar=False)
     ends = group["spectrum/end"][:] if "spectrum" in group else np.empty(0, dtype=int)
     if row < len(ends):
         start = int(ends[row - 1]) if row else 0
@@ -234,16 +238,11 @@ def _texts_once(mappings: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _add_samples(group: h5py.Group, found: list[Prediction]) -> None:
-    """Append samples of RDFs in half precision, which is a thousandth of them, and their covariances in single one."""
+    """Append samples of RDFs in half precision, which is a thousandth of them."""
     given = [prediction.rdf.samples for prediction in found]
-    samples = [np.asarray(item, dtype=np.float32) for item in given if item is not None]
-    if not samples:
-        return
-    stacked = np.stack(samples)  # [scan, sample, pair, bin]
-    flat = stacked.reshape(*stacked.shape[:2], -1)
-    apart = flat - flat.mean(axis=1, keepdims=True)
-    _append(group, "rdf/covariance", np.matmul(apart.transpose(0, 2, 1), apart) / max(apart.shape[1] - 1, 1))
-    _append(group, "rdf/samples", stacked.astype(np.float16))
+    samples = [item for item in given if item is not None]
+    if samples:
+        _append(group, "rdf/samples", np.stack(samples, dtype=np.float16, casting="same_kind"))
 
 
 def _add_spectra(group: h5py.Group, chis: list[ChiK]) -> None:
@@ -269,7 +268,7 @@ def _append(group: h5py.Group, name: str, values: np.ndarray | list[str]) -> Non
     if name not in group:
         shape = (len(values),) if isinstance(values, list) else values.shape
         row = 64 if texts else int(np.prod(shape[1:], dtype=int)) * np.asarray(values).itemsize
-        chunk = (int(np.clip(_CHUNK // 8 // max(row, 1), 1, 4096)), *(max(size, 1) for size in shape[1:]))
+        chunk = (int(np.clip(_CHUNK // max(row, 1), 1, 4096)), *(max(size, 1) for size in shape[1:]))
         options: dict[str, Any] = {"dtype": h5py.string_dtype() if texts else np.asarray(values).dtype}
         if not texts and np.issubdtype(np.asarray(values).dtype, np.floating):
             options["fillvalue"] = np.nan

@@ -32,7 +32,7 @@ from exafsnn import __version__
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, sync, sync_folder, write_whole
 from exafsnn.records import ChiK, Prediction
-from exafsnn.run.scans import Outcome
+from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order
 from exafsnn.write.archive import Archive
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
@@ -51,8 +51,6 @@ _FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
 _MANY_FIGURES = 8
 """So many are drawn by workers."""
-BURST = 64
-"""Scans that are written together."""
 _STAGE = ".unfinished-"
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 """What reading a ``settings.json`` that is none may raise."""
