@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,12 +58,14 @@ def show_answers(
     """Answer for all scans, write and show the results, and return the exit code."""
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
+    from exafsnn.learn.model_file import find_model
     from exafsnn.write.results import ResultsFolder
 
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns}
-    outcomes = answer(screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cores())
+    rests_on = [*references, *filter(None, [structure, model and str(find_model(model))])]
     folder = ResultsFolder(
-        output, command, {**asked, "background": settings.to_mapping()}, references, full, workers=cores()
-    )
-    return screen.show_scans(outcomes, folder, _COLUMNS, as_json)
+        output, command, {**asked, "background": settings.to_mapping()}, rests_on, full, workers=cores(), sources=scans
+    )  # fmt: skip
+    answers = partial(answer, screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cores())
+    return screen.show_scans(answers, folder, _COLUMNS, as_json)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import traceback
@@ -44,10 +45,16 @@ for command in (predict, refine, series, preprocess, simulate, train, models, do
 
 def main() -> None:
     """Entry point of the program ``exafsnn``."""
+    signal.signal(signal.SIGTERM, _interrupted)
     command = "".join(sys.argv[1:2])
     if command != "train":  # which has large products
         one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
     sys.exit(run(sys.argv[1:]))
+
+
+def _interrupted(*_: object) -> None:
+    """A batch system, too, ends a run in order: what is done is kept."""
+    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from exafsnn.workers import cores
@@ -30,8 +32,9 @@ def preprocess(
     from exafsnn.write.results import ResultsFolder
 
     settings = background_settings(**background)
-    outcomes = measure_scans(screen.with_bar(scans, "scans"), columns=columns, settings=settings, workers=cores())
     asked = {"columns": columns, "background": settings.to_mapping()}
-    return screen.show_scans(
-        outcomes, ResultsFolder(output, "preprocess", asked, full=full, workers=cores()), _COLUMNS, as_json
+    folder = ResultsFolder(output, "preprocess", asked, full=full, workers=cores(), sources=scans)
+    measured = partial(
+        measure_scans, screen.with_bar(scans, "scans"), columns=columns, settings=settings, workers=cores()
     )
+    return screen.show_scans(measured, folder, _COLUMNS, as_json)

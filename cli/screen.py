@@ -21,7 +21,7 @@ class DefectsError(Exception):
 
 
 def show_scans(
-    outcomes: Iterable[Outcome],
+    outcomes: Callable[..., Iterable[Outcome]],
     folder: ResultsFolder,
     columns: Mapping[str, Callable[[Row], str]],
     as_json: bool,
@@ -31,7 +31,7 @@ def show_scans(
     Parameters
     ----------
     outcomes
-        As the pipeline yields them.
+        What yields them, but for those ``done`` already.
     folder
         Where the results go, not opened yet.
     columns
@@ -45,10 +45,17 @@ def show_scans(
         If a scan failed by a fault of ours, when the others are done.
     """
     shown = Shown()
-    with folder:
-        for outcome in outcomes:
-            folder.add(outcome)
-            shown.add(outcome)
+    try:
+        with folder:
+            if folder.done:
+                click.echo(f"Going on: an interrupted run has done {len(folder.scans)} scans", err=True)
+                shown.add_done(folder)
+            for outcome in outcomes(done=folder.done):
+                folder.add(outcome)
+                shown.add(outcome)
+    finally:
+        if folder.kept:
+            click.echo(f"{folder.kept} scans are done, and kept in {folder.folder}: the same command goes on", err=True)
     return shown.show(folder, columns, as_json)
 
 
@@ -68,6 +75,11 @@ class Shown:
         self._done.append(outcome.status != "rejected")
         if outcome.defect:
             self._defects[outcome.defect] = None
+
+    def add_done(self, folder: ResultsFolder) -> None:
+        """Note the scans that are in a folder already."""
+        self._rows.extend(folder.rows)
+        self._done.extend(scan["status"] != "rejected" for scan in folder.scans)
 
     def show(
         self, folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool, **more: Any

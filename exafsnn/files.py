@@ -197,6 +197,12 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def checksum_of(text: str, arrays: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over a text and named arrays: names, types, shapes and values, however a file packs them."""
     digest = hashlib.sha256(json.dumps(text).encode())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from exafsnn.workers import run_all
+from exafsnn.workers import run_all, undisturbed
 
 SLEEPERS = """
 import os, signal, subprocess, sys, tempfile, time
@@ -77,3 +77,17 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_what_is_undisturbed_is_done_before_an_interruption():
+    done = []
+
+    def run():
+        with undisturbed():
+            signal.raise_signal(signal.SIGINT)
+            done.append(1)
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert done == [1, 1]

@@ -8,6 +8,7 @@ like any other, with the reason, and never stops the rest.
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -93,6 +94,7 @@ def measure_scans(
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: int = 1,
+    done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Turn scans into χ(k), one outcome per scan in the order given; a file given twice is measured once.
 
@@ -107,6 +109,8 @@ def measure_scans(
     workers
         Processes that read, where there are many files. With more than one the program has to be one that may be
         imported: ``if __name__ == "__main__":`` before what it does.
+    done
+        How many scans of each file and record are passed over: an earlier run did them (``write.results``).
 
     Raises
     ------
@@ -114,8 +118,8 @@ def measure_scans(
         If ``columns`` cannot be understood.
     """
     _check_columns(columns)
-    bursts = _bursts(sources, columns, settings or BackgroundSettings(), workers)
-    return once(outcome for burst in bursts for _, outcome in burst)
+    bursts = _bursts(sources, columns, settings or BackgroundSettings(), workers, done)
+    return once((outcome for burst in bursts for _, outcome in burst), done)
 
 
 def predict_scans(
@@ -127,6 +131,7 @@ def predict_scans(
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: int = 1,
+    done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
 
@@ -134,7 +139,7 @@ def predict_scans(
 
     Parameters
     ----------
-    sources, columns, settings, workers
+    sources, columns, settings, workers, done
         As in ``measure_scans``.
     model
         Name or path of the model; None: each scan's own by element and edge.
@@ -148,7 +153,7 @@ def predict_scans(
     ExafsnnError
         If the named model or a reference cannot be used.
     """
-    return _answer_all(sources, _predictor, model, references, structure, columns, settings, workers)
+    return _answer_all(sources, _predictor, model, references, structure, columns, settings, workers, done)
 
 
 def refine_scans(
@@ -160,12 +165,13 @@ def refine_scans(
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: int = 1,
+    done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.session``).
     """
-    return _answer_all(sources, _refiner, model, references, structure, columns, settings, workers)
+    return _answer_all(sources, _refiner, model, references, structure, columns, settings, workers, done)
 
 
 class Answer(Protocol):
@@ -222,6 +228,7 @@ def _answer_all(
     columns: str | None,
     settings: BackgroundSettings | None,
     workers: int,
+    done: Mapping[tuple[str, str], int] | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
@@ -236,8 +243,9 @@ def _answer_all(
             answers[found.name] = answerer(found, None, None)
         return answers[found.name]
 
-    bursts = _bursts(sources, columns, settings, workers)
-    return once(outcome for burst in bursts for outcome in answered([item for _, item in burst], answer_for))
+    bursts = _bursts(sources, columns, settings, workers, done)
+    outcomes = (answered([item for _, item in burst], answer_for) for burst in bursts)
+    return once(chain.from_iterable(outcomes), done)
 
 
 def _check_columns(columns: str | None) -> None:
@@ -253,12 +261,17 @@ _Read = tuple[str, str, "Spectrum | ChiK | Exception"]
 
 
 def _bursts(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int,
+    done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
     """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
     burst: list[_Read] = []
     points = 0
-    for item in _read_all(sources, columns, settings.e0, workers):
+    left = Counter(done or ())
+    waiting = (source for source in _once_each(sources) if not _passed_over(source, left))
+    for item in _read_all(waiting, columns, settings.e0, workers):
+        if left and item[0] != item[1] and _passed_over(item[1], left):
+            continue
         burst.append(item)
         points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
         if len(burst) >= BURST or points >= _POINTS:
@@ -268,9 +281,19 @@ def _bursts(
         yield _measured(burst, settings)
 
 
-def _read_all(sources: Iterable[str], columns: str | None, e0: float | None, workers: int) -> Iterator[_Read]:
-    """Read every scan of every source, each source once; of many sources in worker processes."""
-    waiting = _once_each(sources)
+def _passed_over(name: str, left: Counter[tuple[str, str]]) -> bool:
+    """Whether a scan of this name is one of those that are done; it is counted off."""
+    from exafsnn.read.sources import split_source
+
+    key = split_source(name) if left else ("", "")
+    if not left[key]:
+        return False
+    left[key] -= 1
+    return True
+
+
+def _read_all(waiting: Iterator[str], columns: str | None, e0: float | None, workers: int) -> Iterator[_Read]:
+    """Read every scan of every source; of many sources in worker processes."""
     first = list(islice(waiting, _MANY_FILES))
     if len(first) < _MANY_FILES or workers == 1:
         yield from _read((chain(first, waiting), columns, e0))
@@ -336,9 +359,9 @@ def measured_by_source(
     return chain.from_iterable(_bursts(sources, columns, settings, workers))
 
 
-def once(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """The outcomes; those of a file and name that came before are rejected."""
-    seen: set[tuple[str, str]] = set()
+def once(outcomes: Iterable[Outcome], done: Iterable[tuple[str, str]] | None = None) -> Iterator[Outcome]:
+    """The outcomes; those of a file and name that came before, or were ``done``, are rejected."""
+    seen = set(done or ())
     for outcome in outcomes:
         key = (outcome.file, outcome.record)
         twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")

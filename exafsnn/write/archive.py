@@ -36,7 +36,7 @@ _RAGGED = ("energy", "mu", "background")
 
 
 class Archive:
-    """An open ``results.h5``, to which bursts of scans are appended.
+    """An open ``results.h5``, to which bursts of scans are appended; those of an interrupted run may be there already.
 
     Parameters
     ----------
@@ -47,11 +47,12 @@ class Archive:
     """
 
     def __init__(self, path: Path, samples: int | None) -> None:
-        self._file = h5py.File(path, "w", libver=("earliest", "v110"))
+        self._file = h5py.File(path, "a", libver=("earliest", "v110"))
         self._file.attrs["exafsnn"], self._file.attrs["layout"] = __version__, _LAYOUT
         self._limit = samples
         self._groups: dict[tuple[Any, ...], str] = {}
-        self._count = 0
+        self._before = len(self._file.get("answers", ()))
+        self._count = len(self._file["scans/file"]) if "scans" in self._file else 0
 
     def close(self) -> None:
         """Write what is still to be written."""
@@ -85,7 +86,7 @@ class Archive:
                 groups.setdefault(_key(outcome.prediction), []).append(number)
         places: dict[int, tuple[str, int]] = {}
         for key, numbers in groups.items():
-            name = self._groups.setdefault(key, f"{len(self._groups):02d}")
+            name = self._groups.setdefault(key, f"{self._before + len(self._groups):02d}")
             group = self._file.require_group(f"answers/{name}")
             first = len(group["scan"]) if "scan" in group else 0
             found = [prediction for prediction in (outcomes[number].prediction for number in numbers) if prediction]
@@ -146,6 +147,27 @@ class Archive:
             )  # fmt: skip
         for field in _OF_SHELL:
             _append(place, field, np.array([getattr(shell, field) for shell in shells]))
+
+
+def densities(path: Path, most: int) -> tuple[Array, Array, str, int]:
+    """The first partial RDF of many scans, in their order: of all, or where there are more than ``most`` of some.
+
+    Returns
+    -------
+    tuple
+        r (b,) [Å], n(r) (s, b) [Å⁻¹], the pair of the first, and that every so many scans are taken.
+    """
+    with h5py.File(path) as archive:
+        groups = list(archive["answers"].values())
+        numbers = [group["scan"][:] for group in groups]
+        step = -(-sum(map(len, numbers)) // most)
+        taken = np.sort(np.concatenate(numbers))[::step]
+        r, rows = groups[0]["rdf/r"][:], np.empty((len(taken), groups[0]["rdf/r"].size))
+        for group, known in zip(groups, numbers, strict=True):
+            own = np.isin(known, taken)
+            found = group["rdf/density"][:, 0][own]
+            rows[np.searchsorted(taken, known[own])] = [np.interp(r, group["rdf/r"][:], row) for row in found]
+        return r, rows, json.loads(groups[0].attrs["pairs"])[0], step
 
 
 def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:

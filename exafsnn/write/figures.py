@@ -35,8 +35,6 @@ _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # 
 _PAIR_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE)
 _R_MAX = 6.5
 """Largest R shown [Å]."""
-MANY = 30
-"""More RDFs than this are an image, not lines."""
 
 
 def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
@@ -70,22 +68,40 @@ def _fill(figure: Figure, panels: Sequence[Axes], chi: ChiK, prediction: Predict
         _draw_rdf(next(empty), prediction)
 
 
-def overview_figure(predictions: Sequence[Prediction], step: int = 1) -> Figure:
-    """Show the first partial RDF of many scans, in the order given: stacked lines, or an image if there are many.
-
-    Of so many scans that only every ``step``-th is given, the image tells the number of each.
-    """
-    many = len(predictions) > MANY
-    figure = _figure(7.0, 5.0 if many else 2.4 + 0.34 * len(predictions))
-    margin = 0.5 / figure.get_figheight()
-    place = figure.add_gridspec(1, 1, left=0.1 if many else 0.05, right=0.8, bottom=margin, top=1 - margin / 2)[0]
-    axes = _axes(figure, place)
-    axes.set(xlabel="r (Å)", xlim=_rdf_limits(predictions[0].rdf))
-    if many:
-        _draw_image(axes, predictions, step)
-    else:
-        _draw_stack(axes, predictions)
+def overview_figure(predictions: Sequence[Prediction]) -> Figure:
+    """Show the first partial RDF of a few scans, in the order given, above one another."""
+    figure, axes = _overview(2.4 + 0.34 * len(predictions), 0.05, predictions[0].rdf.r)
+    _draw_stack(axes, predictions)
     return figure
+
+
+def overview_image(r: Array, density: Array, pair: str, step: int = 1) -> Figure:
+    """Show the RDF of one pair of many scans as an image.
+
+    Parameters
+    ----------
+    r, density
+        (b,) [Å], and (s, b) n(r) [Å⁻¹] of every ``step``-th scan, in the order given.
+    pair
+        ``"Fe-Fe"``.
+    step
+        The image tells the number of each scan.
+    """
+    figure, axes = _overview(5.0, 0.1, r)
+    places = 1 + step * np.arange(len(density))
+    image = axes.pcolormesh(r, places, density, cmap="Blues", shading="nearest", rasterized=True)
+    axes.set_ylabel("scan, in the order given")
+    _colour_bar(axes, image, f"n(r) of {pair} (Å⁻¹)", (1.04, 0.0, 0.035, 1.0))
+    return figure
+
+
+def _overview(height: float, left: float, r: Array) -> tuple[Figure, Axes]:
+    """A figure of some height (inch) with one panel over r."""
+    figure = _figure(7.0, height)
+    margin = 0.5 / height
+    axes = _axes(figure, figure.add_gridspec(1, 1, left=left, right=0.8, bottom=margin, top=1 - margin / 2)[0])
+    axes.set(xlabel="r (Å)", xlim=_rdf_limits(r))
+    return figure, axes
 
 
 @dataclass(frozen=True)
@@ -472,7 +488,7 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
         axes.fill_between(rdf.r, *inner, color=colour, alpha=0.35, linewidth=0, label=None if number else "± 1σ")
         outer = _band_95(rdf, number)
         axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
-    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf))
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r))
     axes.set_ylim(0, 1.4 * (rdf.density + rdf.spread).max() or 1.0)
     _draw_shells(axes, prediction)
     _legend(axes)
@@ -527,21 +543,12 @@ def _draw_stack(axes: Axes, predictions: Sequence[Prediction]) -> None:
 def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
     """Say how high a peak is."""
     length = float(f"{top / 2:.1g}")
-    x, y = _rdf_limits(rdf)[0] + 0.08, axes.get_ylim()[1] - length
+    x, y = _rdf_limits(rdf.r)[0] + 0.08, axes.get_ylim()[1] - length
     axes.plot([x, x], [y, y + length], color=_INK, linewidth=1.2, solid_capstyle="butt")
     axes.annotate(
         f"n(r) of {rdf.pairs[0]}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
         textcoords="offset points", size=8.5, color=_INK, va="center",
     )  # fmt: skip
-
-
-def _draw_image(axes: Axes, predictions: Sequence[Prediction], step: int) -> None:
-    """RDFs as the rows of an image, each ``step`` scans after the one before."""
-    r = predictions[0].rdf.r
-    rows = np.array([np.interp(r, item.rdf.r, item.rdf.density[0]) for item in predictions])
-    image = axes.pcolormesh(r, 1 + step * np.arange(len(rows)), rows, cmap="Blues", shading="nearest", rasterized=True)
-    axes.set_ylabel("scan, in the order given")
-    _colour_bar(axes, image, f"n(r) of {predictions[0].rdf.pairs[0]} (Å⁻¹)", (1.04, 0.0, 0.035, 1.0))
 
 
 def _colour_bar(axes: Axes, image: QuadMesh, label: str, place: tuple[float, float, float, float]) -> None:
@@ -567,9 +574,9 @@ def _window(chi: ChiK, prediction: Prediction | None) -> tuple[float, float]:
     return prediction.k_window if prediction else (min(3.0, chi.k_max_usable / 2), chi.k_max_usable)
 
 
-def _rdf_limits(rdf: PartialRDF) -> tuple[float, float]:
+def _rdf_limits(r: Array) -> tuple[float, float]:
     """Part of r worth showing [Å]."""
-    return max(float(rdf.r[0]), 1.5), float(rdf.r[-1])
+    return max(float(r[0]), 1.5), float(r[-1])
 
 
 def _legend(axes: Axes) -> None:

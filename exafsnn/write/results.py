@@ -2,7 +2,8 @@
 
 ``Outcome``s come in one by one, so that a long series needs no more memory than a short one. Everything is written
 into a hidden folder beside its destination, and renamed into place when the last scan is done: an interrupted run
-leaves the earlier results as they were, and so does one in which no scan was done. ``settings.json`` comes last, with
+leaves the earlier results as they were, and so does one in which no scan was done. What an interrupted run of many
+scans has done is ``kept``, for the same run to go on from. ``settings.json`` comes last, with
 the checksums of the files published with it: ``faults_of`` tells results that were cut off between two files, and the
 next run completes them before its own. What an earlier run left is removed only where that list names it, unchanged.
 The formats are those of the README; scripts rely on them.
@@ -10,13 +11,13 @@ The formats are those of the README; scripts rely on them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,19 +30,20 @@ from typing import Any, Self, TextIO
 import numpy as np
 
 from exafsnn import __version__
-from exafsnn.errors import SettingsError
-from exafsnn.files import explained, only_writer, sync, sync_folder, write_whole
+from exafsnn.errors import ExafsnnError, SettingsError
+from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, write_whole
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import BURST, Outcome
-from exafsnn.workers import in_order
-from exafsnn.write.archive import Archive
+from exafsnn.workers import in_order, undisturbed
+from exafsnn.write.archive import Archive, densities
+from exafsnn.write.kept import Progress, fingerprint, keep, take_up
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
 """For more scans the long tables are left out, and samples and copies of the further ones, unless asked for."""
-OVERVIEW_LIMIT = 2000
-"""The overview shows no more scans."""
+OVERVIEW_LIMIT, OVERVIEW_LINES = 2000, 30
+"""The overview shows no more scans, and more than a few as an image."""
 FIGURE_LIMIT = 50
 """Of more scans only those get figures of their own in which something is wrong, so many at most, unless asked for."""
 _ANSWERS = ("predict", "refine", "series")
@@ -77,6 +79,9 @@ class ResultsFolder:
         ``FIGURE_LIMIT`` where None.
     workers
         Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
+    sources
+        The scans that are asked for. Where they are told, what is done of many is kept if the run is interrupted, and
+        ``done`` when it is started again; else nothing is.
     """
 
     def __init__(
@@ -88,6 +93,7 @@ class ResultsFolder:
         full: bool = False,
         figures: int | None = None,
         workers: int = 1,
+        sources: Sequence[str] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self._figure_limit = FIGURE_LIMIT if figures is None else figures
@@ -95,15 +101,17 @@ class ResultsFolder:
         self.settings = settings
         self.full = full
         self._workers = workers
-        self._inputs = dict.fromkeys(inputs)
-        self._models: dict[str, None] = {}
-        self._figures: dict[str, str] = {}
+        self._given = tuple(dict.fromkeys(inputs))
+        self._sources = sources
+        self._progress = Progress([], [], {}, [], {})
         self._overview: list[Prediction] = []
-        self._predicted, self._overview_step = 0, 1
         self._waiting: list[Outcome] = []
+        self._whole = True
         self._drawings: list[tuple[Outcome, ChiK]] = []
-        self.scans: list[Row] = []
-        """What is known of each scan so far (``tables.scan_facts``)."""
+        self.done: Counter[tuple[str, str]] = Counter()
+        """Scans by file and record that were done by an interrupted run of which this one is the rest."""
+        self.kept = 0
+        """Scans that are done, and kept for this run to go on if it is started again: it was interrupted."""
         self.kept_earlier = False
         """Whether no scan was done, and so the good results of an earlier run were left in their place."""
 
@@ -114,11 +122,12 @@ class ResultsFolder:
                 self.folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(only_writer(self.folder / "settings.json"))
             stack.enter_context(explained(self.folder))
-            _settle(self.folder)
+            self._progress.inputs |= {name: fingerprint(name) for name in self._given}
+            left = _settle(self.folder)
             self._earlier = _earlier(self.folder)
             _refuse_other_results(self.folder, self.command, self._earlier)
-            self._stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
-            stack.callback(shutil.rmtree, self._stage, ignore_errors=True)
+            self._stage = self._taken_up(left) or Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
+            stack.callback(self._remove_stage)
             self._open = stack.enter_context(ExitStack())
             self._tables = {
                 name: Table(self._open.enter_context(_open(self._stage / name)), columns)
@@ -139,18 +148,21 @@ class ResultsFolder:
             If the disk refuses.
         """
         self._waiting.append(outcome)
-        self.scans.append(scan_facts(outcome))
         if len(self._waiting) >= BURST:
             self._write_waiting()
 
     def _write_waiting(self) -> None:
-        """Write the scans that wait, together."""
-        outcomes, self._waiting = self._waiting, []
-        first = self._count - len(outcomes)
-        with explained(self.folder):
+        """Write the scans that wait, together: all or none of them, if the run is interrupted."""
+        outcomes, first = self._waiting, self._count
+        self._whole = False
+        with explained(self.folder), undisturbed():
             for number, outcome in enumerate(outcomes, first):
-                self._tables["summary.csv"].write(summary_rows(outcome))
-                self._inputs[outcome.file] = None
+                self._progress.scans.append(scan_facts(outcome))
+                rows = list(summary_rows(outcome))
+                self._progress.rows.extend(rows)
+                self._tables["summary.csv"].write(rows)
+                if outcome.file not in self._progress.inputs:
+                    self._progress.inputs[outcome.file] = fingerprint(outcome.file)
                 if outcome.usable is not None:
                     self._add_details(number, outcome, outcome.usable)
             if self.command in _ANSWERS and outcomes:
@@ -160,6 +172,7 @@ class ResultsFolder:
             elif not self.full and self._count > self._figure_limit:  # of many only those in which something is wrong
                 wrong = [item for item in self._drawings if item[0].status != "ok"]
                 self._drawings = wrong[: self._figure_limit]
+            self._waiting, self._whole = [], True
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""
@@ -177,6 +190,16 @@ class ResultsFolder:
             self._archive.add_arrays(group, arrays)
 
     @property
+    def scans(self) -> list[Row]:
+        """What is known of each scan so far (``tables.scan_facts``)."""
+        return self._progress.scans
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows of ``summary.csv`` so far."""
+        return self._progress.rows
+
+    @property
     def _count(self) -> int:
         return len(self.scans)
 
@@ -184,15 +207,59 @@ class ResultsFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._held:
-            if kind is None:
-                self._write_waiting()
-                with explained(self.folder):
-                    self._draw()
+            try:
+                if kind is None:
+                    self._complete()
+            except BaseException:
+                self._keep()
+                raise
+            if kind is not None:
+                self._keep()
+
+    def _complete(self) -> None:
+        """Write and draw all that waits, and publish the results."""
+        self._write_waiting()
+        with explained(self.folder):
+            self._draw()
+        self._close()
+        self._finish()
+
+    def _keep(self) -> None:
+        """Close what is open, for the run has ended before its time; keep what it has done of many scans."""
+        with (
+            suppress(ExafsnnError, OSError, RuntimeError, ValueError),
+            self._open,
+        ):  # the first error is the one to tell
+            if self._sources is None or not self._whole or (self._stage / "settings.json").exists():
+                return
+            self._write_waiting()
+            if self._count > self._figure_limit:
+                self._draw()
                 self._close()
-                self._finish()
+                keep(self._stage, self._asked(), self._sources, self._progress)
+                self.kept = self._count
+
+    def _asked(self) -> Row:
+        """What has to be the same for a run to go on from another."""
+        limits = {"full": self.full, "figures": self._figure_limit}
+        given = [self._progress.inputs[name] for name in self._given]
+        return {"command": self.command, "settings": self.settings, **_versions(), **limits, "inputs": given}
+
+    def _taken_up(self, left: Iterable[Path]) -> Path | None:
+        """Of what other runs left unfinished the folder of which this one is the rest; the others are removed."""
+        found = None
+        for stage in left:
+            progress = take_up(stage, self._asked(), self._sources) if self._sources and not found else None
+            if progress:
+                self._progress, self.done, found = progress, progress.done, stage
             else:
-                with suppress(OSError, RuntimeError, ValueError):  # the first error is the one to tell
-                    self._close()
+                shutil.rmtree(stage, ignore_errors=True)
+        return found
+
+    def _remove_stage(self) -> None:
+        """Remove what is of no use; what is half published is for the next run to complete."""
+        if not self.kept and not (self._stage / "settings.json").exists():
+            shutil.rmtree(self._stage, ignore_errors=True)
 
     def _close(self) -> None:
         """Close tables and archive; HDF5 tells of a full disk here, and in its own way."""
@@ -214,61 +281,63 @@ class ResultsFolder:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
         self._drawings.append((outcome, chi))
         if prediction is not None:
-            self._models[prediction.model] = None
-            self._show_in_overview(prediction)
-
-    def _show_in_overview(self, prediction: Prediction) -> None:
-        """Keep what the overview draws of every scan, or of every second, fourth or so where there are very many."""
-        if self._predicted % self._overview_step == 0:
-            self._overview.append(_slim(prediction))
-        self._predicted += 1
-        if len(self._overview) > OVERVIEW_LIMIT:
-            self._overview, self._overview_step = self._overview[::2], 2 * self._overview_step
+            if prediction.model not in self._progress.models:
+                self._progress.models.append(prediction.model)
+            if len(self._overview) <= OVERVIEW_LINES:  # of more the archive tells
+                self._overview.append(_slim(prediction))
 
     def _draw(self) -> None:
         """Draw the figures that wait; many of them by workers."""
-        drawings = []
+        drawings, named = [], dict(self._progress.figures)
         for outcome, chi in self._drawings:
-            name = _figure_name(outcome, self._figures)
-            self._figures[name] = _source(outcome)
+            name = _figure_name(outcome, named)
+            named[name] = _source(outcome)
             drawings.append((str(self._stage / name), chi, outcome.prediction))
-        self._drawings.clear()
         for _ in in_order(_draw_scan, drawings, self._workers if len(drawings) >= _MANY_FIGURES else 1):
             pass
+        self._progress.figures = named
+        self._drawings.clear()
 
     def _finish(self) -> None:
         """Complete the staged files and move them to their place; good results stay if no scan was done."""
         self.kept_earlier = _any_done(self._earlier) and not _any_done({"scans": self.scans})
         if self.kept_earlier:
             return
-        if len(self._overview) > 1:
-            from exafsnn.write import figures as plotting
-
-            (self._stage / "overview.png").write_bytes(
-                plotting.png(plotting.overview_figure(self._overview, self._overview_step))
-            )
+        self._draw_overview()
         if self._count > TABLE_LIMIT and not self.full:
             for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
         staged = sorted(self._stage.iterdir())
         for path in staged:
             sync(path)
-        listed = {path.name: _sha256(path) for path in staged}
+        listed = {path.name: sha256_of(path) for path in staged}
         text = json.dumps(plain(self._facts() | {"files": listed}), indent=2, allow_nan=False) + "\n"
         write_whole(self._stage / "settings.json", text.encode())
         _publish(self._stage, self.folder, listed)
 
+    def _draw_overview(self) -> None:
+        """Draw the RDFs of all scans: of few as lines, of many as an image, made of what the archive holds."""
+        few = not self.done and len(self._overview) <= OVERVIEW_LINES
+        if (few and len(self._overview) < 2) or not self._progress.models:
+            return
+        from exafsnn.write import figures as plotting
+
+        if few:
+            figure = plotting.overview_figure(self._overview)
+        else:
+            figure = plotting.overview_image(*densities(self._stage / "results.h5", OVERVIEW_LIMIT))
+        (self._stage / "overview.png").write_bytes(plotting.png(figure))
+
     def _facts(self) -> Row:
         """Everything that made the result."""
         return {
-            "exafsnn": __version__,
+            **_versions(),
             "command": self.command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": self.settings,
-            "models": list(self._models),
-            "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _PACKAGES},
-            "inputs": [_fingerprint(name) for name in self._inputs],
-            "figures": self._figures,
+            "models": self._progress.models,
+            "inputs": list(self._progress.inputs.values()),
+            "figures": self._progress.figures,
             "scans": self.scans,
         }
 
@@ -285,8 +354,14 @@ def _draw_scan(drawing: _Drawing) -> None:
     Path(path).write_bytes(figures.scan_png(chi, prediction))
 
 
+def _versions() -> Row:
+    """Of this program, and of what it builds on."""
+    packages = {name: metadata.version(name) for name in _PACKAGES}
+    return {"exafsnn": __version__, "versions": {"python": platform.python_version()} | packages}
+
+
 def _open(path: Path) -> TextIO:
-    return path.open("w", newline="", encoding="utf-8")
+    return path.open("a", newline="", encoding="utf-8")
 
 
 def _slim(prediction: Prediction) -> Prediction:
@@ -304,18 +379,6 @@ def _figure_name(outcome: Outcome, taken: Mapping[str, str]) -> str:
     return next(name for name in names if name.casefold() not in known)
 
 
-def _fingerprint(source: str) -> Row:
-    """Name, size and SHA-256 of an input file; null where there is none, as of ``bcc:2.8665``."""
-    for name in dict.fromkeys((source, source.partition("::")[0])):
-        path = Path(name)
-        try:
-            if path.is_file():
-                return {"file": source, "bytes": path.stat().st_size, "sha256": _sha256(path)}
-        except (OSError, ValueError):
-            continue
-    return {"file": source, "bytes": None, "sha256": None}
-
-
 def faults_of(folder: str | Path) -> list[str]:
     """What is wrong with a results folder: one sentence each, none if it is whole.
 
@@ -331,7 +394,7 @@ def faults_of(folder: str | Path) -> list[str]:
         path = folder / Path(name).name
         if not path.is_file():
             faults.append(f"{name} is missing")
-        elif _sha256(path) != checksum:
+        elif sha256_of(path) != checksum:
             faults.append(f"{name} is not the one that settings.json lists")
     return faults
 
@@ -342,21 +405,18 @@ def _listed(folder: Path) -> dict[str, str]:
     return {str(name): str(checksum) for name, checksum in facts["files"].items()}
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _settle(folder: Path) -> None:
-    """Complete what a killed run was publishing, and remove what others left unfinished."""
+def _settle(folder: Path) -> list[Path]:
+    """Complete what a killed run was publishing, and list what others left unfinished."""
+    unfinished = []
     for stage in sorted(folder.glob(f"{_STAGE}*")):
         try:
             listed = _listed(stage)
         except _UNREADABLE:
-            listed = {}  # it had not come to publishing
-        if listed:
-            _publish(stage, folder, listed)
+            unfinished.append(stage)  # it had not come to publishing
+            continue
+        _publish(stage, folder, listed)
         shutil.rmtree(stage, ignore_errors=True)
+    return unfinished
 
 
 def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
@@ -376,7 +436,7 @@ def _remove_stale(folder: Path, fresh: set[str]) -> None:
     listed = (_earlier(folder) or {}).get("files", {})
     for name in set(listed) - fresh:
         path = folder / name
-        if path.name == name and path.is_file() and _sha256(path) == listed[name]:
+        if path.name == name and path.is_file() and sha256_of(path) == listed[name]:
             path.unlink()
 
 

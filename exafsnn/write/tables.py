@@ -188,7 +188,7 @@ def printable(text: str) -> str:
 
 
 class Table:
-    r"""A CSV file being written.
+    r"""A CSV file being written, or one to which rows are added.
 
     Numbers are written as they are, signs included. A text that a spreadsheet might take for a formula, because its
     first character but for spaces and apostrophes is one of ``= + - @``, gets an apostrophe in front, and no other
@@ -199,7 +199,8 @@ class Table:
     def __init__(self, stream: TextIO, columns: tuple[str, ...]) -> None:
         self._columns, self._stream = columns, stream
         self._writer = csv.writer(stream, lineterminator="\n")
-        self._writer.writerow(columns)
+        if not stream.tell():
+            self._writer.writerow(columns)
 
     def write(self, rows: Iterable[Row]) -> None:
         """Append rows; keys that are no column are left out."""

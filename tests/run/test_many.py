@@ -13,7 +13,7 @@ from exafsnn.read.scan import expand, read_all, read_one
 from exafsnn.records import Spectrum
 from exafsnn.run import scans as pipeline
 from exafsnn.run.scans import predict_scans
-from exafsnn.write.archive import read_scan
+from exafsnn.write.archive import densities, read_scan
 from exafsnn.write.results import ResultsFolder
 
 SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
@@ -71,13 +71,15 @@ def test_a_file_is_opened_once_for_all_its_records(file, monkeypatch):
 
 def test_samples_of_the_first_scans_only(make_prediction, tmp_path, monkeypatch):
     monkeypatch.setattr("exafsnn.write.results.TABLE_LIMIT", 2)
-    monkeypatch.setattr("exafsnn.write.results.OVERVIEW_LIMIT", 3)
     with ResultsFolder(tmp_path, "predict", {}, figures=0) as folder:
         for number in range(8):
             prediction = make_prediction(record=str(number))
             folder.add(pipeline.Outcome("a.h5", str(number), prediction.chi, prediction, "fe-k"))
-        folder._write_waiting()
-        assert [item.chi.record for item in folder._overview] == ["0", "4"]
+    assert (tmp_path / "overview.png").exists()
+    r, shown, pair, step = densities(tmp_path / "results.h5", 3)
+    assert (pair, step) == ("Fe-Fe", 3)
+    assert np.array_equal(shown, np.stack([prediction.rdf.density[0]] * 3))
+    assert np.array_equal(r, prediction.rdf.r)
     scans = [read_scan(tmp_path / "results.h5", "a.h5", str(number)) for number in range(8)]
     assert ["rdf/samples" in scan for scan in scans] == [True] * 2 + [False] * 6
     assert all("rdf/spread" in scan for scan in scans)
