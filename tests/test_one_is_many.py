@@ -60,14 +60,15 @@ def read_together(names: Sequence[str]) -> list[Any]:
 def judged_together(items: Sequence[Spectrum]) -> list[Any]:
     """What passed the gate of each scan and what was told, of all that share their energies together."""
     found: dict[int, Any] = {}
-    for grid in dict.fromkeys(item.energy.tobytes() for item in items):
-        rows = [row for row, item in enumerate(items) if item.energy.tobytes() == grid]
-        for passed in judged(items[rows[0]], np.stack([items[row].mu for row in rows]), Known()):
-            if isinstance(passed, Passed):
-                for place, row in enumerate(passed.rows.tolist()):
-                    found[rows[row]] = passed.mu[place], passed.positions[place], passed.findings[place]
-            else:
-                found[rows[passed[0]]] = passed[1]
+    grids = dict.fromkeys(item.energy.tobytes() for item in items)
+    rows = [[row for row, item in enumerate(items) if item.energy.tobytes() == grid] for grid in grids]
+    together = [(items[some[0]], np.stack([items[row].mu for row in some])) for some in rows]
+    for grid, passed in judged(together, Known()):
+        if isinstance(passed, Passed):
+            for place, row in enumerate(passed.rows.tolist()):
+                found[rows[grid][row]] = passed.mu[place], passed.positions[place], passed.findings[place]
+        else:
+            found[rows[grid][passed[0]]] = passed[1]
     return [found[row] for row in range(len(items))]
 
 

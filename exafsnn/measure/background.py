@@ -211,11 +211,17 @@ def _splines(k_raw: Array, kmax: float, values: Mapping[str, Any]) -> tuple[Arra
 def _transform(k: Array, kmax: float, low_r: int, values: Mapping[str, Any]) -> Array:
     """(2 low_r, m) χ(k) → real and imaginary parts of χ(R) at its first points, as ``autobk`` takes them."""
     window = _window(k, values["kmin"], kmax, values["dk"], values["window"])
-    phase = 2 * np.pi * np.outer(np.arange(low_r), np.arange(len(k))) / values["nfft"]
-    waves = np.concatenate([np.cos(phase), -np.sin(phase)])
+    waves = _waves(low_r, len(k), values["nfft"])
     scale = 0.05 / np.sqrt(np.pi)  # autobk leaves the k step of its transform as it is, whatever kstep is
     transform: Array = scale * waves * window * k ** values["kweight"]
     return transform
+
+
+@lru_cache(maxsize=KEPT)
+def _waves(low_r: int, m: int, nfft: int) -> Array:
+    """(2 low_r, m) cosines and negative sines of a Fourier transform of ``nfft`` points, of the first low_r of it."""
+    phase = 2 * np.pi * np.outer(np.arange(low_r), np.arange(m)) / nfft
+    return np.concatenate([np.cos(phase), -np.sin(phase)])
 
 
 def _window(k: Array, low: float, high: float, dk: float, name: str) -> Array:

@@ -52,12 +52,12 @@ class _Ending:
     forms: Array
     """(m, m) matrix: μ → distance of each point from its neighbours' curve, over how its noise grows."""
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, n), in edge steps, in which there might be a glitch."""
         off = mu[:, self.end] @ self.forms
         limit = _critical(len(self.energy), 1) / 0.6745
         high, usual = np.abs(off).max(axis=1), limit * np.median(np.abs(off), axis=1)
-        suspect = high > np.maximum(_LEAST, usual)
+        suspect = high > share * np.maximum(_LEAST, usual)
         some = np.flatnonzero(~suspect & (high > _END_SHARE * _LEAST))
         suspect[some] = _with_outliers(off[some])
         return np.asarray(suspect)

@@ -1,4 +1,4 @@
-"""Scans of one grid → those that are sound, repaired where that is safe; what is told of each; why others are refused.
+"""Scans → those that are sound, repaired where that is safe; what is told of each; and why others are refused.
 
 Larch would make χ(k) of anything. ``check`` judges a scan as it is: whether it is one of the edge it claims to be, and
 reaches far enough. Each detector then says in which of many scans it might find something (``suspects``); these go
@@ -7,9 +7,9 @@ through ``repairs``, one by one, and all others are sound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -22,29 +22,37 @@ from exafsnn.measure.edge import Edge, edge_of, heights, positions, standing
 from exafsnn.measure.ending import ending
 from exafsnn.measure.limits import (
     CALIBRATED,
+    DOUBT,
     FEW_POINTS,
     FEWEST_POINTS,
+    LAST,
+    LOUD_K,
     MAX_EDGE_OFFSET,
     MIN_K_MAX,
     MIN_POINTS,
     MIN_PRE_EDGE,
     MIN_SHARE,
     NEXT_EDGE_MARGIN,
+    PRE_EDGE_END,
     RESTLESS,
     UNSTEADY,
 )
-from exafsnn.measure.nearedge import near_edge
+from exafsnn.measure.nearedge import AROUND, near_edge
 from exafsnn.measure.oscillations import Oscillations, octaves, oscillations, outbursts_of
 from exafsnn.measure.preedge import pre_edge, shares_of_unrest
 from exafsnn.measure.repairs import mended, unsteady
 from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
+from exafsnn.measure.templates import on_templates
 from exafsnn.measure.waves import foreign_edges, oscillating, waves_of
 from exafsnn.records import Array, Spectrum
 from exafsnn.rise import edge_rise, has_edge, steepest
 from exafsnn.settings import MAX_MU
 
-_ROUNDING = 0.99
+_ROUNDING = 0.95
 """Share of a limit at which many scans at once are looked at one by one."""
+
+_MOST_EXAMPLES = 100
+"""So many are kept: 0.5 MB each."""
 
 _Findings = tuple[Finding, ...]
 
@@ -66,35 +74,43 @@ class Passed:
 
 
 class Known:
-    """What is learned of the scans of a run while they are judged: an example of each size of oscillations."""
+    """What is learned of the scans of a run while they are judged: grids, and an example of each size of EXAFS."""
 
     def __init__(self) -> None:
-        self.examples: dict[tuple[object, ...], Oscillations] = {}
+        self.templates: dict[Hashable, list[Array]] = {}
+        self.examples: dict[Hashable, Oscillations] = {}
 
 
-def judged(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed | tuple[int, _Findings | Exception]]:
-    """Judge scans (s, n) of one grid.
+_Judgement = Passed | tuple[int, "_Findings | Exception"]
+
+
+def judged(grids: Sequence[tuple[Spectrum, Array]], known: Known) -> Iterator[tuple[int, _Judgement]]:
+    """Judge scans of some grids.
 
     Parameters
     ----------
-    like
-        What they share: energies (n,), absorber, edge, mode. Its μ is not used.
-    mu
-        (s, n) absorption.
+    grids
+        Of each what its scans share, energies (n,), absorber, edge, mode, and their absorption (s, n). The μ of what
+        they share is not used.
     known
         What is learned on the way; for the next scans of the same run, too.
 
     Yields
     ------
-    Passed, or tuple of int and (_Findings or Exception)
-        Each scan once; of a refused one its row, and what was found, something fatal among it, or what went wrong.
+    tuple
+        The number of a grid, and some of its scans that ``Passed``, or one that is refused: its row, and what was
+        found, something fatal among it, or what went wrong. Each scan comes once.
     """
-    left = np.ones(len(mu), dtype=bool)
-    for passed in _sound(like, mu, known):
-        left[passed.rows] = False
-        yield passed
-    for row in np.flatnonzero(left).tolist():
-        yield _alone(replace(like, mu=mu[row]), row)
+    plain = [item for number, (like, mu) in enumerate(grids) for item in _plain(number, like, mu)]
+    left = [np.ones(len(mu), dtype=bool) for _, mu in grids]
+    for item, suspect, unrest in _suspects(plain, known):
+        passed = _passed(item, ~suspect, unrest)
+        left[item.grid][passed.rows] = False
+        if len(passed.rows):
+            yield item.grid, passed
+    for number, (like, mu) in enumerate(grids):
+        for row in np.flatnonzero(left[number]).tolist():
+            yield number, _alone(replace(like, mu=mu[row]), row)
 
 
 def _alone(spectrum: Spectrum, row: int) -> Passed | tuple[int, _Findings | Exception]:
@@ -113,8 +129,39 @@ def _alone(spectrum: Spectrum, row: int) -> Passed | tuple[int, _Findings | Exce
     return Passed(np.array([row]), used.energy, used.mu[None], place, (found,))
 
 
-def _sound(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed]:
-    """Pass the plainly sound ones of scans (s, n), position of the edge by position of the edge."""
+@dataclass(frozen=True)
+class _Plain:
+    """Scans of one grid that plainly show their edge at one position; something may still be broken."""
+
+    grid: int
+    """Number of it."""
+    like: Spectrum
+    """What they share, with the energies that are used."""
+    rows: np.ndarray
+    """(s,) which scans of the grid they are."""
+    position: float
+    """[eV]"""
+    mu: Array
+    """(s, n) absorption."""
+    rise: Array
+    """(s,) height of the edge in units of μ."""
+    found: tuple[_Findings, _Findings]
+    """What all of them have in common, before and after what is told of each."""
+    is_rebinned: bool
+
+    @property
+    def away(self) -> Array:
+        """(n,) energies from the edge [eV]."""
+        return self.like.energy - self.position
+
+    @cached_property
+    def relative(self) -> Array:
+        """(s, n) μ in edge steps."""
+        return self.mu / self.rise[:, None]
+
+
+def _plain(number: int, like: Spectrum, mu: Array) -> Iterator[_Plain]:
+    """Those of scans (s, n) of a grid that plainly show their edge, position of the edge by position of the edge."""
     if _broken_axis(replace(like, mu=like.energy)):
         return
     whole = up_to(like, end_of_exafs(like))
@@ -128,97 +175,140 @@ def _sound(like: Spectrum, mu: Array, known: Known) -> Iterator[Passed]:
     for position in np.unique(places).tolist():
         here = places == position
         shown = standing(whole.energy, used[here], position, expected)
-        yield from _of_position(like, rows[here][shown], used[here][shown], position, known)
+        if shown.any():
+            yield from _of_position(number, like, rows[here][shown], used[here][shown], position)
 
 
-def _of_position(
-    like: Spectrum, rows: np.ndarray, mu: Array, position: float, known: Known
-) -> Iterator[Passed]:  # fmt: skip
-    """Pass the sound ones of scans (s, n) that plainly show their edge at one position [eV]."""
-    if not len(rows):
-        return
-    expected = tabulated(like.absorber, like.edge)
-    found = _of_the_axis(like, Edge(position, 1.0, expected))
+def _of_position(number: int, like: Spectrum, rows: np.ndarray, mu: Array, position: float) -> Iterator[_Plain]:
+    """Scans (s, n) that plainly show their edge at one position [eV], unless their energies are no scan's."""
+    found = _of_the_axis(like, Edge(position, 1.0, tabulated(like.absorber, like.edge)))
     energy, mu, notes = rebinned(like.energy[: mu.shape[1]], mu, position)
     axis = axis_findings(energy, position)
     if any(finding.severity == "fatal" for finding in (*found, *axis)):
         return
     rise = heights(energy, mu, position)
     rises = rise > 0
-    rows, mu, rise = rows[rises], mu[rises], rise[rises]
-    relative = mu / rise[:, None]
-    sound = ~_suspects(like, energy, relative, position, known)
-    rows, mu, rise, relative = rows[sound], mu[sound], rise[sound], relative[sound]
-    if not len(rows):
-        return
-    told = _remarks(replace(like, energy=energy), relative, rise, position)
-    near = positions(energy, mu, expected) if notes else np.full(len(rows), position)
-    findings = tuple((*found, *notes, *first, *axis, *last) for first, last in told)
-    yield Passed(rows, energy, mu, near, findings)
+    told = (*found, *notes), axis
+    like = replace(like, energy=energy)
+    yield _Plain(number, like, rows[rises], position, mu[rises], rise[rises], told, bool(notes))
+
+
+def _passed(item: _Plain, sound: np.ndarray, unrest: Array) -> Passed:
+    """Those of plain scans that are sound (s,), and what is told of them; ``unrest`` (s,) as it was found."""
+    energy, mu, rise = item.like.energy, item.mu[sound], item.rise[sound]
+    told = _remarks(item.like, mu, rise, item.position, unrest[sound])
+    expected = tabulated(item.like.absorber, item.like.edge)
+    near = positions(energy, mu, expected) if item.is_rebinned else np.full(len(rise), item.position)
+    before, after = item.found
+    findings = tuple((*before, *first, *after, *last) for first, last in told)
+    return Passed(item.rows[sound], energy, mu, near, findings)
 
 
 class _Detector(Protocol):
     """A part of the gate."""
 
-    def suspects(self, mu: Array, /) -> np.ndarray:
-        """(s, n) μ in edge steps → (s,) scans in which it might find something."""
+    def suspects(self, mu: Array, share: float, /) -> np.ndarray:
+        """(s, n) μ in edge steps, a share of the detector's limits → (s,) scans in which it might find something."""
 
 
-@lru_cache(maxsize=KEPT)
-def _detectors(grid: bytes, edge: Edge, width: float) -> tuple[tuple[np.ndarray | slice, _Detector], ...]:
-    """All detectors for one grid and edge, but for bumps, each with the points that it looks at."""
-    energy = np.frombuffer(grid)
-    k = wavenumbers(energy, edge.position)
-    above = oscillating(k)
-    everywhere: list[_Detector | None] = [
-        pre_edge(energy, edge.position), near_edge(energy, edge.position, width), ending(energy, k),
-    ]  # fmt: skip
-    among: list[_Detector | None] = []
-    if len(above):
-        part = k[above]
-        among = [waves_of(part.tobytes()), foreign_edges(energy[above], part, edge), outbursts_of(part.tobytes())]
-    return (
-        *((slice(None), item) for item in everywhere if item),
-        *((above, item) for item in among if item),
-    )
+@lru_cache(maxsize=4 * KEPT)
+def _detectors(stretch: str, points: bytes, absorber: str, edge: str) -> tuple[_Detector, ...]:
+    """The detectors that look at a stretch of scans; its points are energies from the edge."""
+    away = np.frombuffer(points)
+    k = wavenumbers(away, 0.0)
+    found: tuple[_Detector | None, ...]
+    match stretch:
+        case "below":
+            found = (pre_edge(away, 0.0),)
+        case "around":
+            found = (near_edge(away, 0.0, core_hole_width(absorber, edge)),)
+        case "end":
+            found = (ending(away, k),)
+        case _:
+            expected = tabulated(absorber, edge)
+            grid, own = k.tobytes(), Edge(expected, 1.0, expected)
+            found = waves_of(grid), foreign_edges(away + expected, k, own), outbursts_of(grid)
+    return tuple(item for item in found if item)
 
 
-def _suspects(like: Spectrum, energy: Array, mu: Array, position: float, known: Known) -> np.ndarray:
-    """(s,) in which scans (s, n), in edge steps, there might be something to repair or to tell."""
-    edge = Edge(position, 1.0, tabulated(like.absorber, like.edge))
-    suspect = detector.suspects(mu) | (shares_of_unrest(energy, mu, position) >= RESTLESS)
-    for points, item in _detectors(energy.tobytes(), edge, core_hole_width(like.absorber, like.edge)):
-        open_ = np.flatnonzero(~suspect)
-        suspect[open_] = item.suspects(mu[open_][:, points])
-    k = wavenumbers(energy, position)
-    above = oscillating(k)
-    if len(above):
-        open_ = np.flatnonzero(~suspect)
-        suspect[open_] = _bumps(k[above], mu[open_][:, above], known)
-    return suspect
+def _suspects(plain: Sequence[_Plain], known: Known) -> Iterator[tuple[_Plain, np.ndarray, Array]]:
+    """Each with (s,) in which of its scans there might be something to repair or to tell, and their unrest (s,)."""
+    if not plain:
+        return
+    suspect = np.concatenate([detector.suspects(item.relative) for item in plain])
+    unrest, ends = np.zeros(len(suspect)), np.cumsum([0, *(len(item.rows) for item in plain)])
+    parts = [_stretches(item.away) for item in plain]
+    for stretch in parts[0]:
+        points = [np.flatnonzero(part[stretch]) for part in parts]
+        for named, members in _of_one_edge(plain).items():
+            stretches = [plain[number].away[points[number]] for number in members]
+            mu = [plain[number].relative[:, points[number]] for number in members]
+            numbers = np.concatenate([np.arange(ends[number], ends[number + 1]) for number in members])
+            for away, some, values, own in on_templates(
+                stretches, mu, known.templates.setdefault((stretch, *named), [])
+            ):
+                rows, share = numbers[some], 1.0 if own else DOUBT
+                if stretch == "unrest":
+                    unrest[rows] = shares_of_unrest(away, values, 0.0)
+                    suspect[rows] |= unrest[rows] >= _ROUNDING * RESTLESS
+                    continue
+                for one in _detectors(stretch, away.tobytes(), *named) if len(away) else ():
+                    open_ = np.flatnonzero(~suspect[rows])
+                    suspect[rows[open_]] = one.suspects(values[open_], share)
+                if stretch == "above" and len(away):
+                    open_ = np.flatnonzero(~suspect[rows])
+                    suspect[rows[open_]] = _bumps(wavenumbers(away, 0.0), values[open_], known)
+    for number, item in enumerate(plain):
+        yield item, suspect[ends[number] : ends[number + 1]], unrest[ends[number] : ends[number + 1]]
+
+
+def _of_one_edge(plain: Sequence[_Plain]) -> dict[tuple[str, str], list[int]]:
+    """Numbers of the groups of each absorber and edge."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, item in enumerate(plain):
+        found.setdefault((item.like.absorber, item.like.edge), []).append(number)
+    return found
+
+
+def _stretches(away: Array) -> dict[str, np.ndarray]:
+    """The points (n,) of a scan, given as energies from its edge [eV], that detectors look at."""
+    k = wavenumbers(away, 0.0)
+    above = np.zeros(len(away), dtype=bool)
+    above[oscillating(k)] = True
+    below = away < PRE_EDGE_END
+    return {
+        "unrest": below | ((k > LOUD_K[0]) & (k < LOUD_K[1])), "below": below,
+        "around": (away > AROUND[0]) & (away < AROUND[1]), "end": k > k[-1] - 4 * LAST, "above": above,
+    }  # fmt: skip
 
 
 def _bumps(k: Array, mu: Array, known: Known) -> np.ndarray:
     """(s,) in which scans (s, m), in edge steps, there might be a bump; the first of its size judges others."""
     suspect = np.zeros(len(mu), dtype=bool)
+    if not len(mu):
+        return suspect
     sizes, places = np.unique(octaves(k, mu), axis=0, return_inverse=True)
     grid = k.tobytes()
     for number, size in enumerate(sizes.tolist()):
         rows = np.flatnonzero(places.ravel() == number)
         key = (grid, *size)
         if key not in known.examples:
+            if len(known.examples) == _MOST_EXAMPLES:
+                known.examples.clear()
             first = mu[rows[0]]
             known.examples[key] = oscillations(k, first, waves_of(grid).usual_noise(first))
         suspect[rows] = known.examples[key].suspects(mu[rows])
     return suspect
 
 
-def _remarks(like: Spectrum, mu: Array, rise: Array, position: float) -> list[tuple[_Findings, _Findings]]:
-    """(s,) what is told of sound scans (s, n) in edge steps: of detector and sample, and of an unsteady pre-edge."""
+def _remarks(
+    like: Spectrum, mu: Array, rise: Array, position: float, unrest: Array
+) -> list[tuple[_Findings, _Findings]]:  # fmt: skip
+    """(s,) what is told of sound scans (s, n): of detector and sample, and of an unsteady pre-edge."""
     told: list[tuple[_Findings, _Findings]] = [((), ())] * len(mu)
-    moving = shares_of_unrest(like.energy, mu, position) >= _ROUNDING * UNSTEADY
+    moving = unrest >= _ROUNDING * UNSTEADY
     for row in np.flatnonzero(moving | detector.remarkable(like.mode, rise)).tolist():
-        scan, edge = replace(like, mu=mu[row] * rise[row]), Edge(position, float(rise[row]), position)
+        scan, edge = replace(like, mu=mu[row]), Edge(position, float(rise[row]), position)
         told[row] = detector.detector_findings(scan, edge), unsteady(scan, edge)
     return told
 

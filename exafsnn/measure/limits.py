@@ -43,6 +43,9 @@ LAST_PRE_EDGE = -12.0
 SMALLEST = {"pre-edge": 0.02, "edge": 0.01, "EXAFS": 0.008, "end": 0.01}
 """What is off the curve by less, relative to the edge step, does not matter."""
 
+DOUBT = 0.85
+"""Share of its limits at which a detector suspects a scan that it does not see on its own grid, but on one like it."""
+
 LOW_K = 3.2
 """From here on [Å⁻¹] glitches and steps are sought among the oscillations; nothing below is used."""
 

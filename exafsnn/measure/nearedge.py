@@ -16,7 +16,7 @@ from exafsnn.measure import limits
 from exafsnn.measure.departures import Break, Departures
 from exafsnn.records import Array
 
-_AROUND = (-60.0, 90.0)
+AROUND = (-60.0, 90.0)
 """Points that say something [eV from the edge]."""
 
 _SOUGHT = (-25.0, 45.0)
@@ -66,14 +66,14 @@ class _NearEdge:
     departures: Departures
     """At the least noise."""
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, n), in edge steps, in which a break might be, or whose noise is more than the least.
 
         The longest stretches alone are looked at: they are as unlikely as any part of them.
         """
         pull = self.departures.pull(mu[:, self.around])
-        suspect = (self.departures.steps(pull)[1] > _STRENGTH**2 + _COST).any(axis=1)
-        suspect |= (self.departures.stretches(pull, LONGEST)[1] > _STRENGTH**2).any(axis=1)
+        suspect = (self.departures.steps(pull)[1] > share**2 * (_STRENGTH**2 + _COST)).any(axis=1)
+        suspect |= (self.departures.stretches(pull, LONGEST)[1] > (share * _STRENGTH) ** 2).any(axis=1)
         return np.asarray(suspect | self._noisy(pull))
 
     def _noisy(self, pull: Array) -> np.ndarray:
@@ -110,7 +110,7 @@ def near_edge(energy: Array, position: float, width: float) -> _NearEdge | None:
         Of the edge, and of its core hole: full width at half maximum [eV].
     """
     away = energy - position
-    around = (away > _AROUND[0]) & (away < _AROUND[1])
+    around = (away > AROUND[0]) & (away < AROUND[1])
     if around.sum() < FEWEST:
         return None
     certainty = _certainty_of(away[around], np.zeros(int(around.sum())), width)

@@ -168,13 +168,22 @@ def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = No
     learned = np.interp(grid, k, kept.astype(np.float64)) > 0.99
     learned |= learned.mean() < 0.5  # as in a scan of few points with some left out
     covariance = 100 * slow @ slow.T
-    for low, high in pairwise(_BANDS):
+    for (low, high), kernel in zip(pairwise(_BANDS), _kernels(k.tobytes()), strict=True):
         size = _size(k, grid[learned], _band(even, low, high)[learned])
-        phase = 2 * np.outer(k, np.arange(low, high, _R_STEP))
-        waves = size[:, None] * np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
-        covariance += waves @ waves.T / phase.shape[1]
+        covariance += size[:, None] * size * kernel
     covariance[np.diag_indices(len(k))] += max(noise, _QUIETEST) ** 2
     return Oscillations(k, mu, max(noise, _QUIETEST), Departures(np.linalg.inv(covariance)))
+
+
+@lru_cache(maxsize=4)
+def _kernels(grid: bytes) -> list[Array]:
+    """For each band (n, n) mean of cos 2R(k − k′) over its distances; ``grid`` are the bytes of k (n,)."""
+    k, kernels = np.frombuffer(grid), []
+    for low, high in pairwise(_BANDS):
+        phase = 2 * np.outer(k, np.arange(low, high, _R_STEP))
+        waves = np.concatenate([np.cos(phase), np.sin(phase)], axis=1)
+        kernels.append(waves @ waves.T / phase.shape[1])
+    return kernels
 
 
 def _band(even: Array, low: float, high: float) -> Array:
@@ -256,15 +265,15 @@ class _Outbursts:
     course: Array
     """(p, n) matrix: ln(size) there → at all points, as a parabola."""
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, n), in edge steps, in which there might be an outburst."""
         rest = np.abs(mu - mu @ self.slow)
         middles = [np.partition(rest[:, some], len(some) // 2, axis=1)[:, len(some) // 2] for some in self.near]
         size = np.exp(np.log(np.maximum(np.stack(middles, axis=1), 1e-6) / 0.6745) @ self.course)
         low, high = _range(self.k)
         inside = (self.k > low) & (self.k < high)
-        share = rest[:, inside] / np.hypot(size, _QUIETEST)[:, inside]
-        return np.asarray((share > _LOUD_SHARE * _LOUD).any(axis=1))
+        times = rest[:, inside] / np.hypot(size, _QUIETEST)[:, inside]
+        return np.asarray((times > min(share, _LOUD_SHARE) * _LOUD).any(axis=1))
 
 
 @lru_cache(maxsize=KEPT)

@@ -44,10 +44,10 @@ class _PreEdge:
     """(n,) which points of a scan they are."""
     departures: Departures
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, n), in edge steps, in which some points or a step might be told."""
         pull = self.departures.pull(mu[:, self.below])
-        return _tells(self.departures, pull)
+        return _tells(self.departures, pull, share)
 
     def breaks(self, mu: Array) -> list[Break]:
         """Glitches and steps of the smooth absorption of a scan (n,), as indices of it, the most telling first."""
@@ -117,22 +117,22 @@ def _counts(n: int) -> range:
     return range(1, min(LONGEST, n // _LARGEST_SHARE) + 1)
 
 
-def _tells(departures: Departures, pull: Array) -> np.ndarray:
+def _tells(departures: Departures, pull: Array, share: float) -> np.ndarray:
     """(s,) in which scans some stretch or step lowers Schwarz's criterion, and is high enough."""
-    n, cost = pull.shape[1], np.log(pull.shape[1])
+    n, cost = pull.shape[1], share * np.log(pull.shape[1])
     whole, freedom = (pull**2).sum(axis=1, keepdims=True), float(np.trace(departures.certainty))
 
     def told(gain: Array, highest: Array, count: int) -> np.ndarray:
         chosen = _criterion(whole, gain, n) + (count + 1) * cost < _criterion(whole, 0.0, n)
         size = np.sqrt(np.maximum(whole - gain, 0.0) / max(freedom - count, 1.0) + _FLOOR)
-        return np.asarray((chosen & (highest >= np.maximum(_LEAST, _STRENGTH * size))).any(axis=1))
+        return np.asarray((chosen & (highest >= share * np.maximum(_LEAST, _STRENGTH * size))).any(axis=1))
 
     heights, gains = (part[:, 1 : n - 3] for part in departures.steps(pull))
     tells = told(gains, np.abs(heights), 1)
     for count in _counts(n):
         high, gain = departures.stretches(pull, count)
         highest = np.abs(high).max(axis=2)
-        if (highest >= _LEAST).any():
+        if (highest >= share * _LEAST).any():
             tells |= told(gain, highest, count)
     return tells
 

@@ -82,7 +82,9 @@ class _Removed:
 
 
 def measure_all(
-    scans: Sequence[Spectrum | ChiK | Exception], settings: BackgroundSettings | None = None
+    scans: Sequence[Spectrum | ChiK | Exception],
+    settings: BackgroundSettings | None = None,
+    known: Known | None = None,
 ) -> list[ChiK | Exception]:
     """χ(k) of each scan, in their order, or why there is none.
 
@@ -93,19 +95,16 @@ def measure_all(
     settings
         Parameters of the removal, whose ``kmax`` bounds χ(k) files, too; None: those of the shipped models. With ``e0``
         all scans get that E₀, else each the maximum of its own dμ/dE.
+    known
+        What the gate learned of scans of the same run that came before; it is added to.
     """
-    settings, known = settings or BackgroundSettings(), Known()
+    settings, known = settings or BackgroundSettings(), known or Known()
     found: list[ChiK | Exception] = [_as_read(scan, settings.kmax) for scan in scans]
-    groups: dict[Hashable, list[int]] = {}
-    for row, scan in enumerate(scans):
-        if isinstance(scan, Spectrum) and not isinstance(found[row], Exception):
-            groups.setdefault(_grid(scan), []).append(row)
-    for rows in groups.values():
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            members = [scan for scan in (scans[row] for row in chunk) if isinstance(scan, Spectrum)]
-            for row, chi in zip(chunk, _together(members, settings, known), strict=True):
-                found[row] = chi
+    left = [row for row, scan in enumerate(scans) if isinstance(scan, Spectrum) and found[row] is _NOT_YET]
+    for start in range(0, len(left), CHUNK):
+        chunk = left[start : start + CHUNK]
+        for row, chi in zip(chunk, _together([scans[row] for row in chunk], settings, known), strict=True):
+            found[row] = chi
     return found
 
 
@@ -169,30 +168,43 @@ def _where(scan: Spectrum | ChiK) -> str:
     return f"{scan.source}::{scan.record}" if scan.record else scan.source
 
 
-def _together(scans: Sequence[Spectrum], settings: BackgroundSettings, known: Known) -> list[ChiK | Exception]:
-    """χ(k) of scans of one grid, or why there is none."""
+def _together(scans: Sequence[Any], settings: BackgroundSettings, known: Known) -> list[ChiK | Exception]:
+    """χ(k) of scans, or why there is none."""
     found: list[ChiK | Exception] = [_NOT_YET] * len(scans)
-    like = replace(scans[0], energy=np.array(scans[0].energy, dtype=np.float64), findings=())
-    mu = np.stack([np.asarray(scan.mu, dtype=np.float64) for scan in scans])
-    for part in _measured(like, mu, settings, known, lambda row: scans[row]):
+    groups: dict[Hashable, list[int]] = {}
+    for number, scan in enumerate(scans):
+        groups.setdefault(_grid(scan), []).append(number)
+    rows = list(groups.values())
+    grids = [_of_one_grid([scans[number] for number in numbers]) for numbers in rows]
+    for grid, part in _measured(grids, settings, known, lambda grid, row: scans[rows[grid][row]]):
         if isinstance(part, _Removed):
             for place, row in enumerate(part.rows.tolist()):
-                found[row] = part.one(place, scans[row])
+                number = rows[grid][row]
+                found[number] = part.one(place, scans[number])
         else:
-            found[part[0]] = part[1]
+            found[rows[grid][part[0]]] = part[1]
     return found
 
 
+def _of_one_grid(scans: Sequence[Spectrum]) -> tuple[Spectrum, Array]:
+    """What scans of one grid share, and their absorption (s, n)."""
+    like = replace(scans[0], energy=np.array(scans[0].energy, dtype=np.float64), findings=())
+    return like, np.stack([np.asarray(scan.mu, dtype=np.float64) for scan in scans])
+
+
 def _measured(
-    like: Spectrum, mu: Array, settings: BackgroundSettings, known: Known, scan_of: Callable[[int], Spectrum]
-) -> Iterator[_Removed | tuple[int, Exception]]:
-    """Scans (s, n) of one grid without background; of a refused one its row, and why."""
-    for passed in judged(like, mu, known):
+    grids: Sequence[tuple[Spectrum, Array]],
+    settings: BackgroundSettings,
+    known: Known,
+    scan_of: Callable[[int, int], Spectrum],
+) -> Iterator[tuple[int, _Removed | tuple[int, Exception]]]:
+    """Scans of some grids without background, with the number of the grid; of a refused one its row, and why."""
+    for grid, passed in judged(grids, known):
         if isinstance(passed, Passed):
-            yield from _without_background(like, passed, settings)
+            yield from ((grid, part) for part in _without_background(grids[grid][0], passed, settings))
         else:
             row, why = passed
-            yield row, why if isinstance(why, Exception) else _refusal(scan_of(row), why)
+            yield grid, (row, why if isinstance(why, Exception) else _refusal(scan_of(grid, row), why))
 
 
 def _refusal(scan: Spectrum, found: Told) -> ScanError:
@@ -373,7 +385,7 @@ def _in_order(
     """Measure a chunk, and put it in order."""
     parts, refusals = [], {}
     named = replace(like, record="")
-    for part in _measured(like, mu, settings or BackgroundSettings(), known, lambda row: replace(
+    for _, part in _measured([(like, mu)], settings or BackgroundSettings(), known, lambda _, row: replace(
         named, mu=mu[row], record=str(first + row)
     )):  # fmt: skip
         if isinstance(part, _Removed):

@@ -86,19 +86,18 @@ class _Waves:
         """(m,) which points are sought for breaks."""
         return np.asarray((self.k > limits.LOW_K) & (self.k < float(self.k[-1]) - limits.LAST))
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, m), in edge steps, in which there might be a break."""
         rest = self.departures.pull(mu)
         seen, usable = self._seen(), self.sought
         counted = np.concatenate([usable, usable[1:] & usable[:-1]]) & (seen > _SEEN)
         overlap = np.abs(np.concatenate([rest, _steps_of(rest)], axis=1))  # [scan, point or step]
-        rows, forms = np.nonzero(overlap > np.where(counted, _LEAST * seen, np.inf))
+        rows, forms = np.nonzero(overlap > np.where(counted, share * _LEAST * seen, np.inf))
         sizes = np.abs(rest)
         spots = np.concatenate([np.arange(len(self.k)), np.arange(1, len(self.k))])[forms]
         usual = np.maximum(_usual_sizes(sizes, rows, spots), _least_sizes(sizes, _LEAST_SIZE)[rows])
-        strong = overlap[rows, forms] >= STRENGTH * np.sqrt(seen[forms]) * np.maximum(
-            self.noise_per_size * usual, 1e-12
-        )
+        noise = np.maximum(self.noise_per_size * usual, 1e-12)
+        strong = overlap[rows, forms] >= share * STRENGTH * np.sqrt(seen[forms]) * noise
         return np.isin(np.arange(len(rest)), rows[strong])
 
     def _seen(self) -> Array:
@@ -304,13 +303,13 @@ class _ForeignEdges:
     projected: Array
     """(m, f) … and what waves leave of them."""
 
-    def suspects(self, mu: Array) -> np.ndarray:
+    def suspects(self, mu: Array, share: float) -> np.ndarray:
         """(s,) scans (s, m), in edge steps, in which there might be one."""
         rest, seen = self.waves.departures.pull(mu), self._seen
         heights, size, noise = rest @ (self.projected / seen), np.abs(rest), self.waves.noise_per_size
         floor = _least_sizes(size, _LEAST_AT_EDGES)
         strong = heights * np.sqrt(seen) > limits.FOREIGN_STRENGTH * noise * floor[:, None]
-        rows, forms = np.nonzero((heights > limits.FOREIGN) & strong)
+        rows, forms = np.nonzero((heights > share * limits.FOREIGN) & strong)
         around = np.maximum(self._noise(size, floor[rows], rows, forms), 1e-12)
         strong = heights[rows, forms] * np.sqrt(seen[forms]) >= limits.FOREIGN_STRENGTH * around
         return np.isin(np.arange(len(rest)), rows[strong])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
+from exafsnn.measure.gate import Known
 from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import ChiK, Prediction, Shell, Spectrum
 from exafsnn.settings import BackgroundSettings
@@ -266,7 +267,7 @@ def _bursts(
 ) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
     """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
     burst: list[_Read] = []
-    points = 0
+    points, known = 0, Known()
     left = Counter(done or ())
     waiting = (source for source in _once_each(sources) if not _passed_over(source, left))
     for item in _read_all(waiting, columns, settings.e0, workers):
@@ -275,10 +276,10 @@ def _bursts(
         burst.append(item)
         points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
         if len(burst) >= BURST or points >= _POINTS:
-            yield _measured(burst, settings)
+            yield _measured(burst, settings, known)
             burst, points = [], 0
     if burst:
-        yield _measured(burst, settings)
+        yield _measured(burst, settings, known)
 
 
 def _passed_over(name: str, left: Counter[tuple[str, str]]) -> bool:
@@ -337,13 +338,13 @@ def _read(task: _Task) -> Iterator[_Read]:
             yield source, name, item
 
 
-def _measured(burst: Sequence[_Read], settings: BackgroundSettings) -> list[tuple[str, Outcome]]:
+def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known) -> list[tuple[str, Outcome]]:
     """Carry what was read on to χ(k)."""
     from exafsnn.measure.scans import measure_all
     from exafsnn.read.sources import split_source
 
     found = []
-    for (source, name, _), chi in zip(burst, measure_all([item for *_, item in burst], settings), strict=True):
+    for (source, name, _), chi in zip(burst, measure_all([item for *_, item in burst], settings, known), strict=True):
         outcome = Outcome(*split_source(name))
         if isinstance(chi, ChiK):
             found.append((source, replace(outcome, chi=chi)))

@@ -18,21 +18,21 @@ def of_pre_edge(energy, mu):
     """Breaks below an edge at 7112 eV; a scan that has any is suspect among many, too."""
     detector = preedge.pre_edge(energy, 7112.0)
     found = detector.breaks(mu)
-    assert detector.suspects(np.array([mu, mu]))[0] or not found
+    assert detector.suspects(np.array([mu, mu]), 1.0)[0] or not found
     return found
 
 
 def of_near_edge(mu):
     detector = nearedge.near_edge(NEAR, 7112.0, 1.3)
     found = detector.breaks(mu)
-    assert detector.suspects(np.array([mu, mu]))[0] or not found
+    assert detector.suspects(np.array([mu, mu]), 1.0)[0] or not found
     return found
 
 
 def of_waves(mu):
     detector = waves_of(K.tobytes())
     found = detector.breaks(mu)
-    assert detector.suspects(np.array([mu, mu]))[0] or not found
+    assert detector.suspects(np.array([mu, mu]), 1.0)[0] or not found
     return found
 
 
