@@ -113,6 +113,7 @@ def with_bar(items: Iterable[str], unit: str) -> Iterator[str]:
     """Pass items on, with a progress bar on stderr if that is a terminal."""
     from tqdm import tqdm
 
+    tqdm.monitor_interval = 0  # no thread beside ours: workers may be copies of this process
     yield from tqdm(items, unit=f" {unit}", disable=None, leave=False)
 
 

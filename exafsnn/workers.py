@@ -17,6 +17,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -48,11 +49,20 @@ def cores() -> int:
 
 
 class Workers:
-    """Context manager: processes that stay for one task after the other, and end with it, however it ends."""
+    """Context manager: processes that stay for one task after the other, and end with it, however it ends.
 
-    def __init__(self, count: int) -> None:
+    Parameters
+    ----------
+    count
+        How many.
+    copies
+        Whether they may be copies of this process, which knows all modules already: that takes no time. They are only
+        if no thread of any library runs in it, which a copy would lack.
+    """
+
+    def __init__(self, count: int, *, copies: bool = False) -> None:
         self._others = set(multiprocessing.active_children())
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("fork" if copies and _is_single() else "spawn")
         self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare)
 
     def __enter__(self) -> Self:
@@ -95,20 +105,39 @@ def run_all(
 
 
 def in_order(
-    function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int, ahead: int = 4
+    function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int, *, beside: bool = False
 ) -> Iterator[_Result]:
-    """Yield the results of tasks in their order; each worker is handed a few tasks ahead."""
+    """Yield the results of tasks in their order; each worker has one task ahead.
+
+    Parameters
+    ----------
+    function
+        A module-level function: workers import it by name.
+    workers
+        Number of processes; a single one is this.
+    beside
+        Whether what is done with the results takes long, too: then this process is one of them.
+    """
     if workers <= 1:
         yield from map(function, tasks)
         return
-    with Workers(workers) as pool:
+    count = workers - beside
+    with Workers(count, copies=True) as pool:
         waiting: deque[Future[_Result]] = deque()
         for task in tasks:
             waiting.append(pool.submit(function, task))
-            if len(waiting) >= ahead * workers:
+            if len(waiting) > 2 * count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _is_single() -> bool:
+    """Whether this process surely has one thread."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir())) == 1
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import chain, islice
+from itertools import chain, groupby, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -34,8 +35,11 @@ BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-_MANY_FILES, _FILES_AT_A_TIME = 200, 25
-"""So many files are read by worker processes, each so many at a time: fewer take no longer than workers to start."""
+_MANY_FILES, _FILES_AT_A_TIME = 200, 100
+"""So many files are read and measured by worker processes, each so many at a time: fewer are done sooner without …"""
+
+_SMALL = 1 << 20
+"""… if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
 
 
 @dataclass(frozen=True)
@@ -260,18 +264,87 @@ def _check_columns(columns: str | None) -> None:
 _Read = tuple[str, str, "Spectrum | ChiK | Exception"]
 """The source that was asked for, the name of a scan in it, and what was read or why it was not."""
 
+_Burst = list[tuple[str, Outcome]]
+"""Scans that were measured together, each with the source that was asked for."""
+
 
 def _bursts(
     sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[list[tuple[str, Outcome]]]:  # fmt: skip
-    """Measure the scans of all sources, burst by burst; each outcome comes with the source that was asked for."""
+) -> Iterator[_Burst]:  # fmt: skip
+    """Measure the scans of all sources, each source once; many small files in worker processes."""
+    from exafsnn.read.sources import split_source
+
+    known, left = Known(), Counter(done or ())
+    waiting = (source for source in dict.fromkeys(sources) if not _passed_over(split_source(source), left))
+    for small, run in groupby(waiting, lambda source: workers > 1 and _is_small(source)):
+        first = list(islice(run, _MANY_FILES if small else 0))
+        every = chain(first, run)  # noqa: B031 (the first were taken to count them)
+        if len(first) < _MANY_FILES:
+            yield from _measured_bursts(every, columns, settings, known, left)
+            continue
+        tasks = ((part, columns, settings) for part in _batched(every, _FILES_AT_A_TIME))
+        for burst in in_order(_measured_files, tasks, workers, beside=True):
+            yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
+
+
+def _is_small(source: str) -> bool:
+    """Whether a source is a file of one scan or a few."""
+    from exafsnn.read.sources import split_source
+
+    try:
+        return Path(split_source(source)[0]).stat().st_size <= _SMALL
+    except (OSError, ValueError):
+        return True  # it is refused as quickly
+
+
+def _passed_over(key: tuple[str, str], left: Counter[tuple[str, str]]) -> bool:
+    """Whether a scan of this file and record is one of those that are done; it is counted off."""
+    if not left or not left[key]:
+        return False
+    left[key] -= 1
+    return True
+
+
+def _key(outcome: Outcome) -> tuple[str, str]:
+    return outcome.file, outcome.record
+
+
+def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """Items in groups of a size; the last may be smaller."""
+    left = iter(items)
+    while group := tuple(islice(left, size)):
+        yield group
+
+
+_Task = tuple[Sequence[str], "str | None", BackgroundSettings]
+
+
+def _measured_files(task: _Task) -> _Burst:
+    """Worker: measure the scans of some files."""
+    return list(chain.from_iterable(_measured_bursts(*task, _own_known(), Counter())))
+
+
+@cache
+def _own_known() -> Known:
+    """What the gate has learned in this process."""
+    return Known()
+
+
+def _measured_bursts(
+    sources: Iterable[str],
+    columns: str | None,
+    settings: BackgroundSettings,
+    known: Known,
+    left: Counter[tuple[str, str]],
+) -> Iterator[_Burst]:
+    """Read and measure the scans of some sources, burst by burst, but for those of ``left``."""
+    from exafsnn.read.sources import split_source
+
     burst: list[_Read] = []
-    points, known = 0, Known()
-    left = Counter(done or ())
-    waiting = (source for source in _once_each(sources) if not _passed_over(source, left))
-    for item in _read_all(waiting, columns, settings.e0, workers):
-        if left and item[0] != item[1] and _passed_over(item[1], left):
+    points = 0
+    for item in _read(sources, columns, settings.e0):
+        if item[0] != item[1] and _passed_over(split_source(item[1]), left):
             continue
         burst.append(item)
         points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
@@ -282,63 +355,16 @@ def _bursts(
         yield _measured(burst, settings, known)
 
 
-def _passed_over(name: str, left: Counter[tuple[str, str]]) -> bool:
-    """Whether a scan of this name is one of those that are done; it is counted off."""
-    from exafsnn.read.sources import split_source
-
-    key = split_source(name) if left else ("", "")
-    if not left[key]:
-        return False
-    left[key] -= 1
-    return True
-
-
-def _read_all(waiting: Iterator[str], columns: str | None, e0: float | None, workers: int) -> Iterator[_Read]:
-    """Read every scan of every source; of many sources in worker processes."""
-    first = list(islice(waiting, _MANY_FILES))
-    if len(first) < _MANY_FILES or workers == 1:
-        yield from _read((chain(first, waiting), columns, e0))
-        return
-    parts = _batched(chain(first, waiting), _FILES_AT_A_TIME)
-    for part in in_order(_read_list, ((part, columns, e0) for part in parts), workers):
-        yield from part
-
-
-def _once_each(sources: Iterable[str]) -> Iterator[str]:
-    """Each source once, as they come."""
-    seen: set[str] = set()
-    for source in sources:
-        if source not in seen:
-            seen.add(source)
-            yield source
-
-
-def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
-    """Items in groups of a size; the last may be smaller."""
-    left = iter(items)
-    while group := tuple(islice(left, size)):
-        yield group
-
-
-_Task = tuple[Iterable[str], "str | None", "float | None"]
-
-
-def _read_list(task: _Task) -> list[_Read]:
-    """Worker: what ``_read`` yields."""
-    return list(_read(task))
-
-
-def _read(task: _Task) -> Iterator[_Read]:
+def _read(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[_Read]:
     """Read every scan of some sources."""
     from exafsnn.read.scan import read_all
 
-    sources, columns, e0 = task
     for source in sources:
         for name, item in read_all(source, columns=columns, e0=e0):
             yield source, name, item
 
 
-def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known) -> list[tuple[str, Outcome]]:
+def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known) -> _Burst:
     """Carry what was read on to χ(k)."""
     from exafsnn.measure.scans import measure_all
     from exafsnn.read.sources import split_source
