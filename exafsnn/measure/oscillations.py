@@ -31,6 +31,9 @@ _AROUND, _EVERY = 1.0, 0.5
 _QUIETEST = 3e-4
 """Smallest noise, in edge steps: below it the spectrum is not known well enough."""
 
+_SMALLEST = 1e-6
+"""No oscillations are smaller, in edge steps; those of a saturated detector might be."""
+
 _WIDTHS = (5, 7, 9, 12)
 """Widths [points] of the bumps that are sought."""
 
@@ -168,8 +171,7 @@ def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = No
     learned = np.interp(grid, k, kept.astype(np.float64)) > 0.99
     learned |= learned.mean() < 0.5  # as in a scan of few points with some left out
     covariance = 100 * slow @ slow.T
-    for (low, high), kernel in zip(pairwise(_BANDS), _kernels(k.tobytes()), strict=True):
-        size = _size(k, grid[learned], _band(even, low, high)[learned])
+    for size, kernel in zip(_sizes(k, grid[learned], _bands(even)[:, learned]), _kernels(k.tobytes()), strict=True):
         covariance += size[:, None] * size * kernel
     covariance[np.diag_indices(len(k))] += max(noise, _QUIETEST) ** 2
     return Oscillations(k, mu, max(noise, _QUIETEST), Departures(np.linalg.inv(covariance)))
@@ -186,32 +188,39 @@ def _kernels(grid: bytes) -> list[Array]:
     return kernels
 
 
-def _band(even: Array, low: float, high: float) -> Array:
-    """(n,) what the distances from ``low`` to ``high`` [Å] have in evenly spaced values; reflected at the ends."""
+def _bands(even: Array) -> Array:
+    """(bands, n) what each band of distances has in evenly spaced values (n,); reflected at the ends."""
     mirrored = np.concatenate([even, even[::-1]])
-    r = np.pi * np.fft.rfftfreq(len(mirrored), GRID)
-    part: Array = np.fft.irfft(np.where((r >= low) & (r < high), np.fft.rfft(mirrored), 0.0), len(mirrored))
-    return part[: len(even)]
+    r, spectrum = np.pi * np.fft.rfftfreq(len(mirrored), GRID), np.fft.rfft(mirrored)
+    parts = [np.where((r >= low) & (r < high), spectrum, 0.0) for low, high in pairwise(_BANDS)]
+    return np.asarray(np.fft.irfft(parts, len(mirrored), axis=1)[:, : len(even)])
 
 
-def _size(k: Array, known: Array, rest: Array) -> Array:
-    """(n,) standard deviation of the oscillations: the exponential of a parabola in k."""
+def _sizes(k: Array, known: Array, rest: Array) -> Array:
+    """(bands, n) standard deviations of oscillations at k (n,): the exponentials of parabolas in k.
+
+    Parameters
+    ----------
+    k, known
+        (n,) and (m,) wavenumbers [Å⁻¹], the latter those of what is learned from.
+    rest
+        (bands, m) oscillations there.
+    """
     places = np.arange(known[0] + 0.75, known[-1], _EVERY)
-    near = [np.abs(rest[np.abs(known - place) < _AROUND]) for place in places]
-    sizes = [(place, _median(part)) for place, part in zip(places, near, strict=True) if len(part) and part.any()]
-    if not sizes:  # a plateau, say, of a saturated detector
-        return np.full(len(k), 1e-6 / 0.6745)
-    usual = np.array([(place, max(value, 1e-6) / 0.6745) for place, value in sizes])
-    curve = np.polynomial.Polynomial.fit(usual[:, 0], np.log(usual[:, 1]), min(2, len(usual) - 1))
-    size: Array = np.exp(curve(np.clip(k, usual[0, 0], usual[-1, 0])))
-    return size
-
-
-def _median(values: Array) -> float:
-    """Median of few values, without all that ``np.median`` asks first."""
-    middle = len(values) // 2
-    ordered = np.partition(values, (middle - 1, middle) if len(values) > 1 else 0)
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
+    first, last = np.searchsorted(known, places - _AROUND, "right"), np.searchsorted(known, places + _AROUND)
+    some = last > first
+    if not some.any():
+        return np.full((len(rest), len(k)), _SMALLEST / 0.6745)
+    places, first, count = places[some], first[some], (last - first)[some]
+    near = np.arange(count.max())
+    values = np.abs(rest[:, np.minimum(first[:, None] + near, rest.shape[1] - 1)])  # [band, place, point]
+    ordered = np.sort(np.where(near < count[:, None], values, np.inf), axis=2)
+    middles = [
+        np.take_along_axis(ordered, half[None, :, None], axis=2)[..., 0] for half in ((count - 1) // 2, count // 2)
+    ]
+    usual = np.maximum(sum(middles) / 2, _SMALLEST) / 0.6745
+    held = np.clip(k, places[0], places[-1])
+    return np.asarray(np.exp(np.log(usual) @ polynomial_at(held, places, min(2, len(places) - 1)).T))
 
 
 def find_bump(k: Array, mu: Array, noise: float) -> Break | None:
@@ -232,7 +241,7 @@ def _find_outburst(k: Array, mu: Array, noise: float) -> Break | None:
         As ``oscillations`` takes them.
     """
     rest = mu - mu @ outbursts_of(k.tobytes()).slow
-    share = np.abs(rest) / np.hypot(_size(k, k, rest), max(noise, _QUIETEST))
+    share = np.abs(rest) / np.hypot(_sizes(k, k, rest[None])[0], max(noise, _QUIETEST))
     low, high = _range(k)
     share[(k < low) | (k > high)] = 0.0
     worst = int(np.argmax(share))
