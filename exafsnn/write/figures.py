@@ -6,22 +6,26 @@ this; interactive users get a ``Figure`` to show or to save.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backend_bases import GraphicsContextBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import SubplotSpec
+from matplotlib.text import Text
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 
@@ -282,11 +286,11 @@ def scan_png(chi: ChiK, prediction: Prediction | None = None) -> bytes:
     if kind not in _CANVASES:
         while len(_CANVASES) >= _CANVASES_KEPT:
             del _CANVASES[next(iter(_CANVASES))]
-        _CANVASES[kind] = _Canvas(scan_figure(chi, prediction))
+        _CANVASES[kind] = _Kept(scan_figure(chi, prediction))
     return _CANVASES[kind].png(chi, prediction)
 
 
-class _Canvas:
+class _Kept:
     """A figure of one scan whose axes are used again.
 
     Legends and horizontal axes, which most scans of a run have in common, are drawn again only where limits differ.
@@ -339,7 +343,7 @@ def _show(artists: Iterable[Artist], visible: bool) -> None:
         artist.set_visible(visible)
 
 
-_CANVASES: dict[tuple[bool, bool, bool, tuple[str, ...]], _Canvas] = {}
+_CANVASES: dict[tuple[bool, bool, bool, tuple[str, ...]], _Kept] = {}
 _CANVASES_KEPT = 4
 
 
@@ -364,10 +368,10 @@ def _png(pixels: np.ndarray) -> bytes:
     little, in a fifth of the time that a search for the best filter and for repetitions takes.
     """
     height, width = pixels.shape[:2]
-    lines = np.zeros((height, 1 + 3 * width), dtype=np.uint8)
-    colours = lines[:, 1:].reshape(height, width, 3)
-    colours[:] = pixels[:, :, :3]
-    lines[1:, 1:] -= lines[:-1, 1:].copy()
+    lines = np.empty((height, 1 + 3 * width), dtype=np.uint8)
+    for number in range(3):  # one after another: numpy copies groups of three slowly
+        lines[:, 1 + number :: 3] = pixels[:, :, number]
+    lines[1:] -= lines[:-1].copy()
     lines[:, 0] = 2  # the filter "up"
     packer = zlib.compressobj(level=1, strategy=zlib.Z_RLE)
     per_metre = round(_DPI / 0.0254)
@@ -387,8 +391,83 @@ def _png(pixels: np.ndarray) -> bytes:
 def _figure(width: float, height: float) -> Figure:
     """Make an empty figure of so many inches."""
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
-    FigureCanvasAgg(figure)
+    _Canvas(figure)
     return figure
+
+
+class _Canvas(FigureCanvasAgg):
+    """Agg with a renderer that keeps pieces of text."""
+
+    renderer: RendererAgg | None = None
+
+    def get_renderer(self) -> RendererAgg:
+        """Return that of the present size and resolution."""
+        present = (*self.get_width_height(physical=True), self.figure.dpi)
+        if self.renderer is None or present != (self.renderer.width, self.renderer.height, self.renderer.dpi):
+            self.renderer = _Renderer(*present)
+        return self.renderer
+
+
+class _Renderer(RendererAgg):
+    """Agg that puts level text together from pictures of its words and digits.
+
+    To lay out and to render glyphs costs more than all curves, and what two scans say differs by some digits.
+    """
+
+    def get_text_width_height_descent(
+        self, s: str, prop: FontProperties, ismath: bool | Literal["TeX"]
+    ) -> tuple[float, float, float]:
+        """Size of a line [pixels]."""
+        if ismath:
+            return super().get_text_width_height_descent(s, prop, ismath)
+        sizes = np.array([_size(piece, prop, self.dpi) for piece in _PIECE.findall(s)])
+        width, (ascent, descent) = sizes[:, 0].sum(), sizes[:, 1:].max(axis=0)
+        return width, ascent + descent, descent
+
+    def draw_text(
+        self, gc: GraphicsContextBase, x: float, y: float, s: str, prop: FontProperties, angle: float,
+        ismath: bool | Literal["TeX"] = False, mtext: Text | None = None,
+    ) -> None:  # fmt: skip
+        """Draw a line from x [pixels] on; its baseline lies on a whole row."""
+        if ismath or angle:
+            super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)
+            return
+        for piece in _PIECE.findall(s):
+            left, quarter = divmod(round(4 * x), 4)
+            picture, below = _picture(piece, prop, gc.get_rgb(), quarter, self.dpi)
+            self.draw_image(gc, left - _ROOM, self.height - round(y) - below, picture)
+            x += _size(piece, prop, self.dpi)[0]
+
+
+_PIECE = re.compile(r"\d|[^\d\s]+|\s+")
+"""A digit, or what stands between digits and spaces."""
+_ROOM = 2
+"""Pixels around a piece, for what leans out of it."""
+
+
+@lru_cache(maxsize=4096)
+def _size(piece: str, prop: FontProperties, dpi: float) -> tuple[float, float, float]:
+    """Advance, ascent and descent [pixels]."""
+    renderer = RendererAgg(1, 1, dpi)
+    width, height, descent = renderer.get_text_width_height_descent(piece, prop, ismath=False)
+    twice = renderer.get_text_width_height_descent(2 * piece, prop, ismath=False)[0]
+    return twice - width, height - descent, descent
+
+
+@lru_cache(maxsize=4096)
+def _picture(
+    piece: str, prop: FontProperties, colour: tuple[float, float, float], quarter: int, dpi: float
+) -> tuple[np.ndarray, int]:
+    """(h, w, 4) pixels of a piece, lowest row first, and how many rows are below its baseline.
+
+    It begins ``_ROOM`` pixels and so many quarters from the left: digits would stand unevenly on whole pixels.
+    """
+    width, above, below = (int(np.ceil(size)) + 2 * _ROOM for size in _size(piece, prop, dpi))
+    renderer = RendererAgg(width, above + below, dpi)
+    context = renderer.new_gc()
+    context.set_foreground(colour, isRGBA=True)
+    renderer.draw_text(context, _ROOM + quarter / 4, above, piece, prop, 0.0)
+    return np.asarray(renderer.buffer_rgba())[::-1].copy(), below
 
 
 def _axes(figure: Figure, place: SubplotSpec) -> Axes:
