@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backend_bases import GraphicsContextBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.cm import ScalarMappable
@@ -280,71 +281,79 @@ def _waves(r: bytes, k: bytes) -> np.ndarray:
 
 
 def scan_png(chi: ChiK, prediction: Prediction | None = None) -> bytes:
-    """The PNG file of ``scan_figure``, on a canvas that is used again for scans whose figures have the same parts."""
+    """The PNG file of ``scan_figure``, on axes that are used again for scans whose figures have the same parts."""
     pairs = prediction.rdf.pairs if prediction else ()
     kind = chi.spectrum is not None, chi.background is not None, prediction is not None, pairs
-    if kind not in _CANVASES:
-        while len(_CANVASES) >= _CANVASES_KEPT:
-            del _CANVASES[next(iter(_CANVASES))]
-        _CANVASES[kind] = _Kept(scan_figure(chi, prediction))
-    return _CANVASES[kind].png(chi, prediction)
+    if kind not in _FIGURES:
+        while len(_FIGURES) >= _FIGURES_KEPT:
+            del _FIGURES[next(iter(_FIGURES))]
+        _FIGURES[kind] = _Kept(scan_figure(chi, prediction))
+    return _FIGURES[kind].png(chi, prediction)
 
 
 class _Kept:
     """A figure of one scan whose axes are used again.
 
-    Legends and horizontal axes, which most scans of a run have in common, are drawn again only where limits differ.
+    What scans of a run have in common is drawn once and kept as pixels: the legends, and each axis by its limits.
     """
 
     def __init__(self, figure: Figure) -> None:
         self._figure = figure
-        self._limits: list[tuple[float, float]] = []
-        self._still: list[Artist] = [figure.patch, *(axes.xaxis for axes in figure.axes)]
-        self._still += [legend for axes in figure.axes if (legend := axes.get_legend())]
-        self._clear()
+        self._renderer = _canvas_of(figure).get_renderer()
+        self._pixels = np.asarray(self._renderer.buffer_rgba())
+        self._pixels[:] = 255
+        for axes in figure.axes:
+            if legend := axes.get_legend():
+                legend.draw(self._renderer)
+        self._legends = self._pixels.copy()
+        self._axes: dict[tuple[Axis, float, float], tuple[tuple[slice, slice], np.ndarray]] = {}
 
     def png(self, chi: ChiK, prediction: Prediction | None) -> bytes:
         """The figure of a scan."""
-        _fill(self._figure, self._figure.axes, chi, prediction)
-        canvas = _canvas_of(self._figure)
-        limits = [axes.get_xlim() for axes in self._figure.axes]
-        if limits != self._limits:
-            self._limits, self._background = limits, self._drawn_still(canvas)
-        canvas.restore_region(self._background)
-        self._figure.draw(canvas.get_renderer())
+        panels = self._figure.axes
         self._clear()
-        return _png(np.asarray(canvas.buffer_rgba()))
+        _fill(self._figure, panels, chi, prediction)
+        still = [self._axis(axis) for axes in panels for axis in (axes.xaxis, axes.yaxis)]
+        self._pixels[:] = self._legends
+        for place, picture in still:
+            np.minimum(self._pixels[place], picture, out=self._pixels[place])  # dark on white, where two meet too
+        for axes in panels:
+            for artist in sorted([*_moving(axes), *axes.spines.values()], key=Artist.get_zorder):
+                artist.draw(self._renderer)
+        for text in self._figure.texts:
+            text.draw(self._renderer)
+        return _png(self._pixels)
 
-    def _drawn_still(self, canvas: FigureCanvasAgg) -> Any:
-        """The picture of what stays, which is hidden from then on."""
-        parts = [*self._figure.texts, *(artist for axes in self._figure.axes for artist in axes.get_children())]
-        moving = [artist for artist in parts if artist not in self._still and artist.get_visible()]
-        _show(self._still, True)
-        _show(moving, False)
-        canvas.draw()
-        _show(moving, True)
-        _show(self._still, False)
-        return canvas.copy_from_bbox(self._figure.bbox)
+    def _axis(self, axis: Axis) -> tuple[tuple[slice, slice], np.ndarray]:
+        """Rows and columns of one axis, and its picture."""
+        low, high = axis.get_view_interval()
+        key = axis, low, high
+        if key not in self._axes:
+            while len(self._axes) >= _AXES_KEPT:
+                del self._axes[next(iter(self._axes))]
+            self._pixels[:] = 255
+            axis.draw(self._renderer)
+            inked = self._pixels[:, :, 0] < 255
+            rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+            place = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+            self._axes[key] = place, self._pixels[place].copy()
+        return self._axes[key]
 
     def _clear(self) -> None:
-        """Take away what is of one scan, and all that the axes know of it."""
-        for axes in self._figure.axes:
-            for artist in (*axes.lines, *axes.patches, *axes.collections, *axes.texts):
-                artist.remove()
-            axes.dataLim.set_points(np.array([[np.inf, np.inf], [-np.inf, -np.inf]]))
-            axes.ignore_existing_data_limits = True
-            axes.autoscale(True)
-        for text in [*self._figure.texts]:
-            text.remove()
+        """Take away what is of the scan before, even if it could not be drawn."""
+        for artist in (*self._figure.texts, *(part for axes in self._figure.axes for part in _moving(axes))):
+            artist.remove()
 
 
-def _show(artists: Iterable[Artist], visible: bool) -> None:
-    for artist in artists:
-        artist.set_visible(visible)
+def _moving(axes: Axes) -> list[Artist]:
+    """What a panel shows of one scan."""
+    return [*axes.patches, *axes.collections, *axes.lines, *axes.texts]
 
 
-_CANVASES: dict[tuple[bool, bool, bool, tuple[str, ...]], _Kept] = {}
-_CANVASES_KEPT = 4
+_FIGURES: dict[tuple[bool, bool, bool, tuple[str, ...]], _Kept] = {}
+_FIGURES_KEPT = 4
+_AXES_KEPT = 128
+"""Of a figure; each takes about a tenth of a megabyte."""
 
 
 def png(figure: Figure) -> bytes:
@@ -512,9 +521,9 @@ def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
     if chi.background is not None:
         axes.plot(spectrum.energy, chi.background, color=_ORANGE, linewidth=1.0, label="background")
     low, high = spectrum.mu.min(), spectrum.mu.max()  # the spline may dive far below, right at E₀
-    margin = 0.08 * (high - low)
-    axes.set(xlabel="Energy (eV)", ylabel="μ(E)", ylim=(low - margin, high + margin))
-    axes.margins(x=0.01)
+    margin = 0.05 * (high - low)
+    axes.set(xlabel="Energy (eV)", xlim=_rounded(spectrum.energy[0], spectrum.energy[-1]))
+    axes.set(ylabel="μ(E)", ylim=_rounded(low - margin, high + margin))
     axes.annotate(
         f"E₀ = {chi.e0:.1f} eV", (chi.e0, 0.02), xycoords=("data", "axes fraction"), xytext=(5, 0),
         textcoords="offset points", size=8.5, color=_GREY,
@@ -525,7 +534,7 @@ def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
 def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     """k²χ(k), measured and implied, with the window that was used."""
     window = _window(chi, prediction)
-    top = chi.k[-1] if prediction is None else min(chi.k[-1], window[1] + 2)
+    top = chi.k[-1] if prediction is None else min(chi.k[-1], np.ceil(window[1] + 1.5))
     shown = (chi.k >= 1.0) & (chi.k <= top)
     k = chi.k[shown]
     axes.axhline(0, color=_GREY, linewidth=0.5)
@@ -539,8 +548,8 @@ def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
         )  # fmt: skip
     axes.set(xlabel="k (Å⁻¹)", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
     used = (chi.k >= window[0]) & (chi.k <= window[1])
-    reach = 1.25 * np.abs(chi.k**2 * chi.chi)[used].max()
-    axes.set_ylim(-reach, reach)
+    reach = 1.2 * np.abs(chi.k**2 * chi.chi)[used].max()
+    axes.set_ylim(*_rounded(-reach, reach))
     _legend(axes)
 
 
@@ -548,12 +557,15 @@ def _draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     """|χ(R)|, measured and implied."""
     r = np.arange(0, _R_MAX, 0.02)
     window = _window(chi, prediction)
-    axes.plot(r, magnitude_of_chi_r(chi.k, chi.chi, window, r), color=_INK, linewidth=1.0, label="measured")
+    measured = magnitude_of_chi_r(chi.k, chi.chi, window, r)
+    highest = measured.max()
+    axes.plot(r, measured, color=_INK, linewidth=1.0, label="measured")
     if prediction:
         implied = magnitude_of_chi_r(chi.k, prediction.chi_model, window, r)
+        highest = max(highest, implied.max())
         axes.plot(r, implied, color=_ORANGE, linewidth=1.0, label="implied by the RDF")
     axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å⁻³)", xlim=(0, _R_MAX))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(*_rounded(0.0, 1.03 * highest or 1.0))
     _legend(axes)
 
 
@@ -568,7 +580,7 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
         outer = _band_95(rdf, number)
         axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
     axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r))
-    axes.set_ylim(0, 1.4 * (rdf.density + rdf.spread).max() or 1.0)
+    axes.set_ylim(*_rounded(0.0, 1.4 * (rdf.density + rdf.spread).max() or 1.0))
     _draw_shells(axes, prediction)
     _legend(axes)
 
@@ -656,6 +668,15 @@ def _window(chi: ChiK, prediction: Prediction | None) -> tuple[float, float]:
 def _rdf_limits(r: Array) -> tuple[float, float]:
     """Part of r worth showing [Å]."""
     return max(float(r[0]), 1.5), float(r[-1])
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Round limits outwards, to a twelfth of their range at most: so most scans of a run have the same."""
+    if not high > low:
+        return low - 0.5, high + 0.5
+    decade = 10.0 ** np.floor(np.log10((high - low) / 12))
+    step = decade * max(factor for factor in (1, 2, 2.5, 5) if 12 * factor * decade <= high - low or factor == 1)
+    return float(np.floor(low / step) * step), float(np.ceil(high / step) * step)
 
 
 def _legend(axes: Axes) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from exafsnn.records import ChiK, Prediction
 from exafsnn.write import figures as plotting
+
+Scan = tuple[ChiK, Prediction | None]
+
+
+def pixels(content: bytes) -> np.ndarray:
+    """(h, w, 3) of a PNG file, from 0 to 1."""
+    return np.asarray(imread(io.BytesIO(content)), dtype=float)
 
 
 def texts(figure: Figure) -> str:
@@ -43,15 +52,67 @@ def test_scan_figure_has_four_panels_and_the_numbers(make_prediction: Callable[.
     assert "data/" not in written
 
 
-def test_a_canvas_that_is_kept_shows_nothing_of_the_scan_before(
-    make_prediction: Callable[..., Prediction], make_chi: Callable[..., ChiK]
-) -> None:
-    """Pixel by pixel what a new figure is."""
-    prediction = make_prediction("one.dat")
-    half = replace(prediction, chi=replace(prediction.chi, chi=0.3 * prediction.chi.chi, source="half.dat"))
-    for each in (prediction, half, prediction):
-        assert plotting.scan_png(each.chi, each) == plotting.png(plotting.scan_figure(each.chi, each))
-    assert plotting.scan_png(make_chi("two.dat")) == plotting.png(plotting.scan_figure(make_chi("two.dat")))
+@pytest.fixture
+def scans(make_prediction: Callable[..., Prediction], make_chi: Callable[..., ChiK]) -> dict[str, Scan]:
+    """Scans whose figures differ in limits, texts and panels."""
+    one = make_prediction("one.dat")
+    chi, spectrum = one.chi, one.chi.spectrum
+    assert spectrum is not None
+    assert chi.background is not None
+    shorter = replace(spectrum, energy=spectrum.energy[1:], mu=3.3 * spectrum.mu[1:])
+    changed = {
+        "half": replace(chi, chi=0.3 * chi.chi, source="half.dat"),
+        "shorter": replace(chi, spectrum=shorter, background=3.3 * chi.background[1:], temperature=None),
+        "long name": replace(chi, source=20 * "long name " + ".dat", record="1.1"),
+        "no absorption": replace(chi, spectrum=None, background=None, e0=np.nan),
+    }
+    predicted = {name: replace(one, chi=each) for name, each in changed.items()}
+    predicted["foreign"] = make_prediction("two.dat", in_domain=False, misfit=1.5, shells={}, k_window=(3.0, 9.5))
+    predicted["one"] = one
+    pairs = {name: (each.chi, each) for name, each in predicted.items()}
+    return pairs | {f"{name}, not predicted": (each.chi, None) for name, each in predicted.items()}
+
+
+def test_a_picture_is_the_same_alone_and_after_others(scans: dict[str, Scan], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pixel by pixel, in two orders."""
+    alone = {}
+    for name, scan in scans.items():
+        monkeypatch.setattr(plotting, "_FIGURES", {})
+        alone[name] = plotting.scan_png(*scan)
+    assert len(set(alone.values())) == len(scans)
+    for name in (*scans, *reversed(scans)):
+        assert plotting.scan_png(*scans[name]) == alone[name], name
+
+
+def test_a_kept_figure_shows_what_a_new_one_shows(scans: dict[str, Scan]) -> None:
+    """But for the pixel of a corner where the ticks of two axes may meet."""
+    for name, scan in scans.items():
+        kept, new = (
+            pixels(content) for content in (plotting.scan_png(*scan), plotting.png(plotting.scan_figure(*scan)))
+        )
+        different = np.abs(kept - new).max(axis=2)
+        assert np.count_nonzero(different) <= 4, name
+        assert different.max() < 0.1, name
+
+
+def test_a_scan_that_cannot_be_drawn_leaves_nothing_behind(scans: dict[str, Scan]) -> None:
+    chi, prediction = scans["one"]
+    assert prediction is not None
+    before = plotting.scan_png(chi, prediction)
+    unknown = replace(prediction.rdf, density=np.nan * prediction.rdf.density)
+    with pytest.raises(ValueError, match="NaN"):
+        plotting.scan_png(chi, replace(prediction, rdf=unknown))
+    assert plotting.scan_png(chi, prediction) == before
+
+
+def test_limits_are_rounded_outwards() -> None:
+    assert plotting._rounded(6902.3, 7923.1) == (6900.0, 7950.0)
+    assert plotting._rounded(-5.37, 5.37) == (-5.5, 5.5)
+    assert plotting._rounded(0.0, 0.0) == (-0.5, 0.5)
+    for scale in 10.0 ** np.arange(-9, 9, 0.1):
+        low, high = plotting._rounded(-0.3 * scale, scale)
+        assert low <= -0.3 * scale < scale <= high
+        assert high - low <= 1.3 * scale * (1 + 2 / 12)
 
 
 def test_figure_of_a_chi_file_has_no_absorption(make_prediction: Callable[..., Prediction]) -> None:
