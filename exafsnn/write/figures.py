@@ -93,8 +93,9 @@ def overview_image(r: Array, density: Array, pair: str, step: int = 1) -> Figure
         The image tells the number of each scan.
     """
     figure, axes = _overview(5.0, 0.1, r)
-    places = 1 + step * np.arange(len(density))
-    image = axes.pcolormesh(r, places, density, cmap="Blues", shading="nearest", rasterized=True)
+    half = (r[1] - r[0]) / 2, step / 2
+    extent = r[0] - half[0], r[-1] + half[0], 1 - half[1], 1 + step * (len(density) - 1) + half[1]
+    image = axes.imshow(density, cmap="Blues", origin="lower", aspect="auto", extent=extent)
     axes.set_ylabel("scan, in the order given")
     _colour_bar(axes, image, f"n(r) of {pair} (Å⁻¹)", (1.04, 0.0, 0.035, 1.0))
     return figure
@@ -642,7 +643,7 @@ def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
     )  # fmt: skip
 
 
-def _colour_bar(axes: Axes, image: QuadMesh, label: str, place: tuple[float, float, float, float]) -> None:
+def _colour_bar(axes: Axes, image: ScalarMappable, label: str, place: tuple[float, float, float, float]) -> None:
     """Say what the colours of an image mean, at a place in units of its axes: left, bottom, width, height."""
     bar = axes.inset_axes(place)
     colours = axes.figure.colorbar(image, cax=bar)
