@@ -206,15 +206,6 @@ def run(args: argparse.Namespace, scratch: Path) -> None:
     for title, files in names.items():
         ours = spent(lambda files=files: our_run(files, scratch / "ours", 0))
         tell(f"exafsnn predict, {title}, no figures", ours, len(files), larch[title])
-    try:
-        arrays = [np.loadtxt(name).T for name in some]
-        pairs = [(energy, np.log(i0 / it)) for energy, i0, it in arrays]
-        rexafs_loop(pairs[:5], None)
-        scaled = tuple(value * len(some) / args.files for value in larch["one grid"])
-        tell("rexafs, arrays, its own E0", spent(lambda: rexafs_loop(pairs, None)), len(pairs), scaled)
-        tell("rexafs, arrays, E0 given", spent(lambda: rexafs_loop(pairs, 7112.0)), len(pairs), scaled)
-    except ImportError:
-        print("rexafs is not installed")
     few = names["one grid"][:: max(args.files // args.figures, 1)][: args.figures]
     our_run(few[:3], scratch / "figures", 3)
     scaled = tuple(value * len(few) / args.files for value in larch["one grid"])
@@ -232,6 +223,15 @@ def run(args: argparse.Namespace, scratch: Path) -> None:
     if before:
         tell("one scan from a cold start, former build", before, 1)
     tell("one scan from a cold start", cold(ROOT, single, scratch / "now"), 1, before)
+    try:  # last, for it leaves threads behind, beside which workers are no copies of this process
+        arrays = [np.loadtxt(name).T for name in some]
+        pairs = [(energy, np.log(i0 / it)) for energy, i0, it in arrays]
+        rexafs_loop(pairs[:5], None)
+        scaled = tuple(value * len(some) / args.files for value in larch["one grid"])
+        tell("rexafs, arrays, its own E0", spent(lambda: rexafs_loop(pairs, None)), len(pairs), scaled)
+        tell("rexafs, arrays, E0 given", spent(lambda: rexafs_loop(pairs, 7112.0)), len(pairs), scaled)
+    except ImportError:
+        print("rexafs is not installed")
 
 
 if __name__ == "__main__":

@@ -104,9 +104,7 @@ def run_all(
             yield futures[future], future.result()
 
 
-def in_order(
-    function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int, *, beside: bool = False
-) -> Iterator[_Result]:
+def in_order(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
     """Yield the results of tasks in their order; each worker has one task ahead.
 
     Parameters
@@ -115,18 +113,15 @@ def in_order(
         A module-level function: workers import it by name.
     workers
         Number of processes; a single one is this.
-    beside
-        Whether what is done with the results takes long, too: then this process is one of them.
     """
     if workers <= 1:
         yield from map(function, tasks)
         return
-    count = workers - beside
-    with Workers(count, copies=True) as pool:
+    with Workers(workers, copies=True) as pool:
         waiting: deque[Future[_Result]] = deque()
         for task in tasks:
             waiting.append(pool.submit(function, task))
-            if len(waiting) > 2 * count:
+            if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

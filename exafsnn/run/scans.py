@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import chain, groupby, islice
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -35,11 +36,12 @@ BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-_MANY_FILES, _FILES_AT_A_TIME = 200, 100
-"""So many files are read and measured by worker processes, each so many at a time: fewer are done sooner without …"""
+_MANY_FILES, _FILES_AT_A_TIME, _WORTH = 200, 64, 1.5e-3
+"""So many files are measured by worker processes, each so many at a time, if one takes so long [s]: what comes back
+from a worker costs half as much …"""
 
 _SMALL = 1 << 20
-"""… if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
+"""… and if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ def _answer_all(
             answers[found.name] = answerer(found, None, None)
         return answers[found.name]
 
-    bursts = _bursts(sources, columns, settings, workers, done)
+    shared = answer_for if answerer is _predictor else None  # what refines shares out its pieces itself
+    bursts = _bursts(sources, columns, settings, workers, done, shared)
     outcomes = (answered([item for _, item in burst], answer_for) for burst in bursts)
     return once(chain.from_iterable(outcomes), done)
 
@@ -268,11 +271,26 @@ _Burst = list[tuple[str, Outcome]]
 """Scans that were measured together, each with the source that was asked for."""
 
 
+_AnswerFor = Callable[[ChiK], Answer]
+"""From a χ(k) to what answers it."""
+
+_SHARED: dict[int, tuple[Known, _AnswerFor | None]] = {}
+"""What this process knows, for workers that are copies of it."""
+
+
 def _bursts(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int,
+    sources: Iterable[str],
+    columns: str | None,
+    settings: BackgroundSettings,
+    workers: int,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[_Burst]:  # fmt: skip
-    """Measure the scans of all sources, each source once; many small files in worker processes."""
+    answer_for: _AnswerFor | None = None,
+) -> Iterator[_Burst]:
+    """Measure the scans of all sources, each once; many small files in workers, if that takes long.
+
+    Those may answer, too. The first files are measured here: workers that are copies of this process begin with what
+    was learned of them.
+    """
     from exafsnn.read.sources import split_source
 
     known, left = Known(), Counter(done or ())
@@ -280,12 +298,21 @@ def _bursts(
     for small, run in groupby(waiting, lambda source: workers > 1 and _is_small(source)):
         first = list(islice(run, _MANY_FILES if small else 0))
         every = chain(first, run)  # noqa: B031 (the first were taken to count them)
-        if len(first) < _MANY_FILES:
+        began = perf_counter()
+        some = list(_measured_bursts(islice(every, len(first) and _FILES_AT_A_TIME), columns, settings, known, left))
+        took = perf_counter() - began
+        yield from some
+        if len(first) < _MANY_FILES or took < _WORTH * _FILES_AT_A_TIME:
             yield from _measured_bursts(every, columns, settings, known, left)
             continue
-        tasks = ((part, columns, settings) for part in _batched(every, _FILES_AT_A_TIME))
-        for burst in in_order(_measured_files, tasks, workers, beside=True):
-            yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
+        number = id(known)
+        tasks = ((part, columns, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
+        _SHARED[number] = known, answer_for
+        try:
+            for burst in in_order(_measured_files, tasks, workers):
+                yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
+        finally:
+            del _SHARED[number]
 
 
 def _is_small(source: str) -> bool:
@@ -317,18 +344,19 @@ def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield group
 
 
-_Task = tuple[Sequence[str], "str | None", BackgroundSettings]
+_Task = tuple[Sequence[str], "str | None", BackgroundSettings, int]
+"""Sources, columns, settings, and the number of what is shared."""
 
 
 def _measured_files(task: _Task) -> _Burst:
-    """Worker: measure the scans of some files."""
-    return list(chain.from_iterable(_measured_bursts(*task, _own_known(), Counter())))
-
-
-@cache
-def _own_known() -> Known:
-    """What the gate has learned in this process."""
-    return Known()
+    """Worker: measure the scans of some files and, if this process is a copy of the run, answer them."""
+    sources, columns, settings, number = task
+    known, answer_for = _SHARED.setdefault(number, (Known(), None))
+    burst = [item for part in _measured_bursts(sources, columns, settings, known, Counter()) for item in part]
+    if answer_for is None:
+        return burst
+    found = answered([outcome for _, outcome in burst], answer_for)
+    return [(source, outcome) for (source, _), outcome in zip(burst, found, strict=True)]
 
 
 def _measured_bursts(
@@ -455,20 +483,20 @@ def _calibrated(
     return found
 
 
-def answered(outcomes: Sequence[Outcome], answer_for: Callable[[ChiK], Answer]) -> list[Outcome]:
+def answered(outcomes: Sequence[Outcome], answer_for: _AnswerFor) -> list[Outcome]:
     """Carry outcomes on from χ(k) to the answers: those of one edge together.
 
     Parameters
     ----------
     outcomes
-        Rejected ones stay as they are.
+        Rejected ones, and those that have an answer, stay as they are.
     answer_for
         What answers to a χ(k); an error of it rejects the scan.
     """
     done = list(outcomes)
     groups: dict[int, tuple[Answer, list[int]]] = {}
     for row, outcome in enumerate(outcomes):
-        if chi := outcome.usable:
+        if (chi := outcome.usable) and outcome.prediction is None:
             try:
                 answer = answer_for(chi)
                 answer.model.check(chi)

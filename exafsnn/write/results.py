@@ -293,7 +293,9 @@ class ResultsFolder:
             name = _figure_name(outcome, named)
             named[name] = _source(outcome)
             drawings.append((str(self._stage / name), chi, outcome.prediction))
-        for _ in in_order(_draw_scan, drawings, self._workers if len(drawings) >= _MANY_FIGURES else 1):
+        for drawing in drawings[:1]:  # workers that are copies of this process then have matplotlib and a canvas
+            _draw_scan(drawing)
+        for _ in in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1):
             pass
         self._progress.figures = named
         self._drawings.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import h5py
@@ -15,6 +16,8 @@ from exafsnn.run import scans as pipeline
 from exafsnn.run.scans import predict_scans
 from exafsnn.write.archive import densities, read_scan
 from exafsnn.write.results import ResultsFolder
+
+SPECTRA = Path(__file__).parents[2] / "spectra"
 
 SIMULATED = sorted((Path(__file__).parents[2] / "spectra").glob("fe_*.dat"))
 ERROR_BAR = 1e-2
@@ -83,3 +86,27 @@ def test_samples_of_the_first_scans_only(make_prediction, tmp_path, monkeypatch)
     scans = [read_scan(tmp_path / "results.h5", "a.h5", str(number)) for number in range(8)]
     assert ["rdf/samples" in scan for scan in scans] == [True] * 2 + [False] * 6
     assert all("rdf/spread" in scan for scan in scans)
+
+
+@pytest.mark.parametrize("copies", [True, False])
+def test_workers_answer_as_this_process_does(copies, tmp_path, monkeypatch):
+    """Files in an order of their own, one of them twice, one absent, one with records; copies and fresh processes."""
+    names = [shutil.copy(path, tmp_path) for path in sorted(SPECTRA.glob("*.dat"))[:7]]
+    names = [*names[:5], str(tmp_path / "absent.dat"), names[1], *names[5:]]
+    alone = list(predict_scans(names))
+    monkeypatch.setattr(pipeline, "_MANY_FILES", 4)
+    monkeypatch.setattr(pipeline, "_FILES_AT_A_TIME", 2)
+    monkeypatch.setattr(pipeline, "_WORTH", 0.0)
+    monkeypatch.setattr("exafsnn.workers._is_single", lambda: copies)
+    done = {(names[0], ""): 1, (names[6], ""): 1}
+    for passed, expected in ((None, alone), (done, [item for item in alone if (item.file, "") not in done])):
+        together = list(predict_scans(names, workers=2, done=passed))
+        assert [(item.file, item.status, item.warnings) for item in together] == [
+            (item.file, item.status, item.warnings) for item in expected
+        ]
+        for found, other in zip(together, expected, strict=True):
+            if other.prediction is not None:
+                shells = found.prediction.shells["first"], other.prediction.shells["first"]
+                assert shells[0].coordination == pytest.approx(shells[1].coordination, rel=1e-4)
+                assert found.prediction.rdf.samples.shape == other.prediction.rdf.samples.shape
+    assert pipeline._SHARED == {}
