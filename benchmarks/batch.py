@@ -153,7 +153,9 @@ def model() -> Model:
 def answered_alone(like: Spectrum, mu: np.ndarray) -> list[Any]:
     """N, R and σ² of scans that nobody judges."""
     return [
-        model().answers(Signals(part.k, part.chi, part.noise, part.k_max_usable, part.e0))
+        model().answers(
+            Signals(part.k, part.chi, part.noise, part.k_max_usable, np.full(len(part.chi), part.settings["e0"]))
+        )
         for part in background_alone(like, mu)
     ]
 

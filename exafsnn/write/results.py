@@ -322,8 +322,8 @@ class ResultsFolder:
         few = not self.done and len(self._overview) <= OVERVIEW_LINES
         if (few and len(self._overview) < 2) or not self._progress.models:
             return
-        from exafsnn.write import figures as plotting
-
+        with undisturbed():  # an import that is cut short fails in its own way
+            from exafsnn.write import figures as plotting
         if few:
             figure = plotting.overview_figure(self._overview)
         else:
