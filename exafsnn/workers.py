@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -78,8 +78,11 @@ class Workers:
         if kind is None:
             self._pool.shutdown()
             return
+        results: Any = self._pool._result_queue
         self._pool.shutdown(wait=False, cancel_futures=True)
         _end(set(multiprocessing.active_children()) - self._others)
+        # One that was ended while it sent a result left half of it: the pool waits for the rest until nobody can write.
+        results._writer.close()
 
 
 def run_all(
@@ -171,9 +174,15 @@ def _prepare() -> None:
 
 
 def _leave(*_: object) -> None:
-    """Leave once: the pool tells all workers again when the first is gone, which must not break into a clearing up."""
+    """Leave once, a task in order: the pool tells all workers again when the first is gone, while they clear up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise SystemExit
+    if _AT_WORK:
+        raise SystemExit
+    os._exit(1)  # it waits, or sends a result: nothing of ours would clear up after an exception there
+
+
+_AT_WORK: list[object] = []
+"""The task that this process does."""
 
 
 def _follow_parent() -> None:
@@ -188,7 +197,10 @@ def _follow_parent() -> None:
 
 def _obey(function: Callable[[_Task], _Result], task: _Task) -> _Result:
     """Run a task; when told to end, leave at once: the pool would take the exception for a result."""
+    _AT_WORK.append(task)
     try:
         return function(task)
     except SystemExit:
         os._exit(1)
+    finally:
+        _AT_WORK.clear()

@@ -91,3 +91,25 @@ def test_what_is_undisturbed_is_done_before_an_interruption():
         with pytest.raises(KeyboardInterrupt):
             run()
     assert done == [1, 1]
+
+
+SENDERS = """
+from exafsnn.workers import in_order
+
+def much(number):
+    return bytes(20_000_000)
+
+if __name__ == "__main__":
+    for number, _ in enumerate(in_order(much, range(40), 2)):
+        if number == 3:
+            raise KeyboardInterrupt
+"""
+
+
+def test_a_run_ends_though_workers_are_sending(tmp_path):
+    """Who waits for the other half of a result of a worker that is gone would wait for ever."""
+    script = tmp_path / "senders.py"
+    script.write_text(SENDERS)
+    for _ in range(3):
+        done = subprocess.run([sys.executable, str(script)], capture_output=True, timeout=60, check=False, text=True)
+        assert "KeyboardInterrupt" in done.stderr
