@@ -50,9 +50,13 @@ def show_scans(
             if folder.done:
                 click.echo(f"Going on: an interrupted run has done {len(folder.scans)} scans", err=True)
                 shown.add_done(folder)
-            for outcome in outcomes(done=folder.done):
-                folder.add(outcome)
-                shown.add(outcome)
+            try:
+                for outcome in outcomes(done=folder.done):
+                    folder.add(outcome)
+                    shown.add(outcome)
+            except KeyboardInterrupt:
+                click.echo("Interrupted; what is done of many scans is being kept", err=True)
+                raise
     finally:
         if folder.kept:
             click.echo(f"{folder.kept} scans are done, and kept in {folder.folder}: the same command goes on", err=True)
@@ -100,6 +104,9 @@ class Shown:
         else:
             print_table(list(columns), [[cell(row) for cell in columns.values()] for row in self._rows])
         _print_warnings(self._rows)
+        if folder.dropped:
+            said = f"{folder.dropped} scans that an interrupted run of other scans or settings had kept were removed"
+            click.echo(said, err=True)
         if folder.kept_earlier:
             click.echo(f"No scan was done, so {folder.folder} was left as it was, with the earlier results", err=True)
         else:

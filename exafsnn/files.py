@@ -197,6 +197,19 @@ def _is_still(descriptor: int, path: Path) -> bool:
         return False
 
 
+Stamp = tuple[int, int]
+"""Size [bytes] and time of the last change [ns] of a file."""
+
+
+def stamp_of(name: str) -> Stamp | None:
+    """Stamp of a file; None where there is none."""
+    try:
+        status = Path(name).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as stream:

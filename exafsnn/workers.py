@@ -14,12 +14,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from exafsnn.errors import ExafsnnError
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -83,6 +86,9 @@ class Workers:
         _end(set(multiprocessing.active_children()) - self._others)
         # One that was ended while it sent a result left half of it: the pool waits for the rest until nobody can write.
         results._writer.close()
+        if isinstance(error, BrokenProcessPool):
+            reason = "a worker process was ended from outside, perhaps for want of memory"
+            raise ExafsnnError(reason, remedy="Let less run beside it, and start it again") from error
 
 
 def run_all(

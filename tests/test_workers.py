@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exafsnn.errors import ExafsnnError
 from exafsnn.workers import run_all, undisturbed
 
 SLEEPERS = """
@@ -113,3 +115,8 @@ def test_a_run_ends_though_workers_are_sending(tmp_path):
     for _ in range(3):
         done = subprocess.run([sys.executable, str(script)], capture_output=True, timeout=60, check=False, text=True)
         assert "KeyboardInterrupt" in done.stderr
+
+
+def test_a_worker_that_is_killed_is_told():
+    with pytest.raises(ExafsnnError, match="ended from outside"):
+        list(run_all(os._exit, [1, 2], 2))

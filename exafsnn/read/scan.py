@@ -124,13 +124,22 @@ def read_all(
     except Exception as error:
         yield str(source), error
         return
-    for table in chain(first, tables):
+    several, waiting = len(first) > 1, chain(first, tables)
+    while True:
         found: Spectrum | ChiK | Exception
+        name = str(source)
+        try:
+            table = next(waiting, None)
+            if table is None:
+                return
+        except Exception as error:  # of the file itself: nothing more can be read of it
+            yield name, error
+            return
         try:
             found = _measurement(table, columns, e0)
         except Exception as error:
             found = error
-        yield (table.where if len(first) > 1 else str(source)), found
+        yield (table.where if several else name), found
 
 
 def expand(source: str | Path) -> list[str]:

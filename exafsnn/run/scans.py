@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, groupby, islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
+from exafsnn.files import Stamp, stamp_of
 from exafsnn.measure.gate import Known
 from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import ChiK, Prediction, Shell, Spectrum
@@ -64,6 +65,8 @@ class Outcome:
     """What had been found when the scan was rejected."""
     defect: str = ""
     """Traceback, where the fault is ours."""
+    stamp: Stamp | None = field(default=None, compare=False, repr=False)
+    """Of the file, when it was read."""
 
     @property
     def usable(self) -> ChiK | None:
@@ -264,8 +267,8 @@ def _check_columns(columns: str | None) -> None:
         parse_columns(columns)
 
 
-_Read = tuple[str, str, "Spectrum | ChiK | Exception"]
-"""The source that was asked for, the name of a scan in it, and what was read or why it was not."""
+_Read = tuple[str, str, "Stamp | None", "Spectrum | ChiK | Exception"]
+"""The source that was asked for, the name of a scan in it, the file's stamp, and what was read or why it was not."""
 
 _Burst = list[tuple[str, Outcome]]
 """Scans that were measured together, each with the source that was asked for."""
@@ -375,7 +378,7 @@ def _measured_bursts(
         if item[0] != item[1] and _passed_over(split_source(item[1]), left):
             continue
         burst.append(item)
-        points += len(item[2].energy) if isinstance(item[2], Spectrum) else 0
+        points += len(item[3].energy) if isinstance(item[3], Spectrum) else 0
         if len(burst) >= BURST or points >= _POINTS:
             yield _measured(burst, settings, known)
             burst, points = [], 0
@@ -386,10 +389,12 @@ def _measured_bursts(
 def _read(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[_Read]:
     """Read every scan of some sources."""
     from exafsnn.read.scan import read_all
+    from exafsnn.read.sources import split_source
 
     for source in sources:
+        stamp = stamp_of(split_source(source)[0])
         for name, item in read_all(source, columns=columns, e0=e0):
-            yield source, name, item
+            yield source, name, stamp, item
 
 
 def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known) -> _Burst:
@@ -398,8 +403,9 @@ def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known
     from exafsnn.read.sources import split_source
 
     found = []
-    for (source, name, _), chi in zip(burst, measure_all([item for *_, item in burst], settings, known), strict=True):
-        outcome = Outcome(*split_source(name))
+    measured = measure_all([item for *_, item in burst], settings, known)
+    for (source, name, stamp, _), chi in zip(burst, measured, strict=True):
+        outcome = Outcome(*split_source(name), stamp=stamp)
         if isinstance(chi, ChiK):
             found.append((source, replace(outcome, chi=chi)))
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -149,16 +150,28 @@ class Archive:
             _append(place, field, np.array([getattr(shell, field) for shell in shells]))
 
 
-def densities(path: Path, most: int) -> tuple[Array, Array, str, int]:
-    """The first partial RDF of many scans, in their order: of all, or where there are more than ``most`` of some.
+@dataclass(frozen=True)
+class Densities:
+    """The first partial RDF of some scans, in their order."""
 
-    Returns
-    -------
-    tuple
-        r (b,) [Å], n(r) (s, b) [Å⁻¹], the pair of the first, and that every so many scans are taken.
-    """
+    names: list[tuple[str, str]]
+    """File and record of each."""
+    r: Array
+    """(b,) [Å]."""
+    density: Array
+    """(s, b) n(r) [Å⁻¹]."""
+    pair: str
+    """Of the first."""
+    step: int
+    """Every so many scans are taken."""
+
+
+def densities(path: Path, most: int) -> Densities | None:
+    """What an archive holds, of all scans or, where there are more than ``most``, of some; None where it has none."""
     with h5py.File(path) as archive:
-        groups = list(archive["answers"].values())
+        groups = list(archive.get("answers", {}).values())
+        if not groups:
+            return None
         numbers = [group["scan"][:] for group in groups]
         step = -(-sum(map(len, numbers)) // most)
         taken = np.sort(np.concatenate(numbers))[::step]
@@ -167,7 +180,8 @@ def densities(path: Path, most: int) -> tuple[Array, Array, str, int]:
             own = np.isin(known, taken)
             found = group["rdf/density"][:, 0][own]
             rows[np.searchsorted(taken, known[own])] = [np.interp(r, group["rdf/r"][:], row) for row in found]
-        return r, rows, json.loads(groups[0].attrs["pairs"])[0], step
+        names = [archive[f"scans/{name}"].asstr()[:][taken] for name in ("file", "record")]
+        return Densities(list(zip(*names, strict=True)), r, rows, json.loads(groups[0].attrs["pairs"])[0], step)
 
 
 def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:

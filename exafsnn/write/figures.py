@@ -73,10 +73,13 @@ def _fill(figure: Figure, panels: Sequence[Axes], chi: ChiK, prediction: Predict
         _draw_rdf(next(empty), prediction)
 
 
-def overview_figure(predictions: Sequence[Prediction]) -> Figure:
-    """Show the first partial RDF of a few scans, in the order given, above one another."""
-    figure, axes = _overview(2.4 + 0.34 * len(predictions), 0.05, predictions[0].rdf.r)
-    _draw_stack(axes, predictions)
+def overview_figure(names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> Figure:
+    """Show the RDF of one pair of a few scans, above one another; parameters as of ``overview_image``.
+
+    ``names`` are file and record of each.
+    """
+    figure, axes = _overview(2.4 + 0.34 * len(density), 0.05, r)
+    _draw_stack(axes, names, r, density, pair)
     return figure
 
 
@@ -504,13 +507,22 @@ def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> No
     if prediction and not prediction.in_domain:
         facts.append("outside what the model knows")
     inch = 1 / figure.get_figheight()
-    figure.text(_LEFT, 1 - 0.16 * inch, _label(chi), size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+    figure.text(
+        _LEFT,
+        1 - 0.16 * inch,
+        _label(chi.source, chi.record),
+        size=11.5,
+        weight="bold",
+        color=_INK,
+        va="top",
+        parse_math=False,
+    )
     figure.text(_LEFT, 1 - 0.41 * inch, "    ".join(facts), size=9.5, color=_GREY, va="top")
 
 
-def _label(chi: ChiK, longest: int = 80) -> str:
+def _label(file: str, record: str, longest: int = 80) -> str:
     """Name of a scan in characters that the font has."""
-    text = chi.source.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {chi.record}" if chi.record else "")
+    text = file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else "")
     text = "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace").decode("latin-1")
     return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
 
@@ -611,34 +623,32 @@ def _with_error(value: float, std: float) -> str:
     return f"{value:.{digits}f}({round(std * 10**digits)})"
 
 
-def _draw_stack(axes: Axes, predictions: Sequence[Prediction]) -> None:
+def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> None:
     """RDFs above one another, coloured in order, with a scale bar."""
-    top = max(prediction.rdf.density[0].max() for prediction in predictions)
+    top = float(density.max())
     step = 0.35 * top
-    colours = ScalarMappable(Normalize(0, 1.25 * max(len(predictions) - 1, 1)), "viridis").to_rgba(
-        np.arange(len(predictions))
-    )
-    for number, prediction in enumerate(predictions):
-        r, density, base = prediction.rdf.r, prediction.rdf.density[0], number * step
-        axes.fill_between(r, base, base + density, color="white", alpha=0.7, linewidth=0, zorder=2 - number / 100)
-        axes.plot(r, base + density, color=colours[number], linewidth=1.1, zorder=2 - number / 100)
+    colours = ScalarMappable(Normalize(0, 1.25 * max(len(density) - 1, 1)), "viridis").to_rgba(np.arange(len(density)))
+    for number, row in enumerate(density):
+        base = number * step
+        axes.fill_between(r, base, base + row, color="white", alpha=0.7, linewidth=0, zorder=2 - number / 100)
+        axes.plot(r, base + row, color=colours[number], linewidth=1.1, zorder=2 - number / 100)
         axes.annotate(
-            _label(prediction.chi, 24), (1.01, base), xycoords=("axes fraction", "data"), size=8,
+            _label(*names[number], 24), (1.01, base), xycoords=("axes fraction", "data"), size=8,
             color=colours[number], va="center", parse_math=False,
         )  # fmt: skip
-    axes.set_ylim(-0.05 * step, (len(predictions) - 1) * step + 1.05 * top)
+    axes.set_ylim(-0.05 * step, (len(density) - 1) * step + 1.05 * top)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    _draw_scale_bar(axes, predictions[0].rdf, top)
+    _draw_scale_bar(axes, r, pair, top)
 
 
-def _draw_scale_bar(axes: Axes, rdf: PartialRDF, top: float) -> None:
+def _draw_scale_bar(axes: Axes, r: Array, pair: str, top: float) -> None:
     """Say how high a peak is."""
     length = float(f"{top / 2:.1g}")
-    x, y = _rdf_limits(rdf.r)[0] + 0.08, axes.get_ylim()[1] - length
+    x, y = _rdf_limits(r)[0] + 0.08, axes.get_ylim()[1] - length
     axes.plot([x, x], [y, y + length], color=_INK, linewidth=1.2, solid_capstyle="butt")
     axes.annotate(
-        f"n(r) of {rdf.pairs[0]}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
+        f"n(r) of {pair}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
         textcoords="offset points", size=8.5, color=_INK, va="center",
     )  # fmt: skip
 

@@ -19,7 +19,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import count
@@ -36,7 +35,7 @@ from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
-from exafsnn.write.kept import Progress, fingerprint, keep, take_up
+from exafsnn.write.kept import Progress, fingerprint, is_kept, keep, scans_kept, take_up
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
@@ -104,12 +103,14 @@ class ResultsFolder:
         self._given = tuple(dict.fromkeys(inputs))
         self._sources = sources
         self._progress = Progress([], [], {}, [], {})
-        self._overview: list[Prediction] = []
         self._waiting: list[Outcome] = []
         self._whole = True
         self._drawings: list[tuple[Outcome, ChiK]] = []
         self.done: Counter[tuple[str, str]] = Counter()
         """Scans by file and record that were done by an interrupted run of which this one is the rest."""
+        self._others: list[Path] = []
+        self.dropped = 0
+        """Kept scans of other runs, which this one could not go on from, that were removed for its results."""
         self.kept = 0
         """Scans that are done, and kept for this run to go on if it is started again: it was interrupted."""
         self.kept_earlier = False
@@ -162,7 +163,7 @@ class ResultsFolder:
                 self._progress.rows.extend(rows)
                 self._tables["summary.csv"].write(rows)
                 if outcome.file not in self._progress.inputs:
-                    self._progress.inputs[outcome.file] = fingerprint(outcome.file)
+                    self._progress.inputs[outcome.file] = fingerprint(outcome.file, outcome.stamp)
                 if outcome.usable is not None:
                     self._add_details(number, outcome, outcome.usable)
             if self.command in _ANSWERS and outcomes:
@@ -171,7 +172,7 @@ class ResultsFolder:
                 self._draw()
             elif not self.full and self._count > self._figure_limit:  # of many only those in which something is wrong
                 wrong = [item for item in self._drawings if item[0].status != "ok"]
-                self._drawings = wrong[: self._figure_limit]
+                self._drawings = wrong[: max(self._figure_limit - len(self._progress.figures), 0)]
             self._waiting, self._whole = [], True
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
@@ -226,17 +227,15 @@ class ResultsFolder:
 
     def _keep(self) -> None:
         """Close what is open, for the run has ended before its time; keep what it has done of many scans."""
-        with (
-            suppress(ExafsnnError, OSError, RuntimeError, ValueError),
-            self._open,
-        ):  # the first error is the one to tell
+        first_error_is_told = suppress(ExafsnnError, OSError, RuntimeError, ValueError)
+        with first_error_is_told, undisturbed(), self._open:
             if self._sources is None or not self._whole or (self._stage / "settings.json").exists():
                 return
             self._write_waiting()
             if self._count > self._figure_limit:
                 self._draw()
                 self._close()
-                keep(self._stage, self._asked(), self._sources, self._progress)
+                keep(self._stage, self._asked(), self._progress)
                 self.kept = self._count
 
     def _asked(self) -> Row:
@@ -246,12 +245,17 @@ class ResultsFolder:
         return {"command": self.command, "settings": self.settings, **_versions(), **limits, "inputs": given}
 
     def _taken_up(self, left: Iterable[Path]) -> Path | None:
-        """Of what other runs left unfinished the folder of which this one is the rest; the others are removed."""
+        """Of what other runs left unfinished the folder of which this one is the rest.
+
+        What was kept for another run stays until this one publishes; what nobody can use is removed.
+        """
         found = None
         for stage in left:
             progress = take_up(stage, self._asked(), self._sources) if self._sources and not found else None
             if progress:
                 self._progress, self.done, found = progress, progress.done, stage
+            elif is_kept(stage):
+                self._others.append(stage)
             else:
                 shutil.rmtree(stage, ignore_errors=True)
         return found
@@ -280,11 +284,8 @@ class ResultsFolder:
             if prediction is not None:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
         self._drawings.append((outcome, chi))
-        if prediction is not None:
-            if prediction.model not in self._progress.models:
-                self._progress.models.append(prediction.model)
-            if len(self._overview) <= OVERVIEW_LINES:  # of more the archive tells
-                self._overview.append(_slim(prediction))
+        if prediction is not None and prediction.model not in self._progress.models:
+            self._progress.models.append(prediction.model)
 
     def _draw(self) -> None:
         """Draw the figures that wait; many of them by workers."""
@@ -316,18 +317,21 @@ class ResultsFolder:
         text = json.dumps(plain(self._facts() | {"files": listed}), indent=2, allow_nan=False) + "\n"
         write_whole(self._stage / "settings.json", text.encode())
         _publish(self._stage, self.folder, listed)
+        for other in self._others:
+            self.dropped += scans_kept(other)
+            shutil.rmtree(other, ignore_errors=True)
 
     def _draw_overview(self) -> None:
         """Draw the RDFs of all scans: of few as lines, of many as an image, made of what the archive holds."""
-        few = not self.done and len(self._overview) <= OVERVIEW_LINES
-        if (few and len(self._overview) < 2) or not self._progress.models:
+        shown = densities(self._stage / "results.h5", OVERVIEW_LIMIT) if self.command in _ANSWERS else None
+        if shown is None or len(shown.names) < 2:
             return
         with undisturbed():  # an import that is cut short fails in its own way
             from exafsnn.write import figures as plotting
-        if few:
-            figure = plotting.overview_figure(self._overview)
+        if len(shown.names) <= OVERVIEW_LINES:
+            figure = plotting.overview_figure(shown.names, shown.r, shown.density, shown.pair)
         else:
-            figure = plotting.overview_image(*densities(self._stage / "results.h5", OVERVIEW_LIMIT))
+            figure = plotting.overview_image(shown.r, shown.density, shown.pair, shown.step)
         (self._stage / "overview.png").write_bytes(plotting.png(figure))
 
     def _facts(self) -> Row:
@@ -364,12 +368,6 @@ def _versions() -> Row:
 
 def _open(path: Path) -> TextIO:
     return path.open("a", newline="", encoding="utf-8")
-
-
-def _slim(prediction: Prediction) -> Prediction:
-    """Keep of a prediction what the overview draws."""
-    chi = replace(prediction.chi, spectrum=None, background=None)
-    return replace(prediction.without_samples(), chi=chi)
 
 
 def _figure_name(outcome: Outcome, taken: Mapping[str, str]) -> str:

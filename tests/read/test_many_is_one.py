@@ -180,3 +180,18 @@ def test_what_cannot_be_read_at_all_is_one_error(source):
     ((name, found),) = read_all(source)
     assert name == source
     assert described(found) == described(alone(source))
+
+
+def test_a_file_that_breaks_after_some_records_costs_only_the_rest(tmp_path, monkeypatch):
+    from exafsnn.read import scan as reader
+
+    tables = list(reader._tables(plain(tmp_path / "a.dat")))
+
+    def breaks(source):
+        yield from 3 * tables
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(reader, "_tables", breaks)
+    found = [item for _, item in read_all("a.dat")]
+    assert [isinstance(item, Spectrum) for item in found] == [True, True, True, False]
+    assert "the disk is gone" in str(found[-1])

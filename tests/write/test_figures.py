@@ -136,9 +136,8 @@ def test_names_of_files_are_only_text(name: str, make_chi: Callable[..., ChiK]) 
 
 @pytest.mark.parametrize("number", [2, 14])
 def test_overview_holds_every_scan(number: int, make_prediction: Callable[..., Prediction]) -> None:
-    prediction = make_prediction()
-    predictions = [replace(prediction, chi=replace(prediction.chi, source=f"{i}.dat")) for i in range(number)]
-    written = texts(plotting.overview_figure(predictions))
+    rdf, names = make_prediction().rdf, [(f"{i}.dat", "") for i in range(number)]
+    written = texts(plotting.overview_figure(names, rdf.r, np.repeat(rdf.density, number, axis=0), "Fe-Fe"))
     assert all(f"{i}.dat" in written for i in range(number))
     assert "Fe-Fe" in written
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from exafsnn_cli import main
 
 from exafsnn.run import scans as pipeline
 from exafsnn.run.scans import predict_scans
-from exafsnn.write import results
+from exafsnn.write import kept, results
 from exafsnn.write.archive import read_scan
 from exafsnn.write.results import ResultsFolder, faults_of
 
@@ -102,8 +103,10 @@ def test_a_run_may_be_interrupted_twice_and_have_more_scans(tmp_path: Path, name
         assert [row["file"] for row in csv.DictReader(stream)] == names
 
 
-@pytest.mark.parametrize("change", ["setting", "scan", "fewer", "damage", "killed"])
-def test_what_is_not_the_same_begins_anew(tmp_path: Path, names: list[str], change: str) -> None:
+@pytest.mark.parametrize("change", ["setting", "scan", "fewer", "order", "between", "model", "damage", "killed"])
+def test_what_is_not_the_same_begins_anew(
+    tmp_path: Path, names: list[str], change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     interrupted(tmp_path / "cut", names)
     (stage,) = (tmp_path / "cut").glob(".unfinished-*")
     asked = {}
@@ -113,14 +116,54 @@ def test_what_is_not_the_same_begins_anew(tmp_path: Path, names: list[str], chan
         Path(names[0]).write_text(Path(names[0]).read_text() + "\n")
     elif change == "fewer":
         names = names[1:]
+    elif change == "order":
+        names = names[::-1]
+    elif change == "between":
+        names = [*names[:3], names[-2], *names[3:-2], names[-1]]
+    elif change == "model":
+        monkeypatch.setattr(kept, "find_model", lambda name: Path(names[0]))
     elif change == "damage":
         with (stage / "results.h5").open("ab") as stream:
             stream.write(b"0")
     else:
         (stage / "kept.json").unlink()
-    before, done, _ = run(tmp_path / "cut", names, **asked)
+    before, done, target = run(tmp_path / "cut", names, **asked)
     assert (before, done) == (0, len(names))
+    assert target.dropped == (0 if change == "killed" else CUT)
     assert not list((tmp_path / "cut").glob(".*"))
+
+
+def test_what_is_kept_stays_until_other_results_are_published(tmp_path: Path, names: list[str]) -> None:
+    interrupted(tmp_path / "cut", names)
+    with pytest.raises(ValueError, match="no"), ResultsFolder(tmp_path / "cut", "predict", {}, sources=names[1:]):
+        raise ValueError("no")
+    assert run(tmp_path / "cut", names)[0] == CUT
+
+
+def test_a_second_interruption_while_scans_are_kept_waits(
+    tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep(*given: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        kept.keep(*given)
+
+    monkeypatch.setattr(results, "keep", keep)
+    interrupted(tmp_path / "cut", names)
+    assert run(tmp_path / "cut", names)[0] == CUT
+
+
+def test_nobody_vouches_for_a_file_that_changed_after_it_was_read(
+    tmp_path: Path, names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add(folder: ResultsFolder, outcome: pipeline.Outcome) -> None:
+        Path(names[0]).write_text(Path(names[1]).read_text())
+        written(folder, outcome)
+
+    written = ResultsFolder.add
+    with monkeypatch.context() as patch:
+        patch.setattr(ResultsFolder, "add", add)
+        interrupted(tmp_path / "cut", names)
+    assert run(tmp_path / "cut", names)[0] == 0
 
 
 def test_records_of_a_file_that_are_done_are_passed_over(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
