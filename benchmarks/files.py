@@ -14,7 +14,8 @@ and every scan begins elsewhere and lies 1 eV off at most.
 
 All are warm, each in a process of its own: it runs once on some files before it is timed. CPU time is that of the
 process and its workers, wall time that of the whole run on the cores that are there. What takes a cold start (one scan,
-``exafsnn predict``) and what a former build needs are timed as whole processes. ``CHECKOUT`` is a clone of that build, run with the same Python.
+``exafsnn predict``) and what a former build needs are timed as whole processes. ``CHECKOUT`` is a clone of that build,
+run with the same Python.
 """
 
 from __future__ import annotations
