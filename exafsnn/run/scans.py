@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, groupby, islice
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -37,9 +36,8 @@ BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-_MANY_FILES, _FILES_AT_A_TIME, _WORTH = 200, 64, 1.5e-3
-"""So many files are measured by worker processes, each so many at a time, if one takes so long [s]: what comes back
-from a worker costs half as much …"""
+_MANY_FILES, _FILES_AT_A_TIME = 200, 64
+"""So many files are measured by worker processes, each so many at a time …"""
 
 _SMALL = 1 << 20
 """… and if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
@@ -253,8 +251,8 @@ def _answer_all(
             answers[found.name] = answerer(found, None, None)
         return answers[found.name]
 
-    shared = answer_for if answerer is _predictor else None  # what refines shares out its pieces itself
-    bursts = _bursts(sources, columns, settings, workers, done, shared)
+    workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
+    bursts = _bursts(sources, columns, settings, workers, done, answer_for)
     outcomes = (answered([item for _, item in burst], answer_for) for burst in bursts)
     return once(chain.from_iterable(outcomes), done)
 
@@ -289,7 +287,7 @@ def _bursts(
     done: Mapping[tuple[str, str], int] | None = None,
     answer_for: _AnswerFor | None = None,
 ) -> Iterator[_Burst]:
-    """Measure the scans of all sources, each once; many small files in workers, if that takes long.
+    """Measure the scans of all sources, each once; many small files in worker processes.
 
     Those may answer, too. The first files are measured here: workers that are copies of this process begin with what
     was learned of them.
@@ -300,13 +298,9 @@ def _bursts(
     waiting = (source for source in dict.fromkeys(sources) if not _passed_over(split_source(source), left))
     for small, run in groupby(waiting, lambda source: workers > 1 and _is_small(source)):
         first = list(islice(run, _MANY_FILES if small else 0))
-        every = chain(first, run)  # noqa: B031 (the first were taken to count them)
-        began = perf_counter()
-        some = list(_measured_bursts(islice(every, len(first) and _FILES_AT_A_TIME), columns, settings, known, left))
-        took = perf_counter() - began
-        yield from some
-        if len(first) < _MANY_FILES or took < _WORTH * _FILES_AT_A_TIME:
-            yield from _measured_bursts(every, columns, settings, known, left)
+        many, every = len(first) == _MANY_FILES, chain(first, run)  # noqa: B031 (the first were taken to count them)
+        yield from _measured_bursts(islice(every, _FILES_AT_A_TIME) if many else every, columns, settings, known, left)
+        if not many:
             continue
         number = id(known)
         tasks = ((part, columns, settings, number) for part in _batched(every, _FILES_AT_A_TIME))

@@ -96,7 +96,6 @@ def test_workers_answer_as_this_process_does(copies, tmp_path, monkeypatch):
     alone = list(predict_scans(names))
     monkeypatch.setattr(pipeline, "_MANY_FILES", 4)
     monkeypatch.setattr(pipeline, "_FILES_AT_A_TIME", 2)
-    monkeypatch.setattr(pipeline, "_WORTH", 0.0)
     monkeypatch.setattr("exafsnn.workers._is_single", lambda: copies)
     done = {(names[0], ""): 1, (names[6], ""): 1}
     for passed, expected in ((None, alone), (done, [item for item in alone if (item.file, "") not in done])):
