@@ -49,7 +49,10 @@ def main() -> None:
     command = "".join(sys.argv[1:2])
     if command != "train":  # which has large products
         one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    for late in (signal.SIGTERM, signal.SIGINT):  # what is done is done, and its code is the one to tell
+        signal.signal(late, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _interrupted(*_: object) -> None:
