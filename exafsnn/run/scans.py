@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import chain, groupby, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -316,10 +315,8 @@ def _is_small(source: str) -> bool:
     """Whether a source is a file of one scan or a few."""
     from exafsnn.read.sources import split_source
 
-    try:
-        return Path(split_source(source)[0]).stat().st_size <= _SMALL
-    except (OSError, ValueError):
-        return True  # it is refused as quickly
+    stamp = stamp_of(split_source(source)[0])
+    return stamp is None or stamp[0] <= _SMALL  # one that is not there is refused as quickly
 
 
 def _passed_over(key: tuple[str, str], left: Counter[tuple[str, str]]) -> bool:

@@ -23,8 +23,8 @@ from exafsnn.read.sources import split_source
 from exafsnn.write.tables import Row, plain
 
 _NAME = "kept.json"
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a description that is none may raise."""
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What reading a JSON file that is none of ours may raise."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ def take_up(stage: Path, asked: Row, sources: Iterable[str]) -> Progress | None:
 
     The description is removed: from now on the folder is of a run that is not interrupted.
     """
-    with suppress(*_UNREADABLE):
+    with suppress(*UNREADABLE):
         told = _told(stage)
         progress = Progress(**{field.name: told["progress"][field.name] for field in fields(Progress)})
         same = told["asked"] == json.loads(json.dumps(plain(asked))) and _come_first(progress.scans, sources)
@@ -80,7 +80,7 @@ def is_kept(stage: Path) -> bool:
 
 def scans_kept(stage: Path) -> int:
     """How many scans were done."""
-    with suppress(*_UNREADABLE):
+    with suppress(*UNREADABLE):
         return len(_told(stage)["progress"]["scans"])
     return 0
 

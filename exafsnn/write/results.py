@@ -35,7 +35,7 @@ from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
-from exafsnn.write.kept import Progress, fingerprint, is_kept, keep, scans_kept, take_up
+from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
 from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
@@ -53,8 +53,6 @@ _FILES["series"] |= {"transition.json", "report.html"}
 _MANY_FIGURES = 8
 """So many are drawn by workers."""
 _STAGE = ".unfinished-"
-_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
-"""What reading a ``settings.json`` that is none may raise."""
 _PACKAGES = ("numpy", "scipy", "torch", "xraylarch", "xraydb", "h5py", "matplotlib")
 
 
@@ -387,7 +385,7 @@ def faults_of(folder: str | Path) -> list[str]:
     folder = Path(folder)
     try:
         listed = _listed(folder)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return [f"settings.json cannot be read, or lists no files: {type(error).__name__} {error}"]
     faults = []
     for name, checksum in listed.items():
@@ -411,7 +409,7 @@ def _settle(folder: Path) -> list[Path]:
     for stage in sorted(folder.glob(f"{_STAGE}*")):
         try:
             listed = _listed(stage)
-        except _UNREADABLE:
+        except UNREADABLE:
             unfinished.append(stage)  # it had not come to publishing
             continue
         _publish(stage, folder, listed)
@@ -451,7 +449,7 @@ def _earlier(folder: Path) -> Row | None:
     path = folder / "settings.json"
     if not path.exists():
         return None
-    with suppress(*_UNREADABLE):
+    with suppress(*UNREADABLE):
         facts = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(facts["exafsnn"], str) and isinstance(facts["command"], str):
             return dict(facts) | {"files": dict(facts.get("files", {})), "scans": list(facts.get("scans", []))}

@@ -94,7 +94,8 @@ def test_archive_holds_everything(folder: Path, make_prediction: MakePrediction)
     assert scan["misfit_noise"] == 1.7
     assert scan["shells/first/coordination"] == 13.96
     assert np.allclose(scan["rdf/samples"], prediction.rdf.samples, rtol=1e-3, atol=1e-6)
-    covariance = scan["rdf/covariance"]
+    covariance, stored = scan["rdf/covariance"], prediction.rdf.samples[:, 0].astype(np.float16).astype(np.float64)
+    assert np.allclose(covariance, np.cov(stored, rowvar=False), rtol=1e-9)
     assert np.allclose(np.sqrt(np.diag(covariance)), prediction.rdf.spread[0] * (24 / 23) ** 0.5, rtol=1e-2)
     assert prediction.chi.spectrum is not None
     assert np.array_equal(scan["spectrum/mu"], prediction.chi.spectrum.mu)
