@@ -131,7 +131,7 @@ class PartialRDF:
     spread: Array
     """(p, b) one standard deviation of the density [Å⁻¹]."""
     samples: NDArray[np.floating] | None = None
-    """(s, p, b) equally likely RDFs that carry the spread and its correlations; single precision may do."""
+    """(s, p, b) equally likely RDFs that carry the spread and its correlations, in half precision."""
     smoothing: float = 0.0
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
 

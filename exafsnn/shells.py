@@ -18,7 +18,7 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
     r
         (b,) uniform bin centres [Å].
     density
-        (..., b) n(r) [Å⁻¹], in single or double precision.
+        (..., b) n(r) [Å⁻¹]; what is in half precision is summed in single precision.
 
     Returns
     -------
@@ -32,6 +32,7 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
     middle = 0.5 * (r_min + r_max)
     powers = inside[bins, None] * (r[bins, None] - middle) ** np.arange(4)  # one product makes all moments about it
     own = np.asarray(density)[..., bins]
+    own = own.astype(np.result_type(own, np.float32), copy=False)
     count, *others = np.moveaxis((own @ powers.astype(own.dtype)).astype(np.float64), -1, 0)
     first, second, third = others / np.where(count > 0, count, np.nan)
     return np.stack([count, middle + first, second - first**2, third - 3 * first * second + 2 * first**3], axis=-1)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from exafsnn.infer.error_bars import Samples, Shells
+from exafsnn.infer.error_bars import Kept, Shells
 from exafsnn.infer.estimates import Reference
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
@@ -43,7 +43,7 @@ class Answers:
     """(s, b) n(r) [Å⁻¹]."""
     spread: Array | None
     """(s, b) one standard deviation of it, and (s, n, b) samples: only where these were to be kept."""
-    samples: Samples | None
+    samples: Kept | None
     shells: Mapping[str, Shells]
     """By name of the range; ``"first"`` is always there."""
     delta_e0: Array

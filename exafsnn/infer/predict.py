@@ -140,7 +140,7 @@ class Model:
         reference
             As for ``predict``.
         keep
-            Whether to keep the samples of their RDFs, 128 kB each, which records need.
+            Whether to keep the samples of their RDFs, 64 kB each, which records need.
         """
         pieces = [signals[start : start + _PIECE] for start in range(0, max(len(signals), 1), _PIECE)]
         with one_core():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from exafsnn.measure.noise import NOISE_KWEIGHT, NOISE_R
 from exafsnn.measure.sampling import wavenumbers
 from exafsnn.records import Array
 from exafsnn.settings import BackgroundSettings
+
+if TYPE_CHECKING:
+    from scipy.interpolate import BSpline
 
 _NORMAL_RISES = (0.05, 8.0)
 """Rises of μ at the edge that are taken as they are. The floor of larch's edge step (1e-12) and its clamps (20 % of
@@ -55,7 +58,7 @@ def resolved(settings: BackgroundSettings, energy: Array, e0: float) -> dict[str
         kmax=k_end if settings.kmax is None else min(settings.kmax, k_end),
     )
     noise = {"noise_r": NOISE_R, "noise_kweight": NOISE_KWEIGHT}
-    return {**within_scan.to_mapping(), **_FIXED, **noise, "larch": _larch_version()}
+    return {**vars(within_scan), **_FIXED, **noise, "larch": _larch_version()}
 
 
 @cache
@@ -145,13 +148,14 @@ def removal_of(grid: bytes, parameters: tuple[tuple[str, Any], ...]) -> _Removal
     used = k_raw[: last - first]
     try:
         splines, low_r = _splines(k_raw, kmax, values)
-        carried = _splined(used, splines[: len(used)].T, k).T
+        # their knots are points of the scan: a cubic spline through their values would be the same on k
+        at_points, carried = np.split(splines(np.concatenate([used, k])), [len(used)])
         parts = _factorised(carried, _transform(k, kmax, low_r, values), _clamps(k, carried.shape[1], values))
     except (ValueError, np.linalg.LinAlgError) as error:
         reason = f"AUTOBK found no background ({error})"
         raise ScanError(reason, remedy="Try another --rbkg or --kmax, or measure more points") from error
     forms, count, low, clamped, turn = parts
-    background = (splines[: len(used)] @ turn).T
+    background = (at_points @ turn).T
     on_k = np.ascontiguousarray((carried @ turn).T)
     return _Removal(
         k, slice(first, last), used, forms, count, low, clamped, background, on_k, _step(energy, values)
@@ -192,8 +196,8 @@ def _clamps(k: Array, fewest: int, values: Mapping[str, Any]) -> Array:
     return clamps
 
 
-def _splines(k_raw: Array, kmax: float, values: Mapping[str, Any]) -> tuple[Array, int]:
-    """(points, z) splines of the background at wavenumbers [Å⁻¹], and the number of points of χ(R) below rbkg."""
+def _splines(k_raw: Array, kmax: float, values: Mapping[str, Any]) -> tuple[BSpline, int]:
+    """Splines of the background over k [Å⁻¹], and the number of points of χ(R) below rbkg."""
     from scipy.interpolate import BSpline
 
     spacing = np.pi / (values["kstep"] * values["nfft"])
@@ -205,7 +209,7 @@ def _splines(k_raw: Array, kmax: float, values: Mapping[str, Any]) -> tuple[Arra
     if (np.diff(places) <= 0).any():
         raise ValueError(f"its {count} knots are more than the points allow")
     knots = np.concatenate([np.full(4, places[0]), places[2:-2], np.full(4, places[-1])])  # not a knot at either end
-    return BSpline(knots, np.eye(count), 3)(k_raw), low_r
+    return BSpline(knots, np.eye(count), 3), low_r
 
 
 def _transform(k: Array, kmax: float, low_r: int, values: Mapping[str, Any]) -> Array:

@@ -7,6 +7,7 @@ like any other, with the reason, and never stops the rest.
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -524,13 +525,14 @@ def _answers(answer: Answer, scans: Sequence[ChiK]) -> list[Prediction | Excepti
 
 def is_finite(shell: Shell) -> bool:
     """Whether every number of a shell is one: a range without atoms has no distance."""
-    return all(np.isfinite(value) for value in vars(shell).values() if not isinstance(value, str))
+    return all(isinstance(value, str) or math.isfinite(value) for value in vars(shell).values())
 
 
 def _is_finite(prediction: Prediction) -> bool:
     """Whether a prediction is made of numbers."""
-    numbers = [prediction.delta_e0, prediction.amplitude, prediction.misfit, *prediction.rdf.density.flat]
-    return bool(np.isfinite(numbers).all()) and is_finite(prediction.shells["first"])
+    numbers = prediction.delta_e0, prediction.amplitude, prediction.misfit
+    told = all(map(math.isfinite, numbers)) and is_finite(prediction.shells["first"])
+    return told and bool(np.isfinite(prediction.rdf.density).all())
 
 
 def _infinite(source: str) -> ScanError:

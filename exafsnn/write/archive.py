@@ -177,9 +177,10 @@ def densities(path: Path, most: int) -> Densities | None:
         taken = np.sort(np.concatenate(numbers))[::step]
         r, rows = groups[0]["rdf/r"][:], np.empty((len(taken), groups[0]["rdf/r"].size))
         for group, known in zip(groups, numbers, strict=True):
-            own = np.isin(known, taken)
+            own, bins = np.isin(known, taken), group["rdf/r"][:]
             found = group["rdf/density"][:, 0][own]
-            rows[np.searchsorted(taken, known[own])] = [np.interp(r, group["rdf/r"][:], row) for row in found]
+            alike = np.array_equal(bins, r)
+            rows[np.searchsorted(taken, known[own])] = found if alike else [np.interp(r, bins, row) for row in found]
         names = [archive[f"scans/{name}"].asstr()[:][taken] for name in ("file", "record")]
         return Densities(list(zip(*names, strict=True)), r, rows, json.loads(groups[0].attrs["pairs"])[0], step)
 

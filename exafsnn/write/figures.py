@@ -665,7 +665,7 @@ def _colour_bar(axes: Axes, image: ScalarMappable, label: str, place: tuple[floa
 def _band_95(rdf: PartialRDF, number: int) -> tuple[Array, Array]:
     """Central 95 % of the samples, or ± 1.96 standard deviations."""
     if rdf.samples is not None:
-        low, high = np.percentile(rdf.samples[:, number], [2.5, 97.5], axis=0)
+        low, high = np.percentile(rdf.samples[:, number].astype(np.float32), [2.5, 97.5], axis=0)
         return low, high
     density, spread = rdf.density[number], 1.96 * rdf.spread[number]
     return np.clip(density - spread, 0, None), density + spread

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from importlib import metadata
@@ -36,7 +37,7 @@ from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
-from exafsnn.write.tables import TABLES, Row, Table, chi_table, plain, rdf_tables, scan_facts, summary_rows
+from exafsnn.write.tables import TABLES, Row, Table, chi_table, json_lines, rdf_tables, scan_facts, summary_rows
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
 TABLE_LIMIT = 1000
@@ -304,33 +305,35 @@ class ResultsFolder:
         self.kept_earlier = _any_done(self._earlier) and not _any_done({"scans": self.scans})
         if self.kept_earlier:
             return
-        self._draw_overview()
         if self._count > TABLE_LIMIT and not self.full:
             for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
-        staged = sorted(self._stage.iterdir())
-        for path in staged:
-            sync(path)
-        listed = {path.name: sha256_of(path) for path in staged}
-        text = json.dumps(plain(self._facts() | {"files": listed}), indent=2, allow_nan=False) + "\n"
-        write_whole(self._stage / "settings.json", text.encode())
+        with ThreadPoolExecutor(1) as aside:  # disk and checksums need no Python meanwhile
+            written = sorted(self._stage.iterdir())
+            checksums = aside.map(_on_disk, written)
+            drawn = self._draw_overview()
+            listed = {path.name: checksum for path, checksum in zip(written, checksums, strict=True)}
+        listed |= {path.name: _on_disk(path) for path in drawn}
+        write_whole(self._stage / "settings.json", json_lines(self._facts() | {"files": listed}).encode())
         _publish(self._stage, self.folder, listed)
         for other in self._others:
             self.dropped += scans_kept(other)
             shutil.rmtree(other, ignore_errors=True)
 
-    def _draw_overview(self) -> None:
+    def _draw_overview(self) -> list[Path]:
         """Draw the RDFs of all scans: of few as lines, of many as an image, made of what the archive holds."""
         shown = densities(self._stage / "results.h5", OVERVIEW_LIMIT) if self.command in _ANSWERS else None
         if shown is None or len(shown.names) < 2:
-            return
+            return []
         with undisturbed():  # an import that is cut short fails in its own way
             from exafsnn.write import figures as plotting
         if len(shown.names) <= OVERVIEW_LINES:
             figure = plotting.overview_figure(shown.names, shown.r, shown.density, shown.pair)
         else:
             figure = plotting.overview_image(shown.r, shown.density, shown.pair, shown.step)
-        (self._stage / "overview.png").write_bytes(plotting.png(figure))
+        path = self._stage / "overview.png"
+        path.write_bytes(plotting.png(figure))
+        return [path]
 
     def _facts(self) -> Row:
         """Everything that made the result."""
@@ -356,6 +359,12 @@ def _draw_scan(drawing: _Drawing) -> None:
 
     path, chi, prediction = drawing
     Path(path).write_bytes(figures.scan_png(chi, prediction))
+
+
+def _on_disk(path: Path) -> str:
+    """Bring a file onto the disk, and give its checksum."""
+    sync(path)
+    return sha256_of(path)
 
 
 def _versions() -> Row:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -168,15 +169,29 @@ def _quantities(values: Mapping[str, tuple[float, float]]) -> Row:
 
 def plain(value: Any) -> Any:
     """Turn a value into one that strict JSON can hold; numbers that are none become null."""
-    if isinstance(value, Mapping):
+    if value is None or isinstance(value, str | int):  # ``bool`` is one; first, as most are
+        return value
+    if isinstance(value, dict | Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+        return value if math.isfinite(value) else None
+    return str(value)
+
+
+def json_lines(facts: Row) -> str:
+    """Strict JSON with a line for each key, and for each item of a list: of many scans, indenting all takes longest."""
+
+    def text(value: Any) -> str:
+        return json.dumps(value, allow_nan=False)
+
+    def lines(value: Any) -> str:
+        return "[\n  " + ",\n  ".join(map(text, value)) + "\n ]" if value and isinstance(value, list) else text(value)
+
+    return "{\n" + ",\n".join(f" {text(key)}: {lines(value)}" for key, value in plain(facts).items()) + "\n}\n"
 
 
 def printable(text: str) -> str:
@@ -232,13 +247,21 @@ def _lines(grid: bytes, count: int) -> str:
 
 def _cell(value: Any) -> str:
     """Text of one cell: 7 digits, empty where nothing is known, never a formula."""
+    if isinstance(value, float):  # first, as most are
+        return f"{value:.7g}" if math.isfinite(value) else ""
     if value is None:
         return ""
     if isinstance(value, bool | np.bool_):
         return str(bool(value)).lower()
-    if isinstance(value, int | float | np.number):
+    if isinstance(value, int | np.number):
         return f"{value:.7g}" if math.isfinite(value) else ""
-    text = printable(str(value))
+    return _text(str(value))
+
+
+@lru_cache(maxsize=64)
+def _text(text: str) -> str:
+    """A cell of a text column."""
+    text = printable(text)
     return f"'{text}" if _FORMULA.match(text) else text
 
 
