@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,13 +56,19 @@ def running_median(values: Array, half: int) -> Array:
     return medians
 
 
+@lru_cache(maxsize=KEPT)
+def _mirrored(n: int, reach: int) -> np.ndarray:
+    """Places of n points and of ``reach`` more at either end, where they are mirrored, as often as that takes."""
+    return np.pad(np.arange(n), reach, mode="symmetric")
+
+
 def gaussian_smoothed(values: Array, width: float) -> Array:
     """(s, n) values convolved with a Gaussian of ``width`` points, cut off at four of them; mirrored at the ends."""
     reach = int(4 * width + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     weights /= weights.sum()
-    mirrored = np.pad(values, ((0, 0), (reach, reach)), mode="symmetric")
     n = values.shape[1]
+    mirrored = values[:, _mirrored(n, reach)]
     smooth = weights[reach] * values
     for step in range(1, reach + 1):
         smooth = smooth + weights[reach + step] * (

@@ -205,7 +205,8 @@ def _splines(k_raw: Array, kmax: float, values: Mapping[str, Any]) -> tuple[BSpl
     count = 1 + int(2 * max(values["rbkg"], 2 * spacing) * length / np.pi)
     low_r = int(1 + (count - 1) * np.pi / (2 * spacing * length))
     count = max(5, min(128, count))
-    places = k_raw[[_nearest(k_raw, values["kmin"] + i * length / (count - 1)) for i in range(count)]]
+    wanted = values["kmin"] + np.arange(count) * length / (count - 1)
+    places = k_raw[np.abs(k_raw[:, None] - wanted).argmin(axis=0)]
     if (np.diff(places) <= 0).any():
         raise ValueError(f"its {count} knots are more than the points allow")
     knots = np.concatenate([np.full(4, places[0]), places[2:-2], np.full(4, places[-1])])  # not a knot at either end
