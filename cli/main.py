@@ -20,6 +20,7 @@ from exafsnn.errors import ExafsnnError, ModelError, SettingsError
 from exafsnn.workers import one_thread_each
 
 from .doctor import doctor
+from .make import make
 from .models import models
 from .predict import predict
 from .preprocess import preprocess
@@ -39,7 +40,7 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, series, preprocess, simulate, train, models, doctor):
+for command in (predict, refine, series, preprocess, simulate, train, make, models, doctor):
     root.add_command(command)
 
 
@@ -47,7 +48,7 @@ def main() -> None:
     """Entry point of the program ``exafsnn``."""
     signal.signal(signal.SIGTERM, _interrupted)
     command = "".join(sys.argv[1:2])
-    if command != "train":  # which has large products
+    if command not in ("train", "make"):  # which have large products
         one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
     code = run(sys.argv[1:])
     for late in (signal.SIGTERM, signal.SIGINT):  # what is done is done, and its code is the one to tell

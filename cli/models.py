@@ -14,9 +14,9 @@ from .screen import print_table
 def models(as_json: bool) -> None:
     """List the models that are installed."""
     from exafsnn.infer.predict import load_model
-    from exafsnn.learn.model_file import shipped_models
+    from exafsnn.learn.model_file import known_models
 
-    found = [load_model(name) for name in shipped_models()]
+    found = [load_model(name) for name in known_models()]
     if as_json:
         click.echo(
             json.dumps([{"name": m.name, "absorber": m.absorber, "edge": m.edge, "ranges": m.ranges} for m in found])

@@ -34,6 +34,15 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test finds the user's models, or leaves trajectories in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("EXAFSNN_MODELS", "EXAFSNN_CACHE"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
+
+
 @pytest.fixture
 def make_prediction() -> Callable[..., Prediction]:
     """Make predictions of iron that no model made."""

@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-GROUND = {"constants", "errors", "records", "settings", "edges", "linear", "rise", "shells", "files", "workers"}
+GROUND = {
+    *("constants", "errors", "records", "settings", "edges", "metals"),
+    *("linear", "rise", "shells", "files", "workers"),
+}
 ORDER = ("read", "measure", "physics", "simulate", "learn", "infer", "validate", "analyse", "run", "write")
 STRANGERS = {
     "measure": {"read"},

@@ -51,7 +51,7 @@ class Ensemble:
         amplitude = reference.amplitude if reference else pairs.amplitude
         amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
         e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
-        zero = np.full(count, reference.delta_e0 if reference else 0.0)
+        zero = np.full(count, reference.delta_e0 if reference else pairs.e0)
         passes = 1 if reference else _PASSES
         for number in range(passes):
             known = _known(k_max, signals.noise / amplitude, amplitude_std, _FOUND_E0_STD if number else e0_std)

@@ -25,7 +25,7 @@ _WHITE = 0.01
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
 _BEYOND = (5.8, 14.0, 0.1, 0.3)
-"""Atoms beyond the bins: range of R [Å], step, and size in units of k²χ."""
+"""Atoms beyond the bins: range of R [Å] in iron, step, and size in units of k²χ."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Data:
         start, end, step, share = _BEYOND
         parts = (
             theory.forward["errors"][:, self.points],
-            share * _waves(k, torch.arange(start, end, step, dtype=k.dtype)),
+            share * _waves(k, theory.length_scale * torch.arange(start, end, step, dtype=k.dtype)),
             _waves(k, low) * (size * 3.0 / k) / len(low) ** 0.5,
         )
         self._parts = torch.stack([(part.T @ part).flatten() for part in parts])

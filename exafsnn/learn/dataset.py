@@ -20,14 +20,14 @@ from exafsnn.learn.theories import compare_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.distortion import distort, smooth_curve
 from exafsnn.physics.fourier import broaden, fade, hanning_window, interpolate_cubic, shift_energy
-from exafsnn.records import Array
+from exafsnn.records import CRYSTALS, Array
 from exafsnn.simulate.library import LibraryState, SiteLibrary
 
 _SINGLE_FADE = (7.0, 8.5)
-"""Distances [Å] over which single scattering fades: a sharp end of the RDF rings in χ(k), however hot the sample."""
+"""Distances [Å] in iron over which single scattering fades: a sharp end of the RDF rings in χ(k), however hot."""
 
 _MULTIPLE_FADE = (5.6, 6.2)
-"""R [Å] over which multiple scattering fades."""
+"""R [Å] in iron over which multiple scattering fades."""
 
 DEFECTIVE = ("vacancies", "particles")
 """Words in the names of the families whose coordination is that of no bulk phase."""
@@ -83,9 +83,10 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     """The mean spectrum of every state, with the control variate, on the common energy zero, normalised as measured."""
     theories = compare_theories(library)
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
-    ends = fade(torch.from_numpy(r), *_SINGLE_FADE).numpy()
+    scale = library.plan.length_scale
+    ends = fade(torch.from_numpy(r), *(scale * place for place in _SINGLE_FADE)).numpy()
     kernels = {name: single_kernel(theory, library.k, r) * ends for name, theory in library.theories.items()}
-    chi = np.concatenate([_state_chi(state, kernels, library.k) for state in library.states])  # [3 states, k]
+    chi = np.concatenate([_state_chi(state, kernels, library.k, scale) for state in library.states])  # [3 states, k]
     labels = [state.label for state in library.states]
     zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(3)
     k = torch.from_numpy(library.k).float()
@@ -102,15 +103,15 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     )  # fmt: skip
 
 
-def _without_far_paths(chi: Array, k: Array) -> Array:
-    """Rows of χ(k) whose oscillations fade out between R = 5.6 and 6.2 Å.
+def _without_far_paths(chi: Array, k: Array, scale: float) -> Array:
+    """Rows of χ(k) whose oscillations fade out between R = 5.6 and 6.2 Å, in iron; scaled for other metals.
 
     The library's multiple scattering is complete to a half length of 5.8 Å only; what it has beyond would leak into the
     R that is seen. k²χ is filtered, continued at its ends by odd reflection.
     """
     n, step = 4096, float(k[1] - k[0])
     r = torch.from_numpy(np.pi * np.fft.rfftfreq(n, step))
-    keep = fade(r, *_MULTIPLE_FADE).numpy()
+    keep = fade(r, *(scale * place for place in _MULTIPLE_FADE)).numpy()
     odd = np.concatenate([2 * chi[:, :1] * k[0] ** 2 - (chi * k**2)[:, 60:0:-1], chi * k**2], axis=1)
     odd = np.concatenate([odd, 2 * odd[:, -1:] - odd[:, -2:-62:-1]], axis=1)
     filtered = np.fft.irfft(np.fft.rfft(odd, n, axis=1) * keep, n, axis=1)[:, 60 : 60 + len(k)]
@@ -118,12 +119,12 @@ def _without_far_paths(chi: Array, k: Array) -> Array:
     return result
 
 
-def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array) -> Array:
+def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array, scale: float) -> Array:
     """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
     sample = state.sample
     kernel = kernels[state.label["theory"]]
     multiple = np.stack([sample.mean_pair, sample.triple.mean(axis=0)])
-    return np.concatenate([(kernel @ sample.rdf)[None], _without_far_paths(multiple, k)])
+    return np.concatenate([(kernel @ sample.rdf)[None], _without_far_paths(multiple, k, scale)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
@@ -175,7 +176,7 @@ class PairMaker:
             for bad in (False, True)
         ]  # fmt: skip
         self._treatments = sorted(set(bank.treatments))
-        self._lottery = _phase_weights(bank)
+        self._lottery = _phase_weights(bank, settings)
 
     @staticmethod
     def _rows(rows: list[int]) -> Tensor:
@@ -316,12 +317,12 @@ class PairMaker:
         return self._normal(n, len(self._k)) * (self._k.clamp_min(1.0) / 10) ** growth
 
 
-def _phase_weights(bank: StateBank) -> Tensor:
+def _phase_weights(bank: StateBank, settings: PairSettings) -> Tensor:
     """Lottery weights that give each phase its share, and cold states more than their number in it.
 
     Cold states have sharp RDFs that fill a small part of the range of temperatures, and most samples are cold.
     """
-    share = {"bcc": 0.38, "fcc": 0.38, "hcp": 0.14, "liquid": 0.10}
+    share = dict(zip((*CRYSTALS, "liquid"), settings.phases, strict=True))
     cold = 1.0 / (bank.temperature + 500.0)
     phases = np.array(bank.phases)
     weights = [share.get(phase, 0.25) * cold[i] / cold[phases == phase].sum() for i, phase in enumerate(bank.phases)]

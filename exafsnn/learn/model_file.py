@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
@@ -98,8 +100,18 @@ def shipped_models() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
 
 
+def models_folder() -> Path:
+    """Where the user's own models are: ``EXAFSNN_MODELS``, else in the user's data folder."""
+    return Path(os.environ.get("EXAFSNN_MODELS") or Path(platformdirs.user_data_dir("exafsnn")) / "models")
+
+
+def known_models() -> list[str]:
+    """Names of the models that are found by name: the shipped ones, and the user's own."""
+    return sorted({*shipped_models(), *(path.stem for path in models_folder().glob("*.safetensors"))})
+
+
 def find_model(name: str) -> Path:
-    """Path of the tensor file of a model, by the name of a shipped one or by its own path.
+    """Path of the tensor file of a model: one of the user's own or a shipped one by name, or by its path.
 
     Raises
     ------
@@ -108,14 +120,14 @@ def find_model(name: str) -> Path:
     """
     own = Path(name)
     try:
-        for path in (SHIPPED / f"{name}.safetensors", own, own.with_suffix(".safetensors")):
+        by_name = (folder / f"{name}.safetensors" for folder in (models_folder(), SHIPPED))
+        for path in (*by_name, own, own.with_suffix(".safetensors")):
             if path.is_file() and path.suffix == ".safetensors":
                 return path
     except (OSError, ValueError):  # a name that no file can have
         pass
-    raise ModelError(
-        "no such model", where=name, remedy=f"Shipped models: {', '.join(shipped_models()) or 'none'}; or give a path"
-    )
+    remedy = f"Known models: {', '.join(known_models()) or 'none'}; give a path, or make one with exafsnn make {name}"
+    raise ModelError("no such model", where=name, remedy=remedy)
 
 
 def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -33,8 +33,10 @@ class PairSettings(Settings):
     """Standard deviation of a smooth random change of the phase with k [rad]."""
     theory_multiple: float = 0.08
     """Standard deviation of a factor on all multiple scattering: no network should count by its share alone."""
+    e0: float = 0.0
+    """Theory's energy zero minus the E₀ of the background removal, as expected [eV] …"""
     e0_range: float = 10.0
-    """The energy zero is off by up to so much [eV] when nothing is known about it."""
+    """… off by up to so much [eV] when nothing is known about it."""
     amplitude: float = 0.75
     """S₀² that is assumed without a reference …"""
     amplitude_std: float = 0.15
@@ -57,6 +59,16 @@ class PairSettings(Settings):
     """Fraction of states that lose atoms at random, without and with a reference …"""
     dilution: float = 0.45
     """… and the largest fraction of atoms that they lose."""
+
+    phases: tuple[float, float, float, float] = (0.38, 0.38, 0.14, 0.10)
+    """Shares of bcc, fcc, hcp and the melt among the states."""
+    scale: float = 1.0
+    """Lengths of the metal over those of iron, for which the ranges of R of all that follows are given."""
+
+    def of_scale(self, scale: float) -> PairSettings:
+        """The same for a metal whose lengths are so many times as large."""
+        lengths = {name: round(getattr(self, name) * scale, 6) for name in ("r_min", "r_max", "r_step")}
+        return replace(self, **lengths, extra_sigma2=self.extra_sigma2 * scale**2, scale=self.scale * scale)
 
     def bins(self) -> Array:
         """(b,) centres of the RDF's bins [Å]."""

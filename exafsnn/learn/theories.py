@@ -18,12 +18,6 @@ from exafsnn.simulate.library import SingleScattering, SiteLibrary
 _COMMON_TREATMENT = "scf-hl"
 """The FEFF treatment whose energy zero all others are moved to; without it, the first by name."""
 
-_DISTANCE = 2.5
-"""Distance [Å] at which single scattering is compared."""
-
-_ROOM_SIGMA2 = 0.005
-"""Mean square relative displacement [Å²] of iron's nearest neighbours at room temperature."""
-
 
 @dataclass(frozen=True)
 class _TheoryComparison:
@@ -40,25 +34,28 @@ class _TheoryComparison:
 
 
 def compare_theories(library: SiteLibrary) -> _TheoryComparison:
-    """Compare single scattering at 2.5 Å between all theories of a library.
+    """Compare single scattering from the nearest neighbours between all theories of a library.
 
     The energy zeros align the phases 2kR + φ(k) over k = 3–13 Å⁻¹, a constant phase left free.
     """
     treatment = {name: name.split("/")[1] for name in library.theories}
     chosen = _COMMON_TREATMENT if _COMMON_TREATMENT in treatment.values() else min(treatment.values())
     common = common_theories(library)[0]
-    k = library.k
-    standard = _phase(common, k)
+    k, metal = library.k, library.plan.metal
+    row = int(np.argmin(np.abs(common.r - metal.nearest)))
+    standard = _phase(common, k, row)
     first = {treatment[name]: theory for name, theory in sorted(library.theories.items(), reverse=True)}
-    of_treatment = {name: _zero(k, _phase(theory, k), standard) for name, theory in first.items()}
+    of_treatment = {name: _zero(k, _phase(theory, k, row), standard) for name, theory in first.items()}
     zeros = {name: 0.0 if treatment[name] == chosen else of_treatment[treatment[name]] for name in treatment}
-    level = _amplitude(common, k)
-    gains = {name: _moved(k, _amplitude(theory, k), zeros[name]) / level for name, theory in library.theories.items()}
+    level = _amplitude(common, k, row)
+    gains = {
+        name: _moved(k, _amplitude(theory, k, row), zeros[name]) / level for name, theory in library.theories.items()
+    }
     use = (k > 3.0) & (k < 13.0)
     slope = np.gradient(standard, k)[use].mean()
     fall = atomic_fall(library.plan.element, library.plan.edge, k)
-    envelope = k**2 * level * fall * np.exp(-2 * _ROOM_SIGMA2 * k**2)
-    return _TheoryComparison(zeros, gains, envelope, _DISTANCE - 0.5 * float(slope))
+    envelope = k**2 * level * fall * np.exp(-2 * metal.sigma2 * k**2)
+    return _TheoryComparison(zeros, gains, envelope, float(common.r[row]) - 0.5 * float(slope))
 
 
 def common_theories(library: SiteLibrary) -> list[SingleScattering]:
@@ -77,19 +74,14 @@ def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
     return wave
 
 
-def _row(theory: SingleScattering) -> int:
-    return int(np.argmin(np.abs(theory.r - _DISTANCE)))
-
-
-def _phase(theory: SingleScattering, k: Array) -> Array:
-    row = _row(theory)
+def _phase(theory: SingleScattering, k: Array, row: int) -> Array:
+    """(m,) 2kR + φ(k) of the distance of that row."""
     phase: Array = np.unwrap(np.angle(theory.amplitude[row])) + 2 * k * theory.r[row]
     return phase
 
 
-def _amplitude(theory: SingleScattering, k: Array) -> Array:
+def _amplitude(theory: SingleScattering, k: Array, row: int) -> Array:
     """(m,) amplitude of χ(k), up to the distance's own factor."""
-    row = _row(theory)
     amplitude: Array = np.abs(theory.amplitude[row]) / k * np.exp(-2 * theory.r[row] / theory.mean_free_path)
     return amplitude
 

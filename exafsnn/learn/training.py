@@ -36,7 +36,9 @@ from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.learn.network import NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
 from exafsnn.learn.theories import common_theories, single_kernel
+from exafsnn.metals import METALS, Metal
 from exafsnn.physics.absorption import atomic_fall
+from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings
 from exafsnn.simulate.library import SiteLibrary, join
 from exafsnn.workers import run_all
@@ -214,22 +216,47 @@ class TrainingSettings(Settings):
     """Names and limits [Å] of the ranges that predictions report."""
 
 
-def training_from_mapping(table: dict[str, Any]) -> TrainingSettings:
-    """The settings that a parsed TOML table describes.
+_ZERO, _ZERO_RANGE = 2.7, 4.0
+"""Energy zero of self-consistent FEFF8.5L above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, and how far
+off it is taken to be [eV]."""
+_AMPLITUDE, _AMPLITUDE_STD = 0.9, 0.08
+"""S₀² of foils: 0.87 to 1.0, and less where they are too thick."""
+_THEORY_AMPLITUDE, _THEORY_PHASE = 0.03, 0.03
+"""Smooth error of theory after the best fit of shells: 1 to 4 %, 0.01 to 0.05 rad."""
+_OWN_PHASE, _MELT = 0.6, 0.1
+"""Shares of the metal's own crystal and of the melt among the states; the other crystals have the rest."""
+
+
+def settings_for(metal: Metal) -> TrainingSettings:
+    """What is known of a metal beforehand, as settings of its training."""
+    scale = metal.nearest / METALS["Fe"].nearest
+    other = (1 - _OWN_PHASE - _MELT) / (len(CRYSTALS) - 1)
+    bcc, fcc, hcp = (_OWN_PHASE if phase == metal.phase else other for phase in CRYSTALS)
+    pairs = PairSettings(
+        e0=_ZERO, e0_range=_ZERO_RANGE, amplitude=_AMPLITUDE, amplitude_std=_AMPLITUDE_STD,
+        theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE, phases=(bcc, fcc, hcp, _MELT),
+    ).of_scale(scale)  # fmt: skip
+    features = FeatureSettings(rmax=round(FeatureSettings().rmax * scale, 2))
+    return TrainingSettings(pairs=pairs, features=features, ranges=(("first", *metal.first),))
+
+
+def training_from_mapping(table: dict[str, Any], metal: Metal) -> TrainingSettings:
+    """The settings that a parsed TOML table describes, what it leaves out being what is known of a metal.
 
     Raises
     ------
     SettingsError
         If a key is unknown.
     """
-    parts = dict(table)
-    parts["pairs"] = PairSettings.from_mapping(parts.get("pairs", {}))
-    parts["features"] = FeatureSettings.from_mapping(parts.get("features", {}))
-    parts["network"] = NetworkSettings.from_mapping(parts.get("network", {}))
-    parts["optimiser"] = OptimiserSettings.from_mapping(parts.get("optimiser", {}))
-    parts["calibration"] = CalibrationSettings.from_mapping(parts.get("calibration", {}))
-    if "ranges" in parts:
-        parts["ranges"] = tuple((name, *limits) for name, limits in parts["ranges"].items())
+    known = settings_for(metal)
+    parts = {name: getattr(known, name) for name in known.__dataclass_fields__} | dict(table)
+    for name, kind in (
+        ("pairs", PairSettings), ("features", FeatureSettings), ("network", NetworkSettings),
+        ("optimiser", OptimiserSettings), ("calibration", CalibrationSettings),
+    ):  # fmt: skip
+        parts[name] = kind.from_mapping({**getattr(known, name).to_mapping(), **table.get(name, {})})
+    if "ranges" in table:
+        parts["ranges"] = tuple((name, *limits) for name, limits in table["ranges"].items())
     return TrainingSettings.from_mapping(parts)
 
 

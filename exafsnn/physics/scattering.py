@@ -25,11 +25,16 @@ from exafsnn.physics.feff import PathSummer, Potentials, ScatteringPath
 from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
 
-_LEGS = np.concatenate([np.arange(1.7, 3.7, 0.2), np.arange(3.7, 7.3, 0.35)])
 _ANGLES = np.radians(np.concatenate([np.arange(0.0, 40.0, 4.0), np.arange(40.0, 181.0, 7.0)]))
-SINGLE_DISTANCES = np.arange(1.5, 9.01, 0.1)
+SINGLE_DISTANCES = np.arange(1.5, 10.51, 0.1)
 _MARGIN = 0.7
 _BATCH = 800
+
+
+def _legs_to(reach: float) -> Array:
+    """Nodes of the legs of two-atom paths of half a length of ``reach`` [Å]."""
+    return np.concatenate([np.arange(1.7, 3.7, 0.2), np.arange(3.7, reach + 0.3, 0.35)])
+
 
 KINDS = ("double", "return", "through")
 """Two-atom path families: 0→i→j→0, 0→i→j→i→0 and 0→i→0→j→0."""
@@ -100,10 +105,11 @@ def _amplitudes(summer: PathSummer, paths: Sequence[ScatteringPath], k: Array) -
 
 def _pair_grid(summer: PathSummer, kind: str, i: int, j: int, k: Array, reach: float) -> np.ndarray:
     """(legs, legs, angles, m) Q of one family; zero where no path of it can reach."""
-    grid = np.zeros((len(_LEGS), len(_LEGS), len(_ANGLES), len(k)), dtype=np.complex64)
+    own = _legs_to(reach)
+    grid = np.zeros((len(own), len(own), len(_ANGLES), len(k)), dtype=np.complex64)
     nodes, paths = [], []
-    for a, b, angle in product(range(len(_LEGS)), range(len(_LEGS)), range(len(_ANGLES))):
-        path = _pair_path(kind, _LEGS[a], _LEGS[b], _ANGLES[angle], i, j)
+    for a, b, angle in product(range(len(own)), range(len(own)), range(len(_ANGLES))):
+        path = _pair_path(kind, own[a], own[b], _ANGLES[angle], i, j)
         if _is_needed(kind, path, reach):
             nodes.append((a, b, angle))
             paths.append(path)
@@ -174,7 +180,7 @@ def _sum_pairs(table: ScatteringTable, kind: str, positions: Tensor, r: Tensor, 
         if not bool(use.any()):
             continue
         a, b = legs[use, 0], legs[use, 1]
-        q = _interpolate(table.pairs[kind, i, j], a, b, cosine[use])
+        q = _interpolate(table.pairs[kind, i, j], _legs_to(table.reach), a, b, cosine[use])
         last = legs[use, 2]
         half = 0.5 * (a + b + last) if kind == "double" else a + b
         product_of_legs = a * b * last if kind == "double" else (a * b) ** 2
@@ -215,10 +221,10 @@ def _rank(r: Tensor) -> Tensor:
     return rank
 
 
-def _interpolate(grid: Tensor, a: Tensor, b: Tensor, cosine: Tensor) -> Tensor:
-    """(paths, m) trilinear interpolation of Q in the two legs and the angle."""
+def _interpolate(grid: Tensor, legs: Array, a: Tensor, b: Tensor, cosine: Tensor) -> Tensor:
+    """(paths, m) trilinear interpolation of Q in the two legs, of which these are the nodes, and the angle."""
     angle = torch.arccos(cosine.clamp(-0.9999999, 0.9999999))
-    axes = [_cell(a, _LEGS), _cell(b, _LEGS), _cell(angle, _ANGLES)]
+    axes = [_cell(a, legs), _cell(b, legs), _cell(angle, _ANGLES)]
     total: Any = 0.0
     for corner in product((0, 1), repeat=3):
         index = [low + step for (low, _), step in zip(axes, corner, strict=True)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,11 @@ class Trajectory:
     """(n) chemical symbols."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """State, settings, potential, and what the checks measured."""
+
+    def scaled(self, factor: float, element: str) -> Trajectory:
+        """The same atoms as ones of another element, whose lengths are so many times as large."""
+        symbols = (element,) * len(self.symbols)
+        return replace(self, frames=self.frames * factor, cell=self.cell * factor, symbols=symbols)
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,14 @@ import json
 import os
 import secrets
 import shutil
-import struct
 import tempfile
 import warnings
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import h5py
 import numpy as np
@@ -30,26 +27,24 @@ import torch
 
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
+from exafsnn.metals import METALS, metal_of
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
 from exafsnn.records import Array
-from exafsnn.simulate.dynamics import Trajectory, run_atoms, run_state, run_with_vacancies
+from exafsnn.simulate.dynamics import Trajectory
+from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.potentials import IRON_LATTICE
-from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, StateSample, Theory, neighbours, sample_state
-from exafsnn.simulate.structures import crystal, nanoparticle
+from exafsnn.simulate.sites import LIBRARY_K, StateSample, Theory, neighbours, rdf_edges, sample_state
+from exafsnn.simulate.structures import crystal
+from exafsnn.simulate.trajectories import Sample, trajectory_of
 from exafsnn.workers import run_all
 
 FORMAT = "exafsnn-site-library-2"
 OLD_FORMAT = "exafsnn-site-library-1"
 """The same without checksums; still read."""
 _SCRATCH = "exafsnn-simulate-"
-_DAMAGE = (
-    *(OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, EOFError, MemoryError),
-    *(BadZipFile, zlib.error, struct.error),
-)
-"""What reading a damaged file may raise."""
 _Progress = Callable[[int, int, str], None]
 
 
@@ -115,7 +110,7 @@ def build(
     with only_writer(output):
         parts = _open_parts(plan, output)
         states = planned_states(plan)
-        wanted = sorted({_theory_name(item) for item in states})
+        wanted = sorted({_theory_name(plan, item.treatment) for item in states})
         with _scratch(parts):
             _build_parts(parts, states, wanted, workers, progress or _silent)
         _merge(plan, parts, output, wanted)
@@ -185,10 +180,9 @@ def _scratch(parts: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _theory_name(item: PlannedState) -> str:
-    """``phase/treatment``; the melt is treated with the potentials of bcc."""
-    phase = "bcc" if item.state.phase == "liquid" else item.state.phase
-    return f"{phase}/{item.treatment.name}"
+def _theory_name(plan: LibrarySettings, treatment: FeffTreatment) -> str:
+    """``phase/treatment``: all states have the potentials of the metal's own crystal, which serve a few per cent."""
+    return f"{plan.metal.phase}/{treatment.name}"
 
 
 def _theory_file(name: str) -> str:
@@ -212,19 +206,19 @@ def _build_theory(task: tuple[str, str]) -> None:
     phase, treatment_name = name.split("/")
     treatment = next(item for item in plan.treatments if item.name == treatment_name)
     potentials = crystal_potentials(plan.element, plan.edge, phase, treatment)
-    table = make_table(potentials, LIBRARY_K, plan.sites.reach)
+    table = make_table(potentials, LIBRARY_K, plan.sites.scaled(plan.length_scale).reach)
     arrays: dict[str, Any] = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
     arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
-    _write_part(Path(parts) / _theory_file(name), {}, arrays)
+    write_part(Path(parts) / _theory_file(name), {}, arrays)
 
 
 def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreatment) -> Potentials:
-    """FEFF potentials of a perfect crystal of iron's lattice constant at room temperature."""
-    a = IRON_LATTICE[phase] * 1.004
-    atoms = crystal(phase, a, element=element)
+    """FEFF potentials of a perfect crystal of a metal at room temperature; of another phase than its own, as dense."""
+    factor = metal_of(element).nearest / METALS["Fe"].nearest
+    atoms = crystal(phase, IRON_LATTICE[phase] * 1.004 * factor, element=element, min_length=15.5 * factor)
     still = Trajectory(atoms.positions[None], np.asarray(atoms.cell.lengths()), True, phase, (element,) * len(atoms))
-    cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0)])
+    cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0 * factor)])
     numbers = [0] + [1] * (len(cluster) - 1)
     return make_potentials(cluster, [element, element], treatment, edge=edge, feff_numbers=numbers)
 
@@ -239,7 +233,8 @@ def _load_theory(parts: str, name: str) -> Theory:
     single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
     k = torch.from_numpy(LIBRARY_K.astype(np.float32))
-    table = ScatteringTable(k, free_path, single, pairs, plan.sites.reach, plan.sites.fade)
+    sites = plan.sites.scaled(plan.length_scale)
+    table = ScatteringTable(k, free_path, single, pairs, sites.reach, sites.fade)
     return Theory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
 
@@ -249,71 +244,42 @@ def _build_state(task: tuple[str, int]) -> str:
     parts, index = task
     plan = _plan_of(parts)
     item = planned_states(plan)[index]
-    label = _label(item)
+    label = _label(plan, item)
     arrays: dict[str, Any] = {}
     try:
         trajectory = simulate_planned(item, plan)
         label |= _facts(trajectory)
-        sample = sample_state(
-            trajectory, _load_theory(parts, _theory_name(item)), plan.sites, np.random.default_rng([item.seed, 1])
-        )
+        theory, sites = _load_theory(parts, label["theory"]), plan.sites.scaled(plan.length_scale)
+        sample = sample_state(trajectory, theory, sites, np.random.default_rng([item.seed, 1]))
         arrays = asdict(sample)
         message = f"state {index}: {item.family.name}"
     except SimulationError as error:
         label["discarded"] = str(error)
         message = f"state {index}: {item.family.name} discarded, {error.reason}"
-    _write_part(Path(parts) / _state_file(index), label, arrays)
+    write_part(Path(parts) / _state_file(index), label, arrays)
     return message
 
 
 def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
-    """Molecular dynamics of one planned state: a crystal or melt that is checked, or a defective one that is not."""
-    if item.family.atoms[1] > 0:
-        particle = nanoparticle(item.state.phase, item.state.a, item.atoms, element=plan.element)
-        return run_atoms(particle, item.state, plan.dynamics)
-    if item.family.vacancies[1] > 0:
-        return run_with_vacancies(item.state, item.vacancies, np.random.default_rng([item.seed, 2]), plan.dynamics)
-    return run_state(item.state, plan.dynamics)
+    """One planned state in the metal's lengths: a crystal or melt that is checked, or a defective one that is not."""
+    defective, atoms = item.family.vacancies[1] > 0, item.atoms if item.family.atoms[1] > 0 else 0
+    sample = Sample(item.state, item.vacancies if defective else 0.0, defective, atoms, item.seed)
+    return trajectory_of(sample, plan.dynamics).scaled(plan.length_scale, plan.element)
 
 
-def _label(item: PlannedState) -> dict[str, Any]:
-    label: dict[str, Any] = {"family": item.family.name, "treatment": item.treatment.name, "theory": _theory_name(item)}
-    label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed}
-    return label | asdict(item.state)
+def _label(plan: LibrarySettings, item: PlannedState) -> dict[str, Any]:
+    """What is known of a state before it is simulated; lengths and temperature are the metal's."""
+    theory = _theory_name(plan, item.treatment)
+    label: dict[str, Any] = {"family": item.family.name, "treatment": item.treatment.name, "theory": theory}
+    label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed} | asdict(item.state)
+    label["a"] *= plan.length_scale
+    label["temperature"] *= plan.temperature_scale
+    return label
 
 
 def _facts(trajectory: Trajectory) -> dict[str, Any]:
     facts = {key: trajectory.provenance[key] for key in ("displacement", "fractions", "md_temperature", "length_scale")}
     return facts | {"cell": trajectory.cell.tolist(), "frames": len(trajectory.frames)}
-
-
-def _write_part(path: Path, label: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Write a part file with the checksum of its content."""
-    text = json.dumps(label, sort_keys=True)
-    content: dict[str, Any] = {"label": np.array(text), "checksum": np.array(checksum_of(text, arrays)), **arrays}
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **content)
-
-
-def read_part(path: Path) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Label and arrays of a part file; one of an earlier version has no checksum.
-
-    Raises
-    ------
-    LibraryError
-        If the file is damaged.
-    """
-    try:
-        with path.open("rb") as stream, np.load(stream) as stored:
-            arrays = {key: stored[key] for key in stored}
-        text = str(arrays.pop("label", "{}"))
-        label = json.loads(text)
-        if "checksum" in arrays and str(arrays.pop("checksum")) != checksum_of(text, arrays):
-            raise ValueError("its content is not what its checksum says")
-    except _DAMAGE as error:
-        remedy = "Run simulate again: it computes this part again"
-        raise LibraryError(f"the part is damaged: {error}", where=str(path), remedy=remedy) from error
-    return label, arrays
 
 
 def _is_whole(path: Path) -> bool:
@@ -339,7 +305,8 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
     with replacing(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
-        file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, RDF_EDGES, SINGLE_DISTANCES
+        edges = rdf_edges(plan.sites.scaled(plan.length_scale).far)
+        file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
         for name, stored in tables.items():
             group = file.create_group(f"theories/{name}")
             group["single"], group["mean_free_path"] = stored["single"][0], stored["mean_free_path"]
@@ -381,7 +348,23 @@ def load(path: str | Path) -> SiteLibrary:
             if file.attrs["format"] == FORMAT and file.attrs["checksum"] != _content_checksum(file):
                 raise LibraryError("its content is not what its checksum says", where=str(path), remedy=remedy)
             return _load_file(file)
-    except (*_DAMAGE, SettingsError) as error:
+    except (*DAMAGE, SettingsError) as error:
+        raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy=remedy) from error
+
+
+def plan_of(path: str | Path) -> LibrarySettings:
+    """What a library was made of, without reading it whole.
+
+    Raises
+    ------
+    LibraryError
+        If the file is missing, damaged or no site library.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return plan_from_mapping(json.loads(file.attrs["plan"]))
+    except (*DAMAGE, SettingsError) as error:
+        remedy = "Copy it again, or make it again with exafsnn simulate"
         raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy=remedy) from error
 
 

@@ -5,17 +5,22 @@ Read by ``library.py``; the plan of a shipped model lies beside the model.
 
 from __future__ import annotations
 
+import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from exafsnn.errors import SettingsError
+from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.physics.feff import FeffTreatment
+from exafsnn.records import CRYSTALS
 from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import DynamicsSettings, State
+from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import SiteSettings
 
 
@@ -51,6 +56,27 @@ class LibrarySettings(Settings):
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sites: SiteSettings = field(default_factory=SiteSettings)
 
+    @property
+    def metal(self) -> Metal:
+        """What is known of the element.
+
+        Raises
+        ------
+        SettingsError
+            If nothing is.
+        """
+        return metal_of(self.element, self.edge)
+
+    @property
+    def length_scale(self) -> float:
+        """Length in the metal over that in the dynamics, whose unit is the bond of iron (``simulate.potentials``)."""
+        return self.metal.nearest / METALS["Fe"].nearest
+
+    @property
+    def temperature_scale(self) -> float:
+        """Temperature at which the metal's atoms move as far, in units of their bond, over that of the dynamics."""
+        return METALS["Fe"].motion / self.metal.motion
+
 
 @dataclass(frozen=True)
 class PlannedState:
@@ -63,6 +89,60 @@ class PlannedState:
     vacancies: float
     atoms: int
     seed: int
+
+
+_KEEPING: Mapping[str, tuple[str, ...]] = {
+    "bcc": ("Fe_2003", "V", "Fe_2004", "W", "Ta"),
+    "fcc": ("Cu", "Ni", "Pd", "Pt", "Ag", "Au", "Cu_2001", "Ni_2013", "Al", "Co"),
+    "hcp": ("Co", "Cu", "Zr", "Ni", "Mg", "Pt"),
+    "liquid": ("Fe_2003", "Cu", "Ni"),
+}
+"""Potentials that keep each phase, and take 1 or 2 s a state."""
+_STRAINS: Mapping[str, tuple[float, float]] = {"": (0.985, 1.045), "cold": (0.99, 1.02), "hot": (1.0, 1.055)}
+_HEAT: Mapping[str, tuple[float, float]] = {"": (60.0, 1800.0), "cold": (60.0, 600.0), "hot": (900.0, 2300.0)}
+"""Lattice constants over those at 0 K and temperatures of iron's scale [K], of all, of cold and of hot crystals."""
+_OWN_CRYSTALS, _OTHER_CRYSTALS = {"": 70, "cold": 50, "hot": 30}, {"": 22, "cold": 9}
+_MELTS, _HOLES, _PARTICLES = 12, 14, 32
+"""States of a library of usual size."""
+_ATOMS = (20, 600)
+"""Of particles."""
+
+QUICK, FULL = 0.6, 2.0
+"""Sizes of libraries, in units of the usual one."""
+
+
+def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
+    """The states that a model of a metal learns from: mostly its own crystal, as cold and hot as it may be.
+
+    Parameters
+    ----------
+    metal
+        Its element, edge and phase.
+    seed
+        Of all that is drawn: of two seeds no state is the same.
+    size
+        How many states, in units of the usual 265.
+    """
+
+    def states(name: str, phase: str, count: int, kind: str = "", **lacking: Any) -> _Family:
+        low, high = (round(strain * IRON_LATTICE[phase], 3) for strain in _STRAINS[kind])
+        return _Family(name, phase, max(round(size * count), 2), _KEEPING[phase], (low, high), _HEAT[kind], **lacking)
+
+    families = []
+    for phase in CRYSTALS:
+        counts = _OWN_CRYSTALS if phase == metal.phase else _OTHER_CRYSTALS
+        families += [states(f"{kind} {phase}".strip(), phase, count, kind) for kind, count in counts.items()]
+    melt = states("melt", "liquid", _MELTS, "hot")
+    families.append(replace(melt, a=(2.88, 3.02), temperature=(1700.0, 2600.0)))
+    families.append(states(f"{metal.phase} with vacancies", metal.phase, _HOLES, "cold", vacancies=(0.02, 0.13)))
+    families.append(states(f"{metal.phase} particles", metal.phase, _PARTICLES, "cold", atoms=_ATOMS))
+    treatments = (
+        FeffTreatment("scf-hl", exchange=0, scf_radius=4.0), FeffTreatment("atoms-hl", exchange=0, scf_radius=0.0),
+        FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
+        FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
+    )  # fmt: skip
+    sites = SiteSettings(sites=10, control_sites=50, three_atom_paths=60)
+    return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites)
 
 
 def read_plan(path: str | Path) -> LibrarySettings:
@@ -91,6 +171,26 @@ def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
     if not plan.families or not plan.treatments:
         raise SettingsError("a plan needs at least one of [[families]] and one of [[treatments]]")
     return plan
+
+
+def plan_text(plan: LibrarySettings) -> str:
+    """The TOML text of a plan, which ``read_plan`` reads."""
+    lines = [f"{name} = {_toml(getattr(plan, name))}" for name in ("element", "edge", "seed")]
+    for name in ("dynamics", "sites"):
+        lines += ["", f"[{name}]", *_items(getattr(plan, name))]
+    for name in ("treatments", "families"):
+        for item in getattr(plan, name):
+            lines += ["", f"[[{name}]]", *_items(item)]
+    return "\n".join(lines) + "\n"
+
+
+def _items(settings: Settings) -> list[str]:
+    return [f"{name} = {_toml(value)}" for name, value in settings.to_mapping().items()]
+
+
+def _toml(value: Any) -> str:
+    """A number, text or list of them, as TOML has it: as JSON has it."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
 
 
 def planned_states(plan: LibrarySettings) -> list[PlannedState]:

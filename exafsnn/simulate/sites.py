@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,8 +18,14 @@ from exafsnn.records import Array
 from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import Trajectory
 
-RDF_EDGES = np.round(np.arange(1.5, 8.5001, 0.01), 6)
-"""Edges [Å] of the fine histogram of distances that a state is stored with."""
+
+def rdf_edges(far: float) -> Array:
+    """(b + 1,) edges [Å] of the fine histogram of distances that a state is stored with, up to ``far``."""
+    return np.round(np.arange(1.5, far + 0.0001, 0.01), 6)
+
+
+RDF_EDGES = rdf_edges(8.5)
+"""Those of iron."""
 
 LIBRARY_K = np.round(np.arange(1.5, 16.5001, 0.05), 6)
 """Wavenumbers [Å⁻¹] of the library: wide enough for k 3 to 16 after an energy shift of 10 eV."""
@@ -39,6 +45,13 @@ class SiteSettings(Settings):
     """Largest half length of a multiple-scattering path [Å]."""
     fade: float = 1.2
     """Over so many Å before ``reach`` the paths fade out."""
+    far: float = 8.5
+    """Largest distance whose atoms are known [Å]."""
+
+    def scaled(self, factor: float) -> SiteSettings:
+        """The same with all lengths multiplied by a factor."""
+        lengths = {name: getattr(self, name) * factor for name in ("reach", "fade", "far")}
+        return replace(self, **lengths)
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,7 @@ class StateSample:
     """What the library keeps of one state."""
 
     distances: Array
-    """(sites, neighbours) sorted distances [Å] to 8.5 Å, NaN-padded."""
+    """(sites, neighbours) sorted distances [Å], NaN-padded."""
     single: Array
     """(sites, m) χ(k) of single scattering, on ``LIBRARY_K``."""
     pair: Array
@@ -63,7 +76,7 @@ class StateSample:
     triple: Array
     """(sites, m) χ(k) of scattering from three atoms; unbiased, sampled."""
     rdf: Array
-    """(b,) atoms per absorber in the bins ``RDF_EDGES``, mean over all atoms of all frames."""
+    """(b,) atoms per absorber in the bins ``rdf_edges``, mean over all atoms of all frames."""
     mean_pair: Array
     """(m,) mean of the two-atom part over the stored and the control sites."""
 
@@ -77,7 +90,7 @@ def sample_state(
     known exactly, so that only the small rest carries sampling noise (a control variate).
     """
     chosen = _choose(trajectory, settings.sites + settings.control_sites, rng)
-    clusters = [neighbours(trajectory, frame, atom, RDF_EDGES[-1]) for frame, atom in chosen]
+    clusters = [neighbours(trajectory, frame, atom, settings.far) for frame, atom in chosen]
     parts = [_single_and_pair(theory.table, cluster) for cluster in clusters]
     stored = clusters[: settings.sites]
     with PathSummer(theory.potentials) as summer:
@@ -87,7 +100,7 @@ def sample_state(
         single=np.array([single for single, _ in parts[: settings.sites]]),
         pair=np.array([pair for _, pair in parts[: settings.sites]]),
         triple=np.array(triple),
-        rdf=rdf_of(trajectory),
+        rdf=rdf_of(trajectory, rdf_edges(settings.far)),
         mean_pair=np.mean([pair for _, pair in parts], axis=0),
     )
 
@@ -122,14 +135,14 @@ def neighbours(trajectory: Trajectory, frame: int, atom: int, reach: float) -> A
     return relative[near[np.argsort(r[near])]]
 
 
-def rdf_of(trajectory: Trajectory) -> Array:
-    """(b,) mean number of neighbours per atom in the bins ``RDF_EDGES``, over all atoms of all frames."""
-    counts = np.zeros(len(RDF_EDGES) - 1)
+def rdf_of(trajectory: Trajectory, edges: Array = RDF_EDGES) -> Array:
+    """(b,) mean number of neighbours per atom in bins of such edges [Å], over all atoms of all frames."""
+    counts = np.zeros(len(edges) - 1)
     frames, atoms = trajectory.frames.shape[:2]
     for frame in range(frames):
-        images = _images(trajectory, frame, RDF_EDGES[-1])
-        pairs = cKDTree(images[:atoms]).sparse_distance_matrix(cKDTree(images), RDF_EDGES[-1], output_type="ndarray")
-        counts += np.histogram(pairs["v"], RDF_EDGES)[0]
+        images = _images(trajectory, frame, edges[-1])
+        pairs = cKDTree(images[:atoms]).sparse_distance_matrix(cKDTree(images), edges[-1], output_type="ndarray")
+        counts += np.histogram(pairs["v"], edges)[0]
     return counts / (frames * atoms)
 
 

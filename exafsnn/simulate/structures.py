@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil
 
 import numpy as np
 from ase import Atoms
@@ -13,10 +13,8 @@ from ase.build import bulk
 from numpy.typing import NDArray
 
 from exafsnn.errors import SettingsError
+from exafsnn.metals import IDEAL_RATIO
 from exafsnn.records import CRYSTALS
-
-_IDEAL_RATIO = sqrt(8 / 3)
-"""c/a of hcp made of touching spheres."""
 
 
 def crystal(phase: str, a: float, *, c: float | None = None, element: str = "Fe", min_length: float = 15.5) -> Atoms:
@@ -51,7 +49,7 @@ def _unit_cell(phase: str, a: float, c: float | None, element: str) -> Atoms:
     if a <= 0 or (c is not None and c <= 0):
         raise SettingsError(f"lattice constants must be positive, got a = {a}, c = {c}", where="crystal")
     if phase == "hcp":
-        return bulk(element, "hcp", a=a, c=c or _IDEAL_RATIO * a, orthorhombic=True)
+        return bulk(element, "hcp", a=a, c=c or IDEAL_RATIO * a, orthorhombic=True)
     return bulk(element, phase, a=a, cubic=True)
 
 

@@ -18,12 +18,14 @@ from exafsnn.errors import SettingsError
 from exafsnn.learn.dataset import DEFECTIVE, PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
+from exafsnn.metals import IDEAL_RATIO, metal_of
 from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
 from exafsnn.physics.fourier import shift_energy
-from exafsnn.records import Array, ChiK
+from exafsnn.records import CRYSTALS, Array, ChiK
 
 _ZERO, _ZERO_BETWEEN = 5.0, 0.3
-"""Energy zeros of sessions lie within ± so much; those of its scans differ by a standard deviation of so much [eV]."""
+"""Energy zeros of sessions lie within ± so much of what is expected; those of the scans of one session differ by a
+standard deviation of so much [eV]."""
 _AMPLITUDE_BETWEEN = 0.015
 """Relative standard deviation of the amplitudes of the scans of a session."""
 _DILUTED = (0.25, 0.3)
@@ -104,7 +106,7 @@ class Beamline:
         maker = PairMaker(bank, self._exact[referenced], self._wide, int(self._rng.integers(2**31)))
         drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
         rows = drawn.states.tolist()
-        zero = self._rng.uniform(-_ZERO, _ZERO)
+        zero = self._pairs.e0 + self._rng.uniform(-1, 1) * min(_ZERO, self._pairs.e0_range)
         doubt = np.clip(self._pairs.amplitude_std * self._rng.standard_normal(), -0.4, 0.4)
         amplitude = self._pairs.amplitude * float(np.exp(doubt))
         curves = self.theory_error()
@@ -149,17 +151,20 @@ class Beamline:
         self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float
     ) -> tuple[ChiK, str]:
         bank = _of_treatment(self._standards, treatment)
-        crystals = [
+        perfect = [
             row for row, family in enumerate(bank.families)
-            if bank.phases[row] in ("bcc", "fcc") and not any(word in family for word in DEFECTIVE)
+            if bank.phases[row] in CRYSTALS and not any(word in family for word in DEFECTIVE)
         ]  # fmt: skip
+        own = metal_of(self._absorber).phase
+        crystals = [row for row in perfect if bank.phases[row] == own] or perfect
         if not crystals:
-            raise SettingsError("no bcc or fcc crystal is among the states that could be a standard")
+            raise SettingsError("no perfect crystal is among the states that could be a standard")
         crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
         one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
         noise, k = np.array([_STANDARD_NOISE]), np.array([k_max])
         made = self.measured(self._as_it_stands(one), zero, amplitude, curves, noise, k, ["simulated standard"])[0]
-        return made, f"{one.phases[0]}:{one.lattice[0]:.4f}"
+        ratio = f",{IDEAL_RATIO * one.lattice[0]:.4f}" if one.phases[0] == "hcp" else ""
+        return made, f"{one.phases[0]}:{one.lattice[0]:.4f}{ratio}"
 
     def measured(
         self, chi: Tensor, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], noise: Array, k_max: Array,

@@ -11,6 +11,8 @@ import pytest
 from exafsnn_cli import doctor
 from exafsnn_cli.main import run
 
+from exafsnn.simulate.plan import LibrarySettings
+
 
 def test_simulate_hands_over_what_was_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -44,6 +46,7 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
     calibrated: list[Any] = []
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
     monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *task: calibrated.append(task))
+    monkeypatch.setattr("exafsnn.simulate.library.plan_of", lambda path: LibrarySettings())
     library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
     library.touch()
     settings.write_text("[optimiser]\nmembers = 3\n")
@@ -64,7 +67,7 @@ def test_train_needs_a_library() -> None:
 
 @pytest.fixture
 def _one_model(monkeypatch: pytest.MonkeyPatch, beamline: None) -> None:
-    monkeypatch.setattr("exafsnn.learn.model_file.shipped_models", lambda: ["fe-k"])
+    monkeypatch.setattr("exafsnn.learn.model_file.known_models", lambda: ["fe-k"])
 
 
 @pytest.mark.usefixtures("_one_model")
@@ -81,7 +84,7 @@ def test_doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert "fe-k (0123)" in shown
     assert "FEFF" in shown
-    monkeypatch.setattr("exafsnn.learn.model_file.shipped_models", list)
+    monkeypatch.setattr("exafsnn.learn.model_file.known_models", list)
     assert run(["doctor"]) == 4
     assert "no model is installed" in capsys.readouterr().out
 

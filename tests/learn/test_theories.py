@@ -10,6 +10,7 @@ import pytest
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.theories import common_theories, compare_theories, single_kernel
 from exafsnn.simulate.library import SingleScattering
+from exafsnn.simulate.plan import LibrarySettings
 from exafsnn.simulate.sites import LIBRARY_K
 
 R = np.arange(1.5, 6.0, 0.1)
@@ -25,7 +26,7 @@ def toy_theory(zero: float = 0.0, gain: float = 1.0) -> SingleScattering:
 @pytest.fixture
 def library():
     theories = {"bcc/scf-hl": toy_theory(), "bcc/other": toy_theory(4.0, 1.2), "fcc/other": toy_theory(4.0, 1.1)}
-    return SimpleNamespace(k=LIBRARY_K, theories=theories, plan=SimpleNamespace(element="Fe", edge="K"))
+    return SimpleNamespace(k=LIBRARY_K, theories=theories, plan=LibrarySettings())
 
 
 def test_energy_zeros_are_those_that_were_put_in(library):

@@ -65,5 +65,5 @@ def test_without_a_reference_there_is_no_standard():
 
 def test_no_crystal_is_no_standard():
     bank = bank_of("liquid")
-    with pytest.raises(SettingsError, match="no bcc or fcc crystal"):
+    with pytest.raises(SettingsError, match="no perfect crystal"):
         next(Beamline(bank, bank, PLAIN, FeatureSettings(), ("Fe", "K"), 1).sessions(1, 2, True))

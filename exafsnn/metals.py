@@ -1,0 +1,114 @@
+"""What is known of each metal before any of it is measured: edge, crystal, lattice, how far its atoms move.
+
+Lengths in the simulation are in units of the nearest neighbours' distance R₁, motion in units of σ²/R₁²: on that
+scale crystals of one phase are alike, whatever their element (``simulate``). Lattice constants at room temperature and
+melting points are those of the CRC Handbook of Chemistry and Physics (97th edition). σ² is that of the nearest
+neighbours at 300 K, by the correlated Debye model (Sevillano, Meuth & Rehr, Phys. Rev. B 20, 4908 (1979)) with Debye
+temperatures that describe room temperature, and brought to what fits of foils find where there are foils.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from exafsnn.errors import SettingsError
+
+_OVER_A: Mapping[str, float] = {"bcc": math.sqrt(3) / 2, "fcc": 1 / math.sqrt(2), "hcp": 1.0}
+"""R₁ over the lattice constant a; hcp metals have their six neighbours of the same layer there."""
+
+_END_OF_FIRST: Mapping[str, float] = {"bcc": 1.33, "fcc": 1.2, "hcp": 1.2}
+"""The range ``first`` ends at so many R₁: between two shells, of which bcc has the first two inside."""
+
+IDEAL_RATIO = math.sqrt(8 / 3)
+"""c/a of hcp made of touching spheres."""
+
+_BEGIN_OF_FIRST = 0.77
+"""… and begins at so many."""
+
+
+@dataclass(frozen=True)
+class Metal:
+    """One element and the edge at which it is measured."""
+
+    symbol: str
+    edge: str
+    phase: str
+    """Its crystal at room temperature: ``"bcc"``, ``"fcc"`` or ``"hcp"``."""
+    a: float
+    """Lattice constant at room temperature [Å]."""
+    c: float | None
+    """The second one of hcp [Å]."""
+    melting: float
+    """Melting point [K]."""
+    sigma2: float
+    """σ² of its nearest neighbours at 300 K [Å²]."""
+
+    @property
+    def nearest(self) -> float:
+        """R₁, the distance of its nearest neighbours at room temperature [Å]."""
+        return self.a * _OVER_A[self.phase]
+
+    @property
+    def first(self) -> tuple[float, float]:
+        """The range of its first coordination shell [Å]; of bcc the first two together."""
+        return round(_BEGIN_OF_FIRST * self.nearest, 2), round(_END_OF_FIRST[self.phase] * self.nearest, 2)
+
+    @property
+    def model(self) -> str:
+        """Name of the model of its edge."""
+        return f"{self.symbol}-{self.edge}".lower()
+
+    @property
+    def motion(self) -> float:
+        """σ²/R₁² at 300 K."""
+        return self.sigma2 / self.nearest**2
+
+
+def _metals(edge: str, phase: str, *rows: tuple[str, float, float, float] | tuple[str, float, float, float, float]):  # type: ignore[no-untyped-def]
+    for symbol, a, *c, melting, sigma2 in rows:
+        yield symbol, Metal(symbol, edge, phase, a, c[0] if c else None, melting, sigma2)
+
+
+METALS: Mapping[str, Metal] = dict([
+    *_metals(
+        "K", "bcc",
+        ("V", 3.027, 2183.0, 0.0070), ("Cr", 2.885, 2180.0, 0.0033), ("Fe", 2.8665, 1811.0, 0.0050),
+        ("Nb", 3.3007, 2750.0, 0.0078), ("Mo", 3.1470, 2896.0, 0.0031),
+    ),
+    *_metals("L3", "bcc", ("Ta", 3.3030, 3290.0, 0.0050), ("W", 3.1652, 3695.0, 0.0023)),
+    *_metals(
+        "K", "fcc",
+        ("Ni", 3.5240, 1728.0, 0.0062), ("Cu", 3.6149, 1358.0, 0.0086), ("Rh", 3.8034, 2237.0, 0.0033),
+        ("Pd", 3.8907, 1828.0, 0.0060), ("Ag", 4.0853, 1235.0, 0.0100),
+    ),
+    *_metals(
+        "L3", "fcc", ("Ir", 3.8392, 2719.0, 0.0021), ("Pt", 3.9242, 2041.0, 0.0049), ("Au", 4.0782, 1337.0, 0.0083),
+    ),
+    *_metals(
+        "K", "hcp",
+        ("Ti", 2.951, 4.683, 1941.0, 0.0075), ("Co", 2.507, 4.070, 1768.0, 0.0062),
+        ("Zr", 3.232, 5.147, 2128.0, 0.0072), ("Ru", 2.706, 4.282, 2607.0, 0.0022),
+    ),
+    *_metals("L3", "hcp", ("Re", 2.761, 4.458, 3459.0, 0.0021)),
+])  # fmt: skip
+"""By symbol, each with the edge at which its EXAFS is usually measured."""
+
+
+def metal_of(element: str, edge: str | None = None) -> Metal:
+    """The record of a metal, at its usual edge or another.
+
+    Raises
+    ------
+    SettingsError
+        If there is none.
+    """
+    if element not in METALS:
+        known = ", ".join(sorted(METALS))
+        raise SettingsError(
+            f"nothing is known of {element!r} as a metal", where="element",
+            remedy=f"Known are {known}; of others a plan says it: exafsnn make --template NAME",
+        )  # fmt: skip
+    found = METALS[element]
+    return found if edge in (None, found.edge) else Metal(**{**vars(found), "edge": str(edge)})

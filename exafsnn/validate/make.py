@@ -1,0 +1,121 @@
+"""A metal's name → a trusted model of it: simulate, try, train, set the error bars, and say how good it is.
+
+``exafsnn make`` is this. Everything lies in a folder beside the model until that is done, so that a run that was ended
+goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from exafsnn.errors import SettingsError
+from exafsnn.files import explained, write_whole
+from exafsnn.learn.model_file import models_folder
+from exafsnn.learn.training import TrainingSettings, settings_for, train
+from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.simulate.library import build
+from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_text
+from exafsnn.validate.calibration import calibrate
+from exafsnn.workers import cores
+
+Progress = Callable[[int, int, str], None]
+
+_SEED = 20261128
+_TRIED = 0.4
+"""States that set the error bars, in units of those that are learned from."""
+_QUICK_TRAINING = {"members": 3, "steps": 2600}
+_PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
+"""Processor seconds of a scattering table, a state and a training step of a network, and of all else."""
+_MEGABYTES_OF_STATE = 0.15
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a model."""
+
+    name: str
+    metal: Metal
+    library: LibrarySettings
+    trial: LibrarySettings
+    training: TrainingSettings
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes, on the cores that are here."""
+        states = sum(family.count for plan in (self.library, self.trial) for family in plan.families)
+        optimiser = self.training.optimiser
+        work = 2 * len(self.library.treatments) * _PER_TABLE + states * _PER_STATE
+        return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
+
+    @property
+    def megabytes(self) -> float:
+        """How much disk it needs meanwhile."""
+        states = sum(family.count for plan in (self.library, self.trial) for family in plan.families)
+        return 100.0 * len(self.library.treatments) + states * _MEGABYTES_OF_STATE
+
+
+def recipe_for(name: str, *, full: bool = False) -> Recipe:
+    """What ``exafsnn make NAME`` makes: ``pt-l3``, or ``pt`` at its usual edge.
+
+    Raises
+    ------
+    SettingsError
+        If the name is none, or nothing is known of that metal.
+    """
+    match = re.fullmatch(r"([A-Za-z]{1,2})(?:-([KkLl][1-3]?))?", name)
+    if not match:
+        raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy="Give one like pt-l3 or cu-k")
+    metal = metal_of(match[1].capitalize(), match[2].upper() if match[2] else None)
+    size, training = FULL if full else QUICK, settings_for(metal)
+    if not full:
+        training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
+    library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
+    return Recipe(metal.model, metal, library, trial, training)
+
+
+def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path:
+    """Make the model of a recipe in the user's folder, or go on with it.
+
+    Raises
+    ------
+    ExafsnnError
+        If FEFF or LAMMPS fails, the disk refuses, or another run makes it.
+    """
+    folder, workers = models_folder(), workers or cores()
+    aside = folder / f"{recipe.name}.making"
+    with explained(aside):
+        aside.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(asdict(recipe), sort_keys=True)
+    _forget_other(aside, text)
+    paths = []
+    for stem, plan in (("library", recipe.library), ("trial", recipe.trial)):
+        path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
+        if not path.exists():
+            write_whole(config, plan_text(plan).encode())
+            build(config, path, workers, progress)
+        paths.append(path)
+    model = train(paths[:1], aside / f"{recipe.name}.safetensors", recipe.training, progress, workers)
+    calibrate(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
+    for suffix in (".json", ".safetensors"):
+        model.with_suffix(suffix).replace(folder / f"{recipe.name}{suffix}")
+    shutil.rmtree(aside)
+    return folder / f"{recipe.name}.safetensors"
+
+
+def _forget_other(aside: Path, text: str) -> None:
+    """Remove what was begun by another recipe."""
+    note = aside / "recipe.json"
+    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != text:
+        shutil.rmtree(aside)
+        aside.mkdir()
+    write_whole(note, text.encode())
+
+
+def makeable() -> list[str]:
+    """Names that ``recipe_for`` knows."""
+    return sorted(metal.model for metal in METALS.values())

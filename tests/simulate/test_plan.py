@@ -1,0 +1,39 @@
+"""Plans: from a metal to the states of its library, and to text and back."""
+
+from __future__ import annotations
+
+import tomllib
+
+import pytest
+
+from exafsnn.metals import METALS
+from exafsnn.simulate.plan import plan_for, plan_from_mapping, plan_text, planned_states
+from exafsnn.simulate.potentials import training_potentials
+
+
+@pytest.mark.parametrize("symbol", ["Fe", "Cu", "Co", "W"])
+def test_the_plan_of_a_metal_is_mostly_its_own_crystal(symbol: str) -> None:
+    metal = METALS[symbol]
+    states = planned_states(plan_for(metal, 1))
+    own = [item for item in states if item.state.phase == metal.phase]
+    assert len(own) > 0.6 * len(states)
+    assert {item.state.phase for item in states} == {"bcc", "fcc", "hcp", "liquid"}
+    assert all(item.state.potential in training_potentials(item.state.phase) for item in states)
+
+
+def test_two_seeds_share_no_state() -> None:
+    states = [planned_states(plan_for(METALS["Cu"], seed)) for seed in (1, 2)]
+    drawn = [{item.state.temperature for item in some} for some in states]
+    assert not drawn[0] & drawn[1]
+
+
+def test_its_text_is_the_plan() -> None:
+    plan = plan_for(METALS["Pt"], 7, 0.3)
+    assert plan_from_mapping(tomllib.loads(plan_text(plan))) == plan
+
+
+def test_scales_are_those_of_bonds_and_motion() -> None:
+    plan = plan_for(METALS["Pt"], 7)
+    assert plan.length_scale == pytest.approx(2.775 / 2.482, rel=1e-3)
+    assert plan.temperature_scale * METALS["Pt"].motion == pytest.approx(METALS["Fe"].motion)
+    assert plan_for(METALS["Fe"], 7).length_scale == plan_for(METALS["Fe"], 7).temperature_scale == 1
