@@ -8,29 +8,32 @@ from .screen import progress_bar
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, metavar="[NAME|PLAN.toml]")
 @click.option("--full", is_flag=True, help="More states and networks: better, and three times as long.")
+@click.option("--template", is_flag=True, help="Print the plan of NAME, to change it and give it instead of NAME.")
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
-def make(name: str | None, full: bool, listed: bool, workers: int | None) -> None:
-    """Make the model of a metal, e.g. pt-l3: simulate, train, set its error bars.
+def make(name: str | None, full: bool, template: bool, listed: bool, workers: int | None) -> None:
+    """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml: simulate, train, set its error bars.
 
     Called again after an interruption, it goes on where it stopped.
     """
-    from exafsnn.validate.make import make as make_model
-    from exafsnn.validate.make import makeable, recipe_for
+    from exafsnn.validate import make as workshop
 
     if listed:
-        click.echo("\n".join(makeable()))
+        click.echo("\n".join(workshop.makeable()))
         return
     if name is None:
         raise click.UsageError("Missing argument 'NAME'. exafsnn make --list prints those that are known")
-    recipe = recipe_for(name, full=full)
+    if template:
+        click.echo(workshop.template(name))
+        return
+    recipe = (workshop.recipe_of_file if name.endswith(".toml") else workshop.recipe_for)(name, full=full)
     states = sum(family.count for family in recipe.library.families)
     click.echo(
         f"{recipe.name}: {states} states, {recipe.training.optimiser.members} networks; about"
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )
-    path = make_model(recipe, progress_bar(), workers)
+    path = workshop.make(recipe, progress_bar(), workers)
     click.echo(f"The model is {path}; exafsnn predict finds it by the edge of a scan", err=True)

@@ -13,7 +13,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exafsnn.edges import edges_of, is_element
 from exafsnn.errors import SettingsError
+from exafsnn.settings import Settings
 
 _OVER_A: Mapping[str, float] = {"bcc": math.sqrt(3) / 2, "fcc": 1 / math.sqrt(2), "hcp": 1.0}
 """R₁ over the lattice constant a; hcp metals have their six neighbours of the same layer there."""
@@ -24,13 +26,22 @@ _END_OF_FIRST: Mapping[str, float] = {"bcc": 1.33, "fcc": 1.2, "hcp": 1.2}
 IDEAL_RATIO = math.sqrt(8 / 3)
 """c/a of hcp made of touching spheres."""
 
+_LATTICE, _MELTING, _MOTION = (2.0, 8.0), (300.0, 4500.0), (5e-5, 5e-3)
+"""Lattice constants [Å], melting points [K] and σ²/R₁² at 300 K that metals have."""
+
 _BEGIN_OF_FIRST = 0.77
 """… and begins at so many."""
 
 
 @dataclass(frozen=True)
-class Metal:
-    """One element and the edge at which it is measured."""
+class Metal(Settings):
+    """One element and the edge at which it is measured.
+
+    Raises
+    ------
+    SettingsError
+        If a number is none that a metal has, e.g. because it is in nm.
+    """
 
     symbol: str
     edge: str
@@ -38,12 +49,31 @@ class Metal:
     """Its crystal at room temperature: ``"bcc"``, ``"fcc"`` or ``"hcp"``."""
     a: float
     """Lattice constant at room temperature [Å]."""
-    c: float | None
-    """The second one of hcp [Å]."""
     melting: float
     """Melting point [K]."""
     sigma2: float
     """σ² of its nearest neighbours at 300 K [Å²]."""
+    c: float | None = None
+    """The second lattice constant of hcp [Å]."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no metal is."""
+        fault = ""
+        if not is_element(self.symbol):
+            fault = f"symbol = {self.symbol!r} is no element"
+        elif not any(edge.name == self.edge for edge in edges_of(self.symbol)):
+            fault = f"{self.symbol} has no {self.edge} edge"
+        elif self.phase not in _OVER_A:
+            fault = f"phase = {self.phase!r} is none of {', '.join(_OVER_A)}"
+        elif (self.phase == "hcp") != (self.c is not None):
+            fault = "hcp has two lattice constants, a and c, and cubic crystals have one"
+        elif not all(_LATTICE[0] < length < _LATTICE[1] for length in (self.a, self.c or self.a)):
+            fault = f"a = {self.a:g} Å is no lattice constant of a metal (was it in nm?)"
+        elif not (_MELTING[0] < self.melting < _MELTING[1] and _MOTION[0] < self.motion < _MOTION[1]):
+            fault = f"melting = {self.melting:g} K or sigma2 = {self.sigma2:g} Å² is none of a metal"
+        if fault:
+            remedy = "Give a and c in Å, melting in K, sigma2 of the nearest neighbours at 300 K in Å²"
+            raise SettingsError(fault, where="metal", remedy=remedy)
 
     @property
     def nearest(self) -> float:
@@ -68,7 +98,7 @@ class Metal:
 
 def _metals(edge: str, phase: str, *rows: tuple[str, float, float, float] | tuple[str, float, float, float, float]):  # type: ignore[no-untyped-def]
     for symbol, a, *c, melting, sigma2 in rows:
-        yield symbol, Metal(symbol, edge, phase, a, c[0] if c else None, melting, sigma2)
+        yield symbol, Metal(symbol, edge, phase, a, melting, sigma2, *c)
 
 
 METALS: Mapping[str, Metal] = dict([

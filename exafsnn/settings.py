@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, Field, asdict, dataclass, fields
 from typing import Any, Self
 
 from exafsnn.errors import SettingsError
@@ -30,7 +30,7 @@ class Settings:
         Raises
         ------
         SettingsError
-            If a key is unknown.
+            If a key is unknown, or one without a default is missing.
         """
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(mapping) - known)
@@ -40,11 +40,18 @@ class Settings:
                 where=cls.__name__,
                 remedy=f"Known keys are {', '.join(sorted(known))}",
             )
+        missing = [item.name for item in fields(cls) if item.name not in mapping and _is_required(item)]
+        if missing:
+            raise SettingsError(f"{missing[0]} is missing", where=cls.__name__, remedy="Add it")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()})
 
     def to_mapping(self) -> dict[str, Any]:
         """All values, as a plain dictionary that JSON can hold."""
         return asdict(self)
+
+
+def _is_required(item: Field[Any]) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
 
 
 @dataclass(frozen=True)

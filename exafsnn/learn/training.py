@@ -240,7 +240,9 @@ def settings_for(metal: Metal) -> TrainingSettings:
     return TrainingSettings(pairs=pairs, features=features, ranges=(("first", *metal.first),))
 
 
-def training_from_mapping(table: dict[str, Any], metal: Metal) -> TrainingSettings:
+def training_from_mapping(
+    table: dict[str, Any], metal: Metal, known: TrainingSettings | None = None
+) -> TrainingSettings:
     """The settings that a parsed TOML table describes, what it leaves out being what is known of a metal.
 
     Raises
@@ -248,7 +250,7 @@ def training_from_mapping(table: dict[str, Any], metal: Metal) -> TrainingSettin
     SettingsError
         If a key is unknown.
     """
-    known = settings_for(metal)
+    known = known or settings_for(metal)
     parts = {name: getattr(known, name) for name in known.__dataclass_fields__} | dict(table)
     for name, kind in (
         ("pairs", PairSettings), ("features", FeatureSettings), ("network", NetworkSettings),

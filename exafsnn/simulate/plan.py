@@ -55,6 +55,8 @@ class LibrarySettings(Settings):
     treatments: tuple[FeffTreatment, ...] = ()
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sites: SiteSettings = field(default_factory=SiteSettings)
+    known: Metal | None = None
+    """What is known of the element, where the table of metals does not have it or has it otherwise."""
 
     @property
     def metal(self) -> Metal:
@@ -65,7 +67,7 @@ class LibrarySettings(Settings):
         SettingsError
             If nothing is.
         """
-        return metal_of(self.element, self.edge)
+        return self.known or metal_of(self.element, self.edge)
 
     @property
     def length_scale(self) -> float:
@@ -142,7 +144,8 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
     )  # fmt: skip
     sites = SiteSettings(sites=10, control_sites=50, three_atom_paths=60)
-    return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites)
+    known = None if METALS.get(metal.symbol) == metal else metal
+    return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites, known=known)
 
 
 def read_plan(path: str | Path) -> LibrarySettings:
@@ -167,6 +170,7 @@ def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
     parts["treatments"] = tuple(FeffTreatment.from_mapping(item) for item in parts.get("treatments", ()))
     parts["dynamics"] = DynamicsSettings.from_mapping(parts.get("dynamics", {}))
     parts["sites"] = SiteSettings.from_mapping(parts.get("sites", {}))
+    parts["known"] = Metal.from_mapping(parts["known"]) if parts.get("known") else None
     plan = LibrarySettings.from_mapping(parts)
     if not plan.families or not plan.treatments:
         raise SettingsError("a plan needs at least one of [[families]] and one of [[treatments]]")
@@ -176,8 +180,8 @@ def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
 def plan_text(plan: LibrarySettings) -> str:
     """The TOML text of a plan, which ``read_plan`` reads."""
     lines = [f"{name} = {_toml(getattr(plan, name))}" for name in ("element", "edge", "seed")]
-    for name in ("dynamics", "sites"):
-        lines += ["", f"[{name}]", *_items(getattr(plan, name))]
+    for name in ("known", "dynamics", "sites"):
+        lines += ["", f"[{name}]", *_items(item)] if (item := getattr(plan, name)) else []
     for name in ("treatments", "families"):
         for item in getattr(plan, name):
             lines += ["", f"[[{name}]]", *_items(item)]
@@ -185,7 +189,7 @@ def plan_text(plan: LibrarySettings) -> str:
 
 
 def _items(settings: Settings) -> list[str]:
-    return [f"{name} = {_toml(value)}" for name, value in settings.to_mapping().items()]
+    return [f"{name} = {_toml(value)}" for name, value in settings.to_mapping().items() if value is not None]
 
 
 def _toml(value: Any) -> str:

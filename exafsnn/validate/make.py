@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, write_whole
 from exafsnn.learn.model_file import models_folder
-from exafsnn.learn.training import TrainingSettings, settings_for, train
+from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.simulate.library import build
 from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_text
@@ -70,12 +71,65 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
     match = re.fullmatch(r"([A-Za-z]{1,2})(?:-([KkLl][1-3]?))?", name)
     if not match:
         raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy="Give one like pt-l3 or cu-k")
-    metal = metal_of(match[1].capitalize(), match[2].upper() if match[2] else None)
+    return _recipe(metal_of(match[1].capitalize(), match[2].upper() if match[2] else None), full=full)
+
+
+def _recipe(metal: Metal, *, full: bool) -> Recipe:
     size, training = FULL if full else QUICK, settings_for(metal)
     if not full:
         training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
     return Recipe(metal.model, metal, library, trial, training)
+
+
+_TEMPLATE = """# A plan for exafsnn make: lengths in Å, temperatures in K, sigma2 of the first neighbours at 300 K in Å²
+name = "{name}"
+full = false
+
+[metal]
+{metal}
+
+# What is known of its training, to overrule it: [training.optimiser], [training.pairs], …
+"""
+
+
+def template(name: str) -> str:
+    """The text of a plan for ``recipe_of_file``, of a metal that is known.
+
+    Raises
+    ------
+    SettingsError
+        As ``recipe_for``.
+    """
+    metal = recipe_for(name).metal
+    given = {key: value for key, value in metal.to_mapping().items() if value is not None}
+    lines = (f"{key} = {json.dumps(item)}" for key, item in given.items())
+    return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
+
+
+def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
+    """What a plan in a TOML file makes: a metal that nobody knows yet, or another way to train one.
+
+    Raises
+    ------
+    SettingsError
+        If it is no such plan.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the plan cannot be read: {error}", where=str(path)) from error
+    if unknown := sorted(set(table) - {"name", "full", "metal", "training"}):
+        raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
+    if not isinstance(table.get("metal"), dict):
+        raise SettingsError("[metal] is missing", where=str(path), remedy="exafsnn make --template NAME shows it")
+    try:
+        metal = Metal.from_mapping(table["metal"])
+    except TypeError as error:
+        raise SettingsError(f"[metal] holds what is no number: {error}", where=str(path)) from error
+    recipe = _recipe(metal, full=full or bool(table.get("full")))
+    training = training_from_mapping(table.get("training", {}), metal, recipe.training)
+    return replace(recipe, name=str(table.get("name", metal.model)), training=training)
 
 
 def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path:

@@ -1,0 +1,102 @@
+"""A metal's name, or a plan of one that nobody knows, is all that a model needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from exafsnn.errors import SettingsError
+from exafsnn.infer.predict import load_model
+from exafsnn.learn.model_file import known_models
+from exafsnn.metals import METALS
+from exafsnn.simulate.plan import plan_for
+from exafsnn.validate import make as workshop
+from exafsnn.validate.make import make, makeable, recipe_for, recipe_of_file, template
+
+
+def test_a_name_is_a_metal_and_its_edge() -> None:
+    assert recipe_for("pt").name == recipe_for("Pt-L3").name == "pt-l3"
+    assert recipe_for("pt-l2").metal.edge == "L2"
+    assert all(recipe_for(name).name == name for name in makeable())
+    for name in ("", "copper", "cu-k-1", "xx", "zn"):
+        with pytest.raises(SettingsError):
+            recipe_for(name)
+
+
+def test_full_is_more_of_everything() -> None:
+    quick, full = recipe_for("cu"), recipe_for("cu", full=True)
+    assert full.seconds > 2 * quick.seconds
+    assert full.training.optimiser.members > quick.training.optimiser.members
+    assert full.training.pairs == quick.training.pairs
+
+
+@pytest.mark.parametrize("name", ["cu-k", "co-k", "w-l3"])
+def test_the_template_of_a_name_makes_the_same(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(template(name))
+    assert recipe_of_file(path) == recipe_for(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("3.6149", "0.36149"), "was it in nm"),
+        (('"fcc"', '"foc"'), "none of bcc, fcc, hcp"),
+        (('"fcc"', '"hcp"'), "two lattice constants"),
+        (('"K"', '"Q"'), "has no Q edge"),
+        (('"Cu"', '"Xx"'), "is no element"),
+        (("1358.0", "-3"), "none of a metal"),
+        (("sigma2", "sigma"), "unknown key sigma"),
+        (("a = 3.6149", ""), "a is missing"),
+        (("a = 3.6149", 'a = "x"'), "no number"),
+        (("[metal]", "[metl]"), "unknown key"),
+        (("[metal]", "[metal"), "cannot be read"),
+    ],
+)
+def test_a_wrong_plan_is_told_in_one_sentence(tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(template("cu").replace(*change))
+    with pytest.raises(SettingsError, match=said):
+        recipe_of_file(path)
+
+
+def test_a_metal_that_nobody_knows_is_made_of_its_record(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(template("cu").replace('"Cu"', '"Pb"').replace('"K"', '"L3"').replace("3.6149", "4.9508"))
+    recipe = recipe_of_file(path)
+    assert recipe.library.metal.symbol == "Pb"
+    assert recipe.library.length_scale == pytest.approx(4.9508 / 2**0.5 / METALS["Fe"].nearest)
+
+
+@pytest.mark.slow
+def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EXAFSNN_MODELS", "EXAFSNN_CACHE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    quick = recipe_for("cu")
+    plans = [plan_for(quick.metal, seed, 0.12) for seed in (1, 2)]
+    plans = [
+        replace(plan, treatments=plan.treatments[1:2], sites=replace(plan.sites, sites=2, control_sites=4))
+        for plan in plans
+    ]
+    optimiser = replace(quick.training.optimiser, members=2, steps=400)
+    calibration = replace(quick.training.calibration, sessions=6)
+    training = replace(quick.training, optimiser=optimiser, calibration=calibration, forward_steps=50)
+    recipe = replace(quick, name="tiny", library=plans[0], trial=plans[1], training=training)
+
+    def killed(*_: object) -> Path:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workshop, "train", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(recipe, lambda *_: None)
+    assert known_models() == ["fe-k"]
+    monkeypatch.setattr(workshop, "build", lambda *_: pytest.fail("the libraries were simulated again"))
+    path = make(recipe, lambda *_: None)
+    assert path == tmp_path / "EXAFSNN_MODELS" / "tiny.safetensors"
+    assert sorted(item.name for item in path.parent.iterdir()) == ["tiny.json", "tiny.safetensors"]
+    assert known_models() == ["fe-k", "tiny"]
+    model = load_model("tiny")
+    assert (model.absorber, model.ranges["first"]) == ("Cu", METALS["Cu"].first)
