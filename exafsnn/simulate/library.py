@@ -88,9 +88,18 @@ class SingleScattering:
 
 
 def build(
-    config_path: str | Path, output: str | Path, workers: int | None = None, progress: _Progress | None = None
+    config_path: str | Path,
+    output: str | Path,
+    workers: int | None = None,
+    progress: _Progress | None = None,
+    tables: Path | None = None,
 ) -> Path:
     """Simulate the plan of ``config_path`` into the library ``output``; go on where an earlier call stopped.
+
+    Parameters
+    ----------
+    tables
+        A folder for scattering tables, which libraries of one metal and the same treatments share.
 
     Raises
     ------
@@ -111,11 +120,24 @@ def build(
         parts = _open_parts(plan, output)
         states = planned_states(plan)
         wanted = sorted({_theory_name(plan, item.treatment) for item in states})
+        shared = [_theory_file(name) for name in wanted] if tables else []
+        _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
             _build_parts(parts, states, wanted, workers, progress or _silent)
         _merge(plan, parts, output, wanted)
+        _hand_over(parts, tables or parts, shared)
         remove_folder(parts)
     return output
+
+
+def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
+    """Give files of one folder to another that lacks them."""
+    with explained(target):
+        target.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if (source / name).exists() and not (target / name).exists():
+                with replacing(target / name) as temporary:
+                    shutil.copyfile(source / name, temporary)
 
 
 def _build_parts(

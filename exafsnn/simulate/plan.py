@@ -109,7 +109,7 @@ _MELTS, _HOLES, _PARTICLES = 12, 14, 32
 _ATOMS = (20, 600)
 """Of particles."""
 
-QUICK, FULL = 0.6, 2.0
+QUICK, FULL = 0.5, 1.0
 """Sizes of libraries, in units of the usual one."""
 
 
@@ -143,7 +143,7 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
         FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
     )  # fmt: skip
-    sites = SiteSettings(sites=10, control_sites=50, three_atom_paths=60)
+    sites = SiteSettings(sites=10, control_sites=40, three_atom_paths=50)
     known = None if METALS.get(metal.symbol) == metal else metal
     return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites, known=known)
 

@@ -50,7 +50,7 @@ class Recipe:
         """How long it takes, on the cores that are here."""
         states = sum(family.count for plan in (self.library, self.trial) for family in plan.families)
         optimiser = self.training.optimiser
-        work = 2 * len(self.library.treatments) * _PER_TABLE + states * _PER_STATE
+        work = len(self.library.treatments) * _PER_TABLE + states * _PER_STATE
         return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
 
     @property
@@ -151,7 +151,7 @@ def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
         if not path.exists():
             write_whole(config, plan_text(plan).encode())
-            build(config, path, workers, progress)
+            build(config, path, workers, progress, aside / "tables")
         paths.append(path)
     model = train(paths[:1], aside / f"{recipe.name}.safetensors", recipe.training, progress, workers)
     calibrate(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
