@@ -27,6 +27,8 @@ from exafsnn.settings import Settings
 
 _PLATFORMS = {"Linux": "linux64", "Darwin": "darwin64", "Windows": "win64"}
 _TIMEOUT = 300.0
+_RATIO = slice(21, 31)
+"""Where FEFF8.5L's list of paths has their amplitudes."""
 _PATH_STEPS = {"8.5L": ("feff8l_genfmt", "feff8l_ff2x"), "6L": ("feff6l",)}
 _REUSED = {
     "8.5L": (
@@ -280,7 +282,23 @@ class PathSummer:
             old.unlink(missing_ok=True)
         (self._folder / "paths.dat").write_text(_paths_text(paths, self._potentials.symbols))
         for program in _PATH_STEPS[self._potentials.treatment.program]:
+            if program == "feff8l_ff2x":
+                _part_columns(self._folder / "list.dat")
             _run(program, self._folder)
+
+
+def _part_columns(path: Path) -> None:
+    """Keep apart the columns of a list of paths: genfmt gives one ten characters, and ff2x reads words.
+
+    It is the amplitude over that of the first path, which nothing here asks for; in heavy metals it has ten digits.
+    """
+    lines = _read(path.parent, path.name).decode("latin-1").splitlines()
+    first = 1 + next(number for number, line in enumerate(lines) if "pathindex" in line)
+    wide = [number for number, line in enumerate(lines[first:], first) if line[_RATIO][:1] != " "]
+    for number in wide:
+        lines[number] = lines[number][: _RATIO.start] + " 99999.999" + lines[number][_RATIO.stop :]
+    if wide:
+        path.write_text("\n".join(lines) + "\n", encoding="latin-1")
 
 
 def _half_length(path: ScatteringPath) -> float:

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import SimulationError
-from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath, make_potentials, partial_waves
+from exafsnn.physics.feff import (
+    FeffTreatment,
+    PathSummer,
+    ScatteringPath,
+    _part_columns,
+    make_potentials,
+    partial_waves,
+)
 from exafsnn.physics.paths import single_paths
 
 
@@ -70,3 +77,21 @@ def test_a_potential_without_atoms_is_an_error():
     treatment = FeffTreatment(scf_radius=0.0)
     with pytest.raises(SimulationError):
         make_potentials(positions, ["Fe", "Fe", "Ni"], treatment, feff_numbers=[0, 1])
+
+
+def test_columns_that_run_together_are_parted(tmp_path):
+    head = ["exafsnn", " " + "-" * 71, "  pathindex     sig2   amp ratio    deg    nlegs  r effective"]
+    rows = [
+        "        1     0.00000   100.000     1.000     4   6.8500",
+        "        2     0.00000105526.710     1.000     4   4.0000",
+        "        3     0.00000**********     1.000     4   4.2000",
+    ]
+    path = tmp_path / "list.dat"
+    path.write_text("\n".join([*head, *rows]) + "\n")
+    _part_columns(path)
+    found = path.read_text().splitlines()
+    assert found[:4] == [*head, rows[0]]
+    values = np.array([line.split() for line in found[3:]], dtype=float)
+    assert values[:, 0].tolist() == [1, 2, 3]
+    assert values[:, 2].tolist() == [100.0, 99999.999, 99999.999]
+    assert values[:, 5].tolist() == [6.85, 4.0, 4.2]
