@@ -16,39 +16,21 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from exafsnn.infer.predict import load_model
 from exafsnn.learn.atlas import PHASES
-from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS, QUANTITIES
-from exafsnn.records import Array
-from exafsnn.validate.calibration import Answer, answers_to, beamline_of, scales_of
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
+from exafsnn.validate.calibration import Answer, answers_to, beamline_of
+from exafsnn.validate.coverage import Judged, cross_fitted, ks
 from exafsnn.workers import run_all
 
 SCANS = 8
-PARTS = 10
 SHOWN = (0.68, 0.90, 0.95)
 LEAST_STATES = 8
 """A group of fewer trajectories is not judged: the bootstrap knows nothing of them."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """All answers of one kind, for one quantity: truth minus answer (n,), and what was said of it."""
-
-    truth: Array
-    low: Array
-    """(levels, n) lower ends of the intervals."""
-    high: Array
-    answer: Array
-    """(n,) row of each in the answers."""
-
-    def inside(self, row: int) -> Array:
-        """(n,) whether the truth lies in the interval of ``LEVELS[row]``."""
-        return (self.low[row] <= self.truth) & (self.truth <= self.high[row])
 
 
 def answers_of(task: tuple[str, str, str, int, bool]) -> list[Answer]:
@@ -59,25 +41,6 @@ def answers_of(task: tuple[str, str, str, int, bool]) -> list[Answer]:
     beamline = beamline_of(model, [library], [trial], 100 + referenced)
     found = beamline.sessions(sessions, SCANS, referenced)
     return [answer for session in found for answer in answers_to(model, session)]
-
-
-def cross_fitted(answers: list[Answer]) -> dict[str, Judged]:
-    """Intervals for each part of the trajectories, set on the others; by quantity."""
-    trajectories = np.array(sorted({answer.trajectory for answer in answers}))
-    part = dict(zip(np.random.default_rng(0).permutation(trajectories).tolist(), range(len(trajectories)), strict=True))
-    pieces: dict[str, list[tuple[Array, Array, Array, Array]]] = {quantity: [] for quantity in QUANTITIES}
-    for number in range(PARTS):
-        own = [row for row, answer in enumerate(answers) if part[answer.trajectory] % PARTS == number]
-        scales = scales_of([answer for answer in answers if part[answer.trajectory] % PARTS != number])
-        for quantity in QUANTITIES:
-            for row in own:
-                error, raw = answers[row].errors[quantity]
-                ends = [scales[quantity].interval(level, raw, answers[row].given) for level in LEVELS]
-                pieces[quantity].append((-error, *np.array(ends).swapaxes(0, 1), np.full(len(error), row)))
-    return {
-        quantity: Judged(*(np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)))
-        for quantity, found in pieces.items()
-    }
 
 
 def main(library: str, trial: str, name: str = "fe-k", sessions: str = "130") -> None:
@@ -105,16 +68,6 @@ def print_row(kind: str, quantity: str, judged: Judged) -> None:
     bold = Judged(judged.truth, 0.5 * judged.low, 0.5 * judged.high, judged.answer)
     distances = f"{ks(judged):.3f}  {ks(bold):.3f}"
     print(f"{kind:24} {quantity:12} {rms}  {'  '.join(cover):24}  {'  '.join(wide):22}  {distances}")
-
-
-def ks(judged: Judged) -> float:
-    """Distance of the ranks of the truth, in the distribution that the intervals make, from a uniform one."""
-    tails = np.array(LEVELS) / 2
-    share = np.r_[0.0, 0.5 - tails[::-1], 0.5 + tails, 1.0]
-    ends = np.concatenate([3 * judged.low[-1:], judged.low[::-1], judged.high, 3 * judged.high[-1:]])
-    rank = np.sort([np.interp(x, points, share) for x, points in zip(judged.truth, ends.T, strict=True)])
-    steps = np.arange(1, len(rank) + 1) / len(rank)
-    return float(max(np.abs(rank - steps).max(), np.abs(rank - steps + 1 / len(rank)).max()))
 
 
 def off(judged: Judged, own: list[Answer]) -> Iterator[str]:

@@ -76,11 +76,26 @@ def calibrate(
     SettingsError
         If the libraries are not those of the model, or hold no crystal that could be a standard.
     """
-    settings = settings or CalibrationSettings()
+    answers = tried(name, libraries, trial, settings or CalibrationSettings(), workers)
+    return set_error_bars(name, answers)
+
+
+def tried(
+    name: str,
+    libraries: Sequence[str | Path],
+    trial: Sequence[str | Path],
+    settings: CalibrationSettings,
+    workers: int | None = None,
+) -> list[Answer]:
+    """All answers to the simulated sessions of ``calibrate``, in one order."""
     paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
     tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
     found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
-    answers = [answer for task in tasks for answer in found[task]]  # in one order, whichever is done first
+    return [answer for task in tasks for answer in found[task]]  # whichever is done first
+
+
+def set_error_bars(name: str, answers: Sequence[Answer]) -> Path:
+    """Write into a model what its answers, against the truth, say of its error bars and its domain."""
     intervals = {kind: scales_of([item for item in answers if item.kind == kind]) for kind in KINDS_OF_ANSWERS}
     predicted = [item for kind in KINDS_OF_ANSWERS[:2] for item in answers if item.kind == kind]
     signs, given = np.array([item.signs for item in predicted]), np.concatenate([item.given for item in predicted])

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, write_whole
-from exafsnn.learn.model_file import models_folder
+from exafsnn.learn.model_file import models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.simulate.library import build
 from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_text
-from exafsnn.validate.calibration import calibrate
+from exafsnn.validate.calibration import set_error_bars, tried
+from exafsnn.validate.card import card
 from exafsnn.workers import cores
 
 Progress = Callable[[int, int, str], None]
@@ -154,8 +155,10 @@ def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path
             build(config, path, workers, progress, aside / "tables")
         paths.append(path)
     model = train(paths[:1], aside / f"{recipe.name}.safetensors", recipe.training, progress, workers)
-    calibrate(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
-    for suffix in (".json", ".safetensors"):
+    answers = tried(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
+    set_error_bars(str(model), answers)
+    write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
+    for suffix in (".md", ".json", ".safetensors"):
         model.with_suffix(suffix).replace(folder / f"{recipe.name}{suffix}")
     shutil.rmtree(aside)
     return folder / f"{recipe.name}.safetensors"

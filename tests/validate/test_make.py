@@ -96,7 +96,10 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(workshop, "build", lambda *_: pytest.fail("the libraries were simulated again"))
     path = make(recipe, lambda *_: None)
     assert path == tmp_path / "EXAFSNN_MODELS" / "tiny.safetensors"
-    assert sorted(item.name for item in path.parent.iterdir()) == ["tiny.json", "tiny.safetensors"]
+    assert sorted(item.name for item in path.parent.iterdir()) == ["tiny.json", "tiny.md", "tiny.safetensors"]
     assert known_models() == ["fe-k", "tiny"]
     model = load_model("tiny")
+    page = (path.parent / "tiny.md").read_text()
+    assert "The K edge of Cu" in page
+    assert page.count("| refined") == 6
     assert (model.absorber, model.ranges["first"]) == ("Cu", METALS["Cu"].first)

@@ -1,0 +1,73 @@
+"""A model card: what a model was trained on, how good it is on what it never saw, and where it cannot be trusted.
+
+``exafsnn make`` writes it beside the model. Every figure is of simulated sessions of states that no network saw.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
+from exafsnn.validate.calibration import Answer
+from exafsnn.validate.coverage import cross_fitted
+
+_SHOWN = (0.68, 0.95)
+_QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
+_TEXT = """# {name}
+
+The {edge} edge of {absorber} among {neighbour} atoms. All of it is simulated: molecular dynamics of look-alikes, scaled
+to this metal's bond and motion, and FEFF.
+
+- **Trained on** {states} states: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
+- **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹. The range `first` is
+  {low:g}–{high:g} Å. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
+- **Cannot tell** {neighbour} from its neighbours in the periodic table, nor, without a reference, a small particle from
+  the bulk.
+
+Accuracy and coverage on simulated sessions of {told} trajectories that no network saw ({phases}): random energy zero,
+amplitude, noise, k max, background and smooth error of the theory. Each tenth of the trajectories is judged by
+intervals that the others set.
+
+| answer | quantity | rms error | coverage of 68 %, 95 % |
+|---|---|---|---|
+{rows}
+"""
+
+
+def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
+    """The text of a card, in Markdown.
+
+    Parameters
+    ----------
+    name
+        Of the model.
+    info
+        The JSON beside its tensors.
+    answers
+        To sessions of states that it never saw (``calibration.tried``).
+    """
+    plan, pairs, phases = info["library"]["plan"], info["pairs"], {item.trajectory: item.phase for item in answers}
+    return _TEXT.format(
+        name=name, edge=info["edge"], absorber=info["absorber"], neighbour=info["neighbour"],
+        states=info["library"]["states"], members=info["members"],
+        families=", ".join(f"{family['name']} ({family['count']})" for family in plan["families"]),
+        treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
+        r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
+        low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],
+        amplitude=pairs["amplitude"], amplitude_std=pairs["amplitude_std"], told=len(phases),
+        phases=", ".join(f"{count} {phase}" for phase, count in Counter(phases.values()).most_common()),
+        rows="\n".join(row for kind in KINDS_OF_ANSWERS for row in _rows([a for a in answers if a.kind == kind])),
+    )  # fmt: skip
+
+
+def _rows(answers: Sequence[Answer]) -> Iterator[str]:
+    """Lines of the table of one kind of answers."""
+    judged = cross_fitted(answers)
+    for quantity, (title, form) in _QUANTITIES.items():
+        error = form.format(float(np.sqrt(np.mean(judged[quantity].truth ** 2))))
+        inside = (judged[quantity].inside(LEVELS.index(level)).mean() for level in _SHOWN)
+        yield f"| {answers[0].kind} | {title} | {error} | {', '.join(f'{share:.0%}' for share in inside)} |"
