@@ -10,10 +10,11 @@ from .screen import progress_bar
 @click.command()
 @click.argument("name", required=False, metavar="[NAME|PLAN.toml]")
 @click.option("--full", is_flag=True, help="More states and networks: better, and three times as long.")
+@click.option("--keep", is_flag=True, help="Keep the site libraries, in NAME.libraries/ beside the model.")
 @click.option("--template", is_flag=True, help="Print the plan of NAME, to change it and give it instead of NAME.")
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
-def make(name: str | None, full: bool, template: bool, listed: bool, workers: int | None) -> None:
+def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool, workers: int | None) -> None:
     """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml: simulate, train, set its error bars.
 
     Called again after an interruption, it goes on where it stopped.
@@ -35,5 +36,5 @@ def make(name: str | None, full: bool, template: bool, listed: bool, workers: in
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )
-    path = workshop.make(recipe, progress_bar(), workers)
+    path = workshop.make(recipe, progress_bar(), workers, keep=keep)
     click.echo(f"The model is {path}; exafsnn predict finds it by the edge of a scan", err=True)

@@ -133,8 +133,13 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
     return replace(recipe, name=str(table.get("name", metal.model)), training=training)
 
 
-def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path:
+def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep: bool = False) -> Path:
     """Make the model of a recipe in the user's folder, or go on with it.
+
+    Parameters
+    ----------
+    keep
+        Whether to keep the site libraries, in ``NAME.libraries/`` beside it.
 
     Raises
     ------
@@ -160,6 +165,11 @@ def make(recipe: Recipe, progress: Progress, workers: int | None = None) -> Path
     write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
     for suffix in (".md", ".json", ".safetensors"):
         model.with_suffix(suffix).replace(folder / f"{recipe.name}{suffix}")
+    if keep:
+        kept = folder / f"{recipe.name}.libraries"
+        kept.mkdir(exist_ok=True)
+        for path in paths:
+            path.replace(kept / path.name)
     shutil.rmtree(aside)
     return folder / f"{recipe.name}.safetensors"
 
