@@ -217,8 +217,8 @@ class TrainingSettings(Settings):
 
 
 _ZERO, _ZERO_OF_OTHERS, _ZERO_RANGE = 2.7, 0.1, 4.0
-"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of the treatments that stand for theory at K
-and at other edges (``learn.theories``), and how far off it is taken to be [eV]."""
+"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory at K and at other
+edges (``learn.theories``), and how far off it is taken to be [eV]."""
 _AMPLITUDE, _AMPLITUDE_STD = 0.9, 0.08
 """S₀² of foils: 0.87 to 1.0, and less where they are too thick."""
 _THEORY_AMPLITUDE, _THEORY_PHASE = 0.03, 0.03
@@ -233,7 +233,8 @@ def settings_for(metal: Metal) -> TrainingSettings:
     other = (1 - _OWN_PHASE - _MELT) / (len(CRYSTALS) - 1)
     bcc, fcc, hcp = (_OWN_PHASE if phase == metal.phase else other for phase in CRYSTALS)
     pairs = PairSettings(
-        e0=_ZERO if metal.edge == "K" else _ZERO_OF_OTHERS, e0_range=_ZERO_RANGE, amplitude=_AMPLITUDE, amplitude_std=_AMPLITUDE_STD,
+        e0=_ZERO if metal.edge == "K" else _ZERO_OF_OTHERS, e0_range=_ZERO_RANGE,
+        amplitude=_AMPLITUDE, amplitude_std=_AMPLITUDE_STD,
         theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE, phases=(bcc, fcc, hcp, _MELT),
     ).of_scale(scale)  # fmt: skip
     features = FeatureSettings(rmax=round(FeatureSettings().rmax * scale, 2))
