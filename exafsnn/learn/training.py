@@ -217,7 +217,7 @@ class TrainingSettings(Settings):
 
 
 _ZERO, _ZERO_OF_OTHERS, _ZERO_RANGE = 2.7, 0.1, 4.0
-"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory at K and at other
+"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory at K and other
 edges (``learn.theories``), and how far off it is taken to be [eV]."""
 _AMPLITUDE, _AMPLITUDE_STD = 0.9, 0.08
 """S₀² of foils: 0.87 to 1.0, and less where they are too thick."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, count, islice
@@ -85,12 +86,14 @@ def read(source: str | Path, *, columns: str | None = None, e0: float | None = N
     SettingsError
         If ``columns`` is malformed.
     """
-    return [_measurement(table, columns, e0) for table in _tables(source)]
+    with closing(_tables(source)) as tables:  # an error that is kept would keep the file open, too
+        return [_measurement(table, columns, e0) for table in tables]
 
 
 def read_one(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> Spectrum | ChiK:
     """Read the one scan of a file; as ``read``, but several records are an error that names them."""
-    tables = list(islice(_tables(source), 2))
+    with closing(_tables(source)) as found:
+        tables = list(islice(found, 2))
     if len(tables) > 1:
         names = _records(source)
         raise ScanError(
@@ -118,7 +121,14 @@ def read_all(
     found
         What ``read_one`` returns, or raises, for that name. Of a file that cannot be read at all, the source and why.
     """
-    tables = _tables(source)
+    with closing(_tables(source)) as tables:
+        yield from _all_of(source, tables, columns, e0)
+
+
+def _all_of(
+    source: str | Path, tables: Iterator[Table], columns: str | None, e0: float | None
+) -> Iterator[tuple[str, Spectrum | ChiK | Exception]]:
+    """``read_all`` of tables."""
     try:
         first = list(islice(tables, 2))
     except Exception as error:
@@ -158,7 +168,7 @@ def _records(source: str | Path) -> list[str]:
     return [table.record for table in _tables(source)]
 
 
-def _tables(source: str | Path) -> Iterator[Table]:
+def _tables(source: str | Path) -> Generator[Table]:
     """Tables of a file, by the first recogniser that knows it, or the one record that is asked for."""
     name, record = split_source(source)
     if is_hdf5(name):

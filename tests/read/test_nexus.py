@@ -14,7 +14,7 @@ import pytest
 
 from exafsnn.errors import ScanError
 from exafsnn.read import nexus
-from exafsnn.read.scan import expand, read, read_one
+from exafsnn.read.scan import expand, read, read_all, read_one
 
 
 @pytest.fixture
@@ -358,3 +358,24 @@ def test_damaged_files_are_errors_not_crashes(make_file, scan):
     name = make_file(content, compression="gzip")
     done = subprocess.run([sys.executable, "-c", DAMAGE, name], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("reader", [read, read_one, read_all])
+def test_no_file_stays_open_beside_the_error_of_a_record(make_file, scan, reader):
+    content = {"good/energy": scan.energy, "good/mu": scan.mu, "bad/energy": scan.energy, "bad/mu": scan.mu}
+    one = {place: value for place, value in content.items() if place.startswith("bad")}
+    name = make_file(one if reader is read_one else content)
+    with h5py.File(name, "r+") as file:
+        place = file["bad/mu"].id.get_offset()
+    with Path(name).open("r+b") as stream:
+        stream.seek(place)
+        stream.write(np.full(5, np.nan).tobytes())
+    kept = []
+    try:
+        kept.extend(reader(name))
+    except ScanError as error:
+        kept.append(error)
+    assert any(isinstance(item, ScanError) or isinstance(item[-1], ScanError) for item in kept)
+    assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) == 0
+    make_file({"entry/energy": scan.energy, "entry/mu": scan.mu})
+    assert len(read(name)) == 1
