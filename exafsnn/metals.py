@@ -20,6 +20,10 @@ from exafsnn.settings import Settings
 _OVER_A: Mapping[str, float] = {"bcc": math.sqrt(3) / 2, "fcc": 1 / math.sqrt(2), "hcp": 1.0}
 """R₁ over the lattice constant a; hcp metals have their six neighbours of the same layer there."""
 
+_IRON: Mapping[str, float] = {"bcc": 2.8665 * _OVER_A["bcc"], "fcc": 3.574 * _OVER_A["fcc"], "hcp": 2.540}
+_IRON_SIGMA2 = 0.005
+"""R₁ [Å] of iron in each phase at room temperature, and its σ² [Å²]: the scale of ``simulate.potentials``."""
+
 _END_OF_FIRST: Mapping[str, float] = {"bcc": 1.33, "fcc": 1.2, "hcp": 1.2}
 """The range ``first`` ends at so many R₁: between two shells, of which bcc has the first two inside."""
 
@@ -89,6 +93,16 @@ class Metal(Settings):
     def model(self) -> str:
         """Name of the model of its edge."""
         return f"{self.symbol}-{self.edge}".lower()
+
+    @property
+    def length_scale(self) -> float:
+        """Lengths in the metal over those of iron, were it of the same phase."""
+        return self.nearest / _IRON[self.phase]
+
+    @property
+    def temperature_scale(self) -> float:
+        """Temperature at which its atoms move as far, in units of their bond, over that in iron."""
+        return _IRON_SIGMA2 / _IRON[self.phase] ** 2 / self.motion
 
     @property
     def motion(self) -> float:

@@ -36,7 +36,7 @@ from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.learn.network import NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
 from exafsnn.learn.theories import common_theories, single_kernel
-from exafsnn.metals import METALS, Metal
+from exafsnn.metals import Metal
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings
@@ -229,15 +229,14 @@ _OWN_PHASE, _MELT = 0.6, 0.1
 
 def settings_for(metal: Metal) -> TrainingSettings:
     """What is known of a metal beforehand, as settings of its training."""
-    scale = metal.nearest / METALS["Fe"].nearest
     other = (1 - _OWN_PHASE - _MELT) / (len(CRYSTALS) - 1)
     bcc, fcc, hcp = (_OWN_PHASE if phase == metal.phase else other for phase in CRYSTALS)
     pairs = PairSettings(
         e0=_ZERO if metal.edge == "K" else _ZERO_OF_OTHERS, e0_range=_ZERO_RANGE,
         amplitude=_AMPLITUDE, amplitude_std=_AMPLITUDE_STD,
         theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE, phases=(bcc, fcc, hcp, _MELT),
-    ).of_scale(scale)  # fmt: skip
-    features = FeatureSettings(rmax=round(FeatureSettings().rmax * scale, 2))
+    ).of_scale(metal.length_scale)  # fmt: skip
+    features = FeatureSettings(rmax=round(FeatureSettings().rmax * metal.length_scale, 2))
     return TrainingSettings(pairs=pairs, features=features, ranges=(("first", *metal.first),))
 
 

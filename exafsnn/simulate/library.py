@@ -27,7 +27,7 @@ import torch
 
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
-from exafsnn.metals import METALS, metal_of
+from exafsnn.metals import metal_of
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
@@ -237,7 +237,7 @@ def _build_theory(task: tuple[str, str]) -> None:
 
 def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreatment) -> Potentials:
     """FEFF potentials of a perfect crystal of a metal at room temperature; of another phase than its own, as dense."""
-    factor = metal_of(element).nearest / METALS["Fe"].nearest
+    factor = metal_of(element).length_scale
     atoms = crystal(phase, IRON_LATTICE[phase] * 1.004 * factor, element=element, min_length=15.5 * factor)
     still = Trajectory(atoms.positions[None], np.asarray(atoms.cell.lengths()), True, phase, (element,) * len(atoms))
     cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0 * factor)])

@@ -72,12 +72,12 @@ class LibrarySettings(Settings):
     @property
     def length_scale(self) -> float:
         """Length in the metal over that in the dynamics, whose unit is the bond of iron (``simulate.potentials``)."""
-        return self.metal.nearest / METALS["Fe"].nearest
+        return self.metal.length_scale
 
     @property
     def temperature_scale(self) -> float:
         """Temperature at which the metal's atoms move as far, in units of their bond, over that of the dynamics."""
-        return METALS["Fe"].motion / self.metal.motion
+        return self.metal.temperature_scale
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from exafsnn.metals import METALS
+from exafsnn.metals import METALS, Metal
 from exafsnn.simulate.plan import plan_for, plan_from_mapping, plan_text, planned_states
 from exafsnn.simulate.potentials import training_potentials
 
@@ -34,6 +34,16 @@ def test_its_text_is_the_plan() -> None:
 
 def test_scales_are_those_of_bonds_and_motion() -> None:
     plan = plan_for(METALS["Pt"], 7)
-    assert plan.length_scale == pytest.approx(2.775 / 2.482, rel=1e-3)
-    assert plan.temperature_scale * METALS["Pt"].motion == pytest.approx(METALS["Fe"].motion)
-    assert plan_for(METALS["Fe"], 7).length_scale == plan_for(METALS["Fe"], 7).temperature_scale == 1
+    assert plan.length_scale == pytest.approx(2.775 / 2.527, rel=1e-3)
+    assert plan.temperature_scale * METALS["Pt"].motion == pytest.approx(0.005 / 2.527**2, rel=1e-3)
+    assert plan_for(METALS["Fe"], 7).length_scale == 1
+    assert plan_for(METALS["Fe"], 7).temperature_scale == pytest.approx(1)
+
+
+@pytest.mark.parametrize("metal", METALS.values(), ids=str)
+def test_its_own_lattice_at_room_temperature_is_amidst_what_is_simulated(metal: Metal) -> None:
+    plan = plan_for(metal, 1)
+    for family in plan.families:
+        if family.name in (metal.phase, f"cold {metal.phase}"):
+            low, high = (plan.length_scale * a for a in family.a)
+            assert low + 0.01 * metal.a < metal.a < high - 0.01 * metal.a

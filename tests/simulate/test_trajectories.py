@@ -51,7 +51,7 @@ def test_a_cold_crystal_of_each_metal_has_its_own_distances() -> None:
         shell = neighbours(scaled, 0, 0, 1.2 * METALS[symbol].nearest)
         assert len(shell) == 12
         assert set(scaled.symbols) == {symbol}
-        expected = 3.57 / 3.56 * METALS[symbol].nearest * 3.56 / 2**0.5 / METALS["Fe"].nearest
+        expected = 3.57 / 3.574 * METALS[symbol].nearest  # iron as fcc has 3.574 A at room temperature
         assert np.linalg.norm(shell, axis=1).mean() == pytest.approx(expected, rel=2e-3)
         edges = rdf_edges(plan.sites.scaled(plan.length_scale).far)
         counts = rdf_of(scaled, edges)[: np.searchsorted(edges, 1.2 * METALS[symbol].nearest)]

@@ -67,7 +67,7 @@ def test_a_metal_that_nobody_knows_is_made_of_its_record(tmp_path: Path) -> None
     path.write_text(template("cu").replace('"Cu"', '"Pb"').replace('"K"', '"L3"').replace("3.6149", "4.9508"))
     recipe = recipe_of_file(path)
     assert recipe.library.metal.symbol == "Pb"
-    assert recipe.library.length_scale == pytest.approx(4.9508 / 2**0.5 / METALS["Fe"].nearest)
+    assert recipe.library.length_scale == pytest.approx(4.9508 / 3.574)
 
 
 @pytest.mark.slow
