@@ -93,3 +93,32 @@ def test_doctor_says_what_is_missing() -> None:
     assert doctor._examine("x", lambda: doctor._package("no_such_package"), "to predict") == (
         "x", "missing", "to predict", "No module named 'no_such_package'",
     )  # fmt: skip
+
+
+def test_make_says_what_it_would_take_and_hands_it_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[Any] = []
+
+    def fake(recipe: Any, progress: Any, workers: int | None, *, keep: bool) -> Path:
+        asked.extend([recipe.name, workers, keep])
+        return Path("pt-l3.safetensors")
+
+    monkeypatch.setattr("exafsnn.validate.make.make", fake)
+    assert run(["make", "pt", "--workers", "2", "--keep"]) == 0
+    assert asked == ["pt-l3", 2, True]
+    said = capsys.readouterr().err
+    assert "min" in said
+    assert "MB of disk" in said
+    assert run(["make"]) == 2
+    assert run(["make", "unobtainium"]) == 2
+    assert run(["make", "--list"]) == 0
+    assert "pt-l3" in capsys.readouterr().out.split()
+
+
+def test_the_template_is_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["make", "--template", "w"]) == 0
+    plan = tmp_path / "w.toml"
+    plan.write_text(capsys.readouterr().out.replace("3.1652", "0.31652"))
+    assert run(["make", str(plan)]) == 2
+    assert "was it in nm" in capsys.readouterr().err
