@@ -24,9 +24,8 @@ _WHITE = 0.01
 """Error of k²χ that nothing else stands for, in units of its root mean square."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
-_BEYOND = (5.2, 14.0, 0.1, 0.3)
-"""What no RDF within the bins explains: range of R [Å] in iron, step, and size in units of k²χ. Multiple scattering is
-complete to half a path of 5.8 Å, whose peak lies 0.4 Å lower and is 0.2 Å wide; atoms beyond the bins follow."""
+_BEYOND = (5.8, 14.0, 0.1, 0.3)
+"""Atoms beyond the bins: range of R [Å] in iron, step, and size in units of k²χ."""
 
 
 @dataclass(frozen=True)
