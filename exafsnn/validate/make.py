@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from exafsnn.errors import SettingsError
-from exafsnn.files import explained, write_whole
+from exafsnn.files import explained, only_writer, write_whole
 from exafsnn.learn.model_file import models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
@@ -130,7 +130,11 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
         raise SettingsError(f"[metal] holds what is no number: {error}", where=str(path)) from error
     recipe = _recipe(metal, full=full or bool(table.get("full")))
     training = training_from_mapping(table.get("training", {}), metal, recipe.training)
-    return replace(recipe, name=str(table.get("name", metal.model)), training=training)
+    name = table.get("name", metal.model)
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
+        reason = f"name = {str(name)[:60]!r} is no name of a model"
+        raise SettingsError(reason, where=str(path), remedy="Use letters, digits, - and _")
+    return replace(recipe, name=name, training=training)
 
 
 def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep: bool = False) -> Path:
@@ -150,6 +154,12 @@ def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep
     aside = folder / f"{recipe.name}.making"
     with explained(aside):
         aside.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder / f"{recipe.name}.safetensors"):
+        return _made(recipe, folder, aside, progress, workers, keep)
+
+
+def _made(recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool) -> Path:
+    """``make``, by the only run that makes it."""
     text = json.dumps(asdict(recipe), sort_keys=True)
     _forget_other(aside, text)
     paths = []

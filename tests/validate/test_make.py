@@ -9,7 +9,7 @@ import pytest
 
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model
-from exafsnn.learn.model_file import known_models
+from exafsnn.learn.model_file import known_models, shipped_models
 from exafsnn.metals import METALS
 from exafsnn.simulate.plan import plan_for
 from exafsnn.validate import make as workshop
@@ -51,6 +51,8 @@ def test_the_template_of_a_name_makes_the_same(tmp_path: Path, name: str) -> Non
         (("sigma2", "sigma"), "unknown key sigma"),
         (("a = 3.6149", ""), "a is missing"),
         (("a = 3.6149", 'a = "x"'), "no number"),
+        (('name = "cu-k"', 'name = "../cu-k"'), "is no name of a model"),
+        (('name = "cu-k"', "name = 3"), "is no name of a model"),
         (("[metal]", "[metl]"), "unknown key"),
         (("[metal]", "[metal"), "cannot be read"),
     ],
@@ -92,12 +94,12 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         patch.setattr(workshop, "train", killed)
         with pytest.raises(KeyboardInterrupt):
             make(recipe, lambda *_: None)
-    assert known_models() == ["fe-k"]
+    assert known_models() == shipped_models()
     monkeypatch.setattr(workshop, "build", lambda *_: pytest.fail("the libraries were simulated again"))
     path = make(recipe, lambda *_: None)
     assert path == tmp_path / "EXAFSNN_MODELS" / "tiny.safetensors"
     assert sorted(item.name for item in path.parent.iterdir()) == ["tiny.json", "tiny.md", "tiny.safetensors"]
-    assert known_models() == ["fe-k", "tiny"]
+    assert known_models() == sorted([*shipped_models(), "tiny"])
     model = load_model("tiny")
     page = (path.parent / "tiny.md").read_text()
     assert "The K edge of Cu" in page
