@@ -27,6 +27,7 @@ from exafsnn.infer.estimates import Reference
 from exafsnn.infer.predict import load_model
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.refine import Refiner
+from exafsnn.metals import METALS
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Prediction
@@ -42,7 +43,7 @@ class Tikhonov:
     """Regularised inversion of single scattering."""
 
     def __init__(self) -> None:
-        potentials = crystal_potentials("Fe", "K", "bcc", FeffTreatment())
+        potentials = crystal_potentials(METALS["Fe"], "bcc", FeffTreatment())
         self.r = np.round(np.arange(1.6, 6.2, 0.04), 6)
         k = np.arange(2.0, 13.5, 0.05)
         with PathSummer(potentials) as summer:

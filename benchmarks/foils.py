@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from exafsnn.infer.structure import parse_structure
@@ -38,15 +39,9 @@ FOILS = {
 THERMAL = 0.003
 
 
-def structure(metal: Metal, a: float | None = None) -> str:
-    """As ``--structure`` takes it."""
-    constants = [a or metal.a, *([metal.c] if metal.c else [])]
-    return f"{metal.phase}:{','.join(map(str, constants))}"
-
-
 def truth(metal: Metal, a: float | None) -> tuple[int, float]:
     """N and R [Å] of the range ``first``."""
-    shells = parse_structure(structure(metal, a)).shells(metal.first[1])
+    shells = parse_structure(replace(metal, a=a or metal.a).structure).shells(metal.first[1])
     count = sum(number for _, number in shells)
     return count, sum(distance * number for distance, number in shells) / count + THERMAL
 
@@ -85,7 +80,7 @@ def main(folder: str = "", *names: str) -> None:
             other = [item for row, item in enumerate(foils) if row != number]
             if other:
                 standard, own = other[-1]
-                given = structure(metal, own)
+                given = replace(metal, a=own or metal.a).structure
                 rows["with reference"] = refine_scans([scan], references=[str(root / standard)], structure=given)
             for how, outcomes in rows.items():
                 print(f"{name:36} {how:15} {told(next(iter(outcomes)), n, r)}", flush=True)

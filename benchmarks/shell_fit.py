@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from exafsnn.metals import METALS
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath
 from exafsnn.records import ChiK
 from exafsnn.simulate.library import crystal_potentials
@@ -76,7 +77,7 @@ class Feffit:
     ) -> None:
         self._shells = FIRST[phase] if near else len(SHELLS[phase])
         self._seen = {"kweight": 2, "rmin": 1.0, "rmax": 3.0} if near else NEAR_AND_FAR
-        with PathSummer(crystal_potentials("Fe", "K", phase, FeffTreatment())) as summer:
+        with PathSummer(crystal_potentials(METALS["Fe"], phase, FeffTreatment())) as summer:
             paths = paths_of(phase)
             self._files = summer.write_paths(paths[: self._shells] if near else paths, folder)
         self._phase, self._skewed = phase, skewed

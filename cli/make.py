@@ -9,7 +9,7 @@ from .screen import progress_bar
 
 @click.command()
 @click.argument("name", required=False, metavar="[NAME|PLAN.toml]")
-@click.option("--full", is_flag=True, help="More states and networks: better, and three times as long.")
+@click.option("--full", is_flag=True, help="More states and networks: better, and twice as long.")
 @click.option("--keep", is_flag=True, help="Keep the site libraries, in NAME.libraries/ beside the model.")
 @click.option("--template", is_flag=True, help="Print the plan of NAME, to change it and give it instead of NAME.")
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
@@ -19,6 +19,7 @@ def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool,
 
     Called again after an interruption, it goes on where it stopped.
     """
+    from exafsnn.learn.model_file import shipped_models
     from exafsnn.validate import make as workshop
 
     if listed:
@@ -30,11 +31,13 @@ def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool,
         click.echo(workshop.template(name))
         return
     recipe = (workshop.recipe_of_file if name.endswith(".toml") else workshop.recipe_for)(name, full=full)
-    states = sum(family.count for family in recipe.library.families)
     click.echo(
-        f"{recipe.name}: {states} states, {recipe.training.optimiser.members} networks; about"
+        f"{recipe.name}: {recipe.states} states, {recipe.training.optimiser.members} networks; about"
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )
+    if recipe.name in shipped_models():
+        click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
     path = workshop.make(recipe, progress_bar(), workers, keep=keep)
-    click.echo(f"The model is {path}; exafsnn predict finds it by the edge of a scan", err=True)
+    found = "by the edge of a scan" if recipe.name == recipe.metal.model else f"with --model {recipe.name}"
+    click.echo(f"The model is {path}; exafsnn predict finds it {found}", err=True)

@@ -13,10 +13,16 @@ from .screen import print_table
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 def models(as_json: bool) -> None:
     """List the models that are installed."""
+    from exafsnn.errors import ModelError
     from exafsnn.infer.predict import load_model
     from exafsnn.learn.model_file import known_models
 
-    found = [load_model(name) for name in known_models()]
+    found = []
+    for name in known_models():
+        try:
+            found.append(load_model(name))
+        except ModelError as error:
+            click.echo(f"{name} cannot be used: {error}", err=True)
     if as_json:
         click.echo(
             json.dumps([{"name": m.name, "absorber": m.absorber, "edge": m.edge, "ranges": m.ranges} for m in found])

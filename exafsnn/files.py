@@ -95,6 +95,12 @@ def write_whole(path: Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy one file, which appears whole or not at all."""
+    with replacing(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
 def sync(path: Path) -> None:
     """Bring a file onto the disk."""
     with path.open("rb+") as stream:

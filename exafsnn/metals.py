@@ -10,8 +10,9 @@ temperatures that describe room temperature, and brought to what fits of foils f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from exafsnn.edges import edges_of, is_element
 from exafsnn.errors import SettingsError
@@ -95,6 +96,11 @@ class Metal(Settings):
         return f"{self.symbol}-{self.edge}".lower()
 
     @property
+    def structure(self) -> str:
+        """Its crystal, as ``--structure`` takes it."""
+        return f"{self.phase}:{self.a}" + (f",{self.c}" if self.c else "")
+
+    @property
     def length_scale(self) -> float:
         """Lengths in the metal over those of iron, were it of the same phase."""
         return self.nearest / _IRON[self.phase]
@@ -110,7 +116,8 @@ class Metal(Settings):
         return self.sigma2 / self.nearest**2
 
 
-def _metals(edge: str, phase: str, *rows: tuple[str, float, float, float] | tuple[str, float, float, float, float]):  # type: ignore[no-untyped-def]
+def _metals(edge: str, phase: str, *rows: tuple[Any, ...]) -> Iterator[tuple[str, Metal]]:
+    """Records by symbol, of rows (symbol, a, melting, sigma2) or, of hcp, (symbol, a, c, melting, sigma2)."""
     for symbol, a, *c, melting, sigma2 in rows:
         yield symbol, Metal(symbol, edge, phase, a, melting, sigma2, *c)
 
@@ -152,7 +159,7 @@ def metal_of(element: str, edge: str | None = None) -> Metal:
         known = ", ".join(sorted(METALS))
         raise SettingsError(
             f"nothing is known of {element!r} as a metal", where="element",
-            remedy=f"Known are {known}; of others a plan says it: exafsnn make --template NAME",
+            remedy=f"Known are {known}; of others a plan says it: change that of exafsnn make --template cu",
         )  # fmt: skip
     found = METALS[element]
     return found if edge in (None, found.edge) else Metal(**{**vars(found), "edge": str(edge)})

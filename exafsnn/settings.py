@@ -45,9 +45,36 @@ class Settings:
             raise SettingsError(f"{missing[0]} is missing", where=cls.__name__, remedy="Add it")
         return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()})
 
+    @classmethod
+    def checked(cls, mapping: Any) -> Self:
+        """As ``from_mapping``, each value of the type that its default has, every number finite.
+
+        Raises
+        ------
+        SettingsError
+            If it is no mapping, a key is unknown or missing, or a value is of another type.
+        """
+        if not isinstance(mapping, Mapping):
+            raise SettingsError(f"{cls.__name__} is no JSON object or table of values")
+        made = cls.from_mapping(mapping)
+        for item in fields(cls):
+            value, default = getattr(made, item.name), item.default
+            if default not in (None, MISSING) and not is_like(value, default):
+                raise SettingsError(f"{cls.__name__}: {item.name} = {str(value)[:40]} is not like {default}")
+        return made
+
     def to_mapping(self) -> dict[str, Any]:
         """All values, as a plain dictionary that JSON can hold."""
         return asdict(self)
+
+
+def is_like(value: Any, default: Any) -> bool:
+    """Whether a value from a file is of the type of a default, and finite."""
+    if isinstance(default, tuple):
+        return isinstance(value, tuple) and len(value) == len(default) and all(map(is_like, value, default))
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is type(default)
 
 
 def _is_required(item: Field[Any]) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from exafsnn.metals import METALS
 from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, partial_waves
 from exafsnn.physics.fourier import fade
 from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths, strength_from_phases
@@ -123,8 +124,8 @@ def _trajectory(temperature: int, work: Path) -> Trajectory:
 @lru_cache(maxsize=1)
 def _theory(phase: str) -> ForeignTheory:
     """FEFF6L's potentials and table for a perfect crystal at room temperature."""
-    potentials = crystal_potentials("Fe", "K", phase, TREATMENT)
-    strength = strength_from_phases(*partial_waves(crystal_potentials("Fe", "K", phase, FeffTreatment())))
+    potentials = crystal_potentials(METALS["Fe"], phase, TREATMENT)
+    strength = strength_from_phases(*partial_waves(crystal_potentials(METALS["Fe"], phase, FeffTreatment())))
     return ForeignTheory(potentials, make_table(potentials, LIBRARY_K, REACH[1]), strength)
 
 

@@ -18,16 +18,12 @@ DEBYE = {"Cu": 320, "Ni": 400, "Fe": 440, "Pt": 235, "Pd": 285, "Au": 178, "W": 
 """[K], about room temperature."""
 
 
-def structure(metal: Metal) -> str:
-    return f"{metal.phase}:{metal.a}" + (f",{metal.c}" if metal.c else "")
-
-
 @pytest.mark.parametrize("metal", METALS.values(), ids=str)
 def test_the_first_range_holds_the_first_neighbours_and_no_others(metal: Metal) -> None:
     low, high = metal.first
-    shells = [shell for shell in parse_structure(structure(metal)).shells(high) if shell[0] >= low]
+    shells = [shell for shell in parse_structure(metal.structure).shells(high) if shell[0] >= low]
     assert sum(count for _, count in shells) == NEIGHBOURS[metal.phase]
-    beyond = parse_structure(structure(metal)).shells(2 * high)
+    beyond = parse_structure(metal.structure).shells(2 * high)
     nearest_out = min(distance for distance, _ in beyond if distance > high)
     assert nearest_out - high > 0.12 * metal.nearest
     assert shells[0][0] == pytest.approx(metal.nearest, rel=0.025)  # in hcp those of the next layer are nearer

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import platformdirs
@@ -30,8 +30,9 @@ from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, scales_from_mapping
 from exafsnn.learn.network import Network, NetworkSettings, shapes
 from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.metals import METALS
 from exafsnn.physics.forward import LAYERS, Forward
-from exafsnn.settings import Settings
+from exafsnn.settings import is_like
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +70,6 @@ _KEYS = frozenset(
     )
 )
 _AGAIN = "Copy or fetch both files again, or run exafsnn train again"
-_Known = TypeVar("_Known", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,10 @@ def models_folder() -> Path:
 
 def known_models() -> list[str]:
     """Names of the models that are found by name: the shipped ones, and the user's own."""
-    return sorted({*shipped_models(), *(path.stem for path in models_folder().glob("*.safetensors"))})
+    own: list[str] = []
+    with suppress(OSError):  # one that we may not read holds none
+        own = [path.stem for path in models_folder().glob("*.safetensors")]
+    return sorted({*shipped_models(), *own})
 
 
 def find_model(name: str) -> Path:
@@ -118,15 +121,15 @@ def find_model(name: str) -> Path:
     ModelError
         If there is none.
     """
+    by_name = (folder / f"{name}.safetensors" for folder in (models_folder(), SHIPPED))
     own = Path(name)
-    try:
-        by_name = (folder / f"{name}.safetensors" for folder in (models_folder(), SHIPPED))
-        for path in (*by_name, own, own.with_suffix(".safetensors")):
+    for path in (*by_name, own, own.with_suffix(".safetensors") if own.name else own):
+        with suppress(OSError, ValueError):  # a name that no file can have, or a folder that we may not read
             if path.is_file() and path.suffix == ".safetensors":
                 return path
-    except (OSError, ValueError):  # a name that no file can have
-        pass
-    remedy = f"Known models: {', '.join(known_models()) or 'none'}; give a path, or make one with exafsnn make {name}"
+    makeable = name in {metal.model for metal in METALS.values()}
+    last = f"make it with exafsnn make {name}, or give a path" if makeable else "or give a path"
+    remedy = f"Known models: {', '.join(known_models()) or 'none'}; {last}"
     raise ModelError("no such model", where=name, remedy=remedy)
 
 
@@ -149,9 +152,18 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
     info = {"format": _FORMAT, **info}
     content = save(half, {"info": _info_checksum(info)})
     text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    _write_both(path, content, text.encode())
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copy both files of a model; each appears whole or not at all."""
+    _write_both(target, source.read_bytes(), source.with_suffix(".json").read_bytes())
+
+
+def _write_both(path: Path, tensors: bytes, info: bytes) -> None:
     with replacing(path.with_suffix(".json")) as beside, replacing(path) as temporary:
-        beside.write_text(text, encoding="utf-8")
-        temporary.write_bytes(content)
+        beside.write_bytes(info)
+        temporary.write_bytes(tensors)
         sync(beside)  # so that nothing slow lies between the two renames
 
 
@@ -247,9 +259,9 @@ def _named_info(content: bytes) -> str:
 
 
 def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], checksum: str) -> ModelParts:
-    features = _settings(FeatureSettings, info["features"])
-    pairs = _settings(PairSettings, info["pairs"])
-    network = _settings(NetworkSettings, info["network"])
+    features = FeatureSettings.checked(info["features"])
+    pairs = PairSettings.checked(info["pairs"])
+    network = NetworkSettings.checked(info["network"])
     _check_info(info, pairs)
     _check_tensors(tensors, info["members"])
     _check_grids(features, pairs, tensors)
@@ -290,7 +302,7 @@ def _domain(info: Any) -> Domain | None:
     if not info:
         return None
     weights, limit = tuple(info["weights"]), info["limit"]
-    if set(info) != {"weights", "limit"} or not _is_like((*weights, limit), (0.0,) * 5) or not 0 < limit < _LARGEST:
+    if set(info) != {"weights", "limit"} or not is_like((*weights, limit), (0.0,) * 5) or not 0 < limit < _LARGEST:
         raise ModelError("the domain is none")
     if any(abs(weight) > _LARGEST for weight in weights):
         raise ModelError("the domain has weights that are none")
@@ -314,7 +326,7 @@ def _atlas(own: dict[str, Single], info: Any, pairs: PairSettings) -> Atlas:
     if set(info) != {"phases", "lattice", "perfect"} or any(len(info[key]) != states for key in info):
         raise ModelError(f"the atlas does not describe its {states} states")
     _check_shapes(own, {"mean": (len(r),), "scores": (states, components), "shapes": (components, len(r))})
-    if not all(_is_like(value, 1.0) and 0 < value < _LARGEST for value in info["lattice"]):
+    if not all(is_like(value, 1.0) and 0 < value < _LARGEST for value in info["lattice"]):
         raise ModelError("a lattice constant of the atlas is none")
     if not all(isinstance(value, bool) for value in info["perfect"]) or not any(info["perfect"]):
         raise ModelError("the atlas does not say which states are perfect")
@@ -330,27 +342,6 @@ def _with_prefix(tensors: dict[str, Single], prefix: str) -> dict[str, Single]:
     return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
 
 
-def _settings(kind: type[_Known], mapping: Any) -> _Known:
-    """Settings from JSON, each value of the type that its default has, every number finite."""
-    if not isinstance(mapping, dict):
-        raise ModelError(f"{kind.__name__} is no JSON object")
-    made = kind.from_mapping(mapping)
-    for item in fields(kind):
-        value = getattr(made, item.name)
-        if item.default is not None and not _is_like(value, item.default):
-            raise ModelError(f"{kind.__name__}: {item.name} = {str(value)[:40]} is not like {item.default}")
-    return made
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value from JSON is of the type of a default, and finite."""
-    if isinstance(default, tuple):
-        return isinstance(value, tuple) and len(value) == len(default) and all(map(_is_like, value, default))
-    if isinstance(default, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return type(value) is type(default)
-
-
 def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
     """Check what the JSON says of atoms, ranges and numbers: their names reach tables, and places in ``results.h5``."""
     for key, pattern in (("absorber", "[A-Z][a-z]?"), ("neighbour", "[A-Z][a-z]?"), ("edge", "[KLM][1-5]?")):
@@ -358,12 +349,12 @@ def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
             raise ModelError(f"{key} = {str(info[key])[:40]!r} is none")
     if not isinstance(info["members"], int) or not 1 <= info["members"] <= _MOST:
         raise ModelError(f"members = {str(info['members'])[:40]} is no number of networks")
-    if not _is_like(info["misfit_limit"], 1.0) or info["misfit_limit"] <= 0:
+    if not is_like(info["misfit_limit"], 1.0) or info["misfit_limit"] <= 0:
         raise ModelError(f"misfit_limit = {str(info['misfit_limit'])[:40]} is no limit")
     if "first" not in info["ranges"]:
         raise ModelError("the range 'first' is missing")
     for name, limits in info["ranges"].items():
-        if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not _is_like(tuple(limits), (0.0, 0.0)):
+        if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not is_like(tuple(limits), (0.0, 0.0)):
             raise ModelError(f"range {name[:40]!r} is none")
     for name, limits in info["ranges"].items():
         if not pairs.r_min <= limits[0] < limits[1] <= pairs.r_max:

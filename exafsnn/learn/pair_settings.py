@@ -63,7 +63,7 @@ class PairSettings(Settings):
     phases: tuple[float, float, float, float] = (0.38, 0.38, 0.14, 0.10)
     """Shares of bcc, fcc, hcp and the melt among the states."""
     scale: float = 1.0
-    """Lengths of the metal over those of iron, for which the ranges of R of all that follows are given."""
+    """Lengths of the metal over those of iron: ranges of R elsewhere in the code are given for iron."""
 
     def of_scale(self, scale: float) -> PairSettings:
         """The same for a metal whose lengths are so many times as large."""

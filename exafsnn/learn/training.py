@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, remove_folder, remove_leftovers
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.calibration import error_modes, misfit_limit
@@ -39,8 +40,8 @@ from exafsnn.learn.theories import common_theories, single_kernel
 from exafsnn.metals import Metal
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import CRYSTALS
-from exafsnn.settings import BackgroundSettings, Settings
-from exafsnn.simulate.library import SiteLibrary, join
+from exafsnn.settings import BackgroundSettings, Settings, is_like
+from exafsnn.simulate.library import SiteLibrary, join, plan_of
 from exafsnn.workers import run_all
 
 _JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
@@ -215,6 +216,31 @@ class TrainingSettings(Settings):
     ranges: tuple[tuple[str, float, float], ...] = (("first", 1.9, 3.3),)
     """Names and limits [Å] of the ranges that predictions report."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would fail only when all is simulated.
+
+        Raises
+        ------
+        SettingsError
+            If there is nothing to train or to hold out, or a range is missing or outside the bins.
+        """
+        counts = {"members": self.optimiser.members, "steps": self.optimiser.steps, "batch": self.optimiser.batch}
+        faults = [f"{name} = {count} is none" for name, count in counts.items() if count < 1]
+        if not is_like(self.forward_steps, 1) or self.forward_steps < 1:
+            faults.append(f"forward_steps = {self.forward_steps} is none")
+        if not is_like(self.held_out, 0.5) or not 0 < self.held_out < 1:
+            faults.append(f"held_out = {self.held_out} is no share of the states")
+        if "first" not in [name for name, *_ in self.ranges]:
+            faults.append("the range 'first' is missing")
+        low, high = self.pairs.r_min, self.pairs.r_max
+        faults += [
+            f"the range {name!r} is not within the bins, {low:g}–{high:g} Å"
+            for name, start, end in self.ranges
+            if not low <= start < end <= high
+        ]
+        if faults:
+            raise SettingsError(faults[0], where="training", remedy="Change that setting, or leave it out")
+
 
 _ZERO, _ZERO_OF_OTHERS, _ZERO_RANGE = 2.7, 0.1, 4.0
 """Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory at K and other
@@ -248,17 +274,24 @@ def training_from_mapping(
     Raises
     ------
     SettingsError
-        If a key is unknown.
+        If a key is unknown, or a value is none that a training can have.
     """
+    if not isinstance(table, dict):
+        raise SettingsError(
+            "[training] is no table of values", remedy="Write [training.pairs], [training.optimiser], …"
+        )
     known = known or settings_for(metal)
-    parts = {name: getattr(known, name) for name in known.__dataclass_fields__} | dict(table)
-    for name, kind in (
-        ("pairs", PairSettings), ("features", FeatureSettings), ("network", NetworkSettings),
-        ("optimiser", OptimiserSettings), ("calibration", CalibrationSettings),
-    ):  # fmt: skip
-        parts[name] = kind.from_mapping({**getattr(known, name).to_mapping(), **table.get(name, {})})
+    parts = {**vars(known), **table}
+    for name, own in vars(known).items():
+        if isinstance(own, Settings):
+            given = table.get(name, {})
+            parts[name] = type(own).checked({**own.to_mapping(), **given} if isinstance(given, dict) else given)
     if "ranges" in table:
-        parts["ranges"] = tuple((name, *limits) for name, limits in table["ranges"].items())
+        given = table["ranges"]
+        pairs = given.values() if isinstance(given, dict) else [None]
+        if not all(isinstance(ends, list) and is_like(tuple(ends), (0.0, 0.0)) for ends in pairs):
+            raise SettingsError("[ranges] does not give two distances each", remedy="Write first = [1.9, 3.3]")
+        parts["ranges"] = tuple((name, *limits) for name, limits in given.items())
     return TrainingSettings.from_mapping(parts)
 
 
@@ -279,6 +312,8 @@ def train(
         Paths of site libraries of one element and edge.
     output
         Path of the model: ``NAME.safetensors``; a JSON file appears beside it.
+    settings
+        None: what is known of the metal beforehand.
 
     Raises
     ------
@@ -287,6 +322,7 @@ def train(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
+    settings = settings or settings_for(plan_of(libraries[0]).metal)
     path = Path(output).with_suffix(".safetensors")
     parts = path.with_name(path.name + ".parts")
     with explained(path):
@@ -296,7 +332,7 @@ def train(
             parts.mkdir(exist_ok=True)
             remove_leftovers(parts)
             remove_leftovers(path.parent, path.with_suffix(".json").name)
-        info, tensors = _train_all(libraries, parts, settings or TrainingSettings(), workers, progress)
+        info, tensors = _train_all(libraries, parts, settings, workers, progress)
         save_model(path, info, tensors)
         remove_folder(parts)
     return path

@@ -26,8 +26,17 @@ import numpy as np
 import torch
 
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
-from exafsnn.files import checksum_of, explained, only_writer, remove_folder, remove_leftovers, replacing, write_whole
-from exafsnn.metals import metal_of
+from exafsnn.files import (
+    checksum_of,
+    copy_whole,
+    explained,
+    only_writer,
+    remove_folder,
+    remove_leftovers,
+    replacing,
+    write_whole,
+)
+from exafsnn.metals import Metal
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
@@ -136,8 +145,7 @@ def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
         target.mkdir(parents=True, exist_ok=True)
         for name in names:
             if (source / name).exists() and not (target / name).exists():
-                with replacing(target / name) as temporary:
-                    shutil.copyfile(source / name, temporary)
+                copy_whole(source / name, target / name)
 
 
 def _build_parts(
@@ -227,22 +235,22 @@ def _build_theory(task: tuple[str, str]) -> None:
     plan = _plan_of(parts)
     phase, treatment_name = name.split("/")
     treatment = next(item for item in plan.treatments if item.name == treatment_name)
-    potentials = crystal_potentials(plan.element, plan.edge, phase, treatment)
-    table = make_table(potentials, LIBRARY_K, plan.sites.scaled(plan.length_scale).reach)
+    potentials = crystal_potentials(plan.metal, phase, treatment)
+    table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)
     arrays: dict[str, Any] = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
     arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
     write_part(Path(parts) / _theory_file(name), {}, arrays)
 
 
-def crystal_potentials(element: str, edge: str, phase: str, treatment: FeffTreatment) -> Potentials:
+def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Potentials:
     """FEFF potentials of a perfect crystal of a metal at room temperature; of another phase than its own, as dense."""
-    factor = metal_of(element).length_scale
+    element, factor = metal.symbol, metal.length_scale
     atoms = crystal(phase, IRON_LATTICE[phase] * 1.004 * factor, element=element, min_length=15.5 * factor)
     still = Trajectory(atoms.positions[None], np.asarray(atoms.cell.lengths()), True, phase, (element,) * len(atoms))
     cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0 * factor)])
     numbers = [0] + [1] * (len(cluster) - 1)
-    return make_potentials(cluster, [element, element], treatment, edge=edge, feff_numbers=numbers)
+    return make_potentials(cluster, [element, element], treatment, edge=metal.edge, feff_numbers=numbers)
 
 
 @cache
@@ -255,7 +263,7 @@ def _load_theory(parts: str, name: str) -> Theory:
     single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
     k = torch.from_numpy(LIBRARY_K.astype(np.float32))
-    sites = plan.sites.scaled(plan.length_scale)
+    sites = plan.own_sites
     table = ScatteringTable(k, free_path, single, pairs, sites.reach, sites.fade)
     return Theory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
@@ -271,7 +279,7 @@ def _build_state(task: tuple[str, int]) -> str:
     try:
         trajectory = simulate_planned(item, plan)
         label |= _facts(trajectory)
-        theory, sites = _load_theory(parts, label["theory"]), plan.sites.scaled(plan.length_scale)
+        theory, sites = _load_theory(parts, label["theory"]), plan.own_sites
         sample = sample_state(trajectory, theory, sites, np.random.default_rng([item.seed, 1]))
         arrays = asdict(sample)
         message = f"state {index}: {item.family.name}"
@@ -327,7 +335,7 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
     with replacing(output) as temporary, h5py.File(temporary, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
-        edges = rdf_edges(plan.sites.scaled(plan.length_scale).far)
+        edges = rdf_edges(plan.own_sites.far)
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
         for name, stored in tables.items():
             group = file.create_group(f"theories/{name}")

@@ -75,6 +75,11 @@ class LibrarySettings(Settings):
         return self.metal.length_scale
 
     @property
+    def own_sites(self) -> SiteSettings:
+        """``sites``, whose lengths are given for iron, in the metal's."""
+        return self.sites.scaled(self.length_scale)
+
+    @property
     def temperature_scale(self) -> float:
         """Temperature at which the metal's atoms move as far, in units of their bond, over that of the dynamics."""
         return self.metal.temperature_scale
@@ -123,7 +128,7 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
     seed
         Of all that is drawn: of two seeds no state is the same.
     size
-        How many states, in units of the usual 265.
+        How many states, in units of the usual 270.
     """
 
     def states(name: str, phase: str, count: int, kind: str = "", **lacking: Any) -> _Family:

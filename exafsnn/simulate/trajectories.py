@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,8 @@ def trajectory_of(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
     name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
     path = cache_folder() / name[:2] / f"{name}.npz"
     if path.exists():
-        try:
+        with suppress(LibraryError, KeyError):  # damaged, or none of ours: it is simulated again, and replaced
             return _restored(*read_part(path))
-        except LibraryError:
-            path.unlink()  # damaged: it is simulated again
     found = _simulated(sample, dynamics)
     label: dict[str, Any] = {"provenance": dict(found.provenance), "phase": found.phase, "periodic": found.periodic}
     arrays: dict[str, Array] = {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.cell}

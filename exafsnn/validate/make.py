@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from exafsnn.errors import SettingsError
-from exafsnn.files import explained, only_writer, write_whole
-from exafsnn.learn.model_file import models_folder, read_model
+from exafsnn.errors import ModelError, SettingsError
+from exafsnn.files import copy_whole, explained, only_writer, remove_folder, write_whole
+from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.simulate.library import build
@@ -34,6 +33,8 @@ _QUICK_TRAINING = {"members": 3, "steps": 2600}
 _PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
 """Processor seconds of a scattering table, a state and a training step of a network, and of all else."""
 _MEGABYTES_OF_STATE = 0.15
+_EDGE = r"([A-Za-z]{1,2})-([KkLl][1-3]?)"
+"""What names the model of an edge."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,21 @@ class Recipe:
     training: TrainingSettings
 
     @property
+    def states(self) -> int:
+        """How many states are simulated."""
+        return sum(family.count for plan in (self.library, self.trial) for family in plan.families)
+
+    @property
     def seconds(self) -> float:
         """How long it takes, on the cores that are here."""
-        states = sum(family.count for plan in (self.library, self.trial) for family in plan.families)
         optimiser = self.training.optimiser
-        work = len(self.library.treatments) * _PER_TABLE + states * _PER_STATE
+        work = len(self.library.treatments) * _PER_TABLE + self.states * _PER_STATE
         return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
 
     @property
     def megabytes(self) -> float:
         """How much disk it needs meanwhile."""
-        states = sum(family.count for plan in (self.library, self.trial) for family in plan.families)
-        return 100.0 * len(self.library.treatments) + states * _MEGABYTES_OF_STATE
+        return 100.0 * len(self.library.treatments) + self.states * _MEGABYTES_OF_STATE
 
 
 def recipe_for(name: str, *, full: bool = False) -> Recipe:
@@ -69,10 +73,11 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
     SettingsError
         If the name is none, or nothing is known of that metal.
     """
-    match = re.fullmatch(r"([A-Za-z]{1,2})(?:-([KkLl][1-3]?))?", name)
+    match = re.fullmatch(rf"([A-Za-z]{{1,2}})|{_EDGE}", name)
     if not match:
         raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy="Give one like pt-l3 or cu-k")
-    return _recipe(metal_of(match[1].capitalize(), match[2].upper() if match[2] else None), full=full)
+    symbol, edge = match[1] or match[2], match[3]
+    return _recipe(metal_of(symbol.capitalize(), edge.upper() if edge else None), full=full)
 
 
 def _recipe(metal: Metal, *, full: bool) -> Recipe:
@@ -128,12 +133,17 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
         metal = Metal.from_mapping(table["metal"])
     except TypeError as error:
         raise SettingsError(f"[metal] holds what is no number: {error}", where=str(path)) from error
-    recipe = _recipe(metal, full=full or bool(table.get("full")))
+    if not isinstance(table.get("full", False), bool):
+        raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
+    recipe = _recipe(metal, full=full or table.get("full", False))
     training = training_from_mapping(table.get("training", {}), metal, recipe.training)
     name = table.get("name", metal.model)
-    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", name):
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
         reason = f"name = {str(name)[:60]!r} is no name of a model"
-        raise SettingsError(reason, where=str(path), remedy="Use letters, digits, - and _")
+        raise SettingsError(reason, where=str(path), remedy="Use small letters, digits, - and _")
+    if name != metal.model and re.fullmatch(_EDGE, name, re.IGNORECASE):
+        reason = f"name = {name!r} is that of another edge, whose scans would get this model of {metal.model}"
+        raise SettingsError(reason, where=str(path), remedy=f"Name it {metal.model}, or otherwise")
     return replace(recipe, name=name, training=training)
 
 
@@ -152,16 +162,15 @@ def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep
     """
     folder, workers = models_folder(), workers or cores()
     aside = folder / f"{recipe.name}.making"
-    with explained(aside):
-        aside.mkdir(parents=True, exist_ok=True)
-    with only_writer(folder / f"{recipe.name}.safetensors"):
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder / f"{recipe.name}.safetensors"), explained(folder):
         return _made(recipe, folder, aside, progress, workers, keep)
 
 
 def _made(recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool) -> Path:
     """``make``, by the only run that makes it."""
-    text = json.dumps(asdict(recipe), sort_keys=True)
-    _forget_other(aside, text)
+    _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
     for stem, plan in (("library", recipe.library), ("trial", recipe.trial)):
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
@@ -169,28 +178,40 @@ def _made(recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers
             write_whole(config, plan_text(plan).encode())
             build(config, path, workers, progress, aside / "tables")
         paths.append(path)
-    model = train(paths[:1], aside / f"{recipe.name}.safetensors", recipe.training, progress, workers)
+    model = aside / f"{recipe.name}.safetensors"
+    if not _is_whole(model):
+        train(paths[:1], model, recipe.training, progress, workers)
     answers = tried(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
     set_error_bars(str(model), answers)
     write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
-    for suffix in (".md", ".json", ".safetensors"):
-        model.with_suffix(suffix).replace(folder / f"{recipe.name}{suffix}")
     if keep:
         kept = folder / f"{recipe.name}.libraries"
         kept.mkdir(exist_ok=True)
         for path in paths:
-            path.replace(kept / path.name)
-    shutil.rmtree(aside)
-    return folder / f"{recipe.name}.safetensors"
+            copy_whole(path, kept / path.name)
+    own = folder / model.name
+    copy_model(model, own)
+    copy_whole(model.with_suffix(".md"), own.with_suffix(".md"))
+    remove_folder(aside)
+    return own
 
 
-def _forget_other(aside: Path, text: str) -> None:
-    """Remove what was begun by another recipe."""
+def _begin(aside: Path, recipe: bytes) -> None:
+    """Have a folder that holds nothing, or what was begun by the same recipe."""
     note = aside / "recipe.json"
-    if note.exists() and note.read_text(encoding="utf-8", errors="replace") != text:
-        shutil.rmtree(aside)
-        aside.mkdir()
-    write_whole(note, text.encode())
+    if aside.exists() and not (note.exists() and note.read_bytes() == recipe):
+        remove_folder(aside)
+    aside.mkdir(exist_ok=True)
+    write_whole(note, recipe)
+
+
+def _is_whole(model: Path) -> bool:
+    """Whether a model is trained, so that a run that was ended while it was tried goes on."""
+    try:
+        read_model(str(model))
+    except ModelError:
+        return False
+    return True
 
 
 def makeable() -> list[str]:

@@ -18,7 +18,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.learn.dataset import DEFECTIVE, PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
-from exafsnn.metals import IDEAL_RATIO, metal_of
+from exafsnn.metals import IDEAL_RATIO
 from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array, ChiK
@@ -155,7 +155,7 @@ class Beamline:
             row for row, family in enumerate(bank.families)
             if bank.phases[row] in CRYSTALS and not any(word in family for word in DEFECTIVE)
         ]  # fmt: skip
-        own = metal_of(self._absorber).phase
+        own = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, of which most states are
         crystals = [row for row in perfect if bank.phases[row] == own] or perfect
         if not crystals:
             raise SettingsError("no perfect crystal is among the states that could be a standard")

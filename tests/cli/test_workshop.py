@@ -122,3 +122,14 @@ def test_the_template_is_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[st
     plan.write_text(capsys.readouterr().out.replace("3.1652", "0.31652"))
     assert run(["make", str(plan)]) == 2
     assert "was it in nm" in capsys.readouterr().err
+
+
+def test_a_broken_model_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
+    (tmp_path / "ni-k.safetensors").write_bytes(b"none")
+    assert run(["models"]) == 0
+    shown = capsys.readouterr()
+    assert "fe-k" in shown.out
+    assert "ni-k cannot be used" in shown.err

@@ -18,7 +18,7 @@ from exafsnn.errors import ExafsnnError, ModelError
 from exafsnn.infer.predict import load_model
 from exafsnn.learn import model_file
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
-from exafsnn.learn.model_file import SHIPPED, find_model, read_model, save_model, shipped_models
+from exafsnn.learn.model_file import SHIPPED, find_model, known_models, read_model, save_model, shipped_models
 
 BAD_SCALE = {"weights": [0.0] * 9, "low": [0.0] * len(LEVELS), "high": [-1.0] * len(LEVELS)}
 
@@ -311,3 +311,17 @@ def test_an_atlas_of_monsters_is_refused(copy):
     reseal(copy, save(tensors | monsters))
     with pytest.raises(ModelError, match="the atlas holds densities of more than"):
         read_model(str(copy))
+
+
+def test_a_folder_that_cannot_be_read_hides_no_shipped_model(monkeypatch):
+    monkeypatch.setenv("EXAFSNN_MODELS", "x" * 5000)
+    assert find_model("fe-k").parent == SHIPPED
+    assert "fe-k" in known_models()
+
+
+def test_make_is_named_where_it_knows_the_metal():
+    with pytest.raises(ModelError, match="make it with exafsnn make ni-k"):
+        find_model("ni-k")
+    with pytest.raises(ModelError) as told:
+        find_model("zn-k")
+    assert "exafsnn make" not in str(told.value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exafsnn.metals import METALS
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate.library import crystal_potentials
 
 
 @pytest.fixture(scope="session")
 def iron():
-    return crystal_potentials("Fe", "K", "bcc", FeffTreatment(name="atoms-hl", scf_radius=0.0))
+    return crystal_potentials(METALS["Fe"], "bcc", FeffTreatment(name="atoms-hl", scf_radius=0.0))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from exafsnn.metals import METALS
 from exafsnn.simulate import trajectories
 from exafsnn.simulate.dynamics import DynamicsSettings, State
 from exafsnn.simulate.library import simulate_planned
+from exafsnn.simulate.parts import write_part
 from exafsnn.simulate.plan import plan_for, planned_states
 from exafsnn.simulate.sites import neighbours, rdf_edges, rdf_of
 from exafsnn.simulate.trajectories import Sample, trajectory_of
@@ -53,7 +54,7 @@ def test_a_cold_crystal_of_each_metal_has_its_own_distances() -> None:
         assert set(scaled.symbols) == {symbol}
         expected = 3.57 / 3.574 * METALS[symbol].nearest  # iron as fcc has 3.574 A at room temperature
         assert np.linalg.norm(shell, axis=1).mean() == pytest.approx(expected, rel=2e-3)
-        edges = rdf_edges(plan.sites.scaled(plan.length_scale).far)
+        edges = rdf_edges(plan.own_sites.far)
         counts = rdf_of(scaled, edges)[: np.searchsorted(edges, 1.2 * METALS[symbol].nearest)]
         assert counts.sum() == pytest.approx(12)
 
@@ -67,3 +68,10 @@ def test_two_metals_share_the_dynamics_of_one_plan(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(trajectories, "run_state", lambda *_: pytest.fail("it was simulated again"))
     other = simulate_planned(item, copper)
     assert np.allclose(other.frames / found.frames, METALS["Cu"].nearest / METALS["Ni"].nearest)
+
+
+def test_what_is_none_of_ours_is_simulated_over(cache: Path) -> None:
+    first = trajectory_of(COLD, QUICK)
+    (kept,) = cache.rglob("*.npz")
+    write_part(kept, {}, {"other": np.zeros(3)})
+    assert np.array_equal(trajectory_of(COLD, QUICK).frames, first.frames)

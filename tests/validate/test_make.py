@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model
 from exafsnn.learn.model_file import known_models, shipped_models
-from exafsnn.metals import METALS
+from exafsnn.physics.feff import FeffTreatment
+from exafsnn.simulate import library
+from exafsnn.simulate.library import crystal_potentials
 from exafsnn.simulate.plan import plan_for
 from exafsnn.validate import make as workshop
-from exafsnn.validate.make import make, makeable, recipe_for, recipe_of_file, template
+from exafsnn.validate.make import Recipe, make, makeable, recipe_for, recipe_of_file, template
 
 
 def test_a_name_is_a_metal_and_its_edge() -> None:
@@ -53,6 +57,19 @@ def test_the_template_of_a_name_makes_the_same(tmp_path: Path, name: str) -> Non
         (("a = 3.6149", 'a = "x"'), "no number"),
         (('name = "cu-k"', 'name = "../cu-k"'), "is no name of a model"),
         (('name = "cu-k"', "name = 3"), "is no name of a model"),
+        (('name = "cu-k"', 'name = "Cu-K"'), "is no name of a model"),
+        (('name = "cu-k"', 'name = "pt-l3"'), "is that of another edge"),
+        (("full = false", 'full = "false"'), "neither true nor false"),
+        (("[metal]", "training = 3\n[metal]"), "no table of values"),
+        (("[metal]", "[training]\noptimiser = 3\n[metal]"), "no JSON object or table"),
+        (("[metal]", "[training.optimiser]\nmembers = 0\n[metal]"), "members = 0"),
+        (("[metal]", "[training.optimiser]\nmembers = 'x'\n[metal]"), "members = x is not like"),
+        (("[metal]", "[training.pairs]\nr_max = nan\n[metal]"), "r_max = nan is not like"),
+        (("[metal]", "[training.pairs]\nphases = [1, 0]\n[metal]"), "phases"),
+        (("[metal]", "[training]\nheld_out = 2.0\n[metal]"), "held_out"),
+        (("[metal]", "[training.ranges]\nfirst = [1, 99]\n[metal]"), "not within the bins"),
+        (("[metal]", "[training.ranges]\nother = [2, 3]\n[metal]"), "'first' is missing"),
+        (("[metal]", "[training.ranges]\nfirst = 3\n[metal]"), "two distances"),
         (("[metal]", "[metl]"), "unknown key"),
         (("[metal]", "[metal"), "cannot be read"),
     ],
@@ -64,19 +81,54 @@ def test_a_wrong_plan_is_told_in_one_sentence(tmp_path: Path, change: tuple[str,
         recipe_of_file(path)
 
 
-def test_a_metal_that_nobody_knows_is_made_of_its_record(tmp_path: Path) -> None:
+def lead(tmp_path: Path) -> Recipe:
+    """Of a metal that is not in the table."""
     path = tmp_path / "plan.toml"
-    path.write_text(template("cu").replace('"Cu"', '"Pb"').replace('"K"', '"L3"').replace("3.6149", "4.9508"))
-    recipe = recipe_of_file(path)
+    plan = template("cu").replace("cu-k", "pb-l3").replace('"Cu"', '"Pb"').replace('"K"', '"L3"')
+    path.write_text(plan.replace("3.6149", "4.9508"))
+    return recipe_of_file(path)
+
+
+def test_a_metal_that_nobody_knows_is_made_of_its_record(tmp_path: Path) -> None:
+    recipe = lead(tmp_path)
     assert recipe.library.metal.symbol == "Pb"
     assert recipe.library.length_scale == pytest.approx(4.9508 / 3.574)
+
+
+def test_its_potentials_are_of_its_own_lattice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metal, lengths = lead(tmp_path).library.metal, []
+    monkeypatch.setattr(library, "make_potentials", lambda cluster, *_, **__: lengths.extend(cluster))
+    crystal_potentials(metal, "fcc", FeffTreatment())
+    nearest = np.sort(np.linalg.norm(lengths, axis=1))[1:13]  # behind the absorber itself
+    assert nearest == pytest.approx(metal.nearest, rel=1e-3)
+
+
+def test_what_another_recipe_left_is_not_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
+    aside = tmp_path / "cu-k.making"
+    left: list[bool] = []
+
+    def stop(*_: object) -> None:
+        left.append((aside / "library.h5").exists())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop, "build", stop)
+    for note in ("", "of another"):
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir()
+        (aside / "library.h5").touch()
+        if note:
+            (aside / "recipe.json").write_text(note)
+        with pytest.raises(KeyboardInterrupt):
+            make(recipe_for("cu"), lambda *_: None)
+    assert left == [False, False]
 
 
 @pytest.mark.slow
 def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("EXAFSNN_MODELS", "EXAFSNN_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name))
-    quick = recipe_for("cu")
+    quick = lead(tmp_path)
     plans = [plan_for(quick.metal, seed, 0.12) for seed in (1, 2)]
     plans = [
         replace(plan, treatments=plan.treatments[1:2], sites=replace(plan.sites, sites=2, control_sites=4))
@@ -96,12 +148,17 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             make(recipe, lambda *_: None)
     assert known_models() == shipped_models()
     monkeypatch.setattr(workshop, "build", lambda *_: pytest.fail("the libraries were simulated again"))
+    with monkeypatch.context() as patch:
+        patch.setattr(workshop, "tried", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make(recipe, lambda *_: None)
+    monkeypatch.setattr(workshop, "train", lambda *_: pytest.fail("it was trained again"))
     path = make(recipe, lambda *_: None)
     assert path == tmp_path / "EXAFSNN_MODELS" / "tiny.safetensors"
     assert sorted(item.name for item in path.parent.iterdir()) == ["tiny.json", "tiny.md", "tiny.safetensors"]
     assert known_models() == sorted([*shipped_models(), "tiny"])
     model = load_model("tiny")
     page = (path.parent / "tiny.md").read_text()
-    assert "The K edge of Cu" in page
+    assert "The L3 edge of Pb" in page
     assert page.count("| refined") == 6
-    assert (model.absorber, model.ranges["first"]) == ("Cu", METALS["Cu"].first)
+    assert (model.absorber, model.ranges["first"]) == ("Pb", quick.metal.first)
