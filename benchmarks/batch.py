@@ -41,7 +41,7 @@ from exafsnn.infer.predict import Model, load_model
 from exafsnn.measure.background import resolved
 from exafsnn.measure.edge import positions
 from exafsnn.measure.gate import Passed
-from exafsnn.measure.scans import CHUNK, _without_background, measure_stack, remove_background
+from exafsnn.measure.scans import CHUNK, _without_background, _zeros, measure_stack, remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
 from exafsnn.run.scans import answer_stack
@@ -108,7 +108,8 @@ def background_alone(like: Spectrum, mu: np.ndarray) -> list[Any]:
         part = mu[start : start + CHUNK]
         near = positions(like.energy, part, tabulated("Fe", "K"))
         passed = Passed(np.arange(len(part)), like.energy, part, near, ((),) * len(part))
-        answers += _without_background(like, passed, SETTINGS)
+        (zeros,) = _zeros([passed], SETTINGS.e0)
+        answers += _without_background(like, passed, zeros, SETTINGS)
     return answers
 
 

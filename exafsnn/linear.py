@@ -14,12 +14,16 @@ KEPT = 16
 
 
 def interpolated(values: Array, new: Array, x: Array) -> Array:
-    """(s, p) values (s, n) at increasing ``x`` (n,), taken at ``new``: (p,) the same for all, or (s, p) for each.
+    """(s, p) values (s, n) at increasing ``x``, taken at ``new``; both are (n,) and (p,), or (s, ·) of each its own.
 
     Linear between the points, constant beyond, as ``numpy.interp``.
     """
+    new, x = (part[0] if part.ndim == 2 and len(part) == 1 else part for part in (new, x))
     if len(values) == 1:
         return np.interp(new.ravel(), x, values[0])[None]  # all of it at once: a row alone takes a tenth of the time
+    if x.ndim == 2:
+        places = new if new.ndim == 2 else np.broadcast_to(new, (len(values), len(new)))
+        return np.array([np.interp(*row) for row in zip(places, x, values, strict=True)])
     place = np.clip(np.searchsorted(x, new, side="right") - 1, 0, len(x) - 2)
     share = np.clip((new - x[place]) / (x[place + 1] - x[place]), 0.0, 1.0)
     if new.ndim == 1:
@@ -31,11 +35,21 @@ def interpolated(values: Array, new: Array, x: Array) -> Array:
 
 
 def polynomial_at(new: Array, x: Array, degree: int) -> Array:
-    """(len(new), len(x)) matrix: values at x → their least-squares polynomial at new points."""
+    """(len(new), len(x)) matrix: values at x → their least-squares polynomial at new points.
+
+    The polynomials are orthogonal on x, each made of the two before it (Forsythe, J. SIAM 5, 74 (1957)).
+    """
     middle, half = (x[0] + x[-1]) / 2, max(float(x[-1] - x[0]) / 2, 1e-9)
-    powers = np.arange(degree + 1)
-    orthonormal, triangle = np.linalg.qr(((x[:, None] - middle) / half) ** powers)
-    values: Array = ((new[:, None] - middle) / half) ** powers @ np.linalg.solve(triangle, orthonormal.T)
+    both = (np.concatenate([x, new]) - middle) / half
+    n, last, before = len(x), np.full(len(both), len(x) ** -0.5), np.zeros(len(both))
+    found = [last]
+    for _ in range(degree):
+        risen = both * last
+        risen = risen - (risen[:n] @ last[:n]) * last - (risen[:n] @ before[:n]) * before
+        before, last = last, risen / np.sqrt(risen[:n] @ risen[:n])
+        found.append(last)
+    polynomials = np.array(found)
+    values: Array = polynomials[:, n:].T @ polynomials[:, :n]
     return values
 
 

@@ -1,6 +1,7 @@
 """μ(E) → where it rises as at an edge, and by how much: ``read`` names the absorber by it, ``measure`` begins there.
 
-Of many scans of one grid at once, [scan, point]; the functions without ``_each`` are for a person's one scan.
+Of many scans at once, [scan, point], on one grid or each on its own; the functions without ``_each`` are for a
+person's one scan.
 """
 
 from __future__ import annotations
@@ -27,26 +28,48 @@ AWAY = np.arange(8.0, 26.0)
 
 
 def slopes_of(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> tuple[Array, Array]:
-    """Even energies (g,) [eV] from ``low`` to ``high``, and dμ/dE (s, g) of scans (s, n) there, blind to single spikes.
+    """Even energies [eV] from ``low`` to ``high``, and dμ/dE (s, g) of scans (s, n) there, blind to single spikes.
 
-    The outermost interval at either end of the scan is left out; none is left where the scan does not reach.
+    The energies are (1, g) of scans on one grid (n,), and (s, g) of scans on grids of their own (s, n): -inf is the
+    slope where a scan does not reach. Its outermost interval at either end is left out.
     """
-    grid = np.arange(energy[0], energy[-1], GRID)
-    first, last = np.searchsorted(grid, [max(low, energy[1]), min(high, energy[-2])], side="left")
-    last += int(last < len(grid) and grid[last] <= min(high, energy[-2]))
-    if last <= first:
-        return grid[:0], np.empty((len(mu), 0))
-    begin, end = max(int(first) - _MARGIN, 0), min(int(last) + _MARGIN, len(grid))
-    near = slice(max(int(np.searchsorted(energy, grid[begin])) - 3, 0), int(np.searchsorted(energy, grid[end - 1])) + 3)
-    even = interpolated(median_of_three(mu[:, near]), grid[begin:end], energy[near])
-    slope = np.gradient(gaussian_smoothed(even, _SMOOTHING / GRID), GRID, axis=1)
-    return grid[first:last], slope[:, first - begin : last - begin]
+    energy = np.atleast_2d(energy)
+    start, first, last = _even(energy, low, high)
+    count = int((last - first).max())
+    if count <= 0:
+        return np.empty((len(energy), 0)), np.empty((len(mu), 0))
+    total = np.ceil((energy[:, -1:] - start) / GRID).astype(int)  # [scan, 1]
+    steps = first + np.arange(-_MARGIN, count + _MARGIN)
+    steps = np.where(steps < 0, -1 - steps, steps)  # mirrored at either end
+    wide = start + GRID * np.maximum(np.where(steps < total, steps, 2 * total - 1 - steps), 0)
+    inside = np.flatnonzero(((energy >= wide.min()) & (energy <= wide.max())).any(axis=0))
+    near = slice(max(int(inside[0]) - 3, 0), int(inside[-1]) + 4)
+    even = interpolated(median_of_three(mu[:, near]), wide, energy[:, near])
+    slope = np.gradient(gaussian_smoothed(even, _SMOOTHING / GRID), GRID, axis=1)[:, _MARGIN:-_MARGIN]
+    grid = start + GRID * (first + np.arange(count))
+    return grid, slope if len(first) == 1 else np.where(first + np.arange(count) < last, slope, -np.inf)
+
+
+def _even(energy: Array, low: float, high: float) -> tuple[Array, np.ndarray, np.ndarray]:
+    """(r, 1) where even energies begin [eV], and which of them are the first and, exclusively, the last to be used."""
+    start = energy[:, :1]
+    first = np.ceil((np.maximum(low, energy[:, 1:2]) - start) / GRID).astype(int)
+    last = np.floor((np.minimum(high, energy[:, -2:-1]) - start) / GRID).astype(int) + 1
+    return start, first, last
 
 
 def steepest_each(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> Array:
     """(s,) energies [eV] of the largest dμ/dE of scans (s, n) between ``low`` and ``high`` [eV]."""
     grid, slope = slopes_of(energy, mu, low, high)
-    return grid[np.argmax(slope, axis=1)] if len(grid) else np.full(len(mu), energy[0])
+    if not slope.shape[1]:
+        return np.broadcast_to(np.atleast_2d(energy)[:, 0], (len(mu),)).copy()
+    return places_of(grid, np.argmax(slope, axis=1))
+
+
+def places_of(grid: Array, numbers: np.ndarray) -> Array:
+    """(s,) energies (1, g) or (s, g) of which the numbers (s,) are given."""
+    found: Array = grid[np.arange(len(grid)) if len(grid) > 1 else 0, numbers]
+    return found
 
 
 def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.inf) -> float:
@@ -57,20 +80,26 @@ def steepest(energy: Array, mu: Array, low: float = -np.inf, high: float = np.in
 def without_spikes(energy: Array, mu: Array, width: float, points: slice = slice(None)) -> Array:
     """(s, p) running medians over ``width`` eV of scans (s, n), at some of their points.
 
-    What is narrower than half of that vanishes, an edge stays.
+    Their energies are (n,), or (s, n). What is narrower than half of that vanishes, an edge stays.
     """
-    half, needed = round(width / GRID / 2), energy[points]
-    grid = np.arange(energy[0], energy[-1], GRID)
-    first, last = np.searchsorted(grid, needed[0]) - 2, np.searchsorted(grid, needed[-1]) + 2
-    used = np.arange(max(int(first), 0) - half, min(int(last), len(grid)) + half)
-    mirrored = np.abs(np.where(used < 0, -1 - used, used))
-    mirrored = np.clip(np.where(mirrored < len(grid), mirrored, 2 * len(grid) - 1 - mirrored), 0, len(grid) - 1)
-    even = interpolated(mu, grid[mirrored], energy)
-    return interpolated(running_median(even, half), needed, grid[used[half : len(used) - half]])
+    half, energy = round(width / GRID / 2), np.atleast_2d(energy)
+    needed, start = energy[:, points], energy[:, :1]
+    total = np.ceil((energy[:, -1:] - start) / GRID).astype(int)
+    first = np.ceil((needed[:, :1] - start) / GRID).astype(int) - 2
+    last = np.minimum(np.ceil((needed[:, -1:] - start) / GRID).astype(int) + 2, total)
+    first = np.maximum(first, 0)
+    used = first - half + np.arange(int((last - first).max()) + 2 * half)
+    mirrored = np.where(used < 0, -1 - used, used)
+    mirrored = np.clip(np.where(mirrored < total, mirrored, 2 * total - 1 - mirrored), 0, total - 1)
+    medians = running_median(interpolated(mu, start + GRID * mirrored, energy), half)
+    return interpolated(medians, needed, start + GRID * used[:, half : used.shape[1] - half])
 
 
 def rises_each(energy: Array, mu: Array, positions: Array) -> Array:
-    """(s,) by how much scans (s, n) lie higher 8 to 25 eV above positions (s,) [eV] than 8 to 25 eV below them."""
+    """(s,) by how much scans (s, n) lie higher 8 to 25 eV above positions (s,) [eV] than 8 to 25 eV below them.
+
+    Their energies are (n,), or (s, n).
+    """
     above, below = (interpolated(mu, positions[:, None] + side * AWAY, energy) for side in (1, -1))
     rises: Array = (above - below).mean(axis=1)
     return rises

@@ -33,7 +33,10 @@ ROUNDING = 2e-4
 
 @cache
 def scans() -> tuple[Spectrum, ...]:
-    """Scans of two grids; among them one with a glitch, a noisy one, one upside down and one that ends too early."""
+    """Scans of two grids and of some of their own, as long as others or not.
+
+    Among them are one with a glitch, a noisy one, one upside down and one that ends too early.
+    """
     sound = [read_one(path) for path in FILES]
     random = np.random.default_rng(0)
     glitch, down, noisy, short = (replace(sound[0], record=name) for name in ("glitch", "down", "noisy", "short"))
@@ -41,7 +44,17 @@ def scans() -> tuple[Spectrum, ...]:
     noisy = replace(noisy, mu=noisy.mu + 3e-4 * random.standard_normal(len(noisy.mu)))
     shifted = [replace(scan, energy=scan.energy + 0.31, record="elsewhere") for scan in sound[1:4]]
     short = replace(short, energy=short.energy[:150], mu=short.mu[:150])
-    return (*sound[:3], glitch, shifted[0], replace(down, mu=-down.mu), noisy, *shifted[1:], short, *sound[3:])
+    lone = [
+        replace(scan, energy=scan.energy + 0.02 * random.standard_normal(len(scan.energy)), record=f"lone {number}")
+        for number, scan in enumerate((*sound[:4], glitch, sound[4]))
+    ]
+    cut = slice(5, -5)
+    lone[1:4] = [replace(scan, energy=scan.energy[cut], mu=scan.mu[cut]) for scan in lone[1:4]]
+    lone[3] = replace(lone[3], energy=lone[3].energy - 4.3)
+    lone[5] = replace(lone[5], mu=-lone[5].mu)
+    return (
+        *sound[:3], glitch, shifted[0], replace(down, mu=-down.mu), noisy, *shifted[1:], *lone, short, *sound[3:]
+    )  # fmt: skip
 
 
 @cache

@@ -150,7 +150,7 @@ def removal_of(grid: bytes, parameters: tuple[tuple[str, Any], ...]) -> _Removal
         splines, low_r = _splines(k_raw, kmax, values)
         # their knots are points of the scan: a cubic spline through their values would be the same on k
         at_points, carried = np.split(splines(np.concatenate([used, k])), [len(used)])
-        parts = _factorised(carried, _transform(k, kmax, low_r, values), _clamps(k, carried.shape[1], values))
+        parts = _factorised(carried, _transform(k, kmax, low_r, values), _clamps(k, values))
     except (ValueError, np.linalg.LinAlgError) as error:
         reason = f"AUTOBK found no background ({error})"
         raise ScanError(reason, remedy="Try another --rbkg or --kmax, or measure more points") from error
@@ -181,16 +181,17 @@ def _factorised(carried: Array, transform: Array, clamps: Array) -> tuple[Array,
         What makes P and Q of χ(k).
     """
     both, triangle = np.linalg.qr(np.concatenate([transform @ carried, np.sqrt(_FIRST_WEIGHT) * clamps @ carried]))
-    left, clamped, right = np.linalg.svd(both[len(transform) :])
+    left, values, right = np.linalg.svd(both[len(transform) :])
     turned, low = np.linalg.qr(both[: len(transform)] @ right.T, mode="complete")
-    forms = np.concatenate([turned.T @ transform, left.T @ clamps]).T
-    clamped, turn = clamped / np.sqrt(_FIRST_WEIGHT), np.linalg.solve(triangle, right.T)
-    return np.ascontiguousarray(forms), len(transform), np.diag(low).copy(), clamped, turn
+    size, missing = low.shape[1], max(low.shape[1] - len(clamps), 0)
+    forms = np.concatenate([turned.T @ transform, left.T @ clamps, np.zeros((missing, len(carried)))]).T
+    clamped = np.concatenate([values / np.sqrt(_FIRST_WEIGHT), np.zeros(size - len(values))])
+    return np.ascontiguousarray(forms), len(transform), np.diag(low).copy(), clamped, np.linalg.solve(triangle, right.T)
 
 
-def _clamps(k: Array, fewest: int, values: Mapping[str, Any]) -> Array:
-    """(q, m) χ(k) → what is clamped at its ends; padded by zeros to ``fewest`` rows."""
-    clamps = np.zeros((max(2 * values["nclamp"], fewest), len(k)))
+def _clamps(k: Array, values: Mapping[str, Any]) -> Array:
+    """(q, m) χ(k) → what is clamped at its ends."""
+    clamps = np.zeros((2 * values["nclamp"], len(k)))
     for i in range(values["nclamp"]):
         clamps[2 * i, i], clamps[2 * i + 1, -1 - i] = abs(values["clamp_lo"]), abs(values["clamp_hi"])
     return clamps

@@ -8,13 +8,14 @@ import numpy as np
 
 from exafsnn.edges import tabulated
 from exafsnn.errors import Finding
-from exafsnn.linear import interpolated, polynomial_at, running_median
+from exafsnn.linear import interpolated, running_median
 from exafsnn.measure import limits
 from exafsnn.records import Array
 from exafsnn.rise import (
     AWAY,
     GRID,
     MIN_CONTRAST,
+    places_of,
     rises_each,
     slopes_of,
     steepest_each,
@@ -52,84 +53,119 @@ def edge_of(energy: Array, mu: Array, absorber: str, name: str) -> Edge:
     """The edge of one scan (n,)."""
     expected = tabulated(absorber, name)
     position = float(positions(energy, mu[None], expected)[0])
-    return Edge(position, float(heights(energy, mu[None], position)[0]), expected)
+    return Edge(position, float(heights(energy, mu[None], np.array([position]))[0]), expected)
 
 
 def positions(energy: Array, mu: Array, expected: float) -> Array:
     """(s,) where scans (s, n) are steepest near the tabulated edge [eV]; that energy where they do not hold it.
 
-    Of a scan with spikes the steepest place near that of the running median.
+    Their energies are (n,), or (s, n). Of a scan with spikes the steepest place near that of the running median.
     """
-    if not energy[0] < expected < energy[-1]:
-        return np.full(len(mu), expected)
     low, high = expected - limits.MAX_EDGE_OFFSET, expected + limits.MAX_EDGE_OFFSET
+    held = (np.atleast_2d(energy)[:, 0] < expected) & (expected < np.atleast_2d(energy)[:, -1])
     grid, slopes = slopes_of(energy, mu, low, high)
-    if not len(grid):
-        return steepest_each(energy, mu, low, high)
-    sharp = grid[np.argmax(slopes, axis=1)]
-    unclear = np.flatnonzero(~_clear(energy, mu, grid, sharp))
-    if not len(unclear):
-        return sharp
-    steady = without_spikes(energy, mu[unclear], limits.WIDE_SPIKE)
+    if not held.any() or not slopes.shape[1]:
+        return np.where(held, steepest_each(energy, mu, low, high), expected)
+    sharp = places_of(grid, np.argmax(slopes, axis=1))
+    unclear = np.flatnonzero(held & ~_clear(energy, mu, grid, slopes, sharp))
+    for rows in [unclear] if energy.ndim == 1 else unclear[:, None]:
+        if len(rows):
+            own = energy if energy.ndim == 1 else energy[rows[0]]
+            sharp[rows] = _steady(own, mu[rows], sharp[rows], low, high)
+    return np.where(held, sharp, expected)
+
+
+def _steady(energy: Array, mu: Array, sharp: Array, low: float, high: float) -> Array:
+    """(s,) where scans (s, n) of one grid are steepest, spikes or not; ``sharp`` (s,) is where they seem to be."""
+    grid, slopes = slopes_of(energy, mu, low, high)
+    steady = without_spikes(energy, mu, limits.WIDE_SPIKE)
     coarse = steepest_each(energy, steady, low, high)
-    rises = [rises_each(energy, steady, places) for places in (sharp[unclear], coarse)]
+    rises = [rises_each(energy, steady, places) for places in (sharp, coarse)]
     near = np.abs(grid - coarse[:, None]) <= limits.NEAR_EDGE
-    beside = grid[np.argmax(np.where(near, slopes[unclear], -np.inf), axis=1)]
-    sharp[unclear] = np.where(rises[0] >= rises[1], sharp[unclear], beside)
-    return sharp
+    beside = places_of(grid, np.argmax(np.where(near, slopes, -np.inf), axis=1))
+    return np.where(rises[0] >= rises[1], sharp, beside)
 
 
-def _clear(energy: Array, mu: Array, grid: Array, sharp: Array) -> np.ndarray:
+def _clear(energy: Array, mu: Array, grid: Array, slopes: Array, sharp: Array) -> np.ndarray:
     """(s,) which scans are steepest around the same place [eV] without spikes, so that no other is considered.
 
     The running median is taken every eV, which finds its steepest place to an eV or so; what is not clear by a good
-    margin is taken in full.
+    margin is taken in full. ``grid`` and ``slopes`` are those of ``slopes_of``.
     """
     half = round(limits.WIDE_SPIKE / 2)
-    even = np.arange(grid[0] - half - 1, grid[-1] + half + 2, 1.0)
+    lasts = np.maximum(np.isfinite(slopes).sum(axis=1) - 1, 0) if len(grid) > 1 else np.array([grid.shape[1] - 1])
+    ends = places_of(grid, lasts) if len(grid) > 1 else grid[:, -1]
+    counts = np.ceil(ends - grid[:, 0]).astype(int) + 1
+    even = grid[:, :1] - half - 1 + np.arange(counts.max() + 2 * half + 2)
     medians = running_median(interpolated(mu, even, energy), half)
-    slopes = medians[:, 2:] - medians[:, :-2]
-    beside = np.abs(even[half + 1 : -half - 1] - sharp[:, None]) > limits.NEAR_EDGE - _CLEAR_BY
-    highest = [np.where(choice, slopes, -np.inf).max(axis=1) for choice in (beside, ~beside)]
+    coarse = medians[:, 2:] - medians[:, :-2]
+    there = np.arange(coarse.shape[1]) < counts[:, None]
+    near = np.abs(even[:, half + 1 : -half - 1] - sharp[:, None]) <= limits.NEAR_EDGE - _CLEAR_BY
+    highest = [np.where(choice & there, coarse, -np.inf).max(axis=1) for choice in (~near, near)]
     return np.asarray(highest[0] < _CLEARLY * highest[1])
 
 
-def heights(energy: Array, mu: Array, position: float) -> Array:
-    """(s,) by how much scans (s, n) rise at a position [eV], whatever spikes there are."""
-    places = np.searchsorted(energy, [position - AWAY[-1], position + AWAY[-1]])
-    first = int(np.clip(places[0] - 1, 0, len(energy) - 2))
-    points = slice(first, max(int(places[1]) + 1, first + 2))
-    steady = without_spikes(energy, mu, limits.SPIKE, points)
-    return rises_each(energy[points], steady, np.full(len(mu), position))
+def heights(energy: Array, mu: Array, position: Array) -> Array:
+    """(s,) by how much scans (s, n) rise at positions (s,) [eV], whatever spikes there are.
+
+    Their energies are (n,), or (s, n).
+    """
+    energy = np.atleast_2d(energy)
+    near = np.abs(energy - position[:, None]) <= AWAY[-1]
+    inside = np.flatnonzero(near.any(axis=0))
+    first = max(int(inside[0]) - 1, 0) if len(inside) else 0
+    points = slice(first, max(int(inside[-1]) + 2, first + 2) if len(inside) else 2)
+    return rises_each(energy[:, points], without_spikes(energy, mu, limits.SPIKE, points), position)
 
 
-def standing(energy: Array, mu: Array, position: float, expected: float) -> np.ndarray:
-    """(s,) which scans (s, n) show their edge so clearly that the gate cannot miss it, nor find a rival."""
-    below = (energy < position - 15) & (energy > position - 200)
-    apart = energy[0] + 10 < position < energy[-1] - 20 and below.sum() >= 4 and np.ptp(energy[below]) >= 30
-    if not apart:
-        return np.zeros(len(mu), dtype=bool)
-    own = rises_each(energy, mu, np.full(len(mu), position))
-    above = position + np.arange(15.0, 100.0)
-    line = polynomial_at(np.concatenate([above, position + AWAY, position - AWAY]), energy[below], 1)
-    lines = mu[:, below] @ line.T  # [scan, place]
-    step = (interpolated(mu, above, energy) - lines[:, : len(above)]).mean(axis=1)
-    rest = own - (lines[:, len(above) : -len(AWAY)] - lines[:, -len(AWAY) :]).mean(axis=1)
-    bends = np.abs(np.diff(mu[:, energy < position - 10], 2, axis=1))
-    noise = 2 * bends.mean(axis=1) / 0.6745 / np.sqrt(6)  # the median is at most twice the mean
+def standing(energy: Array, mu: Array, position: Array, expected: float) -> np.ndarray:
+    """(s,) which scans (s, n) show their edge so clearly that the gate cannot miss it, nor find a rival.
+
+    Their energies are (n,), or (s, n), the positions of their edges (s,).
+    """
+    energy, place = np.atleast_2d(energy), position[:, None]
+    below = (energy < place - 15) & (energy > place - 200)  # [scan, point]
+    lowest, highest = (pick(np.where(below, energy, other), axis=1) for pick, other in ((np.min, np.inf), (np.max, 0)))
+    inside = (energy[:, 0] + 10 < position) & (position < energy[:, -1] - 20)
+    apart = inside & (below.sum(axis=1) >= 4) & (highest - lowest >= 30)
+    if not apart.all():
+        found = np.zeros(len(mu), dtype=bool)
+        if apart.any():
+            grids = energy if len(energy) == 1 else energy[apart]
+            found[apart] = standing(grids, mu[apart], position[apart], expected)
+        return found
+    own = rises_each(energy, mu, position)
+    above = np.arange(15.0, 100.0)
+    middle, level, slope = _line(energy, mu, below)
+    line = level + slope * (position + above.mean() - middle)
+    step = interpolated(mu, place + above, energy).mean(axis=1) - line
+    rest = own - 2 * slope * AWAY.mean()
+    bends = np.abs(np.diff(mu, 2, axis=1))
+    before = energy[:, 2:] < place - 10
+    noise = 2 * (bends * before).sum(axis=1) / before.sum(axis=1) / 0.6745 / np.sqrt(6)  # the median ≤ twice the mean
     clear = (own > 0) & (step > 0) & (rest > 0.5 * step) & (step > MIN_CONTRAST * noise)
     return np.asarray(clear & (own > limits.MIN_SHARE * np.ptp(mu, axis=1)) & (_fall(energy, mu, expected) < 1.8 * own))
+
+
+def _line(energy: Array, mu: Array, chosen: np.ndarray) -> tuple[Array, Array, Array]:
+    """(s,) mean energy of chosen points (s, n), mean μ there and slope of the straight line through them."""
+    count = chosen.sum(axis=1)
+    middle = (energy * chosen).sum(axis=1) / count
+    away = (energy - middle[:, None]) * chosen
+    slope = (away * mu).sum(axis=1) / (away**2).sum(axis=1)
+    return middle, (mu * chosen).sum(axis=1) / count, slope
 
 
 def _fall(energy: Array, mu: Array, expected: float) -> Array:
     """(s,) by how much scans (s, n) fall at most, anywhere near the tabulated edge."""
     reach = limits.MAX_EDGE_OFFSET + AWAY[-1]
     even = interpolated(mu, np.arange(expected - reach, expected + reach + 1.0, 1.0), energy)
-    width = 2 * limits.MAX_EDGE_OFFSET
-    n = int(width) + 1
+    sums = np.cumsum(np.pad(even, ((0, 0), (1, 0))), axis=1)
+    n, lowest, count = 2 * int(limits.MAX_EDGE_OFFSET) + 1, int(AWAY[0]), len(AWAY)
     middle = int(AWAY[-1])
     above, below = (
-        sum(even[:, middle + side * int(a) : middle + side * int(a) + n] for a in AWAY) / len(AWAY) for side in (1, -1)
+        (sums[:, first + count : first + count + n] - sums[:, first : first + n]) / count
+        for first in (middle + lowest, 0)
     )
     fall: Array = np.max(below - above, axis=1)
     return fall
@@ -137,7 +173,8 @@ def _fall(energy: Array, mu: Array, expected: float) -> Array:
 
 def second_rises(energy: Array, mu: Array, e0: Array) -> tuple[Array, Array]:
     """(s,) energy [eV] of the steepest other rise beside E₀ (s,), and its slope over that at E₀; 0 if there is none."""
-    grid, slope = slopes_of(energy, mu, float(e0.min()) - _APART[1] - GRID, float(e0.max()) + _APART[1] + GRID)
+    low, high = float(e0.min()) - _APART[1] - GRID, float(e0.max()) + _APART[1] + GRID
+    grid, slope = slopes_of(energy, mu, low, high)
     away = np.abs(grid - e0[:, None])
     first = np.where(away <= _APART[0], slope, 0.0).max(axis=1, initial=0.0)
     tops = np.zeros_like(slope, dtype=bool)
@@ -146,7 +183,7 @@ def second_rises(energy: Array, mu: Array, e0: Array) -> tuple[Array, Array]:
     second = beside.max(axis=1, initial=-np.inf)
     there = np.isfinite(second) & (first > 0)
     share = np.where(there, second / np.where(first > 0, first, 1.0), 0.0)
-    places = grid[np.argmax(beside, axis=1)] if len(grid) else e0
+    places = places_of(grid, np.argmax(beside, axis=1)) if slope.shape[1] else e0
     return np.where(there, places, e0), share
 
 

@@ -11,6 +11,7 @@ from exafsnn.linear import KEPT, interpolated
 from exafsnn.measure.edge import ambiguous
 from exafsnn.measure.limits import MAX_EDGE_OFFSET
 from exafsnn.records import Array
+from exafsnn.rise import places_of
 
 _MAX_DISAGREEMENT = 4.0
 """Distance [eV] between that and the steepest rise near the edge beyond which larch was misled by a spike."""
@@ -24,7 +25,7 @@ def energy_zeros(
     Parameters
     ----------
     energy, mu, near
-        (n,) energies, (s, n) scans and (s,) positions of their edges [eV].
+        (n,) energies, or (s, n), (s, n) scans and (s,) positions of their edges [eV].
     given
         E₀ that is asked for; None: each scan's own.
     """
@@ -52,29 +53,33 @@ def _believed(found: float, near: float) -> tuple[float, tuple[Finding, ...]]:
 
 def _steepest_points(energy: Array, mu: Array) -> Array:
     """(s,) E₀ [eV] of scans (s, n) as ``find_e0`` finds it: first without smoothing, then with it around there."""
-    step = _usual_step(energy[:-1])
-    slopes = np.gradient(mu[:, :-1], axis=1) / np.gradient(energy[:-1])
-    first = _first_choices(slopes)
+    energies = np.atleast_2d(energy)
+    step = np.clip(_usual_steps(energies[:, :-1]), 0.01, 1.0)
+    slopes = np.gradient(mu[:, :-1], axis=1) / np.gradient(energies[:, :-1], axis=1)
+    first, n = _first_choices(slopes), energies.shape[1]
     found = np.empty(len(mu))
     for place in np.unique(first).tolist():
-        rows = first == place
-        start, stop, where = max(3, place - 75), min(place + 75, len(energy) - 3), float(energy[place])
-        if place < 0.05 * len(energy):  # a glitch at the very beginning
-            start, stop, where = max(3, place - 20), len(energy) - 3, float(energy.mean())
-        width = 0.5 * (max(0.01, min(1.0, step)) + max(0.01, min(1.0, where / 25000.0)))
-        part = energy[start : stop - 1]
-        slopes = np.gradient(mu[rows, start : stop - 1], axis=1) / np.gradient(part)
+        rows = np.flatnonzero(first == place)
+        used, steps = (energies, step) if len(energies) == 1 else (energies[rows], step[rows])
+        start, stop, where = max(3, place - 75), min(place + 75, n - 3), used[:, place]
+        if place < 0.05 * n:  # a glitch at the very beginning
+            start, stop, where = max(3, place - 20), n - 3, used.mean(axis=1)
+        width = 0.5 * (steps + np.clip(where / 25000.0, 0.01, 1.0))
+        part = used[:, start : stop - 1]
+        slopes = np.gradient(mu[rows, start : stop - 1], axis=1) / np.gradient(part, axis=1)
         choice = _first_choices(smoothed(part, slopes, width))
-        found[rows] = np.where(choice < 1, energy[start + 2], part[choice])
+        found[rows] = np.where(choice < 1, used[:, start + 2], places_of(part, choice))
     return found
 
 
-def _usual_step(energy: Array) -> float:
-    """Mean of the smallest ten steps [eV], but for the hundredth of all that are smallest; 1 of few points."""
-    skipped = int(0.01 * len(energy))
+def _usual_steps(energy: Array) -> Array:
+    """(r,) mean of the smallest ten steps [eV], but for the hundredth of all that are smallest; 1 of few points."""
+    skipped = int(0.01 * energy.shape[1])
     if not skipped:
-        return 1.0
-    return float(np.sort(np.diff(energy[:-1][skipped:-skipped]))[skipped : skipped + 10].mean())
+        return np.ones(len(energy))
+    steps = np.sort(np.diff(energy[:, :-1][:, skipped:-skipped], axis=1), axis=1)
+    usual: Array = steps[:, skipped : skipped + 10].mean(axis=1)
+    return usual
 
 
 def _first_choices(slopes: Array) -> np.ndarray:
@@ -100,27 +105,45 @@ def _first_choices(slopes: Array) -> np.ndarray:
     return np.asarray(np.argmax(np.where(counted, heights, 0.0), axis=1))
 
 
-def smoothed(energy: Array, slopes: Array, width: float) -> Array:
-    """(s, n) slopes on energies (n,) [eV], smoothed by a Lorentzian of that half width, as larch's ``smooth`` does.
+def smoothed(energy: Array, slopes: Array, width: Array) -> Array:
+    """(s, n) slopes, smoothed by a Lorentzian as larch's ``smooth`` does.
 
-    Of more scans than points it is cheaper to smooth each point once, because it is linear.
+    Of more scans of one grid than it has points it is cheaper to smooth each point once, because it is linear.
+
+    Parameters
+    ----------
+    energy
+        (1, n) or (s, n) energies [eV].
+    slopes
+        (s, n).
+    width
+        (1,) or (s,) half width of the Lorentzian [eV].
     """
-    if len(slopes) <= len(energy):
-        return _convolved(energy, slopes, width)
-    return np.asarray(slopes @ _of_points(energy.tobytes(), width))
+    if len(energy) == 1 and len(slopes) > energy.shape[1]:
+        return np.asarray(slopes @ _of_points(energy.tobytes(), float(width[0])))
+    low, high = (width * ((energy[:, end] + side * 5 * width) / width).astype(int) for end, side in ((0, -1), (-1, 1)))
+    count = np.minimum(1 + (np.abs(high - low + width * 0.1) / width).astype(int), 50 * energy.shape[1])
+    if len(energy) == 1:
+        return _convolved(energy, slopes, low, high, int(count[0]))
+    smooth = np.empty_like(slopes)
+    for n in np.unique(count).tolist():
+        rows = count == n
+        smooth[rows] = _convolved(energy[rows], slopes[rows], low[rows], high[rows], n)
+    return smooth
 
 
 @lru_cache(maxsize=KEPT)
 def _of_points(grid: bytes, width: float) -> Array:
     energy = np.frombuffer(grid)
-    return _convolved(energy, np.eye(len(energy)), width)
+    return smoothed(energy[None], np.eye(len(energy)), np.array([width]))
 
 
-def _convolved(energy: Array, slopes: Array, width: float) -> Array:
-    """On an even grid of spacing ``width``, mirrored at both ends, the Lorentzian is summed over twice its length."""
-    low, high = (width * int((end + side * 5 * width) / width) for end, side in ((energy[0], -1), (energy[-1], 1)))
-    n = min(1 + int(abs(high - low + width * 0.1) / width), 50 * len(energy))
-    even = np.linspace(low, high, n)
+def _convolved(energy: Array, slopes: Array, low: Array, high: Array, n: int) -> Array:
+    """On n even energies from ``low`` to ``high``, mirrored at both ends, the Lorentzian is summed over its length.
+
+    That is twice that of the energies; its half width is their spacing.
+    """
+    even = np.linspace(low, high, n, axis=1)
     values = interpolated(slopes, even, energy)
     mirrored = np.concatenate([values[:, :0:-1], values, values[:, ::-1]], axis=1)
     shape = 1 / (1 + (np.arange(2 * n) - n) ** 2.0)

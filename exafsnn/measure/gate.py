@@ -101,7 +101,7 @@ def judged(grids: Sequence[tuple[Spectrum, Array]], known: Known) -> Iterator[tu
         The number of a grid, and some of its scans that ``Passed``, or one that is refused: its row, and what was
         found, something fatal among it, or what went wrong. Each scan comes once.
     """
-    plain = [item for number, (like, mu) in enumerate(grids) for item in _plain(number, like, mu)]
+    plain = list(_plain(grids))
     left = [np.ones(len(mu), dtype=bool) for _, mu in grids]
     for item, suspect, unrest in _suspects(plain, known):
         passed = _passed(item, ~suspect, unrest)
@@ -160,37 +160,74 @@ class _Plain:
         return self.mu / self.rise[:, None]
 
 
-def _plain(number: int, like: Spectrum, mu: Array) -> Iterator[_Plain]:
-    """Those of scans (s, n) of a grid that plainly show their edge, position of the edge by position of the edge."""
+@dataclass(frozen=True)
+class _Candidates:
+    """Scans of one grid that may show their edge plainly."""
+
+    grid: int
+    """Number of it."""
+    like: Spectrum
+    """What they share, with the energies that are used."""
+    rows: np.ndarray
+    """(s,) which scans of the grid they are."""
+    mu: Array
+    """(s, n)."""
+
+
+def _candidates(number: int, like: Spectrum, mu: Array) -> _Candidates | None:
+    """Those of scans (s, n) of a grid that might, if any."""
     if _broken_axis(replace(like, mu=like.energy)):
-        return
+        return None
     whole = up_to(like, end_of_exafs(like))
     expected, n = tabulated(like.absorber, like.edge), len(whole.energy)
     margin = n // 50 + 3
     rows = np.flatnonzero((np.abs(mu) < MAX_MU).all(axis=1))  # NaN is not less
     if not len(rows) or n <= 2 * margin or not whole.energy[margin] < expected < whole.energy[-margin]:
-        return
-    used = mu[rows, :n]
-    places = positions(whole.energy, used, expected)
-    for position in np.unique(places).tolist():
-        here = places == position
-        shown = standing(whole.energy, used[here], position, expected)
-        if shown.any():
-            yield from _of_position(number, like, rows[here][shown], used[here][shown], position)
+        return None
+    return _Candidates(number, whole, rows, mu[rows, :n])
 
 
-def _of_position(number: int, like: Spectrum, rows: np.ndarray, mu: Array, position: float) -> Iterator[_Plain]:
-    """Scans (s, n) that plainly show their edge at one position [eV], unless their energies are no scan's."""
-    found = _of_the_axis(like, Edge(position, 1.0, tabulated(like.absorber, like.edge)))
-    energy, mu, notes = rebinned(like.energy[: mu.shape[1]], mu, position)
-    axis = axis_findings(energy, position)
-    if any(finding.severity == "fatal" for finding in (*found, *axis)):
-        return
-    rise = heights(energy, mu, position)
-    rises = rise > 0
-    told = (*found, *notes), axis
-    like = replace(like, energy=energy)
-    yield _Plain(number, like, rows[rises], position, mu[rises], rise[rises], told, bool(notes))
+def _plain(grids: Sequence[tuple[Spectrum, Array]]) -> Iterator[_Plain]:
+    """Scans that plainly show their edge, position of the edge by position of the edge.
+
+    Lone scans of grids that have as many points are looked at together.
+    """
+    groups: dict[Hashable, list[_Candidates]] = {}
+    for number, (like, mu) in enumerate(grids):
+        found = _candidates(number, like, mu)
+        if found:
+            key = (len(found.like.energy), like.absorber, like.edge) if len(found.rows) == 1 else number
+            groups.setdefault(key, []).append(found)
+    for group in groups.values():
+        energy = np.stack([item.like.energy for item in group]) if len(group) > 1 else group[0].like.energy
+        mu = np.concatenate([item.mu for item in group])
+        expected = tabulated(group[0].like.absorber, group[0].like.edge)
+        places = positions(energy, mu, expected)
+        shown = standing(energy, mu, places, expected)
+        asked = places, heights(energy, mu, places), shown
+        ends = np.cumsum([len(item.rows) for item in group])[:-1]
+        for item, *own in zip(group, *(np.split(values, ends) for values in asked), strict=True):
+            yield from _of_grid(item, *own)
+
+
+def _of_grid(item: _Candidates, places: Array, rise: Array, shown: np.ndarray) -> Iterator[_Plain]:
+    """Scans that are ``shown`` (s,) to show their edge plainly, unless their energies are no scan's.
+
+    ``places`` are those of their edges [eV], ``rise`` the heights (s,).
+    """
+    expected = tabulated(item.like.absorber, item.like.edge)
+    for position in np.unique(places[shown]).tolist():
+        here = shown & (places == position)
+        found = _of_the_axis(item.like, Edge(position, 1.0, expected))
+        energy, mu, notes = rebinned(item.like.energy, item.mu[here], position)
+        axis = axis_findings(energy, position)
+        if any(finding.severity == "fatal" for finding in (*found, *axis)):
+            continue
+        high = heights(energy, mu, places[here]) if notes else rise[here]
+        rises = high > 0
+        told = (*found, *notes), axis
+        like = replace(item.like, energy=energy)
+        yield _Plain(item.grid, like, item.rows[here][rises], position, mu[rises], high[rises], told, bool(notes))
 
 
 def _passed(item: _Plain, sound: np.ndarray, unrest: Array) -> Passed:

@@ -73,7 +73,8 @@ def usable_ends(k: Array, chi: Array, noise: Array) -> Array:
     first, last = np.maximum(np.arange(len(k)) - half, 0), np.minimum(np.arange(len(k)) + half + 1, len(k))
     power = (summed[:, last] - summed[:, first]) / (last - first)
     weak = (power <= 2 * noise[:, None] ** 2) & (k > _LEAST_K)
-    lost = np.all(np.lib.stride_tricks.sliding_window_view(weak, width, axis=1), axis=2)
+    count = np.cumsum(np.pad(weak, ((0, 0), (1, 0))), axis=1)
+    lost = count[:, width:] - count[:, :-width] == width
     end = np.where(lost.any(axis=1), k[np.argmax(lost, axis=1)], k[-1])
     return np.where(end > _LEAST_K + step, np.minimum(k[-1] - _END_MARGIN, end), 0.0)
 

@@ -177,7 +177,7 @@ def oscillations(k: Array, mu: Array, noise: float, skip: np.ndarray | None = No
     return Oscillations(k, mu, max(noise, _QUIETEST), Departures(np.linalg.inv(covariance)))
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT)
 def _kernels(grid: bytes) -> list[Array]:
     """For each band (n, n) mean of cos 2R(k − k′) over its distances; ``grid`` are the bytes of k (n,)."""
     k, kernels = np.frombuffer(grid), []

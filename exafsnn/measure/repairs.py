@@ -66,7 +66,7 @@ def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
     energy, mu, notes = rebinned(spectrum.energy, spectrum.mu[None], edge.position)
     if notes:
         spectrum = replace(spectrum, energy=energy, mu=mu[0])
-        edge = replace(edge, height=float(heights(energy, mu, edge.position)[0]))
+        edge = replace(edge, height=float(heights(energy, mu, np.array([edge.position]))[0]))
     notes += detector_findings(spectrum, edge) + axis_findings(spectrum.energy, edge.position)
     spectrum, below = _mended_pre_edge(spectrum, edge)
     spectrum, near = _mended_edge(spectrum, edge)

@@ -17,7 +17,7 @@ _PRE_EDGE_STEP, EDGE_STEP, _K_STEP = 2.0, 0.3, 0.05
 _EDGE_RANGE = (-20.0, 30.0)
 """Where the fine bins of the edge lie [eV]."""
 
-_DENSE = 3.0
+_DENSE = 3
 """A scan with more points than so many in the usual bin above its edge is a quick one."""
 
 _WIDE_AT_EDGE, _OPEN_AT_EDGE = 2.5, 8.0
@@ -60,6 +60,9 @@ def rebinned(energy: Array, mu: Array, e0: float) -> tuple[Array, Array, tuple[F
     tuple
         Energies (b,), scans (s, b), and what is told.
     """
+    k = wavenumbers(energy[energy > e0 + _EDGE_RANGE[1]], e0)
+    if not (k[_DENSE:] - k[:-_DENSE] < _K_STEP).any():
+        return energy, mu, ()  # no bin has more
     bins = np.digitize(energy, _bins(energy, e0))
     _, first, counts = np.unique(bins, return_index=True, return_counts=True)
     above = energy[first] > e0 + _EDGE_RANGE[1]
@@ -105,7 +108,7 @@ def _gap(energy: Array, e0: float) -> Finding | None:
     """Tell the widest gap, if it is wide for this scan and for EXAFS."""
     steps = np.diff(wavenumbers(energy, e0))
     worst = int(np.argmax(steps))
-    if steps[worst] < max(_WIDE_GAP, 3 * float(np.median(steps))):
+    if steps[worst] < _WIDE_GAP or steps[worst] < 3 * float(np.median(steps)):
         return None
     place = float(energy[worst])
     message = f"no points from {place:.1f} to {energy[worst + 1]:.1f} eV: {steps[worst]:.2f} Å⁻¹ are missing"
@@ -117,8 +120,9 @@ def _jump(energy: Array) -> Finding | None:
     """Tell an interval that differs from equal ones on both sides."""
     steps = np.diff(energy)
     around = np.stack([steps[:-4], steps[1:-3], steps[3:-1], steps[4:]])
-    usual = np.median(around, axis=0)
-    even = np.ptp(around, axis=0) < _JITTER * usual
+    low, high = around.min(axis=0), around.max(axis=0)
+    usual = (around.sum(axis=0) - low - high) / 2  # their median
+    even = high - low < _JITTER * usual
     extra = np.abs(steps[2:-2] - usual)
     odd = np.where(even & (extra > _LEAST_JUMP), extra / usual, 0.0)
     if not len(odd) or odd.max() < JUMP:

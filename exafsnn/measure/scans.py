@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -199,12 +200,37 @@ def _measured(
     scan_of: Callable[[int, int], Spectrum],
 ) -> Iterator[tuple[int, _Removed | tuple[int, Exception]]]:
     """Scans of some grids without background, with the number of the grid; of a refused one its row, and why."""
+    groups: dict[Hashable, list[tuple[int, Passed]]] = {}
     for grid, passed in judged(grids, known):
         if isinstance(passed, Passed):
-            yield from ((grid, part) for part in _without_background(grids[grid][0], passed, settings))
+            alone = 0 if len(passed.rows) == 1 else id(passed)
+            groups.setdefault((len(passed.energy), alone), []).append((grid, passed))
         else:
             row, why = passed
             yield grid, (row, why if isinstance(why, Exception) else _refusal(scan_of(grid, row), why))
+    for group in groups.values():
+        for (grid, passed), zeros in zip(group, _zeros([item for _, item in group], settings.e0), strict=True):
+            yield from ((grid, part) for part in _without_background(grids[grid][0], passed, zeros, settings))
+
+
+_Zeros = tuple[Array, "Sequence[tuple[float, Told] | Exception]"]
+"""(s,) units in which μ is removed; E₀ [eV] and doubts about it, or why there is none."""
+
+
+def _zeros(group: Sequence[Passed], given: float | None) -> list[_Zeros]:
+    """E₀ of scans that passed the gate: of many on one grid, or of lone ones on grids of as many points."""
+    energy = np.stack([item.energy for item in group]) if len(group) > 1 else group[0].energy
+    mu, near = (np.concatenate([getattr(item, name) for item in group]) for name in ("mu", "positions"))
+    unit = units(rises_each(energy, mu, near))
+    ends = np.cumsum([0, *(len(item.rows) for item in group)])
+    said: Sequence[tuple[float, Told] | Exception]
+    try:
+        said = energy_zeros(energy, mu / unit[:, None], near, given)
+    except Exception as error:
+        if len(group) > 1:
+            return [_zeros([item], given)[0] for item in group]
+        said = [error] * len(unit)
+    return [(unit[first:last], said[first:last]) for first, last in pairwise(ends)]
 
 
 def _refusal(scan: Spectrum, found: Told) -> ScanError:
@@ -217,15 +243,10 @@ def _refusal(scan: Spectrum, found: Told) -> ScanError:
 
 
 def _without_background(
-    like: Spectrum, passed: Passed, settings: BackgroundSettings
+    like: Spectrum, passed: Passed, zeros: _Zeros, settings: BackgroundSettings
 ) -> Iterator[_Removed | tuple[int, Exception]]:
-    """Find E₀ of scans that passed the gate, and remove the background of those of each E₀ together."""
-    energy, unit = passed.energy, units(rises_each(passed.energy, passed.mu, passed.positions))
-    try:
-        said = energy_zeros(energy, passed.mu / unit[:, None], passed.positions, settings.e0)
-    except Exception as error:
-        yield from ((row, error) for row in passed.rows.tolist())
-        return
+    """Remove the background of scans that passed the gate, of those of each E₀ together."""
+    unit, said = zeros
     groups: dict[float, list[int]] = {}
     for place, zero in enumerate(said):
         if isinstance(zero, tuple):
@@ -235,7 +256,7 @@ def _without_background(
     for e0, places in groups.items():
         doubts = tuple(zero[1] for zero in (said[place] for place in places) if isinstance(zero, tuple))
         try:
-            yield _of_zero(passed, unit, places, doubts, resolved(settings, energy, e0))
+            yield _of_zero(passed, unit, places, doubts, resolved(settings, passed.energy, e0))
         except Exception as error:
             named = error if not isinstance(error, ScanError) else _named(error, like)
             yield from ((int(passed.rows[place]), named) for place in places)

@@ -308,7 +308,7 @@ class ResultsFolder:
         if self._count > TABLE_LIMIT and not self.full:
             for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
-        with ThreadPoolExecutor(1) as aside:  # disk and checksums need no Python meanwhile
+        with ThreadPoolExecutor(4) as aside:  # disk and checksums need no Python meanwhile
             written = sorted(self._stage.iterdir())
             checksums = aside.map(_on_disk, written)
             drawn = self._draw_overview()

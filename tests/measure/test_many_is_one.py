@@ -258,6 +258,6 @@ def test_the_smoothing_is_that_of_larch(series):
     part = like.energy[20:170]
     slopes = np.gradient(mu[0, 20:170]) / np.gradient(part)
     expected = smooth(part, slopes, xstep=0.3, sigma=0.3)
-    np.testing.assert_allclose(smoothed(part, slopes[None], 0.3)[0], expected, atol=1e-12)
+    np.testing.assert_allclose(smoothed(part[None], slopes[None], np.array([0.3]))[0], expected, atol=1e-12)
     many = np.repeat(slopes[None], 200, axis=0)
-    np.testing.assert_allclose(smoothed(part, many, 0.3)[7], expected, atol=1e-12)
+    np.testing.assert_allclose(smoothed(part[None], many, np.array([0.3]))[7], expected, atol=1e-12)
