@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from exafsnn.edges import core_hole_width
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer, remove_folder, remove_leftovers
 from exafsnn.learn.atlas import Atlas
@@ -245,6 +246,9 @@ class TrainingSettings(Settings):
 _ZERO, _ZERO_OF_OTHERS, _ZERO_RANGE = 2.7, 0.1, 4.0
 """Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory at K and other
 edges (``learn.theories``), and how far off it is taken to be [eV]."""
+_NARROW = 2.0
+"""Core-hole width [eV] up to which that holds at K edges. A wider one blurs two rises of an edge into one, of which the
+steepest place lies about as much higher, as in molybdenum and palladium; that is doubted by as much again."""
 _AMPLITUDE, _AMPLITUDE_STD = 0.9, 0.08
 """S₀² of foils: 0.87 to 1.0, and less where they are too thick."""
 _THEORY_AMPLITUDE, _THEORY_PHASE = 0.03, 0.03
@@ -257,8 +261,10 @@ def settings_for(metal: Metal) -> TrainingSettings:
     """What is known of a metal beforehand, as settings of its training."""
     other = (1 - _OWN_PHASE - _MELT) / (len(CRYSTALS) - 1)
     bcc, fcc, hcp = (_OWN_PHASE if phase == metal.phase else other for phase in CRYSTALS)
+    is_k = metal.edge == "K"
+    blurred = round(max(core_hole_width(metal.symbol, metal.edge) - _NARROW, 0.0), 1) if is_k else 0.0
     pairs = PairSettings(
-        e0=_ZERO if metal.edge == "K" else _ZERO_OF_OTHERS, e0_range=_ZERO_RANGE,
+        e0=round((_ZERO if is_k else _ZERO_OF_OTHERS) - blurred, 1), e0_range=_ZERO_RANGE + blurred,
         amplitude=_AMPLITUDE, amplitude_std=_AMPLITUDE_STD,
         theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE, phases=(bcc, fcc, hcp, _MELT),
     ).of_scale(metal.length_scale)  # fmt: skip
