@@ -7,7 +7,7 @@ are split by trajectory: no frame of a training trajectory is ever in a test.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.learn.theories import compare_theories, single_kernel
+from exafsnn.learn.theories import common_theories, compare_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.distortion import distort, smooth_curve
 from exafsnn.physics.fourier import broaden, fade, hanning_window, interpolate_cubic, shift_energy
@@ -60,6 +60,17 @@ class StateBank:
     """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature."""
     phase_length: float
     """A peak of |χ(R)| lies so far below its distance [Å]."""
+    common: Array
+    """(s, m) single scattering of each state in the common treatment."""
+
+    def in_common_theory(self) -> StateBank:
+        """The same states as the common treatment has them, their multiple scattering but for its smooth gain.
+
+        Of a bank as it is, the RDF does not say which treatment a spectrum is of.
+        """
+        multiple = self.chi[:, 1:] / self.gain[:, None]
+        chi = np.concatenate([self.common[:, None], multiple], axis=1)
+        return replace(self, chi=chi, gain=np.ones_like(self.gain), treatments=("common",) * len(self.index))
 
     def part(self, rows: slice) -> StateBank:
         """The bank of a slice of the states."""
@@ -75,7 +86,7 @@ class StateBank:
         return StateBank(
             self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
-            self.gain[pick], self.envelope, self.phase_length,
+            self.gain[pick], self.envelope, self.phase_length, self.common[pick],
         )  # fmt: skip
 
 
@@ -91,8 +102,10 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(3)
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
-    measured = moved.double().numpy() * atomic_fall(library.plan.element, library.plan.edge, library.k)
+    fall = atomic_fall(library.plan.element, library.plan.edge, library.k)
+    measured = moved.double().numpy() * fall
     rdf = np.array([state.sample.rdf for state in library.states])
+    common = np.mean([single_kernel(theory, library.k, r) * ends for theory in common_theories(library)], axis=0)
     return StateBank(
         library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
@@ -100,6 +113,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
         np.array([theories.gains[label["theory"]] for label in labels]), theories.envelope, theories.phase_length,
+        rdf @ common.T * fall,
     )  # fmt: skip
 
 

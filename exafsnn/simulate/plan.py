@@ -143,11 +143,14 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
     families.append(replace(melt, a=(2.88, 3.02), temperature=(1700.0, 2600.0)))
     families.append(states(f"{metal.phase} with vacancies", metal.phase, _HOLES, "cold", vacancies=(0.02, 0.13)))
     families.append(states(f"{metal.phase} particles", metal.phase, _PARTICLES, "cold", atoms=_ATOMS))
-    treatments = (
-        FeffTreatment("scf-hl", exchange=0, scf_radius=4.0), FeffTreatment("atoms-hl", exchange=0, scf_radius=0.0),
+    nearer = (
         FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
+    )
+    further = (
+        FeffTreatment("scf-hl", exchange=0, scf_radius=4.0), FeffTreatment("atoms-hl", exchange=0, scf_radius=0.0)
     )  # fmt: skip
+    treatments = (*further, *nearer) if metal.edge == "K" else nearer
     sites = SiteSettings(sites=10, control_sites=40, three_atom_paths=50)
     known = None if METALS.get(metal.symbol) == metal else metal
     return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites, known=known)
