@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from exafsnn.write.results import ResultsFolder
     from exafsnn.write.tables import Row
 
+_SHOWN = 10
+"""Scans whose particles are told on the screen."""
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
 
 
@@ -104,6 +106,7 @@ class Shown:
         else:
             print_table(list(columns), [[cell(row) for cell in columns.values()] for row in self._rows])
         _print_warnings(self._rows)
+        _print_particles(folder.scans)
         if folder.dropped:
             said = f"{folder.dropped} scans that an interrupted run of other scans or settings had kept were removed"
             click.echo(said, err=True)
@@ -164,6 +167,18 @@ def _print_warnings(rows: Iterable[Row]) -> None:
     for sentence, names in scans.items():
         others = f" and {len(names) - 3} more" if len(names) > 3 else ""
         click.echo(printable(f"{', '.join(list(names)[:3])}{others}: {sentence}"), err=True)
+
+
+def _print_particles(scans: Iterable[Row]) -> None:
+    """Say on stderr how large the particles are: of the first scans in which N tells them from the bulk."""
+    from exafsnn.write.tables import printable
+
+    told = [(scan, item) for scan in scans for item in scan["findings"] if item["name"] == "particles"]
+    for scan, item in told[:_SHOWN]:
+        click.echo(printable(f"{scan_of(scan)}: {item['message']}"), err=True)
+    if told:
+        more = f"Those of {len(told) - _SHOWN} scans more are in particles.csv. " if len(told) > _SHOWN else ""
+        click.echo(f"{more}{told[0][1]['remedy']}", err=True)
 
 
 def scan_of(row: Row) -> str:

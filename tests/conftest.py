@@ -105,6 +105,10 @@ class FakeModel:
     def check(self, chi: ChiK) -> None:
         """Any scan is one of iron."""
 
+    def seen_as(self, density: np.ndarray) -> list[str]:
+        """Any is bcc."""
+        return ["bcc"] * len(density)
+
     def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
         return [self.predict(chi, reference) for chi in scans]
 

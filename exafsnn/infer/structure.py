@@ -16,6 +16,12 @@ class Structure:
     constants: tuple[float, ...]
     """Lattice constants [Å]."""
 
+    @property
+    def volume(self) -> float:
+        """Of an atom [Å³]."""
+        a, c = self.constants[0], self.constants[-1]
+        return a * a * c * (math.sqrt(3) / 2 if self.kind == "hcp" else 1) / len(_BASES[self.kind])
+
     def shells(self, reach: float) -> list[tuple[float, int]]:
         """(distance [Å], number of neighbours) of the shells around an atom, to ``reach``."""
         found: dict[float, int] = {}

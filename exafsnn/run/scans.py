@@ -27,6 +27,7 @@ from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import in_order
 
 if TYPE_CHECKING:
+    from exafsnn.analyse.particles import ParticleFinder, Particles
     from exafsnn.infer.answers import Answers
     from exafsnn.infer.estimates import Reference
     from exafsnn.infer.predict import Model
@@ -55,6 +56,8 @@ class Outcome:
     prediction: Prediction | None = None
     model: str = ""
     """Name of the model that was used."""
+    particles: Particles | None = None
+    """What N says of their size, where there is a standard."""
     axis: float | None = None
     """Place in a series, where the scan is of one."""
     reason: str = ""
@@ -91,6 +94,8 @@ class Outcome:
     def findings(self) -> tuple[Finding, ...]:
         """All findings, notes too, each once; where none says why a scan was rejected, its reason is one."""
         known = dict.fromkeys([*self.found, *(self.chi.findings if self.chi else ())])
+        if self.particles:
+            known[self.particles.finding] = None
         if self.reason and all(finding.severity != "fatal" for finding in known):
             known[Finding("rejected", "fatal", self.reason)] = None
         return tuple(known)
@@ -243,7 +248,7 @@ def _answer_all(
     model_for, references = models(model), list(references)
     structure = structure_of(references, structure)
     standards = (chi_of(item, columns, settings) for item in references)
-    answers = _calibrated(standards, structure, model_for, answerer)
+    answers, finders = _calibrated(standards, structure, model_for, answerer)
 
     def answer_for(chi: ChiK) -> Answer:
         found = model_for(chi)
@@ -253,7 +258,7 @@ def _answer_all(
 
     workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
-    outcomes = (answered([item for _, item in burst], answer_for) for burst in bursts)
+    outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in bursts)
     return once(chain.from_iterable(outcomes), done)
 
 
@@ -476,15 +481,31 @@ def models(name: str | None) -> Callable[[ChiK], Model]:
 
 def _calibrated(
     standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model], answerer: _Answerer
-) -> dict[str, Answer]:
-    """What answers with the standard of each edge, by name of the model."""
+) -> tuple[dict[str, Answer], dict[str, ParticleFinder]]:
+    """What answers with the standard of each edge, and what finds particles by its own answer, by name of the model."""
+    from exafsnn.analyse.particles import ParticleFinder
+
     found: dict[str, Answer] = {}
+    finders: dict[str, ParticleFinder] = {}
     for chi in standards:
         model = model_for(chi)
         if model.name in found:
             raise SettingsError(f"two references of the {chi.absorber} {chi.edge} edge", remedy="Give one per edge")
         found[model.name] = answerer(model, chi, structure)
-    return found
+        if structure:
+            finders[model.name] = ParticleFinder(model, structure, found[model.name]([chi])[0])
+    return found, finders
+
+
+def _sized(outcomes: Sequence[Outcome], finders: Mapping[str, ParticleFinder]) -> list[Outcome]:
+    """The outcomes, with the particles of those whose edge has a standard."""
+    done = list(outcomes)
+    for name, finder in finders.items():
+        of = [(row, item.prediction) for row, item in enumerate(done) if item.prediction and item.model == name]
+        found = finder.find([prediction for _, prediction in of])
+        for (row, _), particles in zip(of, found, strict=True):
+            done[row] = replace(done[row], particles=particles)
+    return done
 
 
 def answered(outcomes: Sequence[Outcome], answer_for: _AnswerFor) -> list[Outcome]:

@@ -18,6 +18,7 @@ from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
     from exafsnn.analyse.lattice import LatticeFinder
+    from exafsnn.analyse.particles import ParticleFinder
     from exafsnn.analyse.series import Series
     from exafsnn.analyse.thermal import Thermal
     from exafsnn.infer.predict import Model
@@ -27,6 +28,7 @@ _Stamp = Hashable
 """What changes when a file does."""
 _Progress = Callable[[list[str]], Iterable[str]]
 _Answer = tuple[Outcome, Lattice | None]
+_Tools = tuple["Model", "Refiner", "LatticeFinder", "ParticleFinder | None"]
 KEPT = 1000
 """Samples of the RDFs of so many scans are kept: 0.25 MB each."""
 _CHUNK = 512
@@ -95,7 +97,7 @@ class Follower:
         self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)
-        self._tools: tuple[Model, Refiner, LatticeFinder] | None = None
+        self._tools: _Tools | None = None
         self._known: dict[tuple[str, _Stamp], list[_Answer]] = {}
 
     def follow(self, sources: Mapping[str, _Stamp], progress: _Progress = iter) -> Course:
@@ -149,32 +151,41 @@ class Follower:
         ]
 
     def _refined(
-        self, outcomes: Sequence[Outcome], model: Model, refiner: Refiner, finder: LatticeFinder
+        self,
+        outcomes: Sequence[Outcome],
+        model: Model,
+        refiner: Refiner,
+        finder: LatticeFinder,
+        sizer: ParticleFinder | None,
     ) -> Iterator[_Answer]:
-        """Refine some outcomes, and find their lattices."""
-        found = iter(refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable]))
+        """Refine some outcomes, and find their lattices and particles."""
+        predictions = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
+        found = zip(predictions, sizer.find(predictions) if sizer else [None] * len(predictions), strict=True)
         for outcome in outcomes:
             if not outcome.usable:
                 yield outcome, None
                 continue
-            prediction = next(found)
+            prediction, particles = next(found)
             lattice = (
                 finder.find(prediction.rdf, standard=refiner.reference is not None) if prediction.in_domain else None
             )
-            yield replace(outcome, prediction=prediction, model=model.name), lattice
+            yield replace(outcome, prediction=prediction, model=model.name, particles=particles), lattice
 
-    def _make_tools(self, key: tuple[str, _Stamp], first: ChiK) -> tuple[Model, Refiner, LatticeFinder]:
+    def _make_tools(self, key: tuple[str, _Stamp], first: ChiK) -> _Tools:
         """The model of the first scan's edge, and what works with it; that scan may be the standard."""
         from exafsnn.analyse.lattice import LatticeFinder
+        from exafsnn.analyse.particles import ParticleFinder
         from exafsnn.infer.refine import Refiner
 
         model = self._model_for(first)
         standard = self._standard or (first if self._structure else None)
         refiner = Refiner(model, standard, self._structure)
-        if standard:
+        sizer = None
+        if standard and self._structure:
+            sizer = ParticleFinder(model, self._structure, refiner.refine(standard))
             self._standard_name = f"{standard.source} ({self._structure})"
             self._own_standard = None if self._standard else key
-        return model, refiner, LatticeFinder(model)
+        return model, refiner, LatticeFinder(model), sizer
 
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
         """Each scan in its place, and the analysis of all."""

@@ -37,9 +37,21 @@ from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
-from exafsnn.write.tables import TABLES, Row, Table, chi_table, json_lines, rdf_tables, scan_facts, summary_rows
+from exafsnn.write.tables import (
+    TABLES,
+    Row,
+    Table,
+    chi_table,
+    json_lines,
+    particle_rows,
+    rdf_tables,
+    scan_facts,
+    summary_rows,
+)
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
+_OF_STANDARD = "particles.csv"
+"""The table that there is only with a standard."""
 TABLE_LIMIT = 1000
 """For more scans the long tables are left out, and samples and copies of the further ones, unless asked for."""
 OVERVIEW_LIMIT, OVERVIEW_LINES = 2000, 30
@@ -132,6 +144,7 @@ class ResultsFolder:
             self._tables = {
                 name: Table(self._open.enter_context(_open(self._stage / name)), columns)
                 for name, columns in TABLES[self.command].items()
+                if name != _OF_STANDARD or self.settings.get("structure")
             }
             if self.command in _ANSWERS:
                 self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
@@ -283,6 +296,9 @@ class ResultsFolder:
             if prediction is not None:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
         self._drawings.append((outcome, chi))
+        if _OF_STANDARD in self._tables:
+            scan = {"file": outcome.file, "record": outcome.record}
+            self._tables[_OF_STANDARD].write(scan | row for row in particle_rows(outcome))
         if prediction is not None and prediction.model not in self._progress.models:
             self._progress.models.append(prediction.model)
 

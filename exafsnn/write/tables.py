@@ -38,7 +38,16 @@ _SUMMARY_COLUMNS = (
 _SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
 _RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 _CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
-_ANSWERS = {"summary.csv": _SUMMARY_COLUMNS, "rdf.csv": _RDF_COLUMNS, "chi.csv": _CHI_COLUMNS}
+_PARTICLE_COLUMNS = (
+    *("file", "record", "pair", "shape", "atoms", "atoms_low", "atoms_high"),
+    *("diameter", "diameter_low", "diameter_high", "strain", "strain_std"),
+)
+_ANSWERS = {
+    "summary.csv": _SUMMARY_COLUMNS,
+    "rdf.csv": _RDF_COLUMNS,
+    "chi.csv": _CHI_COLUMNS,
+    "particles.csv": _PARTICLE_COLUMNS,
+}
 _AFTER_MODEL = _SUMMARY_COLUMNS.index("model") + 1
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "predict": _ANSWERS,
@@ -76,9 +85,19 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
 
 
 def scan_facts(outcome: Outcome) -> Row:
-    """What became of a scan, with every finding of it: name, severity, message, energy [eV] and remedy."""
+    """What became of a scan, with every finding of it (name, severity, message, energy [eV], remedy), and its sizes."""
     findings = [dict(vars(finding)) for finding in outcome.findings]
-    return {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
+    facts = {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
+    return facts | ({"particles": particle_rows(outcome)} if outcome.particles else {})
+
+
+def particle_rows(outcome: Outcome) -> list[Row]:
+    """One row per shape that particles may have, none without a standard; infinite is what N leaves open."""
+    found = outcome.particles
+    if found is None:
+        return []
+    strain = {"strain": found.strain, "strain_std": found.stretch_std}
+    return [{"pair": found.shell.pair, **vars(size), **strain} for size in found.sizes]
 
 
 _Long = tuple[Row, list[np.ndarray]]
