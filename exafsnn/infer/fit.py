@@ -20,8 +20,6 @@ from exafsnn.infer.theory import Session, Theory
 STEPS = 8
 _SETTLED = 0.003
 """A step that changes less of the RDF than this share is the last one."""
-_WHITE = 0.01
-"""Error of k²χ that nothing else stands for, in units of its root mean square."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
 _BEYOND = (5.8, 14.0, 0.1, 0.3)
@@ -95,9 +93,14 @@ class Fits:
 
 
 class Data:
-    """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains."""
+    """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains.
 
-    def __init__(self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor) -> None:
+    ``white`` (s,) is the error of k²χ that nothing else stands for, in units of its root mean square.
+    """
+
+    def __init__(
+        self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor, white: Tensor
+    ) -> None:
         self._ensemble, self._signals = ensemble, signals
         use = (theory.k >= k_min) & (theory.k <= k_max[:, None])
         first, last = use.any(dim=0).nonzero()[[0, -1], 0].tolist()
@@ -109,6 +112,7 @@ class Data:
         """(s, m) 1 where a scan is used, else 0."""
         self._ragged = not bool(use[:, self.points].all())
         self._noise = torch.from_numpy(signals.noise)[:, None] * self._k2
+        self._white = white**2
         end, step, size = _RESIDUE
         low = torch.arange(0.0, end + 1e-9, step, dtype=k.dtype)
         start, end, step, share = _BEYOND
@@ -137,7 +141,7 @@ class Data:
         if self._ragged:
             covariance *= used[:, :, None]
             covariance *= used[:, None]
-        white = self._noise[rows] ** 2 + (_WHITE**2 * power)[:, None] + 1e-10
+        white = self._noise[rows] ** 2 + (self._white[rows] * power)[:, None] + 1e-10
         covariance.diagonal(dim1=1, dim2=2).add_(torch.where(used > 0, white, 1.0))
         return covariance
 

@@ -38,12 +38,16 @@ _SPARE = 10
 """So many more are looked at closely: in single precision two may change places."""
 _OWN_SHARE, _OWN_LEAST = 0.1, 1e-3
 """Standard deviation of each bin of its own: relative, and at least [Å⁻¹]."""
-_BLIND = (1.2, 0.05)
+_BLIND = (0.8, 0.05)
 """Standard deviations of the network's energy zero [eV] and relative amplitude, without a standard …"""
 _STANDARD = (3.0, 0.03)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
+_WHITE, _WHITE_OF_SESSION = 0.1, 0.01
+"""Error of k²χ that nothing else stands for, in units of its root mean square: without a standard, and beyond what a
+standard of the session has taught. Fits of foils leave 0.1 to 0.2 of it. Were less believed, the energy zero would
+explain what theory has wrong, and R be 0.01 Å short."""
 _SAMPLES = 200
 _RECORDS = 250
 """Scans that are refined at a time …"""
@@ -153,7 +157,9 @@ class Refiner:
 
     def _data(self, signals: Signals, k_max: Array) -> Data:
         model = self._model
-        return Data(model.ensemble, self._theory, signals, model.features.kmin, torch.from_numpy(k_max))
+        taught = self.reference is not None and ~self.reference.is_elsewhere(signals.e0)
+        white = torch.from_numpy(np.broadcast_to(np.where(taught, _WHITE_OF_SESSION, _WHITE), len(signals)).copy())
+        return Data(model.ensemble, self._theory, signals, model.features.kmin, torch.from_numpy(k_max), white)
 
     def _sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
