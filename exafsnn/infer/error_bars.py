@@ -21,6 +21,9 @@ _Range = tuple[float, float]
 """Two distances [Å]."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
+_FOILS_APART = 0.005
+"""Standard deviation [Å] of distances without a standard, beyond what is simulated: foils of one metal differ by up to
+0.008 Å between beamlines, and theory is off by as much at L3 edges. With a standard of the session that cancels."""
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""
 _FEW = 8
@@ -152,7 +155,9 @@ class ErrorBars:
             scale = self.scales[quantity]
             low, high = scale.interval(0.95, raw, self.given)
             found = scale.half_width(0.68, raw, self.given), value + low, value + high
-        return self._doubted(value, *found) if quantity == "coordination" else found
+        if quantity == "coordination":
+            return self._doubted(value, *found)
+        return _apart(value, *found) if quantity == "distance" and self.scales and self.least else found
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
@@ -162,6 +167,16 @@ class ErrorBars:
             np.maximum(np.minimum(low, n - least), 0.0),
             np.maximum(high, n + least),
         )
+
+
+def _apart(distance: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
+    """Standard deviation and interval of distances that nothing ties to a beamline, nor to a theory."""
+    least = _Z95 * _FOILS_APART
+    return (
+        np.hypot(std, _FOILS_APART),
+        distance - np.hypot(distance - low, least),
+        distance + np.hypot(high - distance, least),
+    )
 
 
 def _bins(r: Array, ranges: Iterable[_Range]) -> slice:
