@@ -2,8 +2,8 @@
 
 In every shape the number of atoms, and that of the neighbours which they have together, are polynomials of third degree
 in the size. Their ratio is N, which rises with the size to the bulk's. N counts atoms only as well as the amplitude is
-known, so there is no size without a standard (without one the error bar of N is 8 % or more), and none above the size at which
-``SAME`` is all that N lacks. What a standard cannot tell: whether the particles are of one size, and bare.
+known, so there is no size without a standard (without one the error bar of N is 8 % or more), and none above the size
+at which ``SAME`` is all that N lacks. What a standard cannot tell: whether the particles are of one size, and bare.
 """
 
 from __future__ import annotations
