@@ -132,9 +132,9 @@ class Answers:
             found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
         if self.domain_score[row] > 1:
             found.append(
-                f"outside the model's domain: the RDF leaves {self.unexplained[row]:.0%} of the signal unexplained and"
-                f" the networks disagree by {self.disagreement[row]:.0%}, {self.domain_score[row]:.1f} times what is"
-                " usual. Do not trust the RDF"
+                f"outside the model's domain: the networks' RDF leaves {self.unexplained[row]:.0%} of the signal"
+                f" unexplained, they disagree by {self.disagreement[row]:.0%}, and the R-factor is"
+                f" {self.misfit[row]:.2f}: {self.domain_score[row]:.1f} times what may be. Do not trust the RDF"
             )
         reference = self.origin.reference
         if reference and reference.is_elsewhere(chi.e0):
@@ -143,6 +143,15 @@ class Answers:
                 " standard tells less. Give a standard measured with the sample"
             )
         return tuple(found)
+
+
+def unfit(misfit: Array, misfit_noise: Array, most: float) -> Array:
+    """(s,) above 1: an RDF leaves more than a share ``most`` of Σ|k²χ|² unexplained, noise aside.
+
+    ``misfit`` and ``misfit_noise`` are those of ``estimates.misfits``.
+    """
+    share: Array = misfit * (1 - 1 / np.maximum(misfit_noise, 1.0) ** 2)
+    return share / most
 
 
 def _each(record: _Rows, change: Callable[[Any], Any]) -> _Rows:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exafsnn.errors import ModelError
-from exafsnn.infer.answers import Answers, Origin
+from exafsnn.infer.answers import Answers, Origin, unfit
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import ErrorBars, Raw, Told
@@ -29,6 +29,8 @@ _PIECE = 1000
 """Scans that are answered at a time …"""
 _RECORDS = 250
 """… and of which records are made: 32 MB of samples."""
+_UNEXPLAINED = 1.0
+"""R-factor, noise aside, of an answer that explains nothing: such a spectrum is none that a model can know."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -163,8 +165,8 @@ class Model:
             origin=self._origin(reference), density=density, spread=told.spread, samples=told.samples,
             shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
-            given=given, unexplained=signs[0], disagreement=signs[1], domain_score=ensemble.domain_score(signs, given),
-            k_max=found.k_max,
+            given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
+            domain_score=np.maximum(ensemble.domain_score(signs, given), unfit(misfit, misfit_noise, _UNEXPLAINED)),
         )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:

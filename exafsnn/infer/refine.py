@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from exafsnn.errors import SettingsError
-from exafsnn.infer.answers import Answers
+from exafsnn.infer.answers import Answers, unfit
 from exafsnn.infer.cores import one_core, side_by_side
 from exafsnn.infer.error_bars import Raw, Samples
 from exafsnn.infer.estimates import Reference, Signals, misfits
@@ -48,6 +48,9 @@ _WHITE, _WHITE_OF_SESSION = 0.1, 0.01
 """Error of k²χ that nothing else stands for, in units of its root mean square: without a standard, and beyond what a
 standard of the session has taught. Fits of foils leave 0.1 to 0.2 of it. Were less believed, the energy zero would
 explain what theory has wrong, and R be 0.01 Å short."""
+_UNEXPLAINED = 0.2
+"""R-factor, noise aside, above which a spectrum is not one that the model can know: of foils it is below 0.09, of other
+elements and of oxides mostly above 0.5 once all has been done to explain them."""
 _SAMPLES = 200
 _RECORDS = 250
 """Scans that are refined at a time …"""
@@ -134,6 +137,7 @@ class Refiner:
             start, density=density, spread=told.spread, samples=told.samples, shells=told.shells, given=given,
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
+            domain_score=np.maximum(start.domain_score, unfit(misfit, misfit_noise, _UNEXPLAINED)),
         )  # fmt: skip
         return answers, fits
 
