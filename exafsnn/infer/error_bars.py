@@ -21,9 +21,9 @@ _Range = tuple[float, float]
 """Two distances [Å]."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
-_FOILS_APART = 0.005
-"""Standard deviation [Å] of distances without a standard, beyond what is simulated: foils of one metal differ by up to
-0.008 Å between beamlines, and theory is off by as much at L3 edges. With a standard of the session that cancels."""
+_FOILS_APART = 0.007
+"""Standard deviation [Å] of distances without a standard, beyond what is simulated: refined R of foils of nine metals
+is off by 0.008 Å (root mean square), and beamlines differ by up to that. With a standard of the session it cancels."""
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""
 _FEW = 8

@@ -257,7 +257,7 @@ def test_platinum_on_carbon(command: str, data_dir: Path, tmp_path: Path, capsys
     assert [row["shape"] for row in rows] == 2 * ["cuboctahedron", "icosahedron", "truncated octahedron", "sphere"]
     for particle, foil in zip(rows[:4], rows[4:], strict=True):
         assert float(particle["diameter_low"]) < 2.0
-        assert 1.5 < float(particle["diameter"]) < 3.0 < float(particle["diameter_high"]) < 6.0
+        assert 1.5 < float(particle["diameter"]) < 2.5 < float(particle["diameter_high"]) < 8.0
         assert float(particle["strain"]) < -2 * float(particle["strain_std"])
         assert foil["diameter_high"] == foil["diameter"] == ""
         assert abs(float(foil["strain"])) < 2 * float(foil["strain_std"])

@@ -1,7 +1,8 @@
 """Measured foils of metals other than iron: nothing set by hand, no reference; truth is the lattice's.
 
-The models were made by ``exafsnn make NAME``. Platinum was in view when it was chosen which FEFF treatment stands for
-theory at L3 edges. A bar that is missed is a strict expected failure. Skipped where the measured scans are absent.
+The models were made by ``exafsnn make NAME``. These foils were in view when it was chosen which FEFF treatments stand
+for theory at L3 edges, how far ``refine`` believes a scan, and how much more the error of R is. A bar that is missed is
+a strict expected failure. Skipped where the measured scans are absent.
 """
 
 from __future__ import annotations
@@ -21,13 +22,38 @@ from exafsnn.records import Shell
 
 FOILS = {
     "cu/cu_metal_10K.xdi": ("Cu", 12, 2.548), "cu/cu050k.dat": ("Cu", 12, 2.548), "cu/cu150k.dat": ("Cu", 12, 2.551),
-    "cu/cu_metal_rt.xdi": ("Cu", 12, 2.556), "metals/pt_metal_rt.xdi": ("Pt", 12, 2.775),
-    "metals/Ptfoil.chik": ("Pt", 12, 2.775), "metals/W_metal_rt_01.xdi": ("W", 14, 2.923),
+    "cu/cu_metal_rt.xdi": ("Cu", 12, 2.556), "metals/Ni_metal_rt_01.xdi": ("Ni", 12, 2.492),
+    "compounds/NiO_001_Ni_foil.dat": ("Ni", 12, 2.492), "metals/co_metal_rt.xdi": ("Co", 12, 2.502),
+    "metals/V_foil.xdi": ("V", 14, 2.795), "metals/Mo_foil_Mo_K.dat": ("Mo", 14, 2.906),
+    "metals/Pd_foil_Pd_K.dat": ("Pd", 12, 2.751), "metals/Pdfoil-Feb08-X18B.chik": ("Pd", 12, 2.751),
+    "metals/pt_metal_rt.xdi": ("Pt", 12, 2.775), "metals/Ptfoil.chik": ("Pt", 12, 2.775),
+    "metals/W_metal_rt_01.xdi": ("W", 14, 2.923), "metals/Au_Foil_L3_rt_2016Foils.xdi": ("Au", 12, 2.884),
 }  # fmt: skip
 """Scans, metals, and of the lattice the number of atoms in the range ``first`` and their mean distance [Å]."""
 LONGER = 0.003
 """Motion across the bond lengthens its mean [Å]."""
-MISSED = {("refine", "metals/pt_metal_rt.xdi"): "R 0.018 Å short", ("refine", "metals/Ptfoil.chik"): "R 0.019 Å short"}
+MISSED = {
+    **dict.fromkeys(
+        (("N", how, name) for how in ("predict", "refine") for name in ("metals/co_metal_rt.xdi", "metals/V_foil.xdi")),
+        "S₀²N is low (0.64 to 0.78 of the crystal's in fits, too): the foils are thick, or S₀² is",
+    ),
+    **dict.fromkeys(
+        (("R", "predict", name) for name in (
+            "metals/V_foil.xdi", "metals/Pd_foil_Pd_K.dat", "metals/Pdfoil-Feb08-X18B.chik",
+        )), "R 0.017 to 0.022 Å short",
+    ),
+    **dict.fromkeys(
+        (("R", "refine", name) for name in (
+            "compounds/NiO_001_Ni_foil.dat", "metals/co_metal_rt.xdi", "metals/V_foil.xdi", "metals/Pd_foil_Pd_K.dat",
+            "metals/Pdfoil-Feb08-X18B.chik", "metals/pt_metal_rt.xdi", "metals/Ptfoil.chik",
+            "metals/Au_Foil_L3_rt_2016Foils.xdi",
+        )), "R 0.008 to 0.015 Å short, of cobalt and vanadium 0.017 and 0.030",
+    ),
+    ("interval", "predict", "metals/V_foil.xdi"): "N 11.3",
+    ("interval", "refine", "metals/V_foil.xdi"): "R 0.030 Å short",
+    ("interval", "refine", "metals/co_metal_rt.xdi"): "N 9.7",
+}  # fmt: skip
+"""What is missed: quantity, how, and scan."""
 BARS = {"predict": (0.08, 0.015), "refine": (0.06, 0.008)}
 """Relative error of N, and error of R [Å]."""
 
@@ -46,24 +72,25 @@ def shell(folder: Path, name: str, how: str) -> Shell:
 CASES = [(how, name) for how in BARS for name in FOILS]
 
 
-@pytest.mark.parametrize(("how", "name"), CASES)
+def cases(quantity: str) -> list[Any]:
+    """Those of a quantity; strict expected failures where it is missed."""
+    why = [MISSED.get((quantity, *case)) for case in CASES]
+    marks = [[pytest.mark.xfail(reason=reason, strict=True)] if reason else [] for reason in why]
+    return [pytest.param(*case, marks=mark) for case, mark in zip(CASES, marks, strict=True)]
+
+
+@pytest.mark.parametrize(("how", "name"), cases("N"))
 def test_number_of_neighbours(data_dir: Path, how: str, name: str) -> None:
     assert shell(data_dir, name, how).coordination == pytest.approx(FOILS[name][1], rel=BARS[how][0])
 
 
-@pytest.mark.parametrize(
-    ("how", "name"),
-    [
-        pytest.param(*case, marks=pytest.mark.xfail(reason=MISSED[case], strict=True)) if case in MISSED else case
-        for case in CASES
-    ],
-)
+@pytest.mark.parametrize(("how", "name"), cases("R"))
 def test_their_distance(data_dir: Path, how: str, name: str) -> None:
     expected = FOILS[name][2] + LONGER
     assert shell(data_dir, name, how).distance == pytest.approx(expected, abs=BARS[how][1])
 
 
-@pytest.mark.parametrize(("how", "name"), CASES)
+@pytest.mark.parametrize(("how", "name"), cases("interval"))
 def test_the_truth_is_inside_the_interval(data_dir: Path, how: str, name: str) -> None:
     found = shell(data_dir, name, how)
     _, n, r = FOILS[name]
