@@ -39,6 +39,8 @@ def polynomial_at(new: Array, x: Array, degree: int) -> Array:
 
     The polynomials are orthogonal on x, each made of the two before it (Forsythe, J. SIAM 5, 74 (1957)).
     """
+    if len(x) <= degree:
+        raise np.linalg.LinAlgError(f"{len(x)} points for a polynomial of degree {degree}")
     middle, half = (x[0] + x[-1]) / 2, max(float(x[-1] - x[0]) / 2, 1e-9)
     both = (np.concatenate([x, new]) - middle) / half
     n, last, before = len(x), np.full(len(both), len(x) ** -0.5), np.zeros(len(both))

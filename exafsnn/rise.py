@@ -42,8 +42,8 @@ def slopes_of(energy: Array, mu: Array, low: float = -np.inf, high: float = np.i
     steps = first + np.arange(-_MARGIN, count + _MARGIN)
     steps = np.where(steps < 0, -1 - steps, steps)  # mirrored at either end
     wide = start + GRID * np.maximum(np.where(steps < total, steps, 2 * total - 1 - steps), 0)
-    inside = np.flatnonzero(((energy >= wide.min()) & (energy <= wide.max())).any(axis=0))
-    near = slice(max(int(inside[0]) - 3, 0), int(inside[-1]) + 4)
+    before, within = (energy < wide.min(axis=1, keepdims=True)), (energy <= wide.max(axis=1, keepdims=True))
+    near = slice(max(int(before.sum(axis=1).min()) - 3, 0), int(within.sum(axis=1).max()) + 3)
     even = interpolated(median_of_three(mu[:, near]), wide, energy[:, near])
     slope = np.gradient(gaussian_smoothed(even, _SMOOTHING / GRID), GRID, axis=1)[:, _MARGIN:-_MARGIN]
     grid = start + GRID * (first + np.arange(count))

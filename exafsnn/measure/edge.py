@@ -1,4 +1,4 @@
-"""Scans of one grid → where their edge is, how high, whether all see it, whether it is steepest in one place only."""
+"""Scans → where their edge is, how high, whether all see it, whether it is steepest in one place only."""
 
 from __future__ import annotations
 
@@ -111,10 +111,9 @@ def heights(energy: Array, mu: Array, position: Array) -> Array:
     Their energies are (n,), or (s, n).
     """
     energy = np.atleast_2d(energy)
-    near = np.abs(energy - position[:, None]) <= AWAY[-1]
-    inside = np.flatnonzero(near.any(axis=0))
-    first = max(int(inside[0]) - 1, 0) if len(inside) else 0
-    points = slice(first, max(int(inside[-1]) + 2, first + 2) if len(inside) else 2)
+    away = energy - position[:, None]
+    first = min(max(int((away < -AWAY[-1]).sum(axis=1).min()) - 1, 0), energy.shape[1] - 2)
+    points = slice(first, max(int((away <= AWAY[-1]).sum(axis=1).max()) + 1, first + 2))
     return rises_each(energy[:, points], without_spikes(energy, mu, limits.SPIKE, points), position)
 
 

@@ -1,4 +1,4 @@
-"""Scans of one grid → E₀ of each: the maximum of dμ/dE as larch's ``find_e0`` finds it, unless a spike misled that."""
+"""Scans → E₀ of each: the maximum of dμ/dE as larch's ``find_e0`` finds it, unless a spike misled that."""
 
 from __future__ import annotations
 

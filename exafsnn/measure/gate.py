@@ -166,8 +166,10 @@ class _Candidates:
 
     grid: int
     """Number of it."""
+    whole: Spectrum
+    """What they share, with all energies …"""
     like: Spectrum
-    """What they share, with the energies that are used."""
+    """… and with those that are used."""
     rows: np.ndarray
     """(s,) which scans of the grid they are."""
     mu: Array
@@ -178,13 +180,13 @@ def _candidates(number: int, like: Spectrum, mu: Array) -> _Candidates | None:
     """Those of scans (s, n) of a grid that might, if any."""
     if _broken_axis(replace(like, mu=like.energy)):
         return None
-    whole = up_to(like, end_of_exafs(like))
-    expected, n = tabulated(like.absorber, like.edge), len(whole.energy)
+    used = up_to(like, end_of_exafs(like))
+    expected, n = tabulated(like.absorber, like.edge), len(used.energy)
     margin = n // 50 + 3
     rows = np.flatnonzero((np.abs(mu) < MAX_MU).all(axis=1))  # NaN is not less
-    if not len(rows) or n <= 2 * margin or not whole.energy[margin] < expected < whole.energy[-margin]:
+    if not len(rows) or n <= 2 * margin or not used.energy[margin] < expected < used.energy[-margin]:
         return None
-    return _Candidates(number, whole, rows, mu[rows, :n])
+    return _Candidates(number, like, used, rows, mu[rows, :n])
 
 
 def _plain(grids: Sequence[tuple[Spectrum, Array]]) -> Iterator[_Plain]:
@@ -218,7 +220,7 @@ def _of_grid(item: _Candidates, places: Array, rise: Array, shown: np.ndarray) -
     expected = tabulated(item.like.absorber, item.like.edge)
     for position in np.unique(places[shown]).tolist():
         here = shown & (places == position)
-        found = _of_the_axis(item.like, Edge(position, 1.0, expected))
+        found = _of_the_axis(item.whole, Edge(position, 1.0, expected))
         energy, mu, notes = rebinned(item.like.energy, item.mu[here], position)
         axis = axis_findings(energy, position)
         if any(finding.severity == "fatal" for finding in (*found, *axis)):

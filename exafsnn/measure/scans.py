@@ -203,8 +203,8 @@ def _measured(
     groups: dict[Hashable, list[tuple[int, Passed]]] = {}
     for grid, passed in judged(grids, known):
         if isinstance(passed, Passed):
-            alone = 0 if len(passed.rows) == 1 else id(passed)
-            groups.setdefault((len(passed.energy), alone), []).append((grid, passed))
+            like, alone = grids[grid][0], 0 if len(passed.rows) == 1 else id(passed)
+            groups.setdefault((len(passed.energy), like.absorber, like.edge, alone), []).append((grid, passed))
         else:
             row, why = passed
             yield grid, (row, why if isinstance(why, Exception) else _refusal(scan_of(grid, row), why))

@@ -37,7 +37,7 @@ BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-_MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 40, 120
+_MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 64, 120
 """So many files are measured by worker processes: the first here, then each so many at a time …"""
 
 _SMALL = 1 << 20
@@ -304,13 +304,7 @@ def _bursts(
     for small, run in groupby(waiting, lambda source: workers > 1 and _is_small(source)):
         first = list(islice(run, _MANY_FILES if small else 0))
         many, every = len(first) == _MANY_FILES, chain(first, run)  # noqa: B031 (the first were taken to count them)
-        yield from _measured_bursts(
-            islice(every, int(__import__("os").environ.get("FF", "64"))) if many else every,
-            columns,
-            settings,
-            known,
-            left,
-        )
+        yield from _measured_bursts(islice(every, _FIRST_FILES) if many else every, columns, settings, known, left)
         if not many:
             continue
         number = id(known)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exafsnn.edges import tabulated
 from exafsnn.errors import ScanError
 from exafsnn.measure.edge import edge_of
 from exafsnn.measure.energy_zero import smoothed
@@ -261,3 +262,25 @@ def test_the_smoothing_is_that_of_larch(series):
     np.testing.assert_allclose(smoothed(part[None], slopes[None], np.array([0.3]))[0], expected, atol=1e-12)
     many = np.repeat(slopes[None], 200, axis=0)
     np.testing.assert_allclose(smoothed(part[None], many, np.array([0.3]))[7], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("width", [52.0, 55.0, 80.0])
+def test_a_scan_without_points_at_its_edge_costs_no_other(series, width):
+    like, mu = series
+    sound = replace(like, mu=mu[0])
+    kept = np.abs(like.energy - 7112.0) > width
+    hollow = replace(sound, energy=like.energy[kept], mu=mu[0, kept])
+    refused, found = measure_all([hollow, sound])
+    assert isinstance(refused, ScanError)
+    np.testing.assert_array_equal(found.chi, measure_all([sound])[0].chi)
+
+
+def test_the_next_edge_is_told_of_many_as_of_one(series):
+    like, mu = series
+    near = tabulated("Pt", "L2")
+    moved = [replace(like, energy=like.energy - 7112.0 + near + 0.3 * row, absorber="Pt", edge="L2", mu=mu[row])
+             for row in range(4)]  # fmt: skip
+    for scan, chi in zip(moved, measure_all(moved), strict=True):
+        assert [finding.name for finding in chi.findings].count("next-edge") == 1
+        (alone,) = measure_all([scan])
+        assert alone.findings == chi.findings
