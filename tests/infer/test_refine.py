@@ -99,7 +99,7 @@ def test_no_atoms_are_negative_or_in_each_other(both):
 def test_noise_widens_the_answer(blind, scans):
     scan = scans["fe_0300K"]
     clear, noisy = blind.refine_all([scan, replace(scan, noise=30 * scan.noise)])
-    assert noisy.shells["first"].distance_std > 1.2 * clear.shells["first"].distance_std
+    assert noisy.shells["first"].sigma2_std > 1.2 * clear.shells["first"].sigma2_std
 
 
 def test_the_size_of_the_signal_is_the_amplitudes(blind, scans):

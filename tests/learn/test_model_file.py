@@ -320,8 +320,8 @@ def test_a_folder_that_cannot_be_read_hides_no_shipped_model(monkeypatch):
 
 
 def test_make_is_named_where_it_knows_the_metal():
-    with pytest.raises(ModelError, match="make it with exafsnn make ni-k"):
-        find_model("ni-k")
+    with pytest.raises(ModelError, match="make it with exafsnn make ir-l3"):
+        find_model("ir-l3")
     with pytest.raises(ModelError) as told:
         find_model("zn-k")
     assert "exafsnn make" not in str(told.value)
