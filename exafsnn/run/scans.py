@@ -37,7 +37,7 @@ BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
 
 
-_MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 64, 120
+_MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 16, 120
 """So many files are measured by worker processes: the first here, then each so many at a time …"""
 
 _SMALL = 1 << 20
