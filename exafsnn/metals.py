@@ -60,6 +60,8 @@ class Metal(Settings):
     """σ² of its nearest neighbours at 300 K [Å²]."""
     c: float | None = None
     """The second lattice constant of hcp [Å]."""
+    hot: str | None = None
+    """Its crystal when hot, where that is another."""
 
     def __post_init__(self) -> None:
         """Refuse what no metal is."""
@@ -70,6 +72,8 @@ class Metal(Settings):
             fault = f"{self.symbol} has no {self.edge} edge"
         elif self.phase not in _OVER_A:
             fault = f"phase = {self.phase!r} is none of {', '.join(_OVER_A)}"
+        elif self.hot is not None and (self.hot not in _OVER_A or self.hot == self.phase):
+            fault = f"hot = {self.hot!r} is none of {', '.join(_OVER_A)} but its phase when cold"
         elif (self.phase == "hcp") != (self.c is not None):
             fault = "hcp has two lattice constants, a and c, and cubic crystals have one"
         elif not all(_LATTICE[0] < length < _LATTICE[1] for length in (self.a, self.c or self.a)):
@@ -116,10 +120,14 @@ class Metal(Settings):
         return self.sigma2 / self.nearest**2
 
 
+_WHEN_HOT: Mapping[str, str] = {"Ti": "bcc", "Fe": "fcc", "Co": "fcc", "Zr": "bcc"}
+"""Crystals that metals turn into well below their melting points: at 1155, 1185, 700 and 1136 K."""
+
+
 def _metals(edge: str, phase: str, *rows: tuple[Any, ...]) -> Iterator[tuple[str, Metal]]:
     """Records by symbol, of rows (symbol, a, melting, sigma2) or, of hcp, (symbol, a, c, melting, sigma2)."""
     for symbol, a, *c, melting, sigma2 in rows:
-        yield symbol, Metal(symbol, edge, phase, a, melting, sigma2, *c)
+        yield symbol, Metal(symbol, edge, phase, a, melting, sigma2, c[0] if c else None, _WHEN_HOT.get(symbol))
 
 
 METALS: Mapping[str, Metal] = dict([

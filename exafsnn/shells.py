@@ -8,6 +8,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
+IN_SPHERE = (1.0, -0.75, 0.0, 0.0625)
+"""Of the neighbours at distance d of atoms in a ball of radius R this share is in the ball, too: coefficients of powers
+of d/R, up to the diameter; what two balls share whose centres are d apart. Greegor & Lytle, J. Catal. 63, 476 (1980);
+Calvin et al., J. Appl. Phys. 94, 778 (2003)."""
+
+
 def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float) -> Array:
     """N, R, σ², C₃ of densities between two distances.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,3 +51,12 @@ def test_another_edge_of_a_metal_is_the_same_crystal() -> None:
     assert metal_of("Pt", "L2").a == METALS["Pt"].a
     with pytest.raises(SettingsError, match="nothing is known of 'Xe'"):
         metal_of("Xe")
+
+
+def test_what_a_metal_is_when_hot_is_another_crystal() -> None:
+    assert {symbol: metal.hot for symbol, metal in METALS.items() if metal.hot} == {
+        "Ti": "bcc", "Fe": "fcc", "Co": "fcc", "Zr": "bcc"
+    }  # fmt: skip
+    for hot in ("bcc", "liquid"):
+        with pytest.raises(SettingsError, match=f"hot = '{hot}' is none of"):
+            replace(METALS["Fe"], hot=hot)

@@ -20,6 +20,7 @@ from numpy.polynomial import Polynomial
 from exafsnn.errors import Finding
 from exafsnn.infer.structure import Structure, parse_structure
 from exafsnn.records import Array, Prediction, Shell
+from exafsnn.shells import IN_SPHERE
 
 if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
@@ -84,9 +85,7 @@ squares 8, 8(3m² − 3m + 1) in hexagons 9, all others 12."""
 def sphere(shells: Sequence[tuple[float, int]], volume: float) -> Shape:
     """All atoms of a crystal whose centres are in a ball, averaged over where the ball lies.
 
-    Of the neighbours at distance d of atoms in a ball of radius R the share 1 − (3/4)(d/R) + (1/16)(d/R)³ is in the
-    ball, too: what two balls share whose centres are d apart. Greegor & Lytle, J. Catal. 63, 476 (1980); Calvin et al.,
-    J. Appl. Phys. 94, 778 (2003). Here R is that of the ball of centres: its volume is that of all its atoms.
+    By ``shells.IN_SPHERE``, in which R is that of the ball of centres: its volume is that of all its atoms.
 
     Parameters
     ----------
@@ -101,7 +100,10 @@ def sphere(shells: Sequence[tuple[float, int]], volume: float) -> Shape:
         Its size is R [Å], no less than the farthest distance.
     """
     per_volume = 4 * math.pi / (3 * volume)
-    shares = [count * Polynomial([distance**3 / 16, 0, -0.75 * distance, 1]) for distance, count in shells]
+    shares = [
+        count * Polynomial([share * distance**power for power, share in reversed(list(enumerate(IN_SPHERE)))])
+        for distance, count in shells
+    ]
     neighbours = per_volume * sum(shares, Polynomial([0]))
     return Shape("sphere", Polynomial([0, 0, 0, per_volume]), neighbours, max(distance for distance, _ in shells))
 

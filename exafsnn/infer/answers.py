@@ -14,6 +14,10 @@ from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
 
+_MOST_LEFT: Mapping[str, float] = {"predicted": 1.0, "refined": 0.2}
+"""R-factors, noise aside, above which an answer explains too little: refined, foils leave less than 0.1, other elements
+and oxides mostly more than 0.5."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -145,13 +149,18 @@ class Answers:
         return tuple(found)
 
 
-def unfit(misfit: Array, misfit_noise: Array, most: float) -> Array:
-    """(s,) above 1: an RDF leaves more than a share ``most`` of Σ|k²χ|² unexplained, noise aside.
+def unfit(misfit: Array, misfit_noise: Array, how: str) -> Array:
+    """(s,) above 1: an answer explains so little that the spectrum is none that the model can know.
 
-    ``misfit`` and ``misfit_noise`` are those of ``estimates.misfits``.
+    Parameters
+    ----------
+    misfit, misfit_noise
+        Those of ``estimates.misfits``.
+    how
+        ``"predicted"`` or ``"refined"``.
     """
     share: Array = misfit * (1 - 1 / np.maximum(misfit_noise, 1.0) ** 2)
-    return share / most
+    return share / _MOST_LEFT[how]
 
 
 def _each(record: _Rows, change: Callable[[Any], Any]) -> _Rows:

@@ -66,6 +66,8 @@ class Fits:
     """(s,) number of steps …"""
     settled: Tensor
     """… and whether the last one changed little."""
+    worse: Tensor
+    """(s,) by how much the misfit exceeds what nothing explains."""
 
     def __getitem__(self, rows: slice | Tensor) -> Fits:
         return Fits(**{name: value[rows] for name, value in vars(self).items()})
@@ -75,31 +77,31 @@ class Fits:
         """Those of all pieces."""
         return Fits(**{name: torch.cat([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
 
-    def averaged(self, other: Fits) -> Fits:
-        """Both, weighted with the evidence for either; where they differ the answer is unsure."""
-        weight = torch.sigmoid(self.evidence - other.evidence)
-        one, two = weight[:, None], 1 - weight[:, None]
-        apart = torch.cat([self.density - other.density, self.shared - other.shared], dim=1)
-        covariance = one[:, None] * self.covariance + two[:, None] * other.covariance
-        mine = weight > 0.5
+    def averaged(self) -> Fits:
+        """Of hypotheses of one scan: their mean by evidence; where they differ it is unsure.
+
+        What even the best of them misfits is error of all of them.
+        """
+        share = (self.evidence / self.worse.min()).softmax(dim=0)[:, None]
+        both = torch.cat([self.density, self.shared], dim=1)
+        mean = (share * both).sum(dim=0, keepdim=True)
+        apart = (both - mean) * share.sqrt()
+        covariance = (share[:, :, None] * self.covariance).sum(dim=0) + apart.T @ apart
+        best, bins = share[:, 0].argmax(dim=0, keepdim=True), self.density.shape[1]
         return Fits(
-            one * self.density + two * other.density,
-            one * self.shared + two * other.shared,
-            covariance.baddbmm_((one * two * apart)[:, :, None], apart[:, None]),
-            torch.maximum(self.evidence, other.evidence),
-            torch.where(mine, self.steps, other.steps),
-            torch.where(mine, self.settled, other.settled),
-        )
+            mean[:, :bins], mean[:, bins:], covariance[None], self.evidence.logsumexp(dim=0, keepdim=True),
+            self.steps[best], self.settled[best], self.worse[best],
+        )  # fmt: skip
 
 
 class Data:
     """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains.
 
-    ``white`` (s,) is the error of k²χ that nothing else stands for, in units of its root mean square.
+    ``white`` is the error of k²χ that nothing else stands for, in units of its root mean square.
     """
 
     def __init__(
-        self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor, white: Tensor
+        self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor, white: float
     ) -> None:
         self._ensemble, self._signals = ensemble, signals
         use = (theory.k >= k_min) & (theory.k <= k_max[:, None])
@@ -111,8 +113,8 @@ class Data:
         self.used = use[:, self.points].to(k.dtype)
         """(s, m) 1 where a scan is used, else 0."""
         self._ragged = not bool(use[:, self.points].all())
+        self._white = white
         self._noise = torch.from_numpy(signals.noise)[:, None] * self._k2
-        self._white = white**2
         end, step, size = _RESIDUE
         low = torch.arange(0.0, end + 1e-9, step, dtype=k.dtype)
         start, end, step, share = _BEYOND
@@ -132,16 +134,19 @@ class Data:
         """(r, m, n) values, 0 where a scan is not used."""
         return values * self.used[rows][:, :, None].to(values.dtype) if self._ragged else values
 
-    def unexplained(self, rows: Tensor, value: Tensor, amplitude: Tensor) -> Tensor:
-        """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error."""
+    def unexplained(self, rows: Tensor, measured: Tensor, amplitude: Tensor) -> Tensor:
+        """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error.
+
+        Of measured k²χ (r, m), so that it is the same whatever is thought to explain it.
+        """
         used = self.used[rows]
-        power = (value * used).square().sum(dim=1) / used.sum(dim=1)
+        power = measured.square().sum(dim=1) / used.sum(dim=1)
         sizes = torch.stack([amplitude**2, power, torch.ones_like(power)], dim=1)
-        covariance = (sizes @ self._parts).unflatten(1, (value.shape[1], -1))
+        covariance = (sizes @ self._parts).unflatten(1, (measured.shape[1], -1))
         if self._ragged:
             covariance *= used[:, :, None]
             covariance *= used[:, None]
-        white = self._noise[rows] ** 2 + (self._white[rows] * power)[:, None] + 1e-10
+        white = self._noise[rows] ** 2 + (self._white**2 * power)[:, None] + 1e-10
         covariance.diagonal(dim1=1, dim2=2).add_(torch.where(used > 0, white, 1.0))
         return covariance
 
@@ -165,7 +170,7 @@ def fit(theory: Theory, data: Data, start: Tensor, sessions: Session, prior: Pri
         last = step.moved < _SETTLED if number < STEPS else torch.ones(len(open_), dtype=torch.bool)
         if last.any():
             steps = torch.full((int(last.sum()),), number)
-            parts = step.covariance(last), step.evidence(last), steps, step.moved[last] < _SETTLED
+            parts = step.covariance(last), step.evidence(last), steps, step.moved[last] < _SETTLED, step.worse[last]
             done.append((open_[last], Fits(step.density[last], step.shared[last], *parts)))
             open_ = open_[~last]
         if not len(open_):
@@ -210,7 +215,7 @@ class _Step:
         linear = theory.linear(density, shared, data.points)
         by_density, by_shared = data.seen(rows, linear.by_density), data.seen(rows, linear.by_shared)
         left = data.left(rows, linear.value, shared[:, 0])
-        own = data.unexplained(rows, linear.value, shared[:, 1].exp())
+        own = data.unexplained(rows, left + linear.value * data.used[rows], shared[:, 1].exp())
         surprise, _ = _surprise(torch.linalg.cholesky(own), left)
         worse = (surprise / data.used[rows].sum(dim=1)).clamp_min(1.0)
         own *= worse[:, None, None]

@@ -29,8 +29,6 @@ _PIECE = 1000
 """Scans that are answered at a time …"""
 _RECORDS = 250
 """… and of which records are made: 32 MB of samples."""
-_UNEXPLAINED = 1.0
-"""R-factor, noise aside, of an answer that explains nothing: such a spectrum is none that a model can know."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -71,7 +69,7 @@ class Model:
         return self._parts.atlas.of_torch()
 
     def known(self, kind: Kind) -> tuple[Tensor, Tensor]:
-        """(n, b) RDFs that it learned from, changed as training does (``Atlas.samples``), and outlines; made once."""
+        """(n, b) RDFs that there may be, by what it learned from (``Atlas.samples``), and outlines; made once."""
         if kind not in self._known:
             samples = self.atlas.samples(self.pairs, kind).double()
             self._known[kind] = samples, smoothed(samples, self.pairs.r_step)
@@ -166,7 +164,7 @@ class Model:
             shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
             given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
-            domain_score=np.maximum(ensemble.domain_score(signs, given), unfit(misfit, misfit_noise, _UNEXPLAINED)),
+            domain_score=np.maximum(ensemble.domain_score(signs, given), unfit(misfit, misfit_noise, "predicted")),
         )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:

@@ -72,7 +72,7 @@ def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float
 
     Motion across the bond lengthens it, and carries atoms of the shells beyond into the range.
     """
-    crystals = model.ensemble.crystals(structure.kind, structure.constants[0])
+    crystals = model.ensemble.crystals(structure.kind, structure.constant)
     if not len(crystals):
         return expected, expected
     _, seen = model.ensemble.first(crystals)

@@ -1,10 +1,14 @@
 """Prediction + forward model → better Prediction: gradients improve the RDF, the energy zero and the amplitude.
 
-Each step is one of Gauss and Newton on a Gaussian prior: RDFs that training knows in the neighbourhood of the answer
-(``learn.atlas``), and what the scans of a session share (``infer.theory``). What no RDF within the bins explains
-(noise, background, atoms beyond, the forward model's own error) is covariance of the data. So the answer leaves the
-network's only where the data say so, and its covariance follows; Tarantola, Inverse Problem Theory (SIAM, 2005),
-section 3.4. ``infer.fit`` does the algebra.
+Each step is one of Gauss and Newton on a Gaussian prior: RDFs that there may be (``learn.atlas``), and what the scans
+of a session share (``infer.theory``). What no RDF within the bins explains (noise, background, atoms beyond, the
+forward model's own error) is covariance of the data. So the answer leaves what is known only where the data say so, and
+its covariance follows; Tarantola, Inverse Problem Theory (SIAM, 2005), section 3.4. ``infer.fit`` does the algebra.
+
+The prior is the neighbourhood of the answer, and moves with it. With a standard atoms can be counted, and RDFs that
+lack some are among what there may be. What a standard itself tells is a matter of hypotheses: it is a crystal of known
+structure, but how hot one cannot say; those that are most like it are fitted, and their mean by evidence is what it
+tells.
 """
 
 from __future__ import annotations
@@ -22,35 +26,29 @@ from exafsnn.infer.answers import Answers, unfit
 from exafsnn.infer.cores import one_core, side_by_side
 from exafsnn.infer.error_bars import Raw, Samples
 from exafsnn.infer.estimates import Reference, Signals, misfits
-from exafsnn.infer.fit import STEPS, Around, Data, Fits, Prior, fit
+from exafsnn.infer.fit import STEPS, Around, Data, Fits, fit
 from exafsnn.infer.predict import Model
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.theory import Session, Theory
-from exafsnn.learn.atlas import Kind, smoothed
+from exafsnn.learn.atlas import smoothed
+from exafsnn.physics.fourier import broaden
 from exafsnn.records import Array, ChiK, Prediction
 
-_NEIGHBOURS = 50
-"""RDFs around an answer: so many say what may change."""
-_CRYSTALS = 25
-"""RDFs of crystals of a standard's structure: so many of the likest say what its own may be."""
 _SPARE = 10
-"""So many more are looked at closely: in single precision two may change places."""
-_OWN_SHARE, _OWN_LEAST = 0.1, 1e-3
-"""Standard deviation of each bin of its own: relative, and at least [Å⁻¹]."""
+"""So many RDFs more than wanted are looked at closely: in single precision two may change places."""
+_OWN_LEAST = 1e-3
+"""Least standard deviation of each bin of its own [Å⁻¹]."""
+_CRYSTALS = 60
+"""Crystals of a standard's structure: so many of the likest are fitted …"""
+_EXPANDED, _BROADENED, _CRYSTAL_SHARE = 0.001, 0.0008, 0.02
+"""… each changed a little: its lattice, relatively, its σ² [Å² in iron], and each bin of its own."""
 _BLIND = (0.8, 0.05)
 """Standard deviations of the network's energy zero [eV] and relative amplitude, without a standard …"""
-_STANDARD = (3.0, 0.03)
+_STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
-_WHITE, _WHITE_OF_SESSION = 0.1, 0.01
-"""Error of k²χ that nothing else stands for, in units of its root mean square: without a standard, and beyond what a
-standard of the session has taught. Fits of foils leave 0.1 to 0.2 of it. Were less believed, the energy zero would
-explain what theory has wrong, and R be 0.01 Å short."""
-_UNEXPLAINED = 0.2
-"""R-factor, noise aside, above which a spectrum is not one that the model can know: of foils it is below 0.09, of other
-elements and of oxides mostly above 0.5 once all has been done to explain them."""
 _SAMPLES = 200
 _RECORDS = 250
 """Scans that are refined at a time …"""
@@ -79,9 +77,8 @@ class Refiner:
         self._theory = Theory(model.forward, model.pairs)
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
         self._step = model.pairs.r_step
-        kinds: tuple[Kind, ...] = ("whole", "diluted") if self.reference else ("pure",)
-        self._known = [_Known.of(*model.known(kind)) for kind in kinds]
-        """With a standard, atoms may be missing: that is one hypothesis, that none are another."""
+        self._known = _Known.of(*model.known("counted" if self.reference else "pure"))
+        self._trust = _OF_TAUGHT if self.reference else _OF_BLIND
         self._session = None
         if standard is not None and structure and self.reference:
             self._session = self._session_of(standard, structure, self.reference)
@@ -137,33 +134,30 @@ class Refiner:
             start, density=density, spread=told.spread, samples=told.samples, shells=told.shells, given=given,
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
-            domain_score=np.maximum(start.domain_score, unfit(misfit, misfit_noise, _UNEXPLAINED)),
+            domain_score=np.maximum(start.domain_score, unfit(misfit, misfit_noise, "refined")),
         )  # fmt: skip
         return answers, fits
 
     def _fits(self, signals: Signals, start: Answers, cores: int) -> Fits:
-        """The fits of scans, those of like k ranges together; all hypotheses beside each other."""
+        """The fits of scans, those of like k ranges together."""
         order = np.argsort(start.k_max, kind="stable")
         pieces = [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
-        fits = Fits.joined(side_by_side(lambda rows: self._averaged(signals[rows], start[rows]), pieces, cores))
+        fits = Fits.joined(side_by_side(lambda rows: self._piece(signals[rows], start[rows]), pieces, cores))
         return fits[torch.from_numpy(np.argsort(order))]
 
-    def _averaged(self, signals: Signals, start: Answers) -> Fits:
-        """The fits of some scans under each hypothesis, averaged."""
-        count, kinds = len(signals), len(self._known)
-        rows = np.tile(np.arange(count), kinds)
-        sessions = self._sessions(signals, start)
-        many = Session(sessions.mean.repeat(kinds, 1), sessions.covariance.repeat(kinds, 1, 1))
-        density = torch.from_numpy(start.density[rows])
-        kind = torch.arange(kinds).repeat_interleave(count)
-        found = fit(self._theory, self._data(signals[rows], start.k_max[rows]), density, many, self._around(kind))
-        return found if kinds == 1 else found[:count].averaged(found[count:])
+    def _piece(self, signals: Signals, start: Answers) -> Fits:
+        """The fits of some scans."""
+        data = self._data(signals, start.k_max)
+        density, sessions = torch.from_numpy(start.density), self._sessions(signals, start)
+
+        def prior(density: Tensor, _rows: Tensor) -> Around:
+            return self._known.around(smoothed(density, self._step), self._trust)
+
+        return fit(self._theory, data, density, sessions, prior)
 
     def _data(self, signals: Signals, k_max: Array) -> Data:
-        model = self._model
-        taught = self.reference is not None and ~self.reference.is_elsewhere(signals.e0)
-        white = torch.from_numpy(np.broadcast_to(np.where(taught, _WHITE_OF_SESSION, _WHITE), len(signals)).copy())
-        return Data(model.ensemble, self._theory, signals, model.features.kmin, torch.from_numpy(k_max), white)
+        ensemble, k_min = self._model.ensemble, self._model.features.kmin
+        return Data(ensemble, self._theory, signals, k_min, torch.from_numpy(k_max), self._trust.white)
 
     def _sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
@@ -176,7 +170,7 @@ class Refiner:
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
         parsed = parse_structure(structure)
-        crystals = self._model.atlas.crystals(parsed.kind, parsed.constants[0]).double()
+        crystals = self._model.atlas.crystals(parsed.kind, parsed.constant).double()
         if len(crystals) == 0:
             raise SettingsError(
                 f"the model {self._model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
@@ -185,34 +179,46 @@ class Refiner:
         signals = Signals.of([standard])
         estimates = self._model.ensemble.estimates(signals, reference)
         known = _Known.of(crystals, smoothed(crystals, self._step))
-        around = known.around(smoothed(torch.from_numpy(estimates.mean), self._step), _CRYSTALS)
+        likest = known.nearest(smoothed(torch.from_numpy(estimates.mean), self._step), _CRYSTALS)[0]
+        same = np.zeros(len(likest), dtype=int)
         e0, amplitude = np.array([reference.delta_e0]), np.array([reference.amplitude])
-        session = self._theory.session(e0, _STANDARD[0], amplitude, _STANDARD[1])
-        data = self._data(signals, estimates.k_max)
-        found = fit(self._theory, data, around.mean, session, lambda *_: around)
-        bins = around.mean.shape[1]
+        session = self._theory.session(e0[same], _STANDARD[0], amplitude[same], _STANDARD[1])
+        around = self._changed(crystals[likest])
+        data = self._data(signals[same], estimates.k_max[same])
+        found = fit(self._theory, data, around.mean, session, lambda _, open_: around[open_]).averaged()
+        bins = crystals.shape[1]
         return Session(found.shared, found.covariance[:, bins:, bins:])
 
-    def _around(self, kind: Tensor) -> Prior:
-        """The known RDFs, of the kind of each fit (s,), that are most like its own."""
+    def _changed(self, crystals: Tensor) -> Around:
+        """Priors of RDFs that differ a little from those of crystals (n, b)."""
+        expanded = self._model.atlas.stretched(crystals, torch.full_like(crystals[:, 0], 1 + _EXPANDED)) - crystals
+        sigma2 = torch.full_like(crystals[:, 0], _BROADENED * self._model.pairs.scale**2)
+        broadened = broaden(crystals, sigma2, self._step) - crystals
+        own = _OWN_LEAST**2 + (_CRYSTAL_SHARE * crystals) ** 2
+        return Around(crystals, torch.stack([expanded, broadened], dim=1), own)
 
-        def prior(density: Tensor, rows: Tensor) -> Around:
-            outlines = smoothed(density, self._step)
-            counts = torch.bincount(kind[rows], minlength=len(self._known)).tolist()  # in order, as the fits are
-            parts = zip(self._known, outlines.split(counts), strict=True)
-            found = [known.around(part, _NEIGHBOURS) for known, part in parts if len(part)]
-            return (
-                found[0]
-                if len(found) == 1
-                else Around(*(torch.cat([getattr(item, name) for item in found]) for name in ("mean", "apart", "own")))
-            )
 
-        return prior
+@dataclass(frozen=True)
+class _Trust:
+    """How near an answer keeps to RDFs that are known, and how far it believes a scan."""
+
+    neighbours: int
+    """RDFs around an answer: so many say what may change."""
+    own_share: float
+    """Standard deviation of each bin of its own, relative."""
+    white: float
+    """Error of k²χ that nothing else stands for, in units of its root mean square. As white noise a fifth of its power
+    lies where atoms are, R below 6 Å: 0.2 stands for an R-factor of 0.01, which is what fits of foils leave at best."""
+
+
+_OF_BLIND, _OF_TAUGHT = _Trust(25, 0.05, 0.2), _Trust(50, 0.1, 0.1)
+"""Without a standard the energy zero and the RDF would explain what theory has wrong, were data believed more: R of
+foils be 0.01 Å short. With one that is known, and data say more."""
 
 
 @dataclass(frozen=True)
 class _Known:
-    """RDFs that training knows."""
+    """RDFs that there may be."""
 
     density: Tensor
     """(n, b) [Å⁻¹]."""
@@ -227,16 +233,21 @@ class _Known:
         rough = outlines.float()
         return _Known(density, outlines, rough, 0.5 * rough.square().sum(dim=1))
 
-    def around(self, wanted: Tensor, count: int) -> Around:
-        """Those whose outlines are nearest to each of ``wanted`` (s, b); each bin may differ a little by itself."""
+    def nearest(self, wanted: Tensor, count: int) -> Tensor:
+        """(s, count) numbers of those whose outlines are nearest to each of ``wanted`` (s, b), in single precision."""
         nearness = torch.addmm(-self.half_square, wanted.float(), self.rough.T)  # ½|w|² − ½|w − o|²
-        rows = nearness.topk(min(count + _SPARE, len(self.density)), sorted=False).indices
+        return nearness.topk(min(count, len(self.density)), sorted=False).indices
+
+    def around(self, wanted: Tensor, trust: _Trust) -> Around:
+        """Those whose outlines are nearest to each of ``wanted`` (s, b); each bin may differ a little by itself."""
+        count = trust.neighbours
+        rows = self.nearest(wanted, count + _SPARE)
         apart = self.outlines[rows] - wanted[:, None]
         nearest = apart.square().sum(dim=2).topk(min(count, len(self.density)), largest=False, sorted=False).indices
         found = self.density[rows.gather(1, nearest)]
         mean = found.mean(dim=1)
         apart = found.sub_(mean[:, None]).div_(found.shape[1] ** 0.5)
-        return Around(mean, apart, _OWN_LEAST**2 + (_OWN_SHARE * mean) ** 2)
+        return Around(mean, apart, _OWN_LEAST**2 + (trust.own_share * mean) ** 2)
 
 
 def _samples(fits: Fits, part: slice) -> Samples:

@@ -22,6 +22,12 @@ class Structure:
         a, c = self.constants[0], self.constants[-1]
         return a * a * c * (math.sqrt(3) / 2 if self.kind == "hcp" else 1) / len(_BASES[self.kind])
 
+    @property
+    def constant(self) -> float:
+        """Lattice constant a [Å]; of hcp that of touching spheres whose nearest neighbours are as far on average."""
+        a, c = self.constants[0], self.constants[-1]
+        return 0.5 * (a + math.hypot(a / math.sqrt(3), c / 2)) if self.kind == "hcp" else a
+
     def shells(self, reach: float) -> list[tuple[float, int]]:
         """(distance [Å], number of neighbours) of the shells around an atom, to ``reach``."""
         found: dict[float, int] = {}

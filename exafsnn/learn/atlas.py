@@ -18,6 +18,7 @@ from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.physics.arrays import Numbers, namespace
 from exafsnn.physics.fourier import broaden, interpolate_cubic
 from exafsnn.records import CRYSTALS, Array
+from exafsnn.shells import IN_SPHERE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
-Kind = Literal["pure", "whole", "diluted"]
+Kind = Literal["pure", "counted"]
 """Of samples (``Atlas.samples``)."""
 PHASES = (*CRYSTALS, "liquid")
 _LIKEST = 8
@@ -34,6 +35,14 @@ _OUTLINE = 0.06
 """Width of the Gaussian that leaves the outline of an RDF [Å]."""
 _CHANGES = 16
 """How many samples are made of each state."""
+_AS_HOT, _NEAR = 0.08, 2.8
+"""States mix with such as are as hot, within so much of their order: a sample has one temperature. Their first peak is
+nearer [Å in iron]."""
+_SMALL, _LEAST_RADIUS, _STRAIN = 0.5, 6.0, 0.008
+"""Share of samples that are small particles, their least radius [Å], and the largest σ² of their strain, at twice the
+distance of the nearest neighbours [Å²]; in iron."""
+_NEAREST = 2.5
+"""Distance of the nearest neighbours in iron [Å]."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +91,15 @@ class Atlas:
         return Atlas(r, density, self.phases, lattice, perfect)
 
     def samples(self, pairs: PairSettings, kind: Kind) -> Tensor:
-        """RDFs as training draws them, of an atlas of torch: states stretched and broadened a little.
+        """RDFs that there may be, of an atlas of torch: states stretched and broadened a little, as in training.
 
         Parameters
         ----------
         pairs
             How much.
         kind
-            ``"pure"``: nothing else. With a reference the amplitude is known, and mixtures of phases, vacancies and
-            surfaces can be told: ``"whole"`` has mixtures, ``"diluted"`` atoms missing besides.
+            ``"pure"``: nothing else. With a reference the amplitude is known, and atoms can be counted: ``"counted"``
+            has mixtures of phases, small particles and missing atoms besides.
 
         Returns
         -------
@@ -100,21 +109,54 @@ class Atlas:
         import torch
 
         random = torch.Generator().manual_seed(0)
-        states = self.density
-        n = len(states) * _CHANGES
-        uniform = torch.rand(5, n, generator=random, dtype=self.r.dtype)
-        rows = states.repeat(_CHANGES, 1)
-        if kind != "pure":
+        n = len(self.density) * _CHANGES
+        uniform = torch.rand(9, n, generator=random, dtype=self.r.dtype)
+        rows = self.density.repeat(_CHANGES, 1)
+        if kind == "counted":
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
-            other = states[torch.randint(len(states), (n,), generator=random)]
-            rows = rows + share[:, None] * (other - rows)
+            rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)
         sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
         rows = broaden(rows, sigma2, pairs.r_step)
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
-        if kind == "diluted":
+        if kind == "counted":
+            small = (uniform[6] < _SMALL).to(rows.dtype)
+            rows = self._strained(rows, small * uniform[7] * _STRAIN * pairs.scale**2, pairs.scale)
+            rows = rows * in_sphere(self.r, small * uniform[8] / (_LEAST_RADIUS * pairs.scale))
             missing = torch.rand(n, generator=random, dtype=self.r.dtype) < pairs.diluted[1]
             rows = rows * (1 - pairs.dilution * uniform[2] * missing)[:, None]
         return rows.clip(0, None)
+
+    def _as_hot(self, uniform: Tensor, scale: float) -> Tensor:
+        """(n, b) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""
+        order = self._motion(scale).argsort()
+        place = order.argsort().repeat(len(uniform) // len(order))
+        reach = max(_AS_HOT * len(order), 2.0)
+        other = (place + ((2 * uniform - 1) * reach).round().long()).clamp(0, len(order) - 1)
+        return self.density[order[other]]
+
+    def _motion(self, scale: float) -> Tensor:
+        """(s,) how far the atoms of each state move [Å]: half the height of the first peak lies so far below it.
+
+        That side knows of no other shell, and it is as wide of bcc as of fcc.
+        """
+        near = self.r < _NEAR * scale
+        first, r = self.density[:, near], self.r[near]
+        top, peak = first.max(dim=1)
+        below = (first < 0.5 * top[:, None]) & (r < r[peak][:, None])
+        last = (below * r).argmax(dim=1).clamp(0, len(r) - 2)
+        low, high = (first.gather(1, (last + step)[:, None])[:, 0] for step in (0, 1))
+        part = ((0.5 * top - low) / (high - low).clamp_min(1e-9)).clamp(0, 1)
+        return r[peak] - (r[last] + part * self.step)
+
+    def _strained(self, rows: Tensor, sigma2: Tensor, scale: float) -> Tensor:
+        """Rows (n, b) whose distances scatter by σ² (n,) [Å²] at 2 R₁, by nothing at R₁, and linearly in R.
+
+        So they do in small particles: far neighbours are strained more than near ones.
+        """
+        far = (self.r / (_NEAREST * scale) - 1).clip(0, None)
+        last = math.ceil(float(far.max()))
+        levels = [broaden(rows, level * sigma2, self.step) for level in range(last + 1)]
+        return sum((1 - (far - level).abs()).clip(0, None) * rows for level, rows in enumerate(levels))
 
     @property
     def step(self) -> float:
@@ -148,6 +190,13 @@ class Atlas:
         """Rows with all distances multiplied by ``factor`` (n,)."""
         where = (self.r / factor[:, None] - self.r[0]) / self.step
         return interpolate_cubic(rows, where.clip(0, len(self.r) - 1.0)) / factor[:, None]
+
+
+def in_sphere(r: Numbers, curvature: Numbers) -> Numbers:
+    """(n, b) mean shares of the neighbours at ``r`` (b,) [Å] that atoms of spheres have, of 1/radius (n,) [1/Å]."""
+    apart = (r * curvature[:, None]).clip(0, 2)
+    constant, linear, square, cube = IN_SPHERE
+    return constant + apart * (linear + apart * (square + apart * cube))
 
 
 def smoothed(rows: Numbers, step: float) -> Numbers:

@@ -55,7 +55,7 @@ class StateBank:
     index: tuple[int, ...]
     """Index of each state in its library."""
     gain: Array
-    """(s, m) single-scattering amplitude of each state's FEFF treatment over that of the common one."""
+    """(s, m) single-scattering amplitude of each state's FEFF treatment over that of the common one, 1 on average."""
     envelope: Array
     """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature."""
     phase_length: float
@@ -91,7 +91,11 @@ class StateBank:
 
 
 def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
-    """The mean spectrum of every state, with the control variate, on the common energy zero, normalised as measured."""
+    """The mean spectrum of every state, with the control variate, on the common energy zero, normalised as measured.
+
+    What FEFF treatments differ by as a whole is divided out: S₀² of one scan is by as much smaller to a theory whose
+    amplitudes are larger.
+    """
     theories = compare_theories(library)
     r = 0.5 * (library.rdf_edges[1:] + library.rdf_edges[:-1])
     scale = library.plan.length_scale
@@ -103,7 +107,9 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
     fall = atomic_fall(library.plan.element, library.plan.edge, library.k)
-    measured = moved.double().numpy() * fall
+    gains = np.array([theories.gains[label["theory"]] for label in labels])
+    sizes = np.average(gains, axis=1, weights=theories.envelope**2)
+    measured = moved.double().numpy() * fall / sizes.repeat(3)[:, None]
     rdf = np.array([state.sample.rdf for state in library.states])
     common = np.mean([single_kernel(theory, library.k, r) * ends for theory in common_theories(library)], axis=0)
     return StateBank(
@@ -112,7 +118,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
-        np.array([theories.gains[label["theory"]] for label in labels]), theories.envelope, theories.phase_length,
+        gains / sizes[:, None], theories.envelope, theories.phase_length,
         rdf @ common.T * fall,
     )  # fmt: skip
 

@@ -70,16 +70,18 @@ def positions(energy: Array, mu: Array, expected: float) -> Array:
     unclear = np.flatnonzero(held & ~_clear(energy, mu, grid, slopes, sharp))
     for rows in [unclear] if energy.ndim == 1 else unclear[:, None]:
         if len(rows):
-            own = energy if energy.ndim == 1 else energy[rows[0]]
-            sharp[rows] = _steady(own, mu[rows], sharp[rows], low, high)
+            own, on = (energy, grid) if energy.ndim == 1 else (energy[rows[0]], grid[rows])
+            sharp[rows] = _steady(own, mu[rows], sharp[rows], on, slopes[rows], (low, high))
     return np.where(held, sharp, expected)
 
 
-def _steady(energy: Array, mu: Array, sharp: Array, low: float, high: float) -> Array:
-    """(s,) where scans (s, n) of one grid are steepest, spikes or not; ``sharp`` (s,) is where they seem to be."""
-    grid, slopes = slopes_of(energy, mu, low, high)
+def _steady(energy: Array, mu: Array, sharp: Array, grid: Array, slopes: Array, ends: tuple[float, float]) -> Array:
+    """(s,) where scans (s, n) of one grid are steepest, spikes or not; ``sharp`` (s,) is where they seem to be.
+
+    ``grid`` and ``slopes`` are those of ``slopes_of`` between the ``ends``.
+    """
     steady = without_spikes(energy, mu, limits.WIDE_SPIKE)
-    coarse = steepest_each(energy, steady, low, high)
+    coarse = steepest_each(energy, steady, *ends)
     rises = [rises_each(energy, steady, places) for places in (sharp, coarse)]
     near = np.abs(grid - coarse[:, None]) <= limits.NEAR_EDGE
     beside = places_of(grid, np.argmax(np.where(near, slopes, -np.inf), axis=1))
@@ -93,8 +95,7 @@ def _clear(energy: Array, mu: Array, grid: Array, slopes: Array, sharp: Array) -
     margin is taken in full. ``grid`` and ``slopes`` are those of ``slopes_of``.
     """
     half = round(limits.WIDE_SPIKE / 2)
-    lasts = np.maximum(np.isfinite(slopes).sum(axis=1) - 1, 0) if len(grid) > 1 else np.array([grid.shape[1] - 1])
-    ends = places_of(grid, lasts) if len(grid) > 1 else grid[:, -1]
+    ends = places_of(grid, np.maximum(np.isfinite(slopes).sum(axis=1) - 1, 0))
     counts = np.ceil(ends - grid[:, 0]).astype(int) + 1
     even = grid[:, :1] - half - 1 + np.arange(counts.max() + 2 * half + 2)
     medians = running_median(interpolated(mu, even, energy), half)
@@ -127,12 +128,16 @@ def standing(energy: Array, mu: Array, position: Array, expected: float) -> np.n
     lowest, highest = (pick(np.where(below, energy, other), axis=1) for pick, other in ((np.min, np.inf), (np.max, 0)))
     inside = (energy[:, 0] + 10 < position) & (position < energy[:, -1] - 20)
     apart = inside & (below.sum(axis=1) >= 4) & (highest - lowest >= 30)
-    if not apart.all():
-        found = np.zeros(len(mu), dtype=bool)
-        if apart.any():
-            grids = energy if len(energy) == 1 else energy[apart]
-            found[apart] = standing(grids, mu[apart], position[apart], expected)
-        return found
+    rows = np.flatnonzero(apart)
+    if len(rows):
+        own = energy if len(energy) == 1 else energy[rows]
+        apart[rows] = _stands(own, mu[rows], position[rows], below[rows], expected)
+    return apart
+
+
+def _stands(energy: Array, mu: Array, position: Array, below: np.ndarray, expected: float) -> np.ndarray:
+    """``standing`` of scans that reach beyond their edges, and have a line below them: of points ``below`` (s, n)."""
+    place = position[:, None]
     own = rises_each(energy, mu, position)
     above = np.arange(15.0, 100.0)
     middle, level, slope = _line(energy, mu, below)

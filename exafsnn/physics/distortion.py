@@ -1,7 +1,7 @@
 """Smooth errors of theory: how the χ(k) of one treatment of scattering differs from that of another.
 
 An amplitude and a phase that vary slowly with k. ``learn.dataset`` draws them at random for training;
-``infer.session`` finds those of the scans of one session from a standard.
+``infer.theory`` finds those of the scans of one session from a standard.
 """
 
 from __future__ import annotations

@@ -53,7 +53,8 @@ class FeffTreatment(Settings):
     program: str = "8.5L"
     """``"8.5L"`` or ``"6L"``."""
     exchange: int = 0
-    """Self-energy: 0 Hedin-Lundqvist, 1 Dirac-Hara, 2 ground state, 5 partially non-local."""
+    """Self-energy: 0 Hedin-Lundqvist, 1 Dirac-Hara, 2 ground state, 3 Dirac-Hara with Hedin-Lundqvist's losses, 5
+    partially non-local."""
     scf_radius: float = 4.0
     """Radius of the self-consistent potentials [Å]; 0: overlapped free atoms."""
     overlap: float = 1.15

@@ -182,7 +182,7 @@ def refine_scans(
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
-    With a reference the smooth errors of the theory are found, too, and taken out (``infer.session``).
+    With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
     """
     return _answer_all(sources, _refiner, model, references, structure, columns, settings, workers, done)
 
@@ -477,8 +477,6 @@ def _calibrated(
     standards: Iterable[ChiK], structure: str | None, model_for: Callable[[ChiK], Model], answerer: _Answerer
 ) -> tuple[dict[str, Answer], dict[str, ParticleFinder]]:
     """What answers with the standard of each edge, and what finds particles by its own answer, by name of the model."""
-    from exafsnn.analyse.particles import ParticleFinder
-
     found: dict[str, Answer] = {}
     finders: dict[str, ParticleFinder] = {}
     for chi in standards:
@@ -487,6 +485,8 @@ def _calibrated(
             raise SettingsError(f"two references of the {chi.absorber} {chi.edge} edge", remedy="Give one per edge")
         found[model.name] = answerer(model, chi, structure)
         if structure:
+            from exafsnn.analyse.particles import ParticleFinder
+
             finders[model.name] = ParticleFinder(model, structure, found[model.name]([chi])[0])
     return found, finders
 

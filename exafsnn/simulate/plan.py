@@ -108,9 +108,11 @@ _KEEPING: Mapping[str, tuple[str, ...]] = {
 _STRAINS: Mapping[str, tuple[float, float]] = {"": (0.985, 1.045), "cold": (0.99, 1.02), "hot": (1.0, 1.055)}
 _HEAT: Mapping[str, tuple[float, float]] = {"": (60.0, 1800.0), "cold": (60.0, 600.0), "hot": (900.0, 2300.0)}
 """Lattice constants over those at 0 K and temperatures of iron's scale [K], of all, of cold and of hot crystals."""
-_OWN_CRYSTALS, _OTHER_CRYSTALS = {"": 70, "cold": 50, "hot": 30}, {"": 22, "cold": 9}
-_MELTS, _HOLES, _PARTICLES = 12, 14, 32
-"""States of a library of usual size."""
+_OWN_CRYSTALS, _HOT_CRYSTALS = {"": 70, "cold": 50, "hot": 30}, {"": 60, "cold": 25, "hot": 40}
+_OTHER_CRYSTALS, _MELTS, _HOLES, _PARTICLES = {"": 22, "cold": 9}, 12, 14, 32
+"""States of a library of usual size: of a metal's own crystal, of that which it turns into when hot, of the others …"""
+_HOT_SHARE = 0.5
+"""… and of holes and particles of the second, in units of those of the first."""
 _ATOMS = (20, 600)
 """Of particles."""
 
@@ -119,7 +121,7 @@ QUICK, FULL = 0.5, 1.0
 
 
 def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
-    """The states that a model of a metal learns from: mostly its own crystal, as cold and hot as it may be.
+    """The states that a model of a metal learns from: mostly its own crystals, as cold and hot as they may be.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
     seed
         Of all that is drawn: of two seeds no state is the same.
     size
-        How many states, in units of the usual 270.
+        How many states, in units of the usual 270, or 390 of a metal that turns into another crystal when hot.
     """
 
     def states(name: str, phase: str, count: int, kind: str = "", **lacking: Any) -> _Family:
@@ -137,12 +139,15 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
 
     families = []
     for phase in CRYSTALS:
-        counts = _OWN_CRYSTALS if phase == metal.phase else _OTHER_CRYSTALS
+        counts = {metal.hot: _HOT_CRYSTALS, metal.phase: _OWN_CRYSTALS}.get(phase, _OTHER_CRYSTALS)
         families += [states(f"{kind} {phase}".strip(), phase, count, kind) for kind, count in counts.items()]
     melt = states("melt", "liquid", _MELTS, "hot")
     families.append(replace(melt, a=(2.88, 3.02), temperature=(1700.0, 2600.0)))
-    families.append(states(f"{metal.phase} with vacancies", metal.phase, _HOLES, "cold", vacancies=(0.02, 0.13)))
-    families.append(states(f"{metal.phase} particles", metal.phase, _PARTICLES, "cold", atoms=_ATOMS))
+    shares = {metal.phase: 1.0} | ({metal.hot: _HOT_SHARE} if metal.hot else {})
+    for phase, share in shares.items():
+        holes, particles = round(share * _HOLES), round(share * _PARTICLES)
+        families.append(states(f"{phase} with vacancies", phase, holes, "cold", vacancies=(0.02, 0.13)))
+        families.append(states(f"{phase} particles", phase, particles, "cold", atoms=_ATOMS))
     nearer = (
         FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),

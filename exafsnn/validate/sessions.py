@@ -155,7 +155,7 @@ class Beamline:
             row for row, family in enumerate(bank.families)
             if bank.phases[row] in CRYSTALS and not any(word in family for word in DEFECTIVE)
         ]  # fmt: skip
-        own = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, of which most states are
+        own = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, which has the largest share
         crystals = [row for row in perfect if bank.phases[row] == own] or perfect
         if not crystals:
             raise SettingsError("no perfect crystal is among the states that could be a standard")

@@ -257,11 +257,10 @@ def test_platinum_on_carbon(command: str, data_dir: Path, tmp_path: Path, capsys
     assert [row["shape"] for row in rows] == 2 * ["cuboctahedron", "icosahedron", "truncated octahedron", "sphere"]
     for particle, foil in zip(rows[:4], rows[4:], strict=True):
         assert float(particle["diameter_low"]) < 2.0
-        assert 1.5 < float(particle["diameter"]) < 2.5 < float(particle["diameter_high"]) < 8.0
+        assert 1.5 < float(particle["diameter"]) < 2.5
+        assert particle["diameter_high"] == "" or 2.5 < float(particle["diameter_high"]) < 8.0  # it may be the bulk's
         assert float(particle["strain"]) < -2 * float(particle["strain_std"])
         assert foil["diameter_high"] == ""  # N may be the bulk's
-        assert float(foil["diameter_low"]) > float(particle["diameter_low"])
+        assert float(foil["diameter_low"]) > 1.5 * float(particle["diameter_low"])
         assert abs(float(foil["strain"])) < 2 * float(foil["strain_std"])
-    said = capsys.readouterr().err
-    assert "_H.nor: N 9." in said
-    assert "bulk, or particles" not in said
+    assert "bulk, or particles" not in capsys.readouterr().err  # of which that is no news

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from exafsnn.learn.atlas import Atlas, smoothed
+from exafsnn.learn.atlas import Atlas, in_sphere, smoothed
 from exafsnn.learn.training import make_atlas
 
 
@@ -44,19 +44,20 @@ def test_a_crystal_of_another_lattice_constant_keeps_its_atoms(atlas):
 
 
 def test_without_a_count_no_atom_is_missing(atlas, pairs):
-    blind, counted = (count(atlas, atlas.samples(pairs, kind)) for kind in ("pure", "diluted"))
+    blind, counted = (count(atlas, atlas.samples(pairs, kind)) for kind in ("pure", "counted"))
     fewest = float(count(atlas, atlas.density).min())
     assert blind.min() > 0.98 * fewest
     assert counted.min() < 0.8 * fewest
-    assert (counted < 11.9).double().mean() == pytest.approx(pairs.diluted[1], abs=0.2)
+    whole = 0.5 * (1 - pairs.diluted[1])  # half of them are small particles
+    assert (counted < 11.9).double().mean() == pytest.approx(1 - whole, abs=0.15)
 
 
 def test_samples_are_the_same_at_every_call(atlas, pairs):
-    assert torch.equal(atlas.samples(pairs, True), atlas.samples(pairs, True))
+    assert torch.equal(atlas.samples(pairs, "counted"), atlas.samples(pairs, "counted"))
 
 
 def test_samples_are_stretched_by_no_more_than_training(atlas, pairs):
-    found = mean_distance(atlas, atlas.samples(pairs, False))
+    found = mean_distance(atlas, atlas.samples(pairs, "pure"))
     ours = mean_distance(atlas, atlas.density)
     assert found.min() > (1 - 1.1 * pairs.stretch) * ours.min()
     assert found.max() < (1 + 1.1 * pairs.stretch) * ours.max()
@@ -66,3 +67,59 @@ def test_samples_are_stretched_by_no_more_than_training(atlas, pairs):
 def test_smoothing_keeps_the_number_of_atoms(atlas):
     rows = smoothed(atlas.density, 0.03)
     assert count(atlas, rows) == pytest.approx(count(atlas, atlas.density).numpy(), rel=1e-3)
+
+
+def test_atoms_of_a_sphere_have_as_many_neighbours_as_counted(crystal_sphere):
+    """Of a ball of 2600 atoms cut from an fcc crystal; neighbours at 2.5 and 4.33 Å are counted."""
+    radius, counts = crystal_sphere
+    r = torch.tensor(list(counts))
+    shares = in_sphere(r, torch.tensor([1 / radius]))[0]
+    assert shares.tolist() == pytest.approx(list(counts.values()), abs=0.03)
+    assert in_sphere(torch.tensor([2 * radius + 0.1]), torch.tensor([1 / radius])) == 0
+    assert in_sphere(r, torch.tensor([0.0])).tolist() == [[1.0, 1.0]]
+
+
+@pytest.fixture(scope="module")
+def crystal_sphere():
+    cells = np.indices((25, 25, 25)).reshape(3, -1).T - 12
+    places = cells[cells.sum(axis=1) % 2 == 0] * 2.5 / np.sqrt(2)
+    radius = 19.0
+    ball = places[np.linalg.norm(places, axis=1) < radius]
+    apart = np.linalg.norm(ball[:, None] - ball, axis=2)
+    counts = {r: (abs(apart - r) < 0.05).sum(axis=1).mean() / n for r, n in ((2.5, 12), (2.5 * np.sqrt(3), 24))}
+    return radius, counts
+
+
+def test_strain_grows_with_the_distance(atlas):
+    rows = torch.zeros(1, len(atlas.r), dtype=atlas.r.dtype)
+    near, far = (int((atlas.r - r).abs().argmin()) for r in (2.5, 4.4))
+    rows[0, [near, far]] = 1.0
+    found = atlas._strained(rows, torch.tensor([0.01]), 1.0)[0]
+    assert found[near] == pytest.approx(1.0, abs=0.05)
+    shape = found[far - 15 : far + 16]
+    offset = (atlas.r - atlas.r[far])[far - 15 : far + 16]
+    assert (shape * offset**2).sum() / shape.sum() == pytest.approx(0.01 * (4.4 / 2.5 - 1), rel=0.1)
+
+
+def test_motion_is_that_of_the_first_neighbours_in_any_crystal():
+    """Half the height of a Gaussian lies 1.18 σ below its top: of fcc, and of bcc with its second shell so near."""
+    r = torch.arange(1.6, 6.4, 0.03, dtype=torch.float64)
+    sigma = torch.tensor([0.06, 0.1, 0.14], dtype=torch.float64)
+
+    def peaks(*shells):
+        apart = (r - torch.tensor([place for _, place in shells])[:, None, None]) / sigma[:, None]
+        return (torch.tensor([count for count, _ in shells])[:, None, None] * torch.exp(-0.5 * apart**2)).sum(dim=0)
+
+    density = torch.cat([peaks((12, 2.53), (6, 3.57), (24, 4.38)), peaks((8, 2.48), (6, 2.87), (12, 4.05))])
+    atlas = Atlas(r, density, ("fcc",) * 3 + ("bcc",) * 3, torch.ones(6), torch.ones(6, dtype=torch.bool))
+    assert atlas._motion(1.0) == pytest.approx(torch.cat([sigma, sigma]).numpy() * 1.177, rel=0.15)
+
+
+def test_a_cold_crystal_is_not_mixed_with_a_hot_one(atlas):
+    """A sample has one temperature; what is sharp and yet has atoms between its shells, no sample is."""
+    motion = atlas._motion(1.0)
+    found = atlas._as_hot(torch.rand(16 * len(motion), generator=torch.Generator().manual_seed(1)), 1.0)
+    mixed = torch.cdist(found.double(), atlas.density.double()).argmin(dim=1)
+    place = motion.argsort().argsort()
+    apart = (place[mixed] - place.repeat(16)).abs()
+    assert 0 < apart.max() <= max(2.0, 0.09 * len(motion))

@@ -25,19 +25,19 @@ def toy_theory(zero: float = 0.0, gain: float = 1.0) -> SingleScattering:
 
 @pytest.fixture
 def library():
-    theories = {"bcc/scf-hl": toy_theory(), "bcc/other": toy_theory(4.0, 1.2), "fcc/other": toy_theory(4.0, 1.1)}
+    theories = {"bcc/scf-nl": toy_theory(), "bcc/other": toy_theory(4.0, 1.2), "fcc/other": toy_theory(4.0, 1.1)}
     return SimpleNamespace(k=LIBRARY_K, theories=theories, plan=LibrarySettings())
 
 
 def test_energy_zeros_are_those_that_were_put_in(library):
     found = compare_theories(library).zeros
-    assert found["bcc/scf-hl"] == 0.0
+    assert found["bcc/scf-nl"] == 0.0
     assert found["bcc/other"] == found["fcc/other"] == pytest.approx(4.0, abs=0.05)
 
 
 def test_gains_are_those_that_were_put_in(library):
     found = compare_theories(library).gains
-    assert np.allclose(found["bcc/scf-hl"], 1.0)
+    assert np.allclose(found["bcc/scf-nl"], 1.0)
     use = library.k > 2.0
     assert np.allclose(found["bcc/other"][use], 1.2, atol=1e-3)
     assert np.allclose(found["fcc/other"][use], 1.1, atol=1e-3)
@@ -48,7 +48,7 @@ def test_the_phase_length_is_half_the_slope_of_the_phase(library):
 
 
 def test_without_the_common_treatment_all_are_common(library):
-    del library.theories["bcc/scf-hl"]
+    del library.theories["bcc/scf-nl"]
     assert len(common_theories(library)) == 2
     assert compare_theories(library).zeros == {"bcc/other": 0.0, "fcc/other": 0.0}
 

@@ -12,7 +12,8 @@ from exafsnn.files import only_writer
 from exafsnn.learn import training
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.network import NetworkSettings
-from exafsnn.learn.training import OptimiserSettings, TrainingSettings, train
+from exafsnn.learn.training import OptimiserSettings, TrainingSettings, settings_for, train
+from exafsnn.metals import METALS
 
 SETTINGS = TrainingSettings(
     network=NetworkSettings(hidden=8, layers=2, recognise=4), optimiser=OptimiserSettings(members=2, steps=2, batch=16)
@@ -133,3 +134,13 @@ def test_what_is_no_member_is_not_taken(tmp_path, content):
     with pytest.warns(UserWarning, match="damaged"):
         assert read_member(tmp_path, "key", 0) is None
     assert not path.exists()
+
+
+def test_the_shares_of_crystals_are_all_there_is():
+    for metal in METALS.values():
+        bcc, fcc, hcp, melt = settings_for(metal).pairs.phases
+        shares = {"bcc": bcc, "fcc": fcc, "hcp": hcp}
+        assert sum(shares.values()) + melt == pytest.approx(1.0)
+        assert max(shares, key=shares.get) == metal.phase
+        if metal.hot:
+            assert sorted(shares, key=shares.get)[-2] == metal.hot

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exafsnn.measure.edge import ambiguous, second_rises
+from exafsnn.measure.edge import ambiguous, positions, second_rises
 from exafsnn.measure.scans import remove_background
 from exafsnn.settings import BackgroundSettings
 
@@ -53,3 +53,15 @@ def test_the_second_rise_of_a_metal_is_weaker_than_its_first(name, data_dir):
     chi = remove_background(read_one(data_dir / name))
     _, (share,) = second_rises(chi.spectrum.energy, chi.spectrum.mu[None], np.array([chi.e0]))
     assert 0.8 < share < 0.93
+
+
+def test_rough_scans_have_the_edge_that_each_has_alone():
+    """On grids of their own, some of which begin just below the edge: no place beyond a scan's own end is looked at."""
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        starts = rng.choice([-45.0, -30.0, -150.0], size=3)
+        energy = 7112 + np.array([np.linspace(start, 600 + start, 400) for start in starts])
+        rough = rng.choice([0.02, 0.2, 0.6])
+        mu = np.arctan((energy - 7112) / 2) / np.pi + rough * rng.standard_normal(energy.shape)
+        alone = [positions(e, m[None], 7112.0)[0] for e, m in zip(energy, mu, strict=True)]
+        assert positions(energy, mu, 7112.0).tolist() == alone, seed

@@ -15,10 +15,19 @@ from exafsnn.simulate.potentials import training_potentials
 def test_the_plan_of_a_metal_is_mostly_its_own_crystal(symbol: str) -> None:
     metal = METALS[symbol]
     states = planned_states(plan_for(metal, 1))
-    own = [item for item in states if item.state.phase == metal.phase]
+    own = [item for item in states if item.state.phase in (metal.phase, metal.hot)]
     assert len(own) > 0.6 * len(states)
+    assert len([item for item in own if item.state.phase == metal.phase]) > 0.4 * len(states)
     assert {item.state.phase for item in states} == {"bcc", "fcc", "hcp", "liquid"}
     assert all(item.state.potential in training_potentials(item.state.phase) for item in states)
+
+
+def test_a_metal_that_changes_when_hot_is_hot_in_both_crystals() -> None:
+    hot = {item.state.phase for item in planned_states(plan_for(METALS["Fe"], 1)) if item.family.name.startswith("hot")}
+    assert hot == {"bcc", "fcc"}
+    particles = {item.state.phase for item in planned_states(plan_for(METALS["Fe"], 1)) if item.atoms}
+    assert particles == {"bcc", "fcc"}
+    assert {item.state.phase for item in planned_states(plan_for(METALS["Cu"], 1)) if item.atoms} == {"fcc"}
 
 
 def test_two_seeds_share_no_state() -> None:
