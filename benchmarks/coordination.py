@@ -66,8 +66,8 @@ def main(path: str, name: str = "fe-k") -> None:
     full = sum(count for _, count in parse_structure(metal.structure).shells(model.ranges["first"][1]))
     whole = [i for i in range(len(true)) if bank.phases[i] == metal.phase and abs(true[i] - full) < 0.15]
     standard = min(whole, key=lambda i: bank.temperature[i])
-    a = bank.lattice[standard]
-    structure = f"{metal.phase}:{a:.4f}" + (f",{IDEAL_RATIO * a:.4f}" if metal.phase == "hcp" else "")
+    a = float(bank.lattice[standard])
+    structure = replace(metal, a=a, c=metal.c and IDEAL_RATIO * a).structure
     refiner = Refiner(model, as_measured(model, bank, standard), structure)
     signals = Signals.of([as_measured(model, bank, i) for i in range(len(true))])
     ways = {

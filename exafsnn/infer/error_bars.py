@@ -22,8 +22,9 @@ _Range = tuple[float, float]
 
 _Z95 = NormalDist().inv_cdf(0.975)
 _FOILS_APART = 0.007
-"""Standard deviation [Å] of distances without a standard, beyond what is simulated: refined R of foils of nine
-metals is off by 0.0085 Å (root mean square; V, off by 0.030, left out). With a standard of the session it cancels."""
+"""Standard deviation [Å] of distances without a standard, beyond what is simulated: refined R of foils of nine metals
+is off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With a standard of
+the session it cancels."""
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""
 _FEW = 8

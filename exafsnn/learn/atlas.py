@@ -155,8 +155,10 @@ class Atlas:
         """
         far = (self.r / (_NEAREST * scale) - 1).clip(0, None)
         last = math.ceil(float(far.max()))
-        levels = [broaden(rows, level * sigma2, self.step) for level in range(last + 1)]
-        return sum((1 - (far - level).abs()).clip(0, None) * rows for level, rows in enumerate(levels))
+        return sum(
+            (1 - (far - level).abs()).clip(0, None) * broaden(rows, level * sigma2, self.step)
+            for level in range(last + 1)
+        )
 
     @property
     def step(self) -> float:

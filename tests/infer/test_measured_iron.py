@@ -106,7 +106,13 @@ def test_a_foil_of_the_session_fixes_the_coordination_to_three_percent(refined):
         assert not any("E₀ is" in warning for warning in refined["fe.300", name].warnings)
 
 
-def test_a_foil_of_another_beamline_is_trusted_less_and_that_is_told(refined):
+@pytest.mark.xfail(strict=True, reason="1.2 times: its own foil, whose temperature is open, leaves 5 % of doubt, too")
+def test_a_foil_of_another_beamline_is_trusted_less(refined):
+    own, other = (refined[standard, "fe.301"] for standard in ("fe.300", "Fe_metal_rt_02.xdi"))
+    assert other.amplitude_std > 1.5 * own.amplitude_std
+
+
+def test_a_foil_of_another_beamline_is_told(refined):
     own, other = (refined[standard, "fe.301"] for standard in ("fe.300", "Fe_metal_rt_02.xdi"))
     assert other.amplitude_std > own.amplitude_std
     assert any("eV from the standard's: another beamline" in warning for warning in other.warnings)
