@@ -110,6 +110,17 @@ def reference(name: str) -> Any:
     return Reference(2.0, 0.7, 0.9, 0.02, "simulated", "none")
 
 
+@cache
+def iron_with_a_standard() -> Refiner:
+    return Refiner(model("fe-k"), chis_of("fe-k")[0], STRUCTURE)
+
+
+def ragged() -> tuple[ChiK, ...]:
+    """Scans that end elsewhere each."""
+    ends = np.linspace(10.0, 15.0, len(chis_of("fe-k")))
+    return tuple(replace(chi, k_max_usable=float(end)) for chi, end in zip(chis_of("fe-k"), ends, strict=True))
+
+
 def run_together(run: Callable[..., Iterator[Outcome]], **asked: Any) -> Callable[[Sequence[str]], list[Any]]:
     return lambda names: list(run(names, **asked))
 
@@ -137,6 +148,7 @@ for _name in shipped_models():
             lambda name=_name: chis_of(name), lambda items, name=_name: Refiner(model(name)).refine_all(items),
         ),
     }  # fmt: skip
+STAGES["refine fe-k with a reference"] = ragged, lambda items: iron_with_a_standard().refine_all(items)
 
 
 def parts(item: Any, name: str = "") -> Iterator[tuple[str, Any]]:

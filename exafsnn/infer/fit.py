@@ -1,4 +1,4 @@
-"""Gauss-Newton steps on a Gaussian prior, for many scans together: ``infer.refine`` says what is known before.
+"""Gauss-Newton steps on a Gaussian prior, for many scans together: ``infer.known`` says what is known before.
 
 A step needs two Cholesky factors of a scan's data: of what no RDF explains, and of that with the prior's own spread.
 They have as many rows as points of k that are used, fewer than the unknowns. The prior is never more than the RDFs it
@@ -77,21 +77,28 @@ class Fits:
         """Those of all pieces."""
         return Fits(**{name: torch.cat([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
 
-    def averaged(self) -> Fits:
-        """Of hypotheses of one scan: their mean by evidence; where they differ it is unsure.
+    def averaged(self, favour: Tensor) -> Fits:
+        """Of some hypotheses of each scan: their mean by evidence; where they differ it is unsure.
 
         What even the best of them misfits is error of all of them.
+
+        Parameters
+        ----------
+        favour
+            (h,) ln(probability) of each hypothesis before. The fits are those of all scans under the first, then those
+            of all scans under the second, and so on.
         """
-        share = (self.evidence / self.worse.min()).softmax(dim=0)[:, None]
-        both = torch.cat([self.density, self.shared], dim=1)
-        mean = (share * both).sum(dim=0, keepdim=True)
-        apart = (both - mean) * share.sqrt()
-        covariance = (share[:, :, None] * self.covariance).sum(dim=0) + apart.T @ apart
-        best, bins = share[:, 0].argmax(dim=0, keepdim=True), self.density.shape[1]
-        return Fits(
-            mean[:, :bins], mean[:, bins:], covariance[None], self.evidence.logsumexp(dim=0, keepdim=True),
-            self.steps[best], self.settled[best], self.worse[best],
-        )  # fmt: skip
+        many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
+        evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
+        share = evidence.softmax(dim=0)  # [hypothesis, scan]
+        both = torch.cat([many["density"], many["shared"]], dim=2)
+        mean = (share[:, :, None] * both).sum(dim=0)
+        apart = ((both - mean) * share.sqrt()[:, :, None]).transpose(0, 1)  # [scan, hypothesis, unknown]
+        covariance = (share[:, :, None, None] * many["covariance"]).sum(dim=0).baddbmm_(apart.mT, apart)
+        best, scans = share.argmax(dim=0), torch.arange(share.shape[1])
+        of_best = (many[name][best, scans] for name in ("steps", "settled", "worse"))
+        bins = self.density.shape[1]
+        return Fits(mean[:, :bins], mean[:, bins:], covariance, evidence.logsumexp(dim=0), *of_best)
 
 
 class Data:
@@ -108,7 +115,8 @@ class Data:
         first, last = use.any(dim=0).nonzero()[[0, -1], 0].tolist()
         self.points = slice(first, last + 1)
         """Those that any of the scans uses."""
-        k = theory.k[self.points]
+        self.k = k = theory.k[self.points]
+        """(m,) [Å⁻¹]."""
         self._k2 = k**2
         self.used = use[:, self.points].to(k.dtype)
         """(s, m) 1 where a scan is used, else 0."""

@@ -47,7 +47,7 @@ class Model:
         self.pairs = parts.pairs
         self.features = parts.features
         self.r = parts.pairs.bins()
-        self._known: dict[Kind, tuple[Tensor, Tensor]] = {}
+        self._known: dict[tuple[Kind, int], tuple[Tensor, Tensor]] = {}
 
     def uncalibrated(self) -> Model:
         """The same model with raw standard deviations, and without a domain."""
@@ -68,12 +68,12 @@ class Model:
         """The RDFs that it learned from, of torch."""
         return self._parts.atlas.of_torch()
 
-    def known(self, kind: Kind) -> tuple[Tensor, Tensor]:
+    def known(self, kind: Kind, least: int = 0) -> tuple[Tensor, Tensor]:
         """(n, b) RDFs that there may be, by what it learned from (``Atlas.samples``), and outlines; made once."""
-        if kind not in self._known:
-            samples = self.atlas.samples(self.pairs, kind).double()
-            self._known[kind] = samples, smoothed(samples, self.pairs.r_step)
-        return self._known[kind]
+        if (kind, least) not in self._known:
+            samples = self.atlas.samples(self.pairs, kind, least).double()
+            self._known[kind, least] = samples, smoothed(samples, self.pairs.r_step)
+        return self._known[kind, least]
 
     @property
     def info(self) -> Mapping[str, Any]:

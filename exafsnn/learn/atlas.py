@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
-Kind = Literal["pure", "counted"]
+Kind = Literal["pure", "perfect", "counted"]
 """Of samples (``Atlas.samples``)."""
 PHASES = (*CRYSTALS, "liquid")
 _LIKEST = 8
@@ -34,7 +34,7 @@ _LIKEST = 8
 _OUTLINE = 0.06
 """Width of the Gaussian that leaves the outline of an RDF [Å]."""
 _CHANGES = 16
-"""How many samples are made of each state."""
+"""How many samples are made of each state, at least."""
 _AS_HOT, _NEAR = 0.08, 2.8
 """States mix with such as are as hot, within so much of their order: a sample has one temperature. Their first peak is
 nearer [Å in iron]."""
@@ -90,7 +90,7 @@ class Atlas:
         r, density, lattice, perfect = map(torch.as_tensor, (self.r, self.density, self.lattice, self.perfect))
         return Atlas(r, density, self.phases, lattice, perfect)
 
-    def samples(self, pairs: PairSettings, kind: Kind) -> Tensor:
+    def samples(self, pairs: PairSettings, kind: Kind, least: int = 0) -> Tensor:
         """RDFs that there may be, of an atlas of torch: states stretched and broadened a little, as in training.
 
         Parameters
@@ -98,20 +98,27 @@ class Atlas:
         pairs
             How much.
         kind
-            ``"pure"``: nothing else. With a reference the amplitude is known, and atoms can be counted: ``"counted"``
-            has mixtures of phases, small particles and missing atoms besides.
+            ``"pure"``: nothing else; ``"perfect"``: of crystals and melts without surfaces and vacancies. With a
+            reference the amplitude is known, and atoms can be counted: ``"counted"`` has mixtures of phases, small
+            particles and missing atoms besides.
+        least
+            So many at least.
 
         Returns
         -------
         Tensor
-            (n, b) n(r) [Å⁻¹], the same at every call.
+            (n, b) n(r) [Å⁻¹], the same at every call; none where no state is of that kind.
         """
         import torch
 
         random = torch.Generator().manual_seed(0)
-        n = len(self.density) * _CHANGES
+        states = self.density[self.perfect] if kind == "perfect" else self.density
+        if not len(states):
+            return states
+        changes = max(_CHANGES, math.ceil(least / len(states)))
+        n = len(states) * changes
         uniform = torch.rand(9, n, generator=random, dtype=self.r.dtype)
-        rows = self.density.repeat(_CHANGES, 1)
+        rows = states.repeat(changes, 1)
         if kind == "counted":
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)

@@ -31,6 +31,8 @@ _MULTIPLE_FADE = (5.6, 6.2)
 
 DEFECTIVE = ("vacancies", "particles")
 """Words in the names of the families whose coordination is that of no bulk phase."""
+_AS_HOT = 0.3
+"""States mix with such as are as hot, within so much of ln T: a sample has one temperature."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ class PairMaker:
         ]  # fmt: skip
         self._treatments = sorted(set(bank.treatments))
         self._lottery = _phase_weights(bank, settings)
+        self._log_temperature = torch.from_numpy(bank.temperature).float().clamp_min(1.0).log()
 
     @staticmethod
     def _rows(rows: list[int]) -> Tensor:
@@ -261,7 +264,7 @@ class PairMaker:
         return amplitude_std, torch.where(known_zero, near, torch.full_like(near, s.e0_range / math.sqrt(3)))
 
     def _mixtures(self, n: int, known_reference: Tensor) -> tuple[Tensor, Tensor]:
-        """(n, 2) rows of the bank and their weights, the larger first; both of one FEFF treatment."""
+        """(n, 2) rows of the bank and their weights, the larger first; both of one FEFF treatment, and about as hot."""
         s = self.settings
         share = torch.where(known_reference, s.defective[1], s.defective[0])
         bad = self._uniform(n, 0, 1) < share
@@ -275,7 +278,13 @@ class PairMaker:
                     if len(group) == 0:
                         group = self._groups[0][name] if len(self._groups[0][name]) else self._groups[1][name]
                     if len(use):
-                        pick = torch.multinomial(self._lottery[group], len(use), True, generator=self._generator)
+                        chances = self._lottery[group].expand(len(use), -1)
+                        if column:
+                            first = rows[use, 0][:, None]
+                            ratio = self._log_temperature[group] - self._log_temperature[first]
+                            alike = (ratio.abs() < _AS_HOT) & (group != first)
+                            chances = chances * torch.where(alike.any(dim=1, keepdim=True), alike, group == first)
+                        pick = torch.multinomial(chances, 1, generator=self._generator)[:, 0]
                         rows[use, column] = group[pick]
         mixed = torch.where(known_reference, s.mixed[1], s.mixed[0])
         second = self._uniform(n, 0, 0.5) * (self._uniform(n, 0, 1) < mixed)

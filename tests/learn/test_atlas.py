@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +52,15 @@ def test_without_a_count_no_atom_is_missing(atlas, pairs):
     assert counted.min() < 0.8 * fewest
     whole = 0.5 * (1 - pairs.diluted[1])  # half of them are small particles
     assert (counted < 11.9).double().mean() == pytest.approx(1 - whole, abs=0.15)
+
+
+def test_perfect_samples_are_of_states_without_surfaces(atlas, pairs):
+    perfect = count(atlas, atlas.samples(pairs, "perfect", 1000))
+    ours = count(atlas, atlas.density[atlas.perfect])
+    assert perfect.min() > 0.98 * ours.min()
+    assert len(perfect) >= 1000
+    none = replace(atlas, perfect=torch.zeros_like(atlas.perfect))
+    assert len(none.samples(pairs, "perfect", 1000)) == 0
 
 
 def test_samples_are_the_same_at_every_call(atlas, pairs):

@@ -131,6 +131,19 @@ def test_defective_states_have_their_share(bank, pairs, features):
     assert share == pytest.approx(pairs.defective[1], abs=0.03)
 
 
+def test_a_sample_has_one_temperature(bank, pairs, features):
+    """States mix with others that are as hot; one that is alone remains so."""
+    heated = replace(bank, temperature=np.r_[1e4, np.geomspace(60, 1800, len(bank.index) - 1)])
+    maker = PairMaker(heated, replace(pairs, **QUIET, mixed=(1.0, 1.0)), features, seed=1)
+    rows, weights = maker._mixtures(500, torch.zeros(500, dtype=torch.bool))
+    ratio = torch.from_numpy(heated.temperature)[rows].log().diff(dim=1)[:, 0]
+    assert float(ratio.abs().max()) < 0.3
+    assert (weights[:, 1] > 0).all()
+    apart = rows[:, 0] != rows[:, 1]
+    assert apart.double().mean() > 0.7
+    assert not apart[rows[:, 0] == 0].any()
+
+
 def test_same_seed_same_pairs(bank, pairs, features):
     one, other = (PairMaker(bank, pairs, features, seed=3).draw(16) for _ in range(2))
     assert torch.equal(one.chi, other.chi)

@@ -81,7 +81,6 @@ def test_density_steps_by_one_percent(course):
     assert density[10] / density[9] - 1 == pytest.approx(0.01, abs=0.005)
 
 
-@pytest.mark.xfail(strict=True, reason="0.056 % large")
 def test_the_first_scan_has_the_lattice_of_its_structure(course):
     assert course.lattices[0].constant[0] == pytest.approx(2.8667, rel=5e-4)
 
