@@ -115,8 +115,7 @@ class Data:
         first, last = use.any(dim=0).nonzero()[[0, -1], 0].tolist()
         self.points = slice(first, last + 1)
         """Those that any of the scans uses."""
-        self.k = k = theory.k[self.points]
-        """(m,) [Å⁻¹]."""
+        k = theory.k[self.points]
         self._k2 = k**2
         self.used = use[:, self.points].to(k.dtype)
         """(s, m) 1 where a scan is used, else 0."""

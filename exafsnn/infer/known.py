@@ -92,8 +92,7 @@ class Likely:
         """
         rows = torch.arange(len(near))
         by_shared = data.seen(rows, self._theory.linear(near, sessions.mean, data.points).by_shared)
-        nothing = torch.zeros(len(near), len(data.k), dtype=near.dtype)
-        measured = data.left(rows, nothing, sessions.mean[:, 0])
+        measured = data.left(rows, torch.zeros_like(data.used), sessions.mean[:, 0])
         spread = by_shared @ torch.linalg.cholesky(sessions.covariance)
         covariance = data.unexplained(rows, measured, sessions.mean[:, 1].exp()).baddbmm_(spread, spread.mT)
         shapes = data.seen(rows, self._shapes[data.points].double().expand(len(near), -1, -1))

@@ -105,7 +105,7 @@ def test_no_atoms_are_negative_or_in_each_other(both):
 
 def test_noise_widens_the_answer(blind, scans):
     scan = scans["fe_0300K"]
-    clear, noisy = blind.refine_all([scan, replace(scan, noise=60 * scan.noise)])
+    clear, noisy = blind.refine_all([scan, replace(scan, noise=30 * scan.noise)])
     assert noisy.shells["first"].sigma2_std > 1.2 * clear.shells["first"].sigma2_std
 
 
