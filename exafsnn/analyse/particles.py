@@ -35,9 +35,6 @@ _MAY_BE_OPEN = np.array([True, False, True])
 """Of N and the ends of its interval: the lower end of a size is always known."""
 _NANOMETRE = 0.1
 """[nm] of an Å."""
-_BEAMLINES = 0.0017
-"""Relative standard deviation of a foil's distance over that of a foil of another beamline: 0.0046 Å of those of Ni,
-Pd, Pt and Fe (``benchmarks/foils.py``). Whether sample and standard are of one session nobody says for sure."""
 _HOLDS = (
     "For particles of one size, whose atoms have neighbours of their own kind only, and no vacancies; of a mixture N is"
     " the mean over atoms, so large particles count most"
@@ -232,5 +229,5 @@ class ParticleFinder:
         near = shell.coordination, shell.coordination_low, shell.coordination_high
         sizes = sizes_of(self._shapes, self._structure.volume, *near)
         distance = self._standard.distance
-        std = math.hypot(shell.distance_std / distance, self._standard.distance_std / distance, _BEAMLINES)
+        std = math.hypot(shell.distance_std, self._standard.distance_std) / distance
         return Particles(shell, sizes, shell.distance / distance, std) if sizes else None

@@ -21,10 +21,11 @@ _Range = tuple[float, float]
 """Two distances [Å]."""
 
 _Z95 = NormalDist().inv_cdf(0.975)
-_FOILS_APART = 0.007
-"""Standard deviation [Å] of distances without a standard, beyond what is simulated: refined R of foils of nine metals
-is off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With a standard of
-the session it cancels."""
+_FOILS_APART, _BEAMLINES_APART = 0.007, 0.006
+"""Standard deviation [Å] of distances beyond what is simulated. Without a standard refined R of foils of nine metals is
+off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With one of another
+beamline those of Ni, Pd, Pt and Fe are off by 0.006 Å (``benchmarks/foils.py``); of one's own session it would cancel,
+but of which sample and standard are nobody says for sure."""
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""
 _FEW = 8
@@ -158,7 +159,8 @@ class ErrorBars:
             found = scale.half_width(0.68, raw, self.given), value + low, value + high
         if quantity == "coordination":
             return self._doubted(value, *found)
-        return _apart(value, *found) if quantity == "distance" and self.scales and self.least else found
+        apart = _FOILS_APART if self.least else _BEAMLINES_APART
+        return _apart(value, *found, apart) if quantity == "distance" and self.scales else found
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
@@ -170,11 +172,11 @@ class ErrorBars:
         )
 
 
-def _apart(distance: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
-    """Standard deviation and interval of distances that nothing ties to a beamline, nor to a theory."""
-    least = _Z95 * _FOILS_APART
+def _apart(distance: Array, std: Array, low: Array, high: Array, apart: float) -> tuple[Array, Array, Array]:
+    """Standard deviation and interval of distances of which ``apart`` [Å] ties nothing to a beamline or a theory."""
+    least = _Z95 * apart
     return (
-        np.hypot(std, _FOILS_APART),
+        np.hypot(std, apart),
         distance - np.hypot(distance - low, least),
         distance + np.hypot(high - distance, least),
     )

@@ -75,11 +75,11 @@ class Refiner:
 
     def __init__(self, model: Model, standard: ChiK | None = None, structure: str | None = None) -> None:
         self._model = model
-        self._theory = Theory(model.forward, model.pairs)
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
+        self._way = way = _COUNTED if self.reference else _RECOGNISED
+        self._theory = Theory(model.forward, model.pairs, way.errors)
         self._step = model.pairs.r_step
         self._session, self._likely = None, None
-        self._way = way = _COUNTED if self.reference else _RECOGNISED
         found = {kind: Known.of(*model.known(kind, _LEAST[kind])) for kind in {one.kind for one in way.hypotheses}}
         if standard is not None and structure and self.reference:
             self._session = self._session_of(standard, structure, self.reference)
@@ -238,19 +238,23 @@ class _Way:
     white: float
     """Error of k²χ that nothing else stands for, in units of its root mean square. As white noise a fifth of its power
     lies where atoms are, R below 6 Å: 0.2 stands for an R-factor of 0.01, which is what fits of foils leave at best."""
+    errors: float
+    """How large smooth errors of theory may be, in units of those of the training."""
 
 
-_RECOGNISED = _Way((_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5)), 0.05, 0.2)
+_RECOGNISED = _Way((_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5)), 0.05, 0.2, 1.0)
 """Without a standard the energy zero and the RDF would explain what theory has wrong, were data believed more."""
 _COUNTED = _Way(
     (
         _Hypothesis("perfect", 200, 0.5), _Hypothesis("counted", 200, 0.25),
         _Hypothesis("counted", 25, 0.25, likely=True),
     ),
-    0.03, 0.15,
+    0.03, 0.15, 1.5,
 )  # fmt: skip
-"""With one that is known. About the network's answer whatever is like it may be, about the likeliest RDFs what is close
-to them. (Numbers chosen on simulated iron and palladium of foreign theories, and ``spectra/``.)"""
+"""With one that is known, and tells them: what it cannot explain with smooth errors would be taken for atoms of the
+sample. About the network's answer whatever is like it may be, about the likeliest RDFs what is close to them. (Numbers
+chosen on simulated iron and particles of foreign theories, and ``spectra/``; measured foils and particles were in
+view.)"""
 
 
 def _samples(fits: Fits, part: slice) -> Samples:

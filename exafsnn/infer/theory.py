@@ -63,9 +63,12 @@ class Linear:
 
 
 class Theory:
-    """The forward model with its errors: RDFs and sessions → k²χ(k), in batches."""
+    """The forward model with its errors: RDFs and sessions → k²χ(k), in batches.
 
-    def __init__(self, forward: Forward, pairs: PairSettings) -> None:
+    ``errors`` says how large its smooth errors may be, in units of those of the training.
+    """
+
+    def __init__(self, forward: Forward, pairs: PairSettings, errors: float = 1.0) -> None:
         self.forward = Forward({name: torch.from_numpy(value).double() for name, value in forward.parts.items()})
         self.k = self.forward.k
         self.length_scale = pairs.scale
@@ -75,9 +78,9 @@ class Theory:
         self._single = Forward({name: torch.from_numpy(value) for name, value in forward.parts.items()})
         self._turned_kernel = quadrature(self.forward["kernel"].T).T.float()
         self._turned_basis = quadrature(self.forward["rest_basis"]).float()
-        smooth_amplitude = [pairs.theory_amplitude] * (len(self.amplitude_modes) - 1)
-        smooth_phase = [pairs.theory_phase] * (len(self.phase_modes) - 1)
-        self._stds = [*smooth_amplitude, LOW_K_STD, *smooth_phase, LOW_K_STD, pairs.theory_multiple]
+        amplitude = [*[pairs.theory_amplitude] * (len(self.amplitude_modes) - 1), LOW_K_STD]
+        phase = [*[pairs.theory_phase] * (len(self.phase_modes) - 1), LOW_K_STD]
+        self._stds = [*(errors * std for std in amplitude + phase), pairs.theory_multiple]
 
     def session(self, e0: Array, e0_std: float, amplitude: Array, amplitude_std: float) -> Session:
         """What is known before any standard, of zeros [eV] and amplitudes (s,); ``amplitude_std`` is relative."""

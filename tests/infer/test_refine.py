@@ -155,6 +155,16 @@ def test_hypotheses_are_weighed_by_evidence():
     assert unlikely.density[0].tolist() == pytest.approx([1 - share + 3 * share, 2.0])
 
 
+@pytest.mark.parametrize(("times", "counts"), [(15, True), (25, False)])
+def test_a_hypothesis_that_is_unlikely_widens_nothing(times, counts):
+    """Less likely than one in twenty it is outside of 95 %; of a Gaussian as wide as both it would be inside."""
+    parts = torch.tensor([0.0, -np.log(times)]).double(), torch.ones(2), torch.ones(2, dtype=torch.bool), torch.ones(2)
+    density, shared = torch.tensor([[9.0], [12.0]]).double(), torch.zeros(2, 1).double()
+    fits = Fits(density, shared, torch.zeros(2, 2, 2).double(), *parts)
+    variance = float(fits.averaged(torch.zeros(2).double()).covariance[0, 0, 0])
+    assert variance == pytest.approx(9 * times / (1 + times) ** 2 if counts else 0.0)
+
+
 def test_each_scan_has_its_own_hypotheses():
     """Two scans under two hypotheses: the first believes one, the second the other."""
     density = torch.tensor([[1.0], [2.0], [3.0], [4.0]]).double()
