@@ -25,7 +25,7 @@ def doctor() -> int:
     needed: Checks = {name: partial(_package, name) for name in _PACKAGES}
     needed |= {"models": _models, "temporary files": _temporary}
     extra: Checks = {"FEFF": _feff, "LAMMPS": _lammps}
-    lines = [_examine(name, check, "to predict") for name, check in needed.items()]
+    lines = [_examine(name, check, "to predict and refine") for name, check in needed.items()]
     fit = all(line[1] == "ok" for line in lines)
     lines += [_examine(name, check, "to simulate") for name, check in extra.items()]
     print_table(("needed", "found", "for what", "what"), lines)

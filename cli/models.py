@@ -1,36 +1,67 @@
-"""``exafsnn models``: which models are installed."""
+"""``exafsnn models``: which models are installed, of what, and where each can be trusted."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .screen import print_table
 
+if TYPE_CHECKING:
+    from exafsnn.infer.predict import Model
+
 
 @click.command()
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
-def models(as_json: bool) -> None:
-    """List the models that are installed."""
+def models(name: str | None, as_json: bool) -> None:
+    """List the models that are installed; of one NAME print the card: accuracy, coverage, known failures."""
     from exafsnn.errors import ModelError
     from exafsnn.infer.predict import load_model
-    from exafsnn.learn.model_file import known_models
+    from exafsnn.learn.model_file import find_model, known_models
 
-    found = []
-    for name in known_models():
-        try:
-            found.append(load_model(name))
-        except ModelError as error:
-            click.echo(f"{name} cannot be used: {error}", err=True)
-    if as_json:
-        click.echo(
-            json.dumps([{"name": m.name, "absorber": m.absorber, "edge": m.edge, "ranges": m.ranges} for m in found])
-        )
+    if name and not as_json:
+        card = find_model(name).with_suffix(".md")
+        if not card.exists():
+            raise ModelError("the model has no card", where=name, remedy="Make it anew with exafsnn make")
+        click.echo(card.read_text(encoding="utf-8").rstrip())
         return
-    lines = [(m.name, f"{m.absorber} {m.edge}", _ranges_text(m.ranges)) for m in found]
-    print_table(("model", "edge", "ranges (Å)"), lines)
+    found = []
+    for known in [name] if name else known_models():
+        try:
+            found.append(load_model(known))
+        except ModelError as error:
+            click.echo(f"{known} cannot be used: {error}", err=True)
+    if as_json:
+        click.echo(json.dumps([_facts(model) for model in found]))
+        return
+    headings = ("model", "edge", "ranges (Å)", "n(r) (Å)", "k max (Å⁻¹)", "S₀² assumed", "trained on")
+    print_table(headings, [_line(_facts(model)) for model in found])
 
 
-def _ranges_text(ranges: dict[str, tuple[float, float]]) -> str:
-    return ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in ranges.items())
+def _facts(model: Model) -> dict[str, Any]:
+    """What a model is of, what it was trained on, and for which scans."""
+    library, pairs = model.info["library"], model.pairs
+    states: Counter[str] = Counter()
+    for family in library["plan"]["families"]:
+        states[family["phase"]] += family["count"]
+    return {
+        "name": model.name, "absorber": model.absorber, "edge": model.edge, "ranges": model.ranges,
+        "r": [pairs.r_min, pairs.r_max], "k_max": list(pairs.kmax),
+        "amplitude": pairs.amplitude, "amplitude_std": pairs.amplitude_std,
+        "states": library["states"], "phases": dict(states),
+    }  # fmt: skip
+
+
+def _line(facts: dict[str, Any]) -> tuple[str, ...]:
+    ranges = ", ".join(f"{name} {low:g}–{high:g}" for name, (low, high) in facts["ranges"].items())
+    (r_low, r_high), (k_low, k_high) = facts["r"], facts["k_max"]
+    phases = ", ".join(f"{name} {count}" for name, count in sorted(facts["phases"].items(), key=lambda item: -item[1]))
+    return (
+        facts["name"], f"{facts['absorber']} {facts['edge']}", ranges, f"{r_low:.2f}–{r_high:.2f}",
+        f"{k_low:g}–{k_high:g}", f"{facts['amplitude']:g} ± {facts['amplitude_std']:.0%}",
+        f"{phases}: {facts['states']} simulated states",
+    )  # fmt: skip

@@ -32,14 +32,14 @@ else:
 _SUFFIX = ".unfinished"
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _REMEDIES = {
-    errno.ENOSPC: "Make room on the disk, or write elsewhere with -o; then run it again",
-    errno.EDQUOT: "Your quota is used up: make room, or write elsewhere with -o; then run it again",
-    errno.EFBIG: "The file system, or a limit of yours, allows no file so large: write elsewhere with -o",
-    errno.EACCES: "You may not write there: write elsewhere with -o",
-    errno.EPERM: "You may not write there: write elsewhere with -o",
-    errno.EROFS: "That disk is read-only: write elsewhere with -o",
-    errno.ENOENT: "Make its folder first, or write elsewhere with -o",
-    errno.ENOTDIR: "Part of that path is a file: write elsewhere with -o",
+    errno.ENOSPC: "Make room on the disk, or write elsewhere (-o; models: EXAFSNN_MODELS); then run it again",
+    errno.EDQUOT: "Your quota is used up: make room, or write elsewhere (-o; models: EXAFSNN_MODELS), and run it again",
+    errno.EFBIG: "The file system, or a limit, allows no file so large: write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.EACCES: "You may not write there: write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.EPERM: "You may not write there: write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.EROFS: "That disk is read-only: write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.ENOENT: "Make its folder first, or write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.ENOTDIR: "Part of that path is a file: write elsewhere (-o; models: EXAFSNN_MODELS)",
     errno.EISDIR: "That is a folder: give the name of a file",
 }
 
@@ -58,7 +58,7 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         number = error.errno or _number_in(str(error))
         reason = os.strerror(number) if number else str(error)
-        remedy = _REMEDIES.get(number or 0, "Look at the disk, or write elsewhere with -o")
+        remedy = _REMEDIES.get(number or 0, "Look at the disk, or write elsewhere (-o; models: EXAFSNN_MODELS)")
         raise ExafsnnError(f"cannot be written: {reason}", where=str(path), remedy=remedy) from error
 
 
@@ -174,7 +174,7 @@ def _locked(path: Path, output: Path) -> int:
             raise ExafsnnError(
                 f"another run is writing it: {holder or 'just started'}",
                 where=str(output),
-                remedy="Wait for it, end it, or write elsewhere with -o",
+                remedy="Wait for it, end it, or write elsewhere (-o; models: EXAFSNN_MODELS)",
             ) from error
         if _is_still(descriptor, path):
             break

@@ -149,7 +149,7 @@ class Data:
     def unexplained(self, rows: Tensor, measured: Tensor, amplitude: Tensor) -> Tensor:
         """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error.
 
-        Of measured k²χ (r, m), so that it is the same whatever is thought to explain it.
+        Of measured k²χ (r, m): what is thought to explain it enters by its energy zero and ``amplitude`` (r,) alone.
         """
         used = self.used[rows]
         power = measured.square().sum(dim=1) / used.sum(dim=1)

@@ -41,10 +41,14 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     """
     r_min, r_max = model.ranges["first"]
     parsed = parse_structure(structure)
-    shells = [shell for shell in parsed.shells(r_max) if shell[0] >= r_min]
+    shells = parsed.shells(r_max)
     true = sum(count for _, count in shells)
-    if true == 0:
-        raise SettingsError(f"no neighbour of {structure!r} within {r_min}–{r_max} Å", where="--structure")
+    if true == 0 or shells[0][0] < r_min:
+        nearest = f"its nearest neighbours at {shells[0][0]:.3f} Å" if true else "no neighbours"
+        raise SettingsError(
+            f"{structure} has {nearest}, required within {r_min}–{r_max} Å", where="--structure",
+            remedy="Give its lattice constant in Å, which is not the distance of its neighbours",
+        )  # fmt: skip
     model.check(chi)
     signals = Signals.of([chi])
     _refuse_unlike(model, chi, signals, parsed.kind)

@@ -70,10 +70,12 @@ class Refiner:
     Raises
     ------
     SettingsError
-        If the structure is not understood, or is not what was measured.
+        If one of both is missing, or the structure is not understood, or is not what was measured.
     """
 
     def __init__(self, model: Model, standard: ChiK | None = None, structure: str | None = None) -> None:
+        if (standard is None) != (structure is None):
+            raise SettingsError("a standard tells nothing without its structure, nor that without a standard")
         self._model = model
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
         self._way = way = _COUNTED if self.reference else _RECOGNISED

@@ -72,6 +72,7 @@ def parse_structure(text: str) -> Structure:
         constants = ()
     wanted = 2 if kind == "hcp" else 1
     if kind not in _BASES or len(constants) != wanted or not all(1.0 < value < 20.0 for value in constants):
-        remedy = "Use bcc:a, fcc:a or hcp:a,c with a, c in Å"
+        in_nm = constants and all(0.1 < value < 1.0 for value in constants)
+        remedy = f"Use bcc:a, fcc:a or hcp:a,c with a, c in Å{' (was it in nm?)' if in_nm else ''}"
         raise SettingsError(f"structure {text!r} is not understood", where="--structure", remedy=remedy)
     return Structure(kind, constants)

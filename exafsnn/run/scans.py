@@ -458,7 +458,9 @@ def structure_of(references: Sequence[str], structure: str | None) -> str | None
 
 
 def models(name: str | None) -> Callable[[ChiK], Model]:
-    """Make the function that finds the model of a χ(k), by default the shipped one of its edge; each is loaded once.
+    """Make the function that finds the model of a χ(k); each is loaded once.
+
+    By default it is that of its edge, the user's own before the shipped one.
 
     Raises
     ------

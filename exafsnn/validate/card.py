@@ -26,16 +26,27 @@ to this metal's bond and motion, and FEFF.
 - **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹. The range `first` is
   {low:g}–{high:g} Å. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
 - **Cannot tell** {neighbour} from its neighbours in the periodic table, nor, without a reference, a small particle from
-  the bulk.
+  the bulk, nor with one a crystal that lacks less than a tenth of its atoms.
+- **Known failures**: {failures}
 
 Accuracy and coverage on simulated sessions of {told} trajectories that no network saw ({phases}): random energy zero,
 amplitude, noise, k max, background and smooth error of the theory. Each tenth of the trajectories is judged by
-intervals that the others set.
+intervals that the others set. Only in sessions with a reference are samples mixtures, or lack up to 30 % of their
+atoms, so that these errors are larger: they are of other samples.
 
 | answer | quantity | rms error | coverage of 68 %, 95 % |
 |---|---|---|---|
 {rows}
 """
+
+
+_FAILURES = {
+    "V": "of the measured foil N comes out 18 % low (predicted: 22 %, outside its interval), R 0.028 Å (0.013) short.",
+    "Pt": "of measured foils R comes out 0.007 to 0.011 Å short, and 0.009 Å with a reference of another beamline.",
+    "Au": "of the measured foil R comes out 0.009 Å short.",
+}
+_NO_FAILURE = "none known, nor looked for beyond the foils of `benchmarks/README.md`."
+"""What foils showed (``benchmarks/foils.py``), beyond the accuracy below."""
 
 
 def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
@@ -60,6 +71,7 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],
         amplitude=pairs["amplitude"], amplitude_std=pairs["amplitude_std"], told=len(phases),
         phases=", ".join(f"{count} {phase}" for phase, count in Counter(phases.values()).most_common()),
+        failures=_FAILURES.get(info["absorber"], _NO_FAILURE),
         rows="\n".join(row for kind in KINDS_OF_ANSWERS for row in _rows([a for a in answers if a.kind == kind])),
     )  # fmt: skip
 

@@ -7,12 +7,15 @@ goes on where it was.
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from exafsnn.constants import K2_PER_EV
+from exafsnn.edges import next_edge, tabulated
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import copy_whole, explained, only_writer, remove_folder, write_whole
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
@@ -81,7 +84,14 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
 
 
 def _recipe(metal: Metal, *, full: bool) -> Recipe:
-    size, training = FULL if full else QUICK, settings_for(metal)
+    """The recipe of a metal, if its edge has room for χ(k)."""
+    training = settings_for(metal)
+    above = next_edge(metal.symbol, metal.edge)
+    room = above.energy - tabulated(metal.symbol, metal.edge) if above else math.inf
+    if above and room < (least := training.pairs.kmax[0] ** 2 / K2_PER_EV):
+        reason = f"{above.name} lies {room:.0f} eV above {metal.edge}, and χ(k) to 9 Å⁻¹ takes {least:.0f} eV"
+        raise SettingsError(reason, where=metal.model, remedy="Make a model of another edge")
+    size = FULL if full else QUICK
     if not full:
         training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
@@ -133,6 +143,8 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
         metal = Metal.from_mapping(table["metal"])
     except TypeError as error:
         raise SettingsError(f"[metal] holds what is no number: {error}", where=str(path)) from error
+    except SettingsError as error:
+        raise SettingsError(error.reason, where=f"{path}, [metal]", remedy=error.remedy) from error
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
     recipe = _recipe(metal, full=full or table.get("full", False))

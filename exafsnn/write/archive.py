@@ -175,14 +175,17 @@ def densities(path: Path, most: int) -> Densities | None:
         numbers = [group["scan"][:] for group in groups]
         step = -(-sum(map(len, numbers)) // most)
         taken = np.sort(np.concatenate(numbers))[::step]
-        r, rows = groups[0]["rdf/r"][:], np.empty((len(taken), groups[0]["rdf/r"].size))
+        r = max((group["rdf/r"][:] for group in groups), key=lambda bins: bins[-1])
+        rows = np.empty((len(taken), len(r)))
         for group, known in zip(groups, numbers, strict=True):
             own, bins = np.isin(known, taken), group["rdf/r"][:]
             found = group["rdf/density"][:, 0][own]
             alike = np.array_equal(bins, r)
-            rows[np.searchsorted(taken, known[own])] = found if alike else [np.interp(r, bins, row) for row in found]
+            moved = found if alike else [np.interp(r, bins, row, left=np.nan, right=np.nan) for row in found]
+            rows[np.searchsorted(taken, known[own])] = moved
         names = [archive[f"scans/{name}"].asstr()[:][taken] for name in ("file", "record")]
-        return Densities(list(zip(*names, strict=True)), r, rows, json.loads(groups[0].attrs["pairs"])[0], step)
+        pairs = dict.fromkeys(json.loads(group.attrs["pairs"])[0] for group in groups)
+        return Densities(list(zip(*names, strict=True)), r, rows, ", ".join(pairs), step)
 
 
 def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:

@@ -89,9 +89,9 @@ def overview_image(r: Array, density: Array, pair: str, step: int = 1) -> Figure
     Parameters
     ----------
     r, density
-        (b,) [Å], and (s, b) n(r) [Å⁻¹] of every ``step``-th scan, in the order given.
+        (b,) [Å], and (s, b) n(r) [Å⁻¹] of every ``step``-th scan, in the order given; NaN where its model ends.
     pair
-        ``"Fe-Fe"``.
+        ``"Fe-Fe"``; of scans of several metals all of theirs.
     step
         The image tells the number of each scan.
     """
@@ -625,7 +625,7 @@ def _with_error(value: float, std: float) -> str:
 
 def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> None:
     """RDFs above one another, coloured in order, with a scale bar."""
-    top = float(density.max())
+    top = float(np.nanmax(density))
     step = 0.35 * top
     colours = ScalarMappable(Normalize(0, 1.25 * max(len(density) - 1, 1)), "viridis").to_rgba(np.arange(len(density)))
     for number, row in enumerate(density):
@@ -633,7 +633,7 @@ def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density:
         axes.fill_between(r, base, base + row, color="white", alpha=0.7, linewidth=0, zorder=2 - number / 100)
         axes.plot(r, base + row, color=colours[number], linewidth=1.1, zorder=2 - number / 100)
         axes.annotate(
-            _label(*names[number], 24), (1.01, base), xycoords=("axes fraction", "data"), size=8,
+            _label(*names[number], 18), (1.01, base), xycoords=("axes fraction", "data"), size=8,
             color=colours[number], va="center", parse_math=False,
         )  # fmt: skip
     axes.set_ylim(-0.05 * step, (len(density) - 1) * step + 1.05 * top)

@@ -70,12 +70,28 @@ def _one_model(monkeypatch: pytest.MonkeyPatch, beamline: None) -> None:
     monkeypatch.setattr("exafsnn.learn.model_file.known_models", lambda: ["fe-k"])
 
 
-@pytest.mark.usefixtures("_one_model")
-def test_models(capsys: pytest.CaptureFixture[str]) -> None:
+def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("exafsnn.learn.model_file.known_models", lambda: ["fe-k"])
     assert run(["models"]) == 0
-    assert capsys.readouterr().out.splitlines()[1].split() == ["fe-k", "Fe", "K", "first", "1.9–3.3"]
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.split()[:5] == ["fe-k", "Fe", "K", "first", "1.9–3.3"]
+    assert "9–16" in line
+    assert "0.75 ± 15%" in line
+    assert "simulated states" in line
     assert run(["models", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["ranges"] == {"first": [1.9, 3.3]}
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert facts["ranges"] == {"first": [1.9, 3.3]}
+    assert facts["k_max"] == [9, 16]
+    assert sum(facts["phases"].values()) >= facts["states"] > 0  # of some the dynamics failed
+
+
+def test_of_one_model_the_card_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", "v-k"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("# v-k")
+    assert "Known failures" in shown
+    assert run(["models", "absent"]) == 2
+    assert "no such model" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_one_model")

@@ -24,6 +24,11 @@ def test_shells_of_crystals(text, shells):
     assert [distance for distance, _ in found] == pytest.approx([distance for distance, _ in shells], abs=2e-4)
 
 
+def test_a_constant_in_nm_is_guessed():
+    with pytest.raises(SettingsError, match="was it in nm"):
+        parse_structure("fcc:0.39242")
+
+
 @pytest.mark.parametrize("text", ["bcc", "bcc:", "bcc:x", "bcc:0.1", "hcp:2.5", "diamond:5.4", "fcc:3.6,4.0"])
 def test_nonsense_is_refused_with_a_remedy(text):
     with pytest.raises(SettingsError, match="Use bcc:a"):
@@ -59,6 +64,13 @@ def test_a_structure_that_was_not_measured_is_refused(model, iron_chi, structure
 def test_a_shell_less_structure_is_refused(model, iron_chi):
     with pytest.raises(SettingsError, match="no neighbour"):
         calibrate(model, iron_chi["fe.300"], "fcc:6.5")
+
+
+@pytest.mark.parametrize("structure", ["bcc:2.155", "fcc:2.482"])
+def test_the_distance_of_neighbours_is_no_lattice_constant(model, iron_chi, structure):
+    """Second neighbours then lie where the first are expected: 6 instead of 12 were believed."""
+    with pytest.raises(SettingsError, match=r"nearest neighbours at .* lattice constant"):
+        calibrate(model, iron_chi["fe.300"], structure)
 
 
 def test_another_edge_is_refused(model, iron_chi):

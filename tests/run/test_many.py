@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -86,6 +87,22 @@ def test_samples_of_the_first_scans_only(make_prediction, tmp_path, monkeypatch)
     scans = [read_scan(tmp_path / "results.h5", "a.h5", str(number)) for number in range(8)]
     assert ["rdf/samples" in scan for scan in scans] == [True] * 2 + [False] * 6
     assert all("rdf/spread" in scan for scan in scans)
+
+
+def test_an_overview_of_several_metals_shows_each_where_its_model_knows(make_prediction, tmp_path):
+    """The bins of palladium begin and end further out than those of iron, which are not drawn on as plateaus."""
+    iron = make_prediction()
+    further = replace(iron.rdf, r=1.1 * iron.rdf.r, pairs=("Pd-Pd",))
+    palladium = replace(iron, rdf=further, model="pd-k 0123456789ab")
+    with ResultsFolder(tmp_path, "predict", {}, figures=0) as folder:
+        for name, prediction in (("fe", iron), ("pd", palladium)):
+            folder.add(pipeline.Outcome(name, "", prediction.chi, prediction, prediction.model.split()[0]))
+    shown = densities(tmp_path / "results.h5", 10)
+    assert shown.pair == "Fe-Fe, Pd-Pd"
+    assert np.array_equal(shown.r, further.r)
+    assert np.array_equal(np.isnan(shown.density[0]), further.r > iron.rdf.r[-1])
+    assert not np.isnan(shown.density[1]).any()
+    assert (tmp_path / "overview.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize("copies", [True, False])

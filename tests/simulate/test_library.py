@@ -210,7 +210,7 @@ def test_a_full_disk_costs_the_states_under_way_only(whole, plan, dynamics, tmp_
 
 
 def test_a_library_needs_a_folder(plan, dynamics, tmp_path):
-    with pytest.raises(ExafsnnError, match="write elsewhere with -o"):
+    with pytest.raises(ExafsnnError, match=r"write elsewhere \(-o"):
         build(plan, plan / "cut.h5", workers=1)
     build(plan, tmp_path / "new" / "own.h5", workers=1)
     assert (tmp_path / "new" / "own.h5").exists()

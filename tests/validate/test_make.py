@@ -29,6 +29,13 @@ def test_a_name_is_a_metal_and_its_edge() -> None:
             recipe_for(name)
 
 
+@pytest.mark.parametrize(("name", "said"), [("cu-l3", "L2 lies 20 eV above L3"), ("pd-l3", "L2 lies 157 eV above L3")])
+def test_an_edge_without_room_is_refused(name: str, said: str) -> None:
+    """Before ten minutes are spent on spectra that end before k = 9 Å⁻¹."""
+    with pytest.raises(SettingsError, match=said):
+        recipe_for(name)
+
+
 def test_full_is_more_of_everything() -> None:
     quick, full = recipe_for("cu"), recipe_for("cu", full=True)
     assert full.seconds > 2 * quick.seconds
