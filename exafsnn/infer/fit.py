@@ -7,7 +7,6 @@ is of; covariances of the unknowns are made only once, when a scan has settled.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -22,8 +21,8 @@ STEPS = 8
 _SETTLED = 0.003
 """A step that changes less of the RDF than this share is the last one."""
 _UNLIKELY = 1 / 20
-"""A hypothesis so much less likely than the likeliest is left out: the covariance of all is that of one Gaussian, into
-whose 95 % it would reach although it is outside of theirs."""
+"""A hypothesis so much less likely than the likeliest counts nothing, and others less by as much, so that nothing
+jumps. The covariance of all is that of one Gaussian, into whose 95 % it would reach, although it is outside of it."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
 _BEYOND = (5.8, 14.0, 0.1, 0.3)
@@ -94,8 +93,9 @@ class Fits:
         """
         many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
         evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
-        evidence = evidence.where(evidence > evidence.amax(dim=0) + math.log(_UNLIKELY), -math.inf)
         share = evidence.softmax(dim=0)  # [hypothesis, scan]
+        share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
+        share = share / share.sum(dim=0)
         both = torch.cat([many["density"], many["shared"]], dim=2)
         mean = (share[:, :, None] * both).sum(dim=0)
         apart = ((both - mean) * share.sqrt()[:, :, None]).transpose(0, 1)  # [scan, hypothesis, unknown]

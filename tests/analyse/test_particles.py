@@ -258,7 +258,7 @@ def test_platinum_on_carbon(command: str, data_dir: Path, tmp_path: Path, capsys
     for particle, foil in zip(rows[:4], rows[4:], strict=True):
         assert float(particle["diameter_low"]) < 2.0
         assert 1.4 < float(particle["diameter"]) < 2.5
-        assert particle["diameter_high"] == "" or 2.5 < float(particle["diameter_high"]) < 10.0  # it may be the bulk's
+        assert particle["diameter_high"] == "" or 2.5 < float(particle["diameter_high"]) < 15.0  # it may be the bulk's
         assert float(particle["strain"]) < -2 * float(particle["strain_std"])
         assert foil["diameter_high"] == ""  # N may be the bulk's
         assert float(foil["diameter_low"]) > 1.5 * float(particle["diameter_low"])
@@ -270,5 +270,5 @@ def test_platinum_on_carbon_is_not_the_bulk(data_dir: Path, tmp_path: Path, caps
     name = str(data_dir / "nanoparticles/xafs_TEC10E50E_20231031_H.nor")
     reference = ["--reference", str(data_dir / "metals/pt_metal_rt.xdi"), "--structure", "fcc:3.9242"]
     assert run(["refine", name, *reference, "-o", str(tmp_path)]) == 0
-    assert all(2.5 < float(row["diameter_high"] or "inf") < 10.0 for row in table(tmp_path))
+    assert all(2.5 < float(row["diameter_high"] or "inf") < 15.0 for row in table(tmp_path))
     assert "_H.nor: N 9." in capsys.readouterr().err

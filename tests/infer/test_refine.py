@@ -147,7 +147,7 @@ def test_hypotheses_are_weighed_by_evidence():
     covariance = torch.diag_embed(torch.tensor([[0.1, 0.1, 0.1], [0.3, 0.1, 0.1]]).double())
     parts = torch.tensor([1.0, 0.0]).double(), torch.tensor([3, 4]), torch.tensor([True, False]), torch.ones(2).double()
     found = Fits(density, shared, covariance, *parts).averaged(torch.zeros(2).double())
-    share = 1 / (1 + np.exp(-1.0))
+    share = 0.95 / (0.95 + np.exp(-1.0) - 0.05)  # but for a twentieth of the likeliest
     assert found.density[0].tolist() == pytest.approx([share + 3 * (1 - share), 2.0])
     assert float(found.covariance[0, 0, 0]) == pytest.approx(0.1 * share + 0.3 * (1 - share) + 4 * share * (1 - share))
     assert (int(found.steps[0]), bool(found.settled[0])) == (3, True)
@@ -162,7 +162,8 @@ def test_a_hypothesis_that_is_unlikely_widens_nothing(times, counts):
     density, shared = torch.tensor([[9.0], [12.0]]).double(), torch.zeros(2, 1).double()
     fits = Fits(density, shared, torch.zeros(2, 2, 2).double(), *parts)
     variance = float(fits.averaged(torch.zeros(2).double()).covariance[0, 0, 0])
-    assert variance == pytest.approx(9 * times / (1 + times) ** 2 if counts else 0.0)
+    share = (1 / times - 0.05) / (0.95 + 1 / times - 0.05)
+    assert variance == pytest.approx(9 * share * (1 - share) if counts else 0.0)
 
 
 def test_each_scan_has_its_own_hypotheses():
@@ -184,7 +185,8 @@ def test_of_hypotheses_that_all_misfit_none_is_sure():
         torch.tensor([0.0, -8.0]).double(), torch.ones(2), torch.ones(2, dtype=torch.bool),
         torch.tensor([16.0, 20.0]).double(),
     )  # fmt: skip
-    assert float(fits.averaged(torch.zeros(2).double()).density) == pytest.approx(1 + 2 / (1 + np.exp(0.5)))
+    share = (np.exp(-0.5) - 0.05) / (np.exp(-0.5) + 0.9)
+    assert float(fits.averaged(torch.zeros(2).double()).density) == pytest.approx(1 + 2 * share)
 
 
 @pytest.mark.parametrize("perfect", [True, False])
