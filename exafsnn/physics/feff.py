@@ -11,6 +11,7 @@ Ankudinov, Albers & Eller, Phys. Rev. B 52, 2995 (1995) (version 6). The program
 from __future__ import annotations
 
 import importlib.util
+import json
 import platform
 import subprocess
 import tempfile
@@ -244,7 +245,7 @@ class PathSummer:
 
     def _chi_8(self, paths: Sequence[ScatteringPath], k: Array) -> Array:
         """Let FEFF8.5L sum the paths."""
-        self._sum(paths)
+        self._sum(paths, each=False)
         _read(self._folder, "chi.dat")
         table = np.loadtxt(self._folder / "chi.dat")
         values: Array = np.interp(k, table[:, 0], table[:, 1])
@@ -261,7 +262,7 @@ class PathSummer:
 
     def effective(self, paths: Sequence[ScatteringPath], k: Array) -> _EffectiveScattering:
         """Effective amplitude and phase of each path (see ``_EffectiveScattering``), at ``k``."""
-        self._sum(paths)
+        self._sum(paths, each=True)
         tables = [_read_effective(self._folder / f"feff{i + 1:04d}.dat") for i in range(len(paths))]
         magnitude = np.array([np.interp(k, t[:, 0], t[:, 2] * t[:, 4]) for t in tables])
         phase = np.array([np.interp(k, t[:, 0], t[:, 1] + t[:, 3]) for t in tables])
@@ -271,20 +272,22 @@ class PathSummer:
 
     def write_paths(self, paths: Sequence[ScatteringPath], folder: Path) -> list[Path]:
         """Compute paths and copy FEFF's own file of each to ``folder``, for programs that read those."""
-        self._sum(paths)
+        self._sum(paths, each=True)
         names = [f"feff{i + 1:04d}.dat" for i in range(len(paths))]
         for name in names:
             (folder / name).write_bytes(_read(self._folder, name))
         return [folder / name for name in names]
 
-    def _sum(self, paths: Sequence[ScatteringPath]) -> None:
-        """Write the list of paths and run FEFF's path modules."""
+    def _sum(self, paths: Sequence[ScatteringPath], *, each: bool) -> None:
+        """Write the list of paths and run FEFF's path modules; a file of each path only where it is read: it costs."""
         for old in (*self._folder.glob("feff0*.dat"), self._folder / "chi.dat"):
             old.unlink(missing_ok=True)
         (self._folder / "paths.dat").write_text(_paths_text(paths, self._potentials.symbols))
         for program in _PATH_STEPS[self._potentials.treatment.program]:
             if program == "feff8l_ff2x":
                 _part_columns(self._folder / "list.dat")
+                settings = json.loads(self._potentials.files["ff2x.json"]) | {"ipr6": 3 if each else 0}
+                (self._folder / "ff2x.json").write_text(json.dumps(settings))
             _run(program, self._folder)
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from exafsnn.physics.feff import PathSummer, Potentials, ScatteringPath
 from exafsnn.physics.fourier import fade
@@ -225,13 +225,13 @@ def _interpolate(grid: Tensor, legs: Array, a: Tensor, b: Tensor, cosine: Tensor
     """(paths, m) trilinear interpolation of Q in the two legs, of which these are the nodes, and the angle."""
     angle = torch.arccos(cosine.clamp(-0.9999999, 0.9999999))
     axes = [_cell(a, legs), _cell(b, legs), _cell(angle, _ANGLES)]
-    total: Any = 0.0
-    for corner in product((0, 1), repeat=3):
-        index = [low + step for (low, _), step in zip(axes, corner, strict=True)]
-        parts = [weight if step else 1 - weight for (_, weight), step in zip(axes, corner, strict=True)]
-        total = total + (parts[0] * parts[1] * parts[2])[:, None] * grid[index[0], index[1], index[2]]
-    result: Tensor = total
-    return result
+    corners, weights = torch.zeros(len(a), 1, dtype=torch.long), torch.ones(len(a), 1)
+    for (low, weight), count in zip(axes, grid.shape, strict=False):  # [path, corner]
+        corners = torch.cat([corners * count + low[:, None], corners * count + low[:, None] + 1], dim=1)
+        weights = torch.cat([weights * (1 - weight)[:, None], weights * weight[:, None]], dim=1)
+    table = torch.view_as_real(grid).flatten(0, 2).flatten(1)  # [node, k and part]
+    found = embedding_bag(corners, table, per_sample_weights=weights.to(table.dtype), mode="sum")
+    return torch.view_as_complex(found.unflatten(1, (-1, 2)))
 
 
 def _cell(x: Tensor, nodes: Array) -> tuple[Tensor, Tensor]:
@@ -244,5 +244,5 @@ def _cell(x: Tensor, nodes: Array) -> tuple[Tensor, Tensor]:
 def _sum_paths(table: ScatteringTable, q: Tensor, half: Tensor, product_of_legs: Tensor) -> Tensor:
     """(m,) Σ Im[Q exp(2ikR)] exp(−2R/λ) / (k Πρ) over paths."""
     phase = 2 * half[:, None] * table.k  # [path, k]
-    wave = torch.polar(torch.exp(-2 * half[:, None] / table.mean_free_path) / product_of_legs[:, None], phase)
-    return (q * wave).imag.sum(dim=0) / table.k
+    size = torch.exp(-2 * half[:, None] / table.mean_free_path) / product_of_legs[:, None]
+    return (size * (q.real * phase.sin() + q.imag * phase.cos())).sum(dim=0) / table.k
