@@ -31,15 +31,16 @@ else:
 
 _SUFFIX = ".unfinished"
 _HELD = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_ELSEWHERE = "write elsewhere (-o; models: EXAFSNN_MODELS)"
 _REMEDIES = {
-    errno.ENOSPC: "Make room on the disk, or write elsewhere (-o; models: EXAFSNN_MODELS); then run it again",
-    errno.EDQUOT: "Your quota is used up: make room, or write elsewhere (-o; models: EXAFSNN_MODELS), and run it again",
-    errno.EFBIG: "The file system, or a limit, allows no file so large: write elsewhere (-o; models: EXAFSNN_MODELS)",
-    errno.EACCES: "You may not write there: write elsewhere (-o; models: EXAFSNN_MODELS)",
-    errno.EPERM: "You may not write there: write elsewhere (-o; models: EXAFSNN_MODELS)",
-    errno.EROFS: "That disk is read-only: write elsewhere (-o; models: EXAFSNN_MODELS)",
-    errno.ENOENT: "Make its folder first, or write elsewhere (-o; models: EXAFSNN_MODELS)",
-    errno.ENOTDIR: "Part of that path is a file: write elsewhere (-o; models: EXAFSNN_MODELS)",
+    errno.ENOSPC: f"Make room on the disk, or {_ELSEWHERE}; then run it again",
+    errno.EDQUOT: f"Your quota is used up: make room, or {_ELSEWHERE}, and run it again",
+    errno.EFBIG: f"The file system, or a limit, allows no file so large: {_ELSEWHERE}",
+    errno.EACCES: f"You may not write there: {_ELSEWHERE}",
+    errno.EPERM: f"You may not write there: {_ELSEWHERE}",
+    errno.EROFS: f"That disk is read-only: {_ELSEWHERE}",
+    errno.ENOENT: f"Make its folder first, or {_ELSEWHERE}",
+    errno.ENOTDIR: f"Part of that path is a file: {_ELSEWHERE}",
     errno.EISDIR: "That is a folder: give the name of a file",
 }
 
@@ -58,7 +59,7 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         number = error.errno or _number_in(str(error))
         reason = os.strerror(number) if number else str(error)
-        remedy = _REMEDIES.get(number or 0, "Look at the disk, or write elsewhere (-o; models: EXAFSNN_MODELS)")
+        remedy = _REMEDIES.get(number or 0, f"Look at the disk, or {_ELSEWHERE}")
         raise ExafsnnError(f"cannot be written: {reason}", where=str(path), remedy=remedy) from error
 
 
@@ -174,7 +175,7 @@ def _locked(path: Path, output: Path) -> int:
             raise ExafsnnError(
                 f"another run is writing it: {holder or 'just started'}",
                 where=str(output),
-                remedy="Wait for it, end it, or write elsewhere (-o; models: EXAFSNN_MODELS)",
+                remedy=f"Wait for it, end it, or {_ELSEWHERE}",
             ) from error
         if _is_still(descriptor, path):
             break

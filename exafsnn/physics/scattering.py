@@ -226,7 +226,7 @@ def _interpolate(grid: Tensor, legs: Array, a: Tensor, b: Tensor, cosine: Tensor
     angle = torch.arccos(cosine.clamp(-0.9999999, 0.9999999))
     axes = [_cell(a, legs), _cell(b, legs), _cell(angle, _ANGLES)]
     corners, weights = torch.zeros(len(a), 1, dtype=torch.long), torch.ones(len(a), 1)
-    for (low, weight), count in zip(axes, grid.shape, strict=False):  # [path, corner]
+    for (low, weight), count in zip(axes, grid.shape[:3], strict=True):  # [path, corner]
         corners = torch.cat([corners * count + low[:, None], corners * count + low[:, None] + 1], dim=1)
         weights = torch.cat([weights * (1 - weight)[:, None], weights * weight[:, None]], dim=1)
     table = torch.view_as_real(grid).flatten(0, 2).flatten(1)  # [node, k and part]

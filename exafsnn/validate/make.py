@@ -7,7 +7,6 @@ goes on where it was.
 from __future__ import annotations
 
 import json
-import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -86,11 +85,11 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
 def _recipe(metal: Metal, *, full: bool) -> Recipe:
     """The recipe of a metal, if its edge has room for χ(k)."""
     training = settings_for(metal)
-    above = next_edge(metal.symbol, metal.edge)
-    room = above.energy - tabulated(metal.symbol, metal.edge) if above else math.inf
-    if above and room < (least := training.pairs.kmax[0] ** 2 / K2_PER_EV):
-        reason = f"{above.name} lies {room:.0f} eV above {metal.edge}, and χ(k) to 9 Å⁻¹ takes {least:.0f} eV"
-        raise SettingsError(reason, where=metal.model, remedy="Make a model of another edge")
+    if above := next_edge(metal.symbol, metal.edge):
+        room, k = above.energy - tabulated(metal.symbol, metal.edge), training.pairs.kmax[0]
+        if room < (needed := k**2 / K2_PER_EV):
+            reason = f"{above.name} lies {room:.0f} eV above {metal.edge}, χ(k) to {k:g} Å⁻¹ takes {needed:.0f} eV"
+            raise SettingsError(reason, where=metal.model, remedy="Make a model of another edge")
     size = FULL if full else QUICK
     if not full:
         training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
