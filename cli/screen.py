@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Scans whose particles are told on the screen."""
+DONE = ("ok", "warned")
+"""Scans of another status, foreign or rejected, have no numbers."""
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
 
 
@@ -78,14 +80,14 @@ class Shown:
         from exafsnn.write.tables import summary_rows
 
         self._rows.extend(row | more for row in summary_rows(outcome))
-        self._done.append(outcome.status != "rejected")
+        self._done.append(outcome.status in DONE)
         if outcome.defect:
             self._defects[outcome.defect] = None
 
     def add_done(self, folder: ResultsFolder) -> None:
         """Note the scans that are in a folder already."""
         self._rows.extend(folder.rows)
-        self._done.extend(scan["status"] != "rejected" for scan in folder.scans)
+        self._done.extend(scan["status"] in DONE for scan in folder.scans)
 
     def show(
         self, folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool, **more: Any
