@@ -235,7 +235,9 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
     if edge is None and e0 is not None:
         edge = next(iter(edges_near(e0, symbol, name)), None)
     if edge is None:
-        raise ScanError("the header does not name element and edge", where=table.where, remedy=_NAME_IT)
+        said = "".join(f" ({finding.message})" for finding in _unknown_element(table))
+        reason = f"the header does not name element and edge{said}"
+        raise ScanError(reason, where=table.where, remedy=_NAME_IT)
     return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
 
 
@@ -341,7 +343,7 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
-        return near[0], (_guess(near, position),)
+        return near[0], (_guess(near, position), *_unknown_element(table))
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
@@ -412,6 +414,15 @@ def _guess(near: list[Edge], position: float) -> Finding:
         energy=position,
         remedy=_NAME_IT if doubtful else "",
     )
+
+
+def _unknown_element(table: Table) -> tuple[Finding, ...]:
+    """Tell a placeholder for the element, as ``H`` of Athena: nothing has its edge among X-rays."""
+    symbol = (table.field(*_SYMBOL_FIELDS) or "")[:_MAX_VALUE]
+    if not symbol or is_element(symbol.capitalize()):
+        return ()
+    message = f"The element {symbol!r} of the header is unknown: nothing of that name has an edge among X-rays"
+    return (Finding("element-unknown", "note", message),)
 
 
 def _doubtful(edge: Edge, reason: str, position: float) -> Finding:
