@@ -16,12 +16,12 @@ _MAX_ITEMS = 10_000
 
 _ITEM = re.compile(
     r"""\s*+(?:
-        '(?P<single>[^'\\]*+(?:\\.[^'\\]*+)*+)'
-      | "(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*+)"
-      | (?P<bare>[-+.\w]++)(?!\s*+\()
-      | (?P<open>(?:bless\s*+\(\s*+)?+[\[{])
-      | (?P<close>[\]}](?:\s*+,\s*+'[^']*+'\s*+\))?+)
-    )\s*+(?P<after>,|=>)?+""",
+        '([^'\\]*+(?:\\.[^'\\]*+)*+)'
+      | "([^"\\]*+(?:\\.[^"\\]*+)*+)"
+      | ([-+.\w]++)(?!\s*+\()
+      | ((?:bless\s*+\(\s*+)?+[\[{])
+      | ([\]}](?:\s*+,\s*+'[^']*+'\s*+\))?+)
+    )\s*+(,|=>)?+""",
     re.VERBOSE | re.DOTALL,
 )
 """One value, or where a nested one begins or ends (``bless( {``, ``}, 'Class' )``), and what follows it."""
@@ -44,21 +44,20 @@ def values(text: str) -> list[Value]:
     position, end, is_due, count = 0, len(text.rstrip()), True, 0
     while position < end:
         match = _ITEM.match(text, position)
-        if match is None or count > _MAX_ITEMS or not (is_due or match["close"]):
+        single, double, bare, begin, close, after = match.groups() if match else ("",) * 6
+        if match is None or count > _MAX_ITEMS or not (is_due or close) or (begin and after):
             raise _not_understood(text, position)
-        if mark := match["open"]:
-            opened.append((mark, []))
-        elif mark := match["close"]:
+        if begin:
+            opened.append((begin, []))
+        elif close:
             began, items = opened.pop()
-            if not _closes(began, mark):
+            if not _closes(began, close):
                 raise _not_understood(text, position)
             opened[-1][1].append(_hash(items) if began.endswith("{") else items)
         else:
-            opened[-1][1].append(_scalar(match))
-        count += match["close"] is None
-        is_due = bool(match["open"] or match["after"])
-        if match["open"] and match["after"]:
-            raise _not_understood(text, position)
+            opened[-1][1].append(_scalar(single, double, bare))
+        count += not close
+        is_due = bool(begin or after)
         position = match.end()
     if len(opened) > 1:
         raise ValueError(f"{opened[-1][0]!r} is not closed")
@@ -81,13 +80,13 @@ def _hash(items: list[Value]) -> dict[str, Value]:
     return {key if isinstance(key, str) else "": value for key, value in zip(items[::2], items[1::2], strict=True)}
 
 
-def _scalar(match: re.Match[str]) -> str | None:
-    """Text of one value without its quotes and escapes; None for ``undef``."""
-    if (single := match["single"]) is not None:
+def _scalar(single: str | None, double: str | None, bare: str) -> str | None:
+    """Text of one value without its escapes; None for ``undef``."""
+    if single is not None:
         return re.sub(r"\\([\\'])", r"\1", single) if "\\" in single else single
-    if (double := match["double"]) is not None:
+    if double is not None:
         return _ESCAPE.sub(_unescaped, double)
-    return None if match["bare"] == "undef" else match["bare"]
+    return None if bare == "undef" else bare
 
 
 def _unescaped(match: re.Match[str]) -> str:
