@@ -20,15 +20,15 @@ MAX_KEV = 150.0
 """An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
 
 _PATTERNS = {
-    "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energy\w{0,12}",
+    "energy": r"e|en|ev|kev|(?!ring|undulator)\w{0,12}energy\w{0,12}",
     "angle": r"(mono_?|bragg_?)?(angle|theta)(_?[co])?|bragg",
     "k": r"k|wavenumber",
     "chi": r"chi",
-    "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d",
-    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d",
-    "iref": r"iref|ir|i2|i_ref|irefer|reference|ir_?eh2",
+    "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d|vfc_?01",
+    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d|vfc_?02",
+    "iref": r"iref|ir|i2|i_ref|irefer|reference|ir_?eh2|vfc_?03",
     "if": r"if|if_?\d+|ifluor_?\d*|ifch_?\d+|fluor_?\d*|fluo_?\d*|fluorescence|flatot|lytle|"
-    r"[a-z]{1,2}[kl][ab]\d?_sum_cps",
+    r"[a-z]{1,2}[kl][ab]\d?_sum_cps|vfc_?04",
     "mu": r"mu|mu_?01|xmu|mux|mue|mu_?trans|absorption|absorbance|norm|normtrans",
     "muf": r"muf|mu_?fluor|normfluor",
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",

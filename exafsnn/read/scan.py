@@ -19,7 +19,7 @@ import numpy as np
 
 from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_element
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read import athena, photon_factory, spec, xdi
+from exafsnn.read import athena, fio, photon_factory, spec, xdi
 from exafsnn.read import text as text_columns
 from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles
 from exafsnn.read.chi_file import chi_from_table
@@ -196,7 +196,8 @@ def _recognised(name: str) -> dict[str, Table]:
 def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, Table]:
     """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
     text = read_text(name)
-    tried = (recogniser.recognise(text, name) for recogniser in (athena, xdi, photon_factory, spec, text_columns))
+    formats = (athena, xdi, photon_factory, spec, fio, text_columns)
+    tried = (recogniser.recognise(text, name) for recogniser in formats)
     records: dict[str, Table] = {}
     for table in next(tables for tables in tried if tables is not None):
         names = (f"{table.record} ({number})" for number in count(2))
@@ -235,7 +236,9 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
     if edge is None and e0 is not None:
         edge = next(iter(edges_near(e0, symbol, name)), None)
     if edge is None:
-        raise ScanError("the header does not name element and edge", where=table.where, remedy=_NAME_IT)
+        said = "".join(f" ({finding.message})" for finding in _unknown_element(table))
+        reason = f"the header does not name element and edge{said}"
+        raise ScanError(reason, where=table.where, remedy=_NAME_IT)
     return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
 
 
@@ -341,7 +344,7 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
-        return near[0], (_guess(near, position),)
+        return near[0], (_guess(near, position), *_unknown_element(table))
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
@@ -412,6 +415,15 @@ def _guess(near: list[Edge], position: float) -> Finding:
         energy=position,
         remedy=_NAME_IT if doubtful else "",
     )
+
+
+def _unknown_element(table: Table) -> tuple[Finding, ...]:
+    """Tell a placeholder for the element, as ``H`` of Athena: nothing has its edge among X-rays."""
+    symbol = (table.field(*_SYMBOL_FIELDS) or "")[:_MAX_VALUE]
+    if not symbol or is_element(symbol.capitalize()):
+        return ()
+    message = f"The element {symbol!r} of the header is unknown: nothing of that name has an edge among X-rays"
+    return (Finding("element-unknown", "note", message),)
 
 
 def _doubtful(edge: Edge, reason: str, position: float) -> Finding:
