@@ -25,8 +25,8 @@ _FOREIGN: Mapping[str, float] = {"predicted": 1.0, "refined": 0.2}
 other elements and oxides mostly more than 0.5."""
 
 
-_SOUND: Mapping[str, Limit] = {"predicted": Limit(0.16, 1.2), "refined": Limit(0.13, 0.9)}
-"""Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.13 and 1.1, refined 0.09 and 0.7
+_SOUND: Mapping[str, Limit] = {"predicted": Limit(0.2, 1.2), "refined": Limit(0.13, 0.9)}
+"""Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.16 and 1.1, refined 0.09 and 0.7
 (``benchmarks/faults.py``)."""
 _OF_STANDARD, _MORE = Limit(2.5, 1.8), Limit(0.01, 0.05)
 """Beside a standard of the same session: so many times what its own answer leaves, which samples colder or smaller by
