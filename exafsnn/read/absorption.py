@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -272,6 +273,18 @@ def _reference(table: Table, roles: Roles) -> tuple[Array | None, tuple[str, ...
         return None, used
 
 
+def _edge_of(reference: Array, energy: Array) -> float | None:
+    """Energy [eV] of a reference's edge; None where it shows none."""
+    position = steepest(energy, reference)
+    return position if has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP) else None
+
+
+def reference_edge(table: Table, roles: Roles, energy: Array) -> float | None:
+    """Energy [eV] of the edge of the reference beside the sample; None where there is none, or it shows no edge."""
+    reference, _ = _reference(table, roles)
+    return None if reference is None else _edge_of(reference, energy)
+
+
 def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Array, tuple[Finding, ...]]:
     """Energies shifted so that the reference's edge, if it is of the same element, lies where the tables say."""
     reference, used = _reference(table, roles)
@@ -279,9 +292,9 @@ def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Arra
         return energy, ()
     if reference is None:
         return energy, (_unused(f"a counter reads 0 or less, {_naming(table, roles, used)}"),)
-    position = steepest(energy, reference)
-    shift = edge.energy - position
-    if abs(shift) > _MAX_SHIFT or not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP):
+    position = _edge_of(reference, energy)
+    shift = edge.energy - position if position else math.inf
+    if abs(shift) > _MAX_SHIFT:
         return energy, (_unused(f"it shows no {edge} edge, {_naming(table, roles, used)}"),)
     message = f"Energies were shifted by {shift:+.2f} eV: the reference's {edge} edge was at {position:.2f} eV"
     return energy + shift, (Finding("energy-aligned", "note", message, energy=edge.energy),)

@@ -26,10 +26,11 @@ _PATTERNS = {
     "chi": r"chi",
     "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d",
     "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d",
-    "iref": r"iref|ir|i2|i_ref|irefer|reference|ir_?eh2",
+    "iref": r"iref|ir|i2|i_ref|irefer|(foil_?)?reference|ir_?eh2",
     "if": r"if|if_?\d+|ifluor_?\d*|ifch_?\d+|fluor_?\d*|fluo_?\d*|fluorescence|flatot|lytle|"
     r"[a-z]{1,2}[kl][ab]\d?_sum_cps",
-    "mu": r"mu|mu_?01|xmu|mux|mue|mu_?trans|absorption|absorbance|norm|normtrans",
+    "mu": r"mu|mu_?01|xmu|mux|mue|mu_?t|mu_?trans|absorption(_coefficient)?|absorbance|normtrans|ln_i0_i(t|1|trans)|"
+    r"(mu_?)?norm(ali[sz]ed)?(_(mu|xmu|absorption|absorbance))?",
     "muf": r"muf|mu_?fluor|normfluor",
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
@@ -66,6 +67,8 @@ def _roles_by_name(table: Table) -> Roles:
     for index, name in enumerate(table.names):
         if role := role_of(name):
             found.setdefault(role, []).append(index)
+    if "mu" in found and "it" not in found and "iref" in found and "muref" not in found:
+        found["muref"] = found.pop("iref")  # μ of the foil, as ln(It/Iref) cannot be meant
     angles = found.pop("angle", [])
     axes = found.pop("energy", []) or _in_ev(table) or angles
     if axes:

@@ -21,7 +21,7 @@ from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read import athena, photon_factory, spec, xdi
 from exafsnn.read import text as text_columns
-from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles
+from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles, reference_edge
 from exafsnn.read.chi_file import chi_from_table
 from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
 from exafsnn.read.roles import MAX_KEV, Roles, find_roles
@@ -48,6 +48,9 @@ _MAX_NAMED = 12
 _LONELY = 3.0
 """A point is a spike if it is so many times further off its neighbours than any other, and by 30 % of all others."""
 
+_CALIBRATION = 10.0
+"""Largest error [eV] of a monochromator by which a foil's edge is another element's."""
+
 _CONTRADICTION = 0.01
 """Largest difference between a ready μ and that of its counters, relative to the range of μ, that is not told."""
 
@@ -57,7 +60,7 @@ _ROOM_TEMPERATURE = 295.0
 _SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
 _EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
 _EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
-_TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
+_TEMPERATURE_FIELDS = ("sample.temperature", "sample temperature", "temperature", "temp")
 
 _NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
 
@@ -247,7 +250,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     signal = best_signal(table, roles, energy, edge.energy if edge else e0)
     named: tuple[Finding, ...] = ()
     if edge is None:
-        edge, named = _edge_of_scan(table, signal.curve, e0)
+        edge, named = _edge_of_scan(table, signal.curve, e0, reference_edge(table, roles, energy))
     shifted: tuple[Finding, ...] = ()
     if math.isfinite(edge.energy):
         energy, shifted = aligned(table, roles, energy, edge)
@@ -334,14 +337,20 @@ def _named_edge(table: Table) -> Edge | None:
     return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
 
 
-def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
-    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated."""
+def _edge_of_scan(
+    table: Table, curve: Curve, e0: float | None, foil: float | None
+) -> tuple[Edge, tuple[Finding, ...]]:
+    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated.
+
+    ``foil`` is the energy of the reference's edge [eV].
+    """
     symbol, name = _named(table)
     energy, mu = curve.energy, curve.mu
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
-        return near[0], (_guess(near, position),)
+        likely = _likely(near, e0, foil, _stated(table))
+        return likely[0], (_guess(likely, position, _unknown(table)),)
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
@@ -352,6 +361,21 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
     if len(inside) == 1 and name is None:
         return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
     return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
+
+
+def _likely(near: list[Edge], e0: float | None, foil: float | None, stated: float | None) -> list[Edge]:
+    """Edges near that of the scan, the likeliest first.
+
+    Compounds have their edge up to 25 eV above the metal's, where another element may have its own. So what the user
+    states counts before the scan's own edge; then that of the foil beside it, which is a metal and leaves only what the
+    monochromator's calibration leaves; then what the header states.
+    """
+    for told, off in ((e0, MAX_OFFSET), (foil, _CALIBRATION), (stated, MAX_OFFSET)):
+        close = edges_near(told) if told else []
+        likely = [edge for edge in close if edge in near and told and abs(edge.energy - told) <= off]
+        if likely:
+            return likely if off < MAX_OFFSET else [*likely, *(edge for edge in near if edge not in likely)]
+    return near
 
 
 def _elsewhere(curve: Curve, e0: float) -> Finding | None:
@@ -400,15 +424,24 @@ def _is_sharp(energy: Array, mu: Array, position: float) -> bool:
     return resolved and has_edge(energy, mu, position) and edge_rise(energy, mu, position) > 0.5 * float(np.ptp(mu))
 
 
-def _guess(near: list[Edge], position: float) -> Finding:
-    """Say which edge was taken and which others were as near."""
+def _unknown(table: Table) -> str:
+    """What the header gives for element and edge that is none, for messages; empty if it gives nothing such."""
+    symbol, name = _named(table)
+    fields = ((symbol, _SYMBOL_FIELDS, "element"), (name, _EDGE_FIELDS, "edge"))
+    given = ((table.field(*keys), what) for known, keys, what in fields if known is None)
+    return ", ".join(f"{said[:_MAX_VALUE]!r} of the header is no known {what}" for said, what in given if said)
+
+
+def _guess(near: list[Edge], position: float, unknown: str) -> Finding:
+    """Say which edge was taken, which others were as near, and what of the header could not serve."""
     others = ", ".join(f"{edge} at {edge.energy:.0f}" for edge in near[1:])
     doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:])
     return Finding(
         "edge-from-energy",
         "warning" if doubtful else "note",
         f"{near[0]} was taken, by its energy: μ is steepest at {position:.1f} eV"
-        + (f" (within {MAX_OFFSET:g} eV also {others})" if others else ""),
+        + (f" (within {MAX_OFFSET:g} eV also {others})" if others else "")
+        + (f"; {unknown}" if unknown else ""),
         energy=position,
         remedy=_NAME_IT if doubtful else "",
     )
