@@ -109,14 +109,14 @@ def told_columns(
     Returns
     -------
     tuple
-        From the fields, if they name every column and no other. Else from the labels. Without these, fields for more
-        columns than there are cannot be told apart from those of what was left out: then each is ``colN``.
+        From the fields, if they name every column and no other. Else from the labels. Without these, fields that
+        name a column which is not there leave open which of them is: then each is ``colN``.
     """
     numbers = range(1, width + 1)
     fits = len(labels) == width
     if fits and set(fields) != set(numbers):
         chosen = [_with_unit(label, fields) for label in labels]
-    elif any(number > width for number in fields):
+    elif not set(fields) <= set(numbers):
         chosen = [f"col{number}" for number in numbers]
     else:
         chosen = [fields.get(number, "") for number in numbers]

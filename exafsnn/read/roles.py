@@ -152,7 +152,8 @@ def find_roles(table: Table, columns: str | None) -> Roles:
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    raise ScanError(f"unknown layout: {table.seen}", where=table.where, remedy=_EXAMPLE)
+    doubts = [finding.message for finding in table.findings if finding.severity == "warning"]
+    raise ScanError("; ".join([f"unknown layout: {table.seen}", *doubts]), where=table.where, remedy=_EXAMPLE)
 
 
 def _within(roles: Roles, table: Table) -> Roles:

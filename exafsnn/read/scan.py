@@ -337,9 +337,7 @@ def _named_edge(table: Table) -> Edge | None:
     return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
 
 
-def _edge_of_scan(
-    table: Table, curve: Curve, e0: float | None, foil: float | None
-) -> tuple[Edge, tuple[Finding, ...]]:
+def _edge_of_scan(table: Table, curve: Curve, e0: float | None, foil: float | None) -> tuple[Edge, tuple[Finding, ...]]:
     """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated.
 
     ``foil`` is the energy of the reference's edge [eV].
