@@ -32,6 +32,8 @@ _MIN_REFERENCE_STEP = 0.02
 _SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
 
+_NO_COUNTER = "Check that it is a counter; take other columns with --columns"
+
 _EQUAL = 1e-6
 """Largest difference between two μ that are one and the same, relative to the range of μ."""
 
@@ -188,11 +190,13 @@ def _log_ratio(table: Table, upper: tuple[int, ...], lower: tuple[int, ...]) -> 
 def _positive(table: Table, columns: tuple[int, ...]) -> Array:
     counts = table.column(columns)
     if (counts <= 0).any():
-        row = int(np.argmax(counts <= 0))
+        dark = np.flatnonzero(counts <= 0)
+        rows = f", as in {len(dark) - 1} rows more" if len(dark) > 1 else ""
+        few = len(dark) < len(counts) / 2
         raise ScanError(
-            f"the counter in column {_named(table, columns[0])} reads {counts[row]:g}",
-            where=table.place(row),
-            remedy="Check that it is a counter (--columns), or repair that point",
+            f"the counter in column {_named(table, columns[0])} reads {counts[dark[0]]:g}{rows}",
+            where=table.place(int(dark[0])),
+            remedy=f"Delete or repair {'these points' if rows else 'that point'}" if few else _NO_COUNTER,
         )
     return counts
 

@@ -145,6 +145,17 @@ def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
         yield below[-width:]
 
 
+def misfit(header: Sequence[str]) -> str:
+    """Find the last line that names columns, though as many as there are not; empty where there is none."""
+    plain = [line for line in header if not _field(line)]
+    named = (line for line in reversed(plain) for labels in _splits(line) if sum(map(_is_role, labels)) > 1)
+    return next(named, "")
+
+
+def _is_role(label: str) -> bool:
+    return role_of(name_and_unit(label)[0]) is not None
+
+
 def _last_words(header: Sequence[str], width: int) -> list[str]:
     """Words of the last line, if there are as many as columns: names that say nothing, but can be shown."""
     last = "".join(_trimmed(header)[-1:])

@@ -152,8 +152,21 @@ def find_roles(table: Table, columns: str | None) -> Roles:
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    doubts = [finding.message for finding in table.findings if finding.severity == "warning"]
-    raise ScanError("; ".join([f"unknown layout: {table.seen}", *doubts]), where=table.where, remedy=_EXAMPLE)
+    doubts = [finding.message for finding in table.findings if finding.name.endswith("labels")]
+    reason = "; ".join(filter(None, [f"unknown layout: {table.seen}", _lacking(roles), *doubts]))
+    raise ScanError(reason, where=table.where, remedy=_EXAMPLE)
+
+
+def _lacking(roles: Roles) -> str:
+    """Say what no name tells, if any tells something."""
+    if not roles:
+        return ""
+    axis = "none is named as energy" if not {"energy", "k"} & set(roles) else ""
+    counts = {"it", "if"} & set(roles)
+    signal = "none as the beam before the sample (I0)" if counts and "i0" not in roles else ""
+    if not counts and not {"mu", "muf", "chi"} & set(roles):
+        signal = "none as μ, or as the counts behind or beside the sample (It, If)"
+    return ", ".join(filter(None, (axis, signal)))
 
 
 def _within(roles: Roles, table: Table) -> Roles:

@@ -250,7 +250,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     signal = best_signal(table, roles, energy, edge.energy if edge else e0)
     named: tuple[Finding, ...] = ()
     if edge is None:
-        edge, named = _edge_of_scan(table, signal.curve, e0, reference_edge(table, roles, energy))
+        edge, named = _edge_of_scan(table, signal, e0, reference_edge(table, roles, energy))
     shifted: tuple[Finding, ...] = ()
     if math.isfinite(edge.energy):
         energy, shifted = aligned(table, roles, energy, edge)
@@ -337,13 +337,15 @@ def _named_edge(table: Table) -> Edge | None:
     return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
 
 
-def _edge_of_scan(table: Table, curve: Curve, e0: float | None, foil: float | None) -> tuple[Edge, tuple[Finding, ...]]:
+def _edge_of_scan(
+    table: Table, signal: Signal, e0: float | None, foil: float | None
+) -> tuple[Edge, tuple[Finding, ...]]:
     """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated.
 
     ``foil`` is the energy of the reference's edge [eV].
     """
     symbol, name = _named(table)
-    energy, mu = curve.energy, curve.mu
+    curve, energy, mu = signal.curve, signal.curve.energy, signal.curve.mu
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
@@ -358,7 +360,7 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None, foil: float | No
         return said[0], (_doubtful(said[0], f"the edge's energy is stated as {stated:g} eV", position),)
     if len(inside) == 1 and name is None:
         return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
-    return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
+    return Edge(symbol or "", name or "", math.nan), (_untold(table, signal, position, bool(near)),)
 
 
 def _likely(near: list[Edge], e0: float | None, foil: float | None, stated: float | None) -> list[Edge]:
@@ -398,8 +400,9 @@ def _lonely(mu: Array) -> int | None:
     return row if alone else None
 
 
-def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> Finding:
+def _untold(table: Table, signal: Signal, position: float, known: bool) -> Finding:
     """Say why element and edge cannot be told."""
+    energy, mu = signal.curve.energy, signal.curve.mu
     if (row := _lonely(mu)) is not None:
         place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
         reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"
@@ -412,7 +415,9 @@ def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool
     fault = "that is no edge" if known else "no known edge lies there"
     symbol = (table.field(*_SYMBOL_FIELDS) or "")[:_MAX_VALUE]
     said = f" (the header says {symbol!r})" if symbol else ""
-    reason = f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault}"
+    reason = (
+        f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault} (μ is {signal.origin})"
+    )
     return Finding("edge-unknown", "fatal", reason, position, _NAME_IT)
 
 

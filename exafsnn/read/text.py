@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read.headers import column_names, header_fields
+from exafsnn.read.headers import column_names, header_fields, misfit
 from exafsnn.read.rows import MAX_COLUMNS, number_of, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
@@ -42,6 +42,9 @@ _ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+_NO_THOUSANDS = re.compile(r",(?!\d{3}(?!\d))\d|,\d{3}.?[eEdD]")
+"""A comma that more or fewer than three digits follow."""
 
 _FAR = 10
 """A commented line further than so many steps from the first row's energy is no row before it."""
@@ -140,11 +143,20 @@ def recognise(text: str, source: str) -> list[Table]:
     header = _header(lines[: block.lines[0] - 1], source)
     metadata = header_fields(header)
     names, units = column_names(header[-_LABEL_LINES:], metadata, block.width)
+    if not any(names) and (labels := misfit(header[-_LABEL_LINES:])):
+        said = f"the line {labels[:60]!r} names other columns than the rows have, which hold {block.width} numbers"
+        findings.append(Finding("labels", "note", said))
     if "decimal" in block.style:
-        findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
+        findings.append(_decimal_commas_read(lines, block))
     layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
     data = np.array(block.values, dtype=np.float64).reshape(-1, block.width)
     return [Table(source, layout, names, units, data, tuple(block.lines), metadata=metadata, findings=tuple(findings))]
+
+
+def _decimal_commas_read(lines: list[str], block: _Block) -> Finding:
+    """Say that commas were read as decimal points: in doubt, if each may be one of thousands."""
+    plain = any(_NO_THOUSANDS.search(lines[number - 1]) for number in block.lines)
+    return Finding("decimal-comma", "note" if plain else "warning", "Commas were read as decimal points")
 
 
 def _header(lines: list[str], source: str) -> list[str]:
