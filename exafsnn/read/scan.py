@@ -62,6 +62,11 @@ _EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
 _EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
 _TEMPERATURE_FIELDS = ("sample.temperature", "sample temperature", "temperature", "temp")
 
+_MODE_UNKNOWN = (
+    "The file gives a ready μ and does not say how it was measured: if by fluorescence, a thick sample that is not "
+    "dilute lowers the amplitude, which nothing in the scan shows"
+)
+
 _NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
 
 
@@ -249,7 +254,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     edge = _named_edge(table)
     signal = best_signal(table, roles, energy, edge.energy if edge else e0)
     named: tuple[Finding, ...] = ()
-    if edge is None:
+    if edge is None or not energy[0] - MAX_OFFSET < edge.energy < energy[-1] + MAX_OFFSET:
         edge, named = _edge_of_scan(table, signal, e0, reference_edge(table, roles, energy))
     shifted: tuple[Finding, ...] = ()
     if math.isfinite(edge.energy):
@@ -267,7 +272,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         metadata=dict(table.metadata),
         findings=(
             *(*table.findings, origin, *signal.findings, *named, *shifted),
-            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles)),
+            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles, signal)),
         ),
     )
 
@@ -316,8 +321,13 @@ def _unlike(energy: Array, mu: Array, made: Array) -> tuple[float, float]:
     return float(np.sqrt(np.mean((mu - terms @ factors) ** 2))) / size, float(factors[0])
 
 
-def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
-    """Say what of the file was not used: columns, and a temperature that is no number with a unit."""
+def _tells_mode(table: Table, roles: Roles) -> bool:
+    """Tell whether a ready μ is of transmission, by its name or because the counters of which it was made are there."""
+    return {"i0", "it"} <= set(roles) or re.search(r"tra?ns|\bln\b", table.names[roles["mu"][0]].lower()) is not None
+
+
+def _left_over(table: Table, roles: Roles, signal: Signal) -> tuple[Finding, ...]:
+    """Say what of the file was not used, or not told: columns, a temperature without a unit, how μ was measured."""
     used = {column for columns in roles.values() for column in columns}
     unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
     shown = ", ".join(unused[:_MAX_NAMED]) + (
@@ -325,6 +335,8 @@ def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
     )
     text = table.field(*_TEMPERATURE_FIELDS)
     findings = [Finding("columns-unused", "note", f"Columns that play no part: {shown}")] if unused else []
+    if signal.origin.startswith("ready") and not signal.mode and not _tells_mode(table, roles):
+        findings.append(Finding("mode-unknown", "note", _MODE_UNKNOWN))
     if text is not None and _temperature(table) is None:
         message = f"{text[:_MAX_VALUE]!r} is no temperature with a unit"
         findings.append(Finding("temperature-unknown", "note", message))
@@ -342,15 +354,19 @@ def _edge_of_scan(
 ) -> tuple[Edge, tuple[Finding, ...]]:
     """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated.
 
-    ``foil`` is the energy of the reference's edge [eV].
+    An edge that lies outside the scan is open, too: many programs write K where they were told nothing. ``foil`` is the
+    energy of the reference's edge [eV].
     """
-    symbol, name = _named(table)
     curve, energy, mu = signal.curve, signal.curve.energy, signal.curve.mu
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
+    symbol, name, outside = _within_scan(table, energy)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
         likely = _likely(near, e0, foil, _stated(table))
-        return likely[0], (_guess(likely, position, _unknown(table)),)
+        return likely[0], (_guess(likely, position, _unknown(table), outside),)
+    if named := _named_edge(table):
+        return named, ()
+    symbol, name = _named(table)
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
@@ -361,6 +377,18 @@ def _edge_of_scan(
     if len(inside) == 1 and name is None:
         return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
     return Edge(symbol or "", name or "", math.nan), (_untold(table, signal, position, bool(near)),)
+
+
+def _within_scan(table: Table, energy: Array) -> tuple[str | None, str | None, str]:
+    """Element and edge as the header names them, without what cannot be in the scan, and what that is."""
+    symbol, name = _named(table)
+    low, high = energy[0] - MAX_OFFSET, energy[-1] + MAX_OFFSET
+    inside = {edge.name for edge in edges_of(symbol or "") if low < edge.energy < high}
+    if inside and name and name not in inside:
+        return symbol, None, f"the {symbol} {name} edge that the header names lies outside the scan"
+    if symbol and not name and not inside:
+        return None, None, f"{symbol}, which the header names, has no edge in the scan"
+    return symbol, name, ""
 
 
 def _likely(near: list[Edge], e0: float | None, foil: float | None, stated: float | None) -> list[Edge]:
@@ -435,16 +463,16 @@ def _unknown(table: Table) -> str:
     return ", ".join(f"{said[:_MAX_VALUE]!r} of the header is no known {what}" for said, what in given if said)
 
 
-def _guess(near: list[Edge], position: float, unknown: str) -> Finding:
+def _guess(near: list[Edge], position: float, unknown: str, outside: str) -> Finding:
     """Say which edge was taken, which others were as near, and what of the header could not serve."""
     others = ", ".join(f"{edge} at {edge.energy:.0f}" for edge in near[1:])
-    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:])
+    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:]) or bool(outside)
     return Finding(
         "edge-from-energy",
         "warning" if doubtful else "note",
         f"{near[0]} was taken, by its energy: μ is steepest at {position:.1f} eV"
         + (f" (within {MAX_OFFSET:g} eV also {others})" if others else "")
-        + (f"; {unknown}" if unknown else ""),
+        + "".join(f"; {reason}" for reason in (unknown, outside) if reason),
         energy=position,
         remedy=_NAME_IT if doubtful else "",
     )
@@ -470,11 +498,12 @@ def _named(table: Table) -> tuple[str | None, str | None]:
 
 
 def _temperature(table: Table) -> float | None:
-    """Sample temperature [K] from the header; None where it gives no number with a unit."""
+    """Sample temperature [K] from the header; None where it gives no number with a unit, or none above 0 K."""
     text = (table.field(*_TEMPERATURE_FIELDS) or "")[:_MAX_VALUE]
     if re.fullmatch(r"rt|(at )?(room|ambient)( temp\w*\.?)?", text.strip(), re.IGNORECASE):
         return _ROOM_TEMPERATURE
     match = re.fullmatch(r"(-?\d+\.?\d*)\s*(K|kelvin|°?\s*C|deg\.? ?C|celsius)", text.strip(), re.IGNORECASE)
     if not match:
         return None
-    return float(match[1]) + (0.0 if match[2].upper().startswith("K") else 273.15)
+    kelvin = float(match[1]) + (0.0 if match[2].upper().startswith("K") else 273.15)
+    return kelvin if kelvin > 0 else None

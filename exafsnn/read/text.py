@@ -99,6 +99,11 @@ class _Block:
         """Whether no other line stands between the rows."""
         return self.lines[-1] - self.lines[0] == len(self.lines) - 1
 
+    def may_begin_with(self, energy: float) -> bool:
+        """Whether a row with this first number, before the first one, is near enough to belong to the scan."""
+        step = abs(self.values[self.width] - self.values[0]) if len(self.lines) > 1 else 0.0
+        return abs(energy - self.values[0]) <= _FAR * step
+
     def add_plain(self, lines: list[str]) -> bool:
         """Append the rows behind the last one, up to the end of the file, if they are all plain."""
         last, is_known = self.lines[-1], self.style in _SEPARATORS
@@ -183,7 +188,7 @@ def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
 def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
     """Rows of numbers that make up the scan; short runs of numbers inside the header are passed over, aloud."""
     block: _Block | None = None
-    findings: list[Finding] = []
+    passed: list[_Block] = []
     previous, header = (0, ""), 0
     for number, line in _content(lines, source):
         if block is None:
@@ -192,16 +197,17 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
         elif (values := numbers(_SPLITTERS[block.style](line), block.width)) is not None:
             block.add(values, number, source)
         else:
-            findings.append(_header_numbers(block, number, line, source))
+            _refuse_broken(block, number, line, source)
+            passed.append(block)
             block = None
-        if header > _MAX_HEADER or len(findings) > _MAX_HEADER_RUNS:
+        if header > _MAX_HEADER or len(passed) > _MAX_HEADER_RUNS:
             raise _too_much_header(source)
         if block is not None and len(block.lines) == 1 and block.add_plain(lines):
             break
         previous = (number, line)
     if block is None:
         raise _no_rows(lines, source)
-    return block, [*findings, *_commented_rows(lines, block)]
+    return block, [*(_header_numbers(run, block) for run in passed), *_commented_rows(lines, block)]
 
 
 def _no_rows(lines: list[str], source: str) -> ScanError:
@@ -236,10 +242,9 @@ def _in_quotes(line: str) -> list[str]:
 def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
     """Tell rows of numbers behind comment marks: among or after the data, or right before them."""
     first, found = block.lines[0], []
-    near = _FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
     for number in range(first - 1, max(first - _MAX_COMMENTED, 0), -1):
         values = numbers(_SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
-        if not values or abs(values[0] - block.values[0]) > near:
+        if not values or not block.may_begin_with(values[0]):
             break
         found.append(number)
     last = block.lines[-1] if block.is_whole else first
@@ -277,12 +282,18 @@ def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -
     return None
 
 
-def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
-    """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
+def _refuse_broken(block: _Block, number: int, line: str, source: str) -> None:
+    """Refuse a line of text behind rows of numbers, unless these are few, as in a header, and it is no broken row."""
     if len(block.lines) > _MAX_HEADER_ROWS or _is_broken_row(_SPLITTERS[block.style](line), block.width):
         raise _unreadable(number, line, block.width, source)
-    place = f"line {block.lines[0]}" if len(block.lines) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
-    return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")
+
+
+def _header_numbers(run: _Block, block: _Block) -> Finding:
+    """Say that a run of numbers was taken as part of the header; it may be doubted if it looks like rows of the scan."""
+    place = f"line {run.lines[0]}" if len(run.lines) == 1 else f"lines {run.lines[0]} to {run.lines[-1]}"
+    alike = run.width == block.width and block.may_begin_with(run.values[-run.width])
+    message = f"The numbers in {place} were taken as part of the header"
+    return Finding("numbers-in-header", "warning" if alike else "note", message)
 
 
 def _is_broken_row(cells: list[str], width: int) -> bool:

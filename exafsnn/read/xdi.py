@@ -216,6 +216,9 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
     """Take a row of numbers, as many as in the first row, all finite."""
     cells, where = line.split(), f"{source}, line {number}"
     values = numbers(cells, parts.width or None)
+    if not parts.lines and len(cut := re.split("[,;]", line)) > 1 and numbers([cell.strip() for cell in cut]):
+        reason = f"{line[:60]!r} has {line[len(cut[0])]!r} between its numbers, XDI has spaces or tabs"
+        raise ScanError(reason, where=where, remedy="Separate the columns by spaces, or give a file without XDI's line")
     if values is None or not 1 < len(values) <= MAX_COLUMNS:
         expected = f"not a row of {parts.width} numbers" if parts.lines else "neither '# …' nor a row of numbers"
         raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=_WRITE_ROWS)
