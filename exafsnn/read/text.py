@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -99,10 +99,14 @@ class _Block:
         """Whether no other line stands between the rows."""
         return self.lines[-1] - self.lines[0] == len(self.lines) - 1
 
-    def may_begin_with(self, energy: float) -> bool:
-        """Whether a row with this first number, before the first one, is near enough to belong to the scan."""
-        step = abs(self.values[self.width] - self.values[0]) if len(self.lines) > 1 else 0.0
-        return abs(energy - self.values[0]) <= _FAR * step
+    def may_begin_with(self, row: Sequence[float]) -> bool:
+        """Whether a row before the first one is near enough to belong to the scan: no further than its columns vary."""
+        data = np.array(self.values, dtype=np.float64).reshape(-1, self.width)
+        if len(row) != self.width or len(data) < 2:
+            return False
+        limits = np.ptp(data, axis=0)
+        limits[0] = _FAR * abs(data[1, 0] - data[0, 0])
+        return bool((np.abs(row - data[0]) <= limits).all())
 
     def add_plain(self, lines: list[str]) -> bool:
         """Append the rows behind the last one, up to the end of the file, if they are all plain."""
@@ -244,7 +248,7 @@ def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
     first, found = block.lines[0], []
     for number in range(first - 1, max(first - _MAX_COMMENTED, 0), -1):
         values = numbers(_SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
-        if not values or not block.may_begin_with(values[0]):
+        if not values or not block.may_begin_with(values):
             break
         found.append(number)
     last = block.lines[-1] if block.is_whole else first
@@ -289,11 +293,11 @@ def _refuse_broken(block: _Block, number: int, line: str, source: str) -> None:
 
 
 def _header_numbers(run: _Block, block: _Block) -> Finding:
-    """Say that a run of numbers was taken as part of the header; it may be doubted if it looks like rows of the scan."""
+    """Say that a run of numbers was taken as part of the header: in doubt, if they look like rows of the scan."""
     place = f"line {run.lines[0]}" if len(run.lines) == 1 else f"lines {run.lines[0]} to {run.lines[-1]}"
-    alike = run.width == block.width and block.may_begin_with(run.values[-run.width])
+    doubtful = block.may_begin_with(run.values[-run.width :])
     message = f"The numbers in {place} were taken as part of the header"
-    return Finding("numbers-in-header", "warning" if alike else "note", message)
+    return Finding("numbers-in-header", "warning" if doubtful else "note", message)
 
 
 def _is_broken_row(cells: list[str], width: int) -> bool:
