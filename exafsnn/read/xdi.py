@@ -246,7 +246,7 @@ def _label_doubts(fields: Mapping[int, str], words: Sequence[str], names: Sequen
     """Compare fields, line of labels and data; only where they mean different columns may a number rest on it."""
     width = len(names)
     fits, whole = len(words) == width, set(fields) == set(range(1, width + 1))
-    said = {number: name_and_unit(text)[0] for number, text in sorted(fields.items())}
+    said = {number: name_and_unit(text)[0].partition(" ")[0] for number, text in sorted(fields.items())}
     missing = [f"Column.{number} ({name})" for number, name in enumerate(names, 1) if number not in said]
     surplus = [f"Column.{number} ({name})" for number, name in said.items() if not 1 <= number <= width]
     both = [(number, words[number - 1], said[number]) for number in said if fits and 1 <= number <= width]

@@ -19,8 +19,8 @@ Scan = tuple[str, str]
 
 _NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)")
 _KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
-_VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
-"""A number, with its unit."""
+_VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,8})?\s*")
+"""A number, with its unit (``seconds``)."""
 TEMPERATURE, _ORDER, NAME = "temperature", "order", "name"
 """Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
 
@@ -128,15 +128,15 @@ def _number(text: str | None, where: str) -> float:
 
 
 def _from_header(chi: ChiK, against: str) -> float | None:
-    """What a scan's header says, if it is a number."""
+    """What a scan's header says, if it is a number: in the field of that name, else in the one that begins with it."""
     if against == TEMPERATURE:
         return chi.temperature
     fields: Mapping[str, str] = chi.spectrum.metadata if chi.spectrum else {}
-    for key, text in fields.items():
-        number = _VALUE.fullmatch(text)
-        if against.lower() in (key.lower(), key.lower().split(".")[-1]) and number:
-            return float(number.group(1))
-    return None
+    found = {key.lower(): float(number[1]) for key, text in fields.items() if (number := _VALUE.fullmatch(text))}
+    wanted = against.lower()
+    exact = [value for key, value in found.items() if wanted in (key, key.split(".")[-1])]
+    begun = [value for key, value in found.items() if key.startswith(f"{wanted} ")]
+    return exact[0] if exact else begun[0] if len(begun) == 1 else None
 
 
 def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:
