@@ -57,8 +57,8 @@ def in_ev(table: Table, column: int) -> Table:
         energy, findings = _from_kev(table, axis, label)
     if not _is_scan(energy):
         raise _no_scan(table, column, energy)
-    if len(lonely := _lonely_end(energy)):
-        raise _few_rows(table, column, lonely, "further off all other points than these from each other")
+    if lonely := _lonely(table, column, energy):
+        raise lonely
     if energy is axis:
         return table
     data = table.data.copy()
@@ -70,9 +70,9 @@ def _no_scan(table: Table, column: int, energy: Array) -> ScanError:
     """Say which rows spoil the energies; where it is not a few, that these are none."""
     zero, others = np.flatnonzero(energy <= 0), energy[energy > 0]
     if len(zero) and len(others) and (_is_scan(others) or _is_scan(1000 * others)):
-        return _few_rows(table, column, zero, "no energy of a scan")
-    if stray := _stray(table, column):
-        return stray
+        return _few_rows(table, column, zero, "where no scan has a point")
+    if spoilt := _lonely(table, column, energy) or _stray(table, column):
+        return spoilt
     reason = f"the energies run from {energy[0]:g} to {energy[-1]:g} eV, no EXAFS scan"
     remedy = "Name the energy column with --columns; its unit is eV or keV"
     return ScanError(reason, where=table.where, remedy=remedy)
@@ -84,14 +84,14 @@ def _is_scan(energy: Array) -> bool:
     return bool(within and np.ptp(energy) >= _MIN_SPAN)
 
 
-def _lonely_end(energy: Array) -> np.ndarray:
-    """Outermost row that is further off than all others span; empty where there is none."""
+def _lonely(table: Table, column: int, energy: Array) -> ScanError | None:
+    """Say which row, the lowest or the highest, is further off than all others are from each other."""
+    if len(energy) <= _FEW:
+        return None
     order = np.argsort(energy)
-    if len(order) < _FEW:
-        return order[:0]
     low, second, *_, last, high = energy[order]
-    gaps = {int(order[0]): (second - low) / (high - second), int(order[-1]): (high - last) / (last - low)}
-    return np.array([row for row, gap in gaps.items() if gap > 1], dtype=int)
+    far = order[[0, -1]][[second - low > high - second, high - last > last - low]]
+    return _few_rows(table, column, far, "further off than all others are from each other") if len(far) else None
 
 
 def _stray(table: Table, column: int) -> ScanError | None:
