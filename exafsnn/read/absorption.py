@@ -165,9 +165,10 @@ def _counters(table: Table, roles: Roles, energy: Array, behind: str) -> tuple[F
 
 def _sane(table: Table, mu: Array) -> Array:
     """Return μ, unless a value is too large to be one."""
-    if (np.abs(mu) > MAX_MU).any():
-        row = int(np.argmax(np.abs(mu) > MAX_MU))
-        raise ScanError(f"μ is {mu[row]:g}", where=table.place(row), remedy="Check the columns, or repair that point")
+    if len(far := np.flatnonzero(np.abs(mu) > MAX_MU)):
+        remedy = "Delete or repair that point" if len(far) == 1 else "Check the columns, or repair these points"
+        others = f", as in {len(far) - 1} rows more" if len(far) > 1 else ""
+        raise ScanError(f"μ is {mu[far[0]]:g}{others}", where=table.place(int(far[0])), remedy=remedy)
     return mu
 
 

@@ -133,13 +133,17 @@ def _with_unit(label: str, fields: Mapping[int, str]) -> str:
 def _label_lines(header: Sequence[str], width: int) -> Iterator[list[str]]:
     """Yield lists of ``width`` labels that the header may hold, the best first."""
     aliases = {match[1]: match[2] for line in header if (match := _ALIAS.match(line))}
+    alone = []
     for line in reversed(header):
         field = _field(line)
         for labels in _splits(field[1] if field else line):
             names = [aliases.get(label, label) for label in labels]
             roles = {role_of(name_and_unit(name)[0]) for name in names} - {None}
-            if len(names) == width and len(roles) > (field is not None):
+            if len(names) == width and len(roles) > 1:
                 yield names
+            elif len(names) == width and roles and not field:
+                alone.append(names)  # may be the units, below the labels
+    yield from alone
     below = _trimmed(header)
     if len(below) >= width and sum(role_of(name) is not None for name in below[-width:]) > 1:
         yield below[-width:]
@@ -177,7 +181,8 @@ def _splits(line: str) -> Iterator[list[str]]:
     for text in dict.fromkeys((plain, _UNIT.sub(r"[\1]", line))):
         yield [label.strip("\"'") for label in text.split()]
         yield [label for label in re.split(r"\s+\*\s+|\s{2,}|\t", text.strip()) if label]
-        yield [label.strip(" \"'") for label in re.split("[,;\t]", text)]
+        for cut in dict.fromkeys((text, text.rstrip(",; \t"))):
+            yield [label.strip(" \"'") for label in re.split("[,;\t]", cut)]
 
 
 def name_and_unit(label: str) -> tuple[str, str]:

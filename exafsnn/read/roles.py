@@ -20,7 +20,7 @@ MAX_KEV = 150.0
 """An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
 
 _PATTERNS = {
-    "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energy\w{0,12}",
+    "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energ(y|ie|ia)\w{0,12}",
     "angle": r"(mono_?|bragg_?)?(angle|theta)(_?[co])?|bragg",
     "k": r"k|wavenumber",
     "chi": r"chi",
@@ -35,7 +35,7 @@ _PATTERNS = {
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
 
-_READ_BACK = r"achieved|readback|feedback|encoder|observed|\(o\)"
+_READ_BACK = r"achieved|readback|feedback|encoder|observed|actual|measured|_rbv?\b|\(o\)"
 """Among several energies, or angles, the measured one is better than the requested one."""
 
 _EMISSION = re.compile(r"([A-Z][a-z]?)([KL])[ab]\d?_sum_cps")
@@ -72,7 +72,8 @@ def _roles_by_name(table: Table) -> Roles:
     angles = found.pop("angle", [])
     axes = found.pop("energy", []) or _in_ev(table) or angles
     if axes:
-        found["energy"] = sorted(axes, key=lambda index: not re.search(_READ_BACK, table.names[index].lower()))
+        labels = [f"{name} ({unit})".lower() for name, unit in zip(table.names, table.units, strict=True)]
+        found["energy"] = sorted(axes, key=lambda index: not re.search(_READ_BACK, labels[index]))
     if axes and "if" in found:
         found["if"] = _of_the_edge(table, found["if"], found["energy"][0])
     return {role: tuple(indices if role == "if" else indices[:1]) for role, indices in found.items()}

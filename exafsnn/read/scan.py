@@ -431,6 +431,9 @@ def _lonely(mu: Array) -> int | None:
 def _untold(table: Table, signal: Signal, position: float, known: bool) -> Finding:
     """Say why element and edge cannot be told."""
     energy, mu = signal.curve.energy, signal.curve.mu
+    if not np.ptp(mu):
+        reason = f"element and edge cannot be told: μ is {mu[0]:.4g} at every point ({signal.origin})"
+        return Finding("edge-unknown", "fatal", reason, None, "Take other columns with --columns")
     if (row := _lonely(mu)) is not None:
         place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
         reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"

@@ -216,12 +216,10 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
     """Take a row of numbers, as many as in the first row, all finite."""
     cells, where = line.split(), f"{source}, line {number}"
     values = numbers(cells, parts.width or None)
-    if not parts.lines and len(cut := re.split("[,;]", line)) > 1 and numbers([cell.strip() for cell in cut]):
-        reason = f"{line[:60]!r} has {line[len(cut[0])]!r} between its numbers, XDI has spaces or tabs"
-        raise ScanError(reason, where=where, remedy="Separate the columns by spaces, or give a file without XDI's line")
     if values is None or not 1 < len(values) <= MAX_COLUMNS:
-        expected = f"not a row of {parts.width} numbers" if parts.lines else "neither '# …' nor a row of numbers"
-        raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=_WRITE_ROWS)
+        if parts.lines:
+            raise ScanError(f"{line[:60]!r} is not a row of {parts.width} numbers", where=where, remedy=_WRITE_ROWS)
+        raise _no_first_row(line, where)
     parts.width = len(values)
     if not all(map(math.isfinite, values)):
         reason = f"column {int(np.argmin(np.isfinite(values))) + 1} holds no finite number: {line[:60]!r}"
@@ -230,6 +228,15 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
     parts.lines.append(number)
     if len(parts.values) > MAX_NUMBERS:
         raise ScanError(f"the table holds more than {MAX_NUMBERS} numbers, no scan", where=where, remedy="Rebin it")
+
+
+def _no_first_row(line: str, where: str) -> ScanError:
+    """Say why a line behind the header is neither of the header nor a row."""
+    if re.search("[,;]", line) and numbers(re.sub("[,;]", " ", line).split()):
+        reason = f"{line[:60]!r} has commas or semicolons, where XDI has decimal points, and spaces between the columns"
+        return ScanError(reason, where=where, remedy="Write it so, or delete the first line if it is no XDI")
+    reason = f"{line[:60]!r} is neither '# …' nor a row of numbers"
+    return ScanError(reason, where=where, remedy="Begin the lines of the header with '#', or delete that line")
 
 
 def _columns(

@@ -28,6 +28,27 @@ def test_a_field_is_no_line_of_labels(kind, write, scan):
     assert "edge-from-energy" not in [finding.name for finding in spectrum.findings]
 
 
+@pytest.mark.parametrize(
+    "header", ["Energy I0 It\neV counts counts", "Energy,I0,It,", "Energie\tI0\tI1", "Energia I0 I1"]
+)
+def test_labels_beside_units_and_separators_and_in_other_languages(header, write, scan, counts):
+    spectrum = read_one(write(scan.energy, *counts, header=header, between="," if "," in header else " "))
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+
+
+@pytest.mark.parametrize("label", ["energy_rb", "actual energy", "Energy (measured)"])
+def test_the_measured_energy_is_better_than_the_commanded_one(label, write, scan, counts):
+    header = f"commanded energy\t{label}\ti0\titrans"
+    spectrum = read_one(write(np.round(scan.energy), scan.energy, *counts, header=header, between="\t"))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+
+
+def test_a_constant_mu_is_told_as_such(write, scan):
+    unknown = read_one(write(scan.energy, 0 * scan.energy, header="# energy mu"))
+    with pytest.raises(ScanError, match=r"μ is 0 at every point \(ready, column 2 \(mu\)\)"):
+        unknown.to_chi()
+
+
 def test_labels_with_the_name_of_a_device_are_labels(write, scan, counts):
     """Epics calls a counter ``13BM: scaler``."""
     labels = "# Element.symbol: Fe\n# energy\ti0\titrans\t13BM: scaler"
