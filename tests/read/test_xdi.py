@@ -180,12 +180,12 @@ def test_commas_between_the_columns_are_told_as_such(between, write_xdi):
     path = Path(write_xdi())
     rows = [line if line.startswith("#") else between.join(line.split()) for line in path.read_text().splitlines()]
     path.write_text("\n".join(rows))
-    with pytest.raises(ScanError, match="line 22: .* has commas or semicolons, where XDI has"):
+    with pytest.raises(ScanError, match=r"line 22: .* has commas or semicolons, where XDI has"):
         read_one(path)
 
 
 def test_a_header_line_without_its_mark_is_told_as_such(write_xdi):
-    with pytest.raises(ScanError, match="'energy i0 itrans' is neither .* Begin the lines of the header with '#'"):
+    with pytest.raises(ScanError, match=r"'energy i0 itrans' is neither .* Begin the lines of the header with '#'"):
         read_one(write_xdi("# energy i0 itrans", "energy i0 itrans"))
 
 
