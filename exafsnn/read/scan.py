@@ -59,7 +59,7 @@ _ROOM_TEMPERATURE = 295.0
 
 _SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
 _EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
-_EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
+_EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edge energy", "edgeenergy", "e0", "scanparameters.e0")
 _TEMPERATURE_FIELDS = ("sample.temperature", "sample temperature", "temperature", "temp")
 
 _MODE_UNKNOWN = (
