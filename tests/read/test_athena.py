@@ -165,14 +165,14 @@ def test_hashes_become_fields(save, group):
 def test_a_placeholder_is_not_believed_against_the_data(placeholder, save, group):
     spectrum = read_one(save(group(args=f"@args = ('label','a','bkg_z','{placeholder}','fft_edge','K');")))
     assert (spectrum.absorber, spectrum.edge) == ("Fe", "K")
-    (said,) = (item for item in spectrum.findings if item.name == "element-unknown")
+    (said,) = (item for item in spectrum.findings if item.name == "edge-from-energy")
     assert (said.severity, repr(placeholder) in said.message) == ("note", True)
 
 
 def test_a_placeholder_of_a_chi_file_is_named(save, group, scan):
     args = "@args = ('label','a','bkg_z','H','fft_edge','K','is_chi',1);"
     x = ",".join(f"{0.05 * point:.2f}" for point in range(len(scan.energy)))
-    with pytest.raises(ScanError, match=r"does not name element and edge \(The element 'H' of the header is unknown"):
+    with pytest.raises(ScanError, match=r"does not name element and edge \('H' of the header is no known element"):
         read_one(save(group(args=args, x=f"@x = ({x});")))
 
 
