@@ -31,6 +31,8 @@ there are some times as many (``benchmarks/transitions.py``)."""
 _JUMP, _CLEAR = 2.0, 5.0
 """A transition changes some quantity by more than so many standard deviations of a scan, and of the change itself by
 the scatter of the series: refined answers do not scatter like a Gaussian, but step a little."""
+AMPLITUDE = str(Key("coordination", "first"))
+"""What S₀², thickness and harmonics change alone."""
 _MOST = 1000
 """Of more scans in a branch, neighbours are averaged, so that so many places are left."""
 _SCATTER = 3.0
@@ -148,18 +150,21 @@ def _enough(axis: Array, rows: Array) -> bool:
 
 
 def _believed(transition: Transition, size: Mapping[str, float]) -> Transition:
-    """The strongest step by which some quantity jumps clearly, and more than scans can err alike.
+    """The strongest step by which some quantity other than N jumps clearly, and more than scans can err alike.
 
-    Neighbouring scans share their errors, and these may step where the RDFs come near to others that are known.
+    Neighbouring scans share their errors, and these may step where the RDFs come near to others that are known. Of N
+    alone it is the amplitude that steps, as when the sample moves; no atom has.
     """
-    steps = [step for step in (transition, *transition.others) if step.found and _jumps(step, size)]
+    steps = [step for step in (transition, *transition.others) if step.found and _jumping(step, size) - {AMPLITUDE}]
     if not steps:
         return replace(transition, found=False, others=())
     return replace(steps[0], others=tuple(steps[1:]), outliers=transition.outliers)
 
 
-def _jumps(transition: Transition, size: Mapping[str, float]) -> bool:
-    return any(abs(jump) > max(_JUMP * size[name], _CLEAR * std) for name, (jump, std) in transition.jump.items())
+def _jumping(transition: Transition, size: Mapping[str, float]) -> set[str]:
+    """Names of the quantities that jump."""
+    jumps = transition.jump.items()
+    return {name for name, (jump, std) in jumps if abs(jump) > max(_JUMP * size[name], _CLEAR * std)}
 
 
 def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found: Sequence[Transition]) -> _Trend:

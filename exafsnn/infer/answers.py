@@ -35,7 +35,7 @@ class Origin:
     said: str
     """What was assumed about the amplitude, in words."""
     least: float
-    """Relative standard deviation of N at least, without a standard."""
+    """Relative standard deviation of N at least."""
     most: float
     """N of the range ``first`` of the RDF that has most of all that are known."""
 

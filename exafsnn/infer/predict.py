@@ -13,7 +13,7 @@ from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
-from exafsnn.infer.error_bars import ErrorBars, Raw, Told
+from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Told
 from exafsnn.infer.estimates import Limit, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
@@ -227,12 +227,12 @@ class Model:
         """
         kind = f"{how} {'with reference' if referenced else 'blind'}"
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
-        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, self._least(referenced))
+        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, referenced, self._least(referenced))
         return bars.told(raw, self.ranges, keep=keep)
 
     def _least(self, referenced: bool) -> float:
-        """Relative standard deviation of N at least: that of an amplitude nobody measured."""
-        return 0.0 if referenced else self.pairs.amplitude_std
+        """Relative standard deviation of N at least: that of an amplitude nobody measured, or of what a sample's has."""
+        return SAMPLES_APART if referenced else self.pairs.amplitude_std
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
         """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, b) [Å⁻¹].

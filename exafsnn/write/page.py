@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from exafsnn import __version__
 from exafsnn.analyse.branches import Branch
 from exafsnn.analyse.columns import Key
-from exafsnn.analyse.series import TOO_FEW, Series
+from exafsnn.analyse.series import AMPLITUDE, TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition.search import Transition
 from exafsnn.records import Lattice
@@ -158,6 +158,9 @@ def _told_of_none(series: Series, unit: str) -> str:
     step = series.strongest
     if not series.searched:
         return "Too few scans to look for a transition."
+    if math.isfinite(step.at) and (n := step.jump.get(AMPLITUDE)) and abs(n[0]) > 3 * n[1]:
+        said = f"N steps by {n[0]:+.2f} ± {n[1]:.2f} at {step.at:.5g}{unit}, but no lattice, distance or motion with it"
+        return f"No transition was found: {said}: so does the amplitude when a sample moves, or its thickness changes."
     if math.isfinite(step.at):
         return f"No transition was found: the scans step at {step.at:.5g}{unit}, but by less than they may err alike."
     return f"No transition was found: as much as there is, chance shows in {step.strength:.0%} of series or more."
