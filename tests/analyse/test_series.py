@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exafsnn.analyse.columns import Key, Point
-from exafsnn.analyse.series import analyse
+from exafsnn.analyse.series import AMPLITUDE, analyse
 from exafsnn.records import Lattice, Shell
 
 SHELL = Shell("Fe-Fe", 1.9, 3.3, 14.0, 0.3, 13.4, 14.6, 2.65, 0.004, 2.642, 2.658, 0.045, 0.002, 0.041, 0.049, 0.0, 0.0)
@@ -68,6 +68,20 @@ def test_no_transition_is_an_answer():
     found = analyse(series(hot_phase=False))
     assert not found.strongest.found
     assert set(found.phases) == {"bcc"}
+
+
+@pytest.mark.parametrize("step", [-2.0, -4.0])
+def test_a_step_of_the_amplitude_alone_is_no_transition(step):
+    """N is off from the middle on, as when the sample moves: no lattice, distance or motion changes with it."""
+
+    def thinner(item: Point) -> Point:
+        first = item.shells["first"]
+        return replace(item, shells={"first": replace(first, coordination=first.coordination + step)})
+
+    moved = [thinner(item) if item.axis > 800 else item for item in series(hot_phase=False)]
+    found = analyse(moved).strongest
+    assert not found.found
+    assert found.jump[AMPLITUDE][0] == pytest.approx(step, abs=0.5)  # what is told of it all the same
 
 
 def test_an_error_that_is_common_to_all_stays_in_the_error_bars():

@@ -1,0 +1,144 @@
+"""A misfit is judged by its size and its place: what theory leaves passes, what a glitch leaves is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from exafsnn.errors import SettingsError
+from exafsnn.infer.estimates import Limit, Signals
+from exafsnn.infer.reference import calibrate
+from exafsnn.infer.refine import Refiner
+from exafsnn.infer.verdict import misfit_of
+from exafsnn.read.scan import read_one
+from exafsnn.run.scans import predict_scans
+
+from .conftest import DEMONSTRATION
+
+K = np.arange(0.0, 15.01, 0.05)
+WAVE = np.sin(5 * K) * np.exp(-0.01 * K**2)
+
+
+def signals(chi: np.ndarray, noise: float = 1e-5) -> Signals:
+    chi = np.atleast_2d(chi)
+    return Signals(K, chi, np.full(len(chi), noise), np.full(len(chi), 15.0), np.full(len(chi), 7112.0))
+
+
+def bump(k: float, size: float, width: float = 0.3) -> np.ndarray:
+    """A bell of k²χ, as large as ``size``."""
+    return size * np.exp(-4 * np.log(2) * ((K - k) / width) ** 2) / np.maximum(K, 1.0) ** 2
+
+
+def test_noise_is_no_misfit():
+    noise = 2e-3
+    drawn = np.random.default_rng(1).standard_normal((50, len(K))) * noise
+    found = misfit_of(signals(WAVE + drawn, noise), np.tile(WAVE, (50, 1)), 3.0, 13.0)
+    assert found.noise == pytest.approx(np.ones(50), abs=0.25)
+    assert found.left.max() < 0.3 * found.r_factor.max()
+    assert np.median(found.local) < 0.05
+
+
+@pytest.mark.parametrize("k", [4.0, 8.0, 12.0])
+def test_a_bump_is_found_where_it_is(k):
+    """Its power in a stretch of 0.6 Å⁻¹: a bell of width w has √(π / (8 ln 2)) w of its height squared."""
+    found = misfit_of(signals(WAVE + bump(k, 1.0)), WAVE[None], 3.0, 13.0)
+    use = (K >= 3) & (K <= 13)
+    expected = np.sqrt(np.sqrt(np.pi / (8 * np.log(2))) * 0.3 / 0.6 / np.mean((K**2 * WAVE)[use] ** 2))
+    assert found.at[0] == pytest.approx(k, abs=0.11)
+    assert found.local[0] == pytest.approx(expected, rel=0.1)
+
+
+def test_what_lies_outside_the_window_does_not_count():
+    found = misfit_of(signals(WAVE + bump(14.2, 5.0)), WAVE[None], 3.0, 13.0)
+    assert found.local[0] < 0.02
+    assert found.r_factor[0] < 1e-3
+
+
+def test_one_is_many():
+    scans = np.stack([WAVE, WAVE + bump(6.0, 0.5), 1.1 * WAVE])
+    together = misfit_of(signals(scans), np.tile(WAVE, (3, 1)), 3.0, np.array([12.0, 13.0, 9.0]))
+    for row, (chi, k_max) in enumerate(zip(scans, (12.0, 13.0, 9.0), strict=True)):
+        alone = misfit_of(signals(chi), WAVE[None], 3.0, k_max)
+        for name in ("r_factor", "noise", "local", "at"):
+            assert getattr(together, name)[row] == pytest.approx(getattr(alone, name)[0])
+
+
+def test_a_standard_of_the_same_session_sharpens_the_limit():
+    size = 0.5 * np.std((K**2 * WAVE)[(K >= 3) & (K <= 13)])
+    found = misfit_of(signals(np.stack([WAVE + bump(8.0, size)] * 2)), np.tile(WAVE, (2, 1)), 3.0, 13.0)
+    alone = found.excess("refined")
+    beside = found.excess("refined", Limit(0.001, 0.02), np.array([True, False]))
+    assert alone[0] < 1 < beside[0]
+    assert beside[1] == alone[1]
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return read_one(DEMONSTRATION / "fe_0300K.dat").to_chi()
+
+
+@pytest.fixture(scope="module")
+def glitched(clean):
+    """A smooth bell over 12 points, as large as the oscillations."""
+    bell = np.exp(-4 * np.log(2) * ((clean.k - 8.0) / 0.45) ** 2)
+    return replace(clean, chi=clean.chi + 1.2 * np.abs(clean.chi[(clean.k > 7) & (clean.k < 9)]).max() * bell)
+
+
+def test_a_glitch_is_told_with_its_place_and_the_clean_scan_is_not(model, clean, glitched):
+    for answer in (model.predict, Refiner(model, clean, "bcc:2.8667").refine):
+        sound, damaged = answer(clean), answer(glitched)
+        assert not sound.findings
+        assert sound.in_domain
+        names = {finding.name for finding in damaged.findings}
+        assert names & {"misfit", "foreign"}
+        assert damaged.shells["first"].distance_std > 1.3 * sound.shells["first"].distance_std
+        if "misfit" in names:
+            (told,) = (finding for finding in damaged.findings if finding.name == "misfit")
+            assert "near k = 8" in told.message
+
+
+def test_more_atoms_than_space_holds_are_told(model, clean):
+    """χ(k) weighted with k by another program: 50 neighbours."""
+    weighted = model.predict(replace(clean, chi=4 * clean.chi))
+    assert "too-many-neighbours" in {finding.name for finding in weighted.findings}
+    assert any("weighted with k" in warning for warning in weighted.warnings)
+
+
+def test_what_is_wrong_with_a_standard_stands_in_every_answer(model, clean):
+    damped = replace(clean, chi=0.55 * clean.chi)
+    reference = calibrate(model, damped, "bcc:2.8667")
+    names = {finding.name for finding in model.predict(clean, reference).findings}
+    assert {"standard-amplitude", "too-many-neighbours"} <= names
+    assert not calibrate(model, clean, "bcc:2.8667").findings
+
+
+def test_a_reference_that_serves_no_scan_is_wrong_usage(data_dir):
+    scans, copper = [str(DEMONSTRATION / "fe_0300K.dat")], str(data_dir / "cu/cu_metal_rt.xdi")
+    with pytest.raises(SettingsError, match=r"is of Cu K, the scans are of Fe K.*Give a reference"):
+        list(predict_scans(scans, references=[copper], structure="fcc:3.6149"))
+
+
+def test_every_range_has_errors_by_every_way(model, clean):
+    """Those of ``first`` are the same; the second shell's are as much wider than its samples' spread."""
+    prediction = model.predict(clean)
+    told = prediction.shells["first"]
+    assert prediction.rdf.shell("Fe-Fe", *model.ranges["first"]) == told
+    nearly = prediction.rdf.shell("Fe-Fe", 1.9001, 3.3)
+    for name in ("coordination", "distance", "sigma2"):
+        for end in ("std", "low", "high"):
+            key = f"{name}_{end}"
+            assert getattr(nearly, key) == pytest.approx(getattr(told, key), rel=0.02), key
+    second = prediction.rdf.shell("Fe-Fe", 3.5, 4.5)
+    bare = replace(prediction.rdf, told=None).shell("Fe-Fe", 3.5, 4.5)
+    assert second.coordination_std >= 0.15 * second.coordination
+    assert second.distance_std > bare.distance_std
+    assert second.distance_low < second.distance < second.distance_high
+
+
+@pytest.mark.parametrize("name", ["oxides/FeO_rt_01.xdi", "oxides/Fe2O3_rt_01.xdi", "oxides/fes2_rt01_mar02.xmu"])
+def test_other_materials_are_foreign(data_dir, name):
+    (outcome,) = predict_scans([str(data_dir / name)])
+    assert outcome.status == "foreign"
+    assert any(finding.name == "foreign" for finding in outcome.findings)
