@@ -109,12 +109,12 @@ _STRAINS: Mapping[str, tuple[float, float]] = {"": (0.985, 1.045), "cold": (0.99
 _HEAT: Mapping[str, tuple[float, float]] = {"": (60.0, 1800.0), "cold": (60.0, 600.0), "hot": (900.0, 2300.0)}
 """Lattice constants over those at 0 K and temperatures of iron's scale [K], of all, of cold and of hot crystals."""
 _OWN_CRYSTALS, _HOT_CRYSTALS = {"": 70, "cold": 50, "hot": 30}, {"": 60, "cold": 25, "hot": 40}
-_OTHER_CRYSTALS, _MELTS, _HOLES, _PARTICLES = {"": 22, "cold": 9}, 12, 14, 32
+_OTHER_CRYSTALS, _MELTS, _HOLES, _PARTICLES, _CLUSTERS = {"": 22, "cold": 9}, 12, 14, 32, 16
 """States of a library of usual size: of a metal's own crystal, of that which it turns into when hot, of the others …"""
 _HOT_SHARE = 0.5
-"""… and of holes and particles of the second, in units of those of the first."""
-_ATOMS = (20, 600)
-"""Of particles."""
+"""… and of holes, particles and clusters of the second, in units of those of the first."""
+_ATOMS, _FEW_ATOMS = (20, 600), (20, 80)
+"""Of particles, and of clusters, which keep no crystal and seem molten."""
 
 QUICK, FULL = 0.5, 1.0
 """Sizes of libraries, in units of the usual one."""
@@ -145,9 +145,10 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
     families.append(replace(melt, a=(2.88, 3.02), temperature=(1700.0, 2600.0)))
     shares = {metal.phase: 1.0} | ({metal.hot: _HOT_SHARE} if metal.hot else {})
     for phase, share in shares.items():
-        holes, particles = round(share * _HOLES), round(share * _PARTICLES)
+        holes, particles, clusters = (round(share * count) for count in (_HOLES, _PARTICLES, _CLUSTERS))
         families.append(states(f"{phase} with vacancies", phase, holes, "cold", vacancies=(0.02, 0.13)))
         families.append(states(f"{phase} particles", phase, particles, "cold", atoms=_ATOMS))
+        families.append(states(f"{phase} clusters", phase, clusters, "cold", atoms=_FEW_ATOMS))
     nearer = (
         FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
