@@ -36,7 +36,7 @@ _PATTERNS = {
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
 
-_READ_BACK = r"achieved|read_?back|feedback|rbv|encoder|c?enc(_|\b)|observed|measured|actual|\(o\)"
+_READ_BACK = r"achieved|read_?back|feedback|_rbv?\b|encoder|c?enc(_|\b)|observed|measured|actual|\(o\)"
 _COMMANDED = r"set_?point|set_?pos|command|request|target|nominal|wanted|desired|(_|\b)(set|sp|cmd)(_|\b)"
 """Among several energies, or angles, the measured one is the best, and one that was only asked for the worst."""
 
@@ -82,8 +82,8 @@ def _measured_first(table: Table, axes: list[int]) -> list[int]:
     """Energies, or angles: those that move at all, and of these the measured ones, first."""
 
     def rank(index: int) -> tuple[bool, int]:
-        name, values = table.names[index].lower(), table.data[:, index]
-        wanted = 0 if re.search(_READ_BACK, name) else 2 if re.search(_COMMANDED, name) else 1
+        label, values = f"{table.names[index]} ({table.units[index]})".lower(), table.data[:, index]
+        wanted = 0 if re.search(_READ_BACK, label) else 2 if re.search(_COMMANDED, label) else 1
         return bool(len(values)) and np.ptp(values) == 0, wanted
 
     return sorted(axes, key=rank)
@@ -173,7 +173,8 @@ def find_roles(table: Table, columns: str | None) -> Roles:
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    raise ScanError(f"unknown layout: {table.seen}", where=table.where, remedy=_EXAMPLE)
+    doubts = [finding.message for finding in table.findings if finding.name == "left-out"]
+    raise ScanError("; ".join([f"unknown layout: {table.seen}", *doubts]), where=table.where, remedy=_EXAMPLE)
 
 
 def _within(roles: Roles, table: Table) -> Roles:
