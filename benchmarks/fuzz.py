@@ -89,6 +89,12 @@ def text_seeds() -> list[bytes]:
     seeds += [table("# energy i0 i1", (0, 1, 2), "\t"), table("energy;mu", (0, 3), ";").replace(b".", b",")]
     seeds += [table("XDAC V1.2 Datafile V1\nE0= 7112.00\n\n-----\n  Energy  I0  It", (0, 1, 2)), factory.encode()]
     seeds += [table("Energy (eV), I0, It", (0, 1, 2), ", "), table("", (0, 3)), gzip.compress(prj.encode())]
+    fio = "!\n! Comments\n!\n%c\nascan energy 7 8 9 1\n!\n%p\ncryo = 77\n!\n%d\n"
+    fio += " Col 1 enc_energy DOUBLE\n Col 2 VFC01 DOUBLE\n Col 3 VFC02 DOUBLE"
+    nested = prj.replace("'is_chi'", "'xdi_mono',{'name' => {'name' => [undef]}},'is_chi'")
+    groups = {"a": {"args": {"label": "fe"}, "x": columns()[0].tolist(), "y": columns()[3].tolist()}}
+    new = json.dumps({"_____header1": "# Athena project file", "_____order": ["a"], **groups})
+    seeds += [table(fio, (0, 1, 2)), nested.encode(), new.encode()]
     return [*seeds, table("# energy mu", (0, 3)).decode().encode("utf-16")]
 
 

@@ -10,6 +10,8 @@ import click
 
 from exafsnn.settings import BackgroundSettings
 
+from . import screen
+
 
 class _FiniteRange(click.FloatRange):
     """A number in a range; ``nan``, which is in every range, and ``inf`` are none."""
@@ -34,6 +36,8 @@ _OPTIONS = (
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
+    click.option("--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
+                 help="Say the notes, too: what was found that changes no number."),
 )  # fmt: skip
 
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Scans whose particles are told on the screen."""
+DONE = ("ok", "warned")
+"""Scans of another status, foreign or rejected, have no numbers."""
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
+
+
+_VERBOSE = "exafsnn.verbose"
+"""Where click's context keeps whether notes are told."""
 
 
 class DefectsError(Exception):
@@ -78,14 +84,14 @@ class Shown:
         from exafsnn.write.tables import summary_rows
 
         self._rows.extend(row | more for row in summary_rows(outcome))
-        self._done.append(outcome.status != "rejected")
+        self._done.append(outcome.status in DONE)
         if outcome.defect:
             self._defects[outcome.defect] = None
 
     def add_done(self, folder: ResultsFolder) -> None:
         """Note the scans that are in a folder already."""
         self._rows.extend(folder.rows)
-        self._done.extend(scan["status"] != "rejected" for scan in folder.scans)
+        self._done.extend(scan["status"] in DONE for scan in folder.scans)
 
     def show(
         self, folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool, **more: Any
@@ -106,6 +112,7 @@ class Shown:
         else:
             print_table(list(columns), [[cell(row) for cell in columns.values()] for row in self._rows])
         _print_warnings(self._rows)
+        _print_notes(folder.scans)
         _print_particles(folder.scans)
         if folder.dropped:
             said = f"{folder.dropped} scans that an interrupted run of other scans or settings had kept were removed"
@@ -156,14 +163,31 @@ def _aligned(column: Sequence[str]) -> list[str]:
     return [cell.rjust(width) if numeric else cell.ljust(width) for cell in column]
 
 
+def remember_verbose(context: click.Context, _: click.Parameter, verbose: bool) -> None:
+    """Keep whether notes are told: all that commands show passes here, so none needs to hand it on."""
+    context.meta[_VERBOSE] = verbose
+
+
 def _print_warnings(rows: Iterable[Row]) -> None:
-    """Say on stderr what was found: each sentence once, after the scans that it concerns."""
+    """Say on stderr what was found doubtful."""
+    _print_of_scans((scan_of(row), f"{row['status']}: {row['warnings']}") for row in rows if row["warnings"])
+
+
+def _print_notes(scans: Iterable[Row]) -> None:
+    """Say on stderr what changes no number, if asked."""
+    context = click.get_current_context(silent=True)
+    if context and context.meta.get(_VERBOSE):
+        notes = ((scan_of(scan), item) for scan in scans for item in scan["findings"] if item["severity"] == "note")
+        _print_of_scans((name, f"note: {item['message']}") for name, item in notes)
+
+
+def _print_of_scans(said: Iterable[tuple[str, str]]) -> None:
+    """Print each sentence once, after the scans that it concerns."""
     from exafsnn.write.tables import printable
 
     scans: dict[str, dict[str, None]] = {}
-    for row in rows:
-        if row["warnings"]:
-            scans.setdefault(f"{row['status']}: {row['warnings']}", {})[scan_of(row)] = None
+    for name, sentence in said:
+        scans.setdefault(sentence, {})[name] = None
     for sentence, names in scans.items():
         others = f" and {len(names) - 3} more" if len(names) > 3 else ""
         click.echo(printable(f"{', '.join(list(names)[:3])}{others}: {sentence}"), err=True)

@@ -15,11 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.errors import Finding
-from exafsnn.shells import moments
+from exafsnn.shells import Errors, as_wide, moments, spreads
 
 Array = NDArray[np.float64]
-
-_Z95 = 1.959964
 
 
 @dataclass(frozen=True)
@@ -134,12 +132,16 @@ class PartialRDF:
     """(s, p, b) equally likely RDFs that carry the spread and its correlations, in half precision."""
     smoothing: float = 0.0
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
+    told: Shell | None = None
+    """A range whose errors cover; those of any other are as much wider than its samples' spread. None: no wider."""
+    least: float = 0.0
+    """Relative standard deviation of N at least: that of an amplitude nobody measured."""
 
     def shell(self, pair: str, r_min: float, r_max: float) -> Shell:
         """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
 
-        The variance of the smoothing is subtracted. The spread is that of the same integrals over the samples, so that
-        all correlations between bins count.
+        The variance of the smoothing is subtracted. Errors are those of the same integrals over the samples, so that
+        all correlations between bins count, and widened as those of ``told`` are.
 
         Raises
         ------
@@ -153,29 +155,18 @@ class PartialRDF:
         if not low <= r_min < r_max <= high:
             raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
         row = self.pairs.index(pair)
-        n, r, sigma2, c3 = moments(self.r, self.density[row], r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
+        told = self.told if self.told and self.told.pair == pair else None
+        if told and (r_min, r_max) == (told.r_min, told.r_max):
+            return told
+        values = moments(self.r, self.density[row], r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
         samples = self.samples[:, row] if self.samples is not None else self.density[None, row]
-        drawn = moments(self.r, samples, r_min, r_max)
-        std = np.nanstd(drawn, axis=0)
-        return Shell(
-            pair=pair,
-            r_min=r_min,
-            r_max=r_max,
-            coordination=float(n),
-            coordination_std=float(std[0]),
-            coordination_low=float(max(n - _Z95 * std[0], 0.0)),
-            coordination_high=float(n + _Z95 * std[0]),
-            distance=float(r),
-            distance_std=float(std[1]),
-            distance_low=float(r - _Z95 * std[1]),
-            distance_high=float(r + _Z95 * std[1]),
-            sigma2=float(sigma2),
-            sigma2_std=float(std[2]),
-            sigma2_low=float(sigma2 - _Z95 * std[2]),
-            sigma2_high=float(sigma2 + _Z95 * std[2]),
-            c3=float(c3),
-            c3_std=float(std[3]),
-        )
+        raw = spreads(self.r, samples, r_min, r_max)
+        known = None
+        if told:
+            known = Errors.of_shells(told, spreads(self.r, samples, told.r_min, told.r_max)[:3], self.least)
+        errors = as_wide(values[:3], raw[:3], known, self.least)
+        numbers = np.append(np.stack([values[:3], *errors], axis=-1), [values[3], raw[3]])
+        return Shell(pair, r_min, r_max, *numbers.tolist())
 
 
 CRYSTALS = ("bcc", "fcc", "hcp")
@@ -236,8 +227,15 @@ class Prediction:
     """Name and checksum of the model."""
     k_window: tuple[float, float] = (3.0, 12.0)
     """k range [Å⁻¹] that was used."""
-    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """What was noticed about the answer, and about the standard that it rests on."""
     history: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may change the numbers, of the scan and of the answer, in words."""
+        found = [*self.chi.findings, *self.findings]
+        return tuple(dict.fromkeys(finding.sentence for finding in found if finding.severity == "warning"))
 
     def without_samples(self) -> Prediction:
         """The same without what takes most room: the samples of its RDF."""

@@ -1,11 +1,18 @@
-"""Densities n(r) → N, R, σ², C₃ of a range of r; ``records.PartialRDF.shell`` adds their spreads."""
+"""Densities n(r) → N, R, σ², C₃ of a range of r, and their errors: ``records.PartialRDF.shell`` has both."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+Z95 = NormalDist().inv_cdf(0.975)
+_QUANTITIES = ("coordination", "distance", "sigma2")
 
 
 IN_SPHERE = (1.0, -0.75, 0.0, 0.0625)
@@ -42,3 +49,59 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
     count, *others = np.moveaxis((own @ powers.astype(own.dtype)).astype(np.float64), -1, 0)
     first, second, third = others / np.where(count > 0, count, np.nan)
     return np.stack([count, middle + first, second - first**2, third - 3 * first * second + 2 * first**3], axis=-1)
+
+
+def spreads(r: Array, samples: NDArray[np.floating], r_min: float, r_max: float) -> Array:
+    """(..., 4) standard deviations of N, R, σ² and C₃ over samples (..., n, b); as ``moments`` otherwise."""
+    found: Array = np.nanstd(moments(r, samples, r_min, r_max), axis=-2)
+    return found
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Errors of N, R and σ² of one range, in units of the spread of its samples; arrays (..., 3)."""
+
+    std: Array
+    low: Array
+    """Lower end of the 95 % interval minus the value, …"""
+    high: Array
+    """… and the upper end minus it."""
+
+    @staticmethod
+    def of_shells(shells: Any, raw: Array, least: float) -> Errors:
+        """Those of a shell, or of a record of many, whose samples have the standard deviations ``raw`` (..., 3).
+
+        Where N is as sure as ``least`` lets it be, its own errors are not known, and are taken for the samples'.
+        """
+
+        def each(end: str) -> Array:
+            errors = [getattr(shells, f"{name}_{end}") - (end != "std") * getattr(shells, name) for name in _QUANTITIES]
+            units: Array = np.stack(errors, axis=-1) / np.maximum(raw, 1e-12)
+            return units
+
+        std, low, high = each("std"), each("low"), each("high")
+        floored = shells.coordination_std <= 1.000001 * least * shells.coordination
+        for part, own in ((std, 1.0), (low, -Z95), (high, Z95)):
+            part[..., 0] = np.where(floored, own, part[..., 0])
+        return Errors(std, low, high)
+
+
+def as_wide(values: Array, raw: Array, known: Errors | None, least: float) -> tuple[Array, Array, Array]:
+    """(..., 3) standard deviations of N, R and σ², and both ends of their 95 % intervals.
+
+    Parameters
+    ----------
+    values, raw
+        (..., 3) values, and standard deviations over the samples.
+    known
+        Errors that cover, of another range; None: those of the samples.
+    least
+        Relative standard deviation of N at least.
+    """
+    std, low, high = (part * raw for part in (known.std, known.low, known.high)) if known else (
+        raw.copy(), -Z95 * raw, Z95 * raw)  # fmt: skip
+    floor = least * values[..., 0]
+    std[..., 0] = np.maximum(std[..., 0], floor)
+    low[..., 0] = np.maximum(np.minimum(low[..., 0], -Z95 * floor), -values[..., 0])
+    high[..., 0] = np.maximum(high[..., 0], Z95 * floor)
+    return std, values + low, values + high

@@ -97,7 +97,9 @@ class FakeModel:
         self.ranges = {"first": (1.9, 3.3)}
 
     def predict(self, chi: ChiK, reference: object = None) -> Prediction:
-        changes = {"amplitude": 0.7} if reference else {"warnings": ("no reference",)}
+        changes = (
+            {"amplitude": 0.7} if reference else {"findings": (Finding("no-reference", "warning", "no reference"),)}
+        )
         if chi.source == "nan.dat":
             changes["misfit"] = float("nan")
         return synthetic_prediction(chi=chi, **changes)

@@ -8,15 +8,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from exafsnn.errors import Finding
 from exafsnn.infer.error_bars import Kept, Shells
-from exafsnn.infer.estimates import Reference
+from exafsnn.infer.estimates import Limit, Reference
+from exafsnn.infer.verdict import misfit_finding, neighbours_finding
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
-
-_MOST_LEFT: Mapping[str, float] = {"predicted": 1.0, "refined": 0.2}
-"""R-factors, noise aside, above which an answer explains too little: refined, foils leave less than 0.1, other elements
-and oxides mostly more than 0.5."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,10 @@ class Origin:
     reference: Reference | None
     said: str
     """What was assumed about the amplitude, in words."""
+    least: float
+    """Relative standard deviation of N at least, without a standard."""
+    most: float
+    """N of the range ``first`` of the RDF that has most of all that are known."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,14 @@ class Answers:
     """(s,) R-factor over the model's k window."""
     misfit_noise: Array
     """(s,) root mean square of (χ − χ_model)/ε_k there."""
+    left: Array
+    """(s,) R-factor, noise aside."""
+    misfit_local: Array
+    """(s,) misfit of the worst stretch (``verdict.Misfit``) …"""
+    misfit_at: Array
+    """… and the k where that is [Å⁻¹]."""
+    excess: Array
+    """(s,) both over the most that sound scans leave: above 1 it is told."""
     given: Array
     """(s, 8) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
     unexplained: Array
@@ -90,6 +100,10 @@ class Answers:
     def __getitem__(self, rows: slice | np.ndarray) -> Answers:
         return _each(self, lambda values: values[rows])
 
+    def limit(self, row: int) -> Limit:
+        """What the answer to one scan leaves."""
+        return Limit(float(self.left[row]), float(self.misfit_local[row]))
+
     def among(self, rows: np.ndarray, count: int) -> Answers:
         """The same as those rows of ``count``; the others are NaN."""
 
@@ -117,50 +131,46 @@ class Answers:
         if self.samples is None or self.spread is None:
             raise ValueError("a record needs the samples of its RDF, which were not kept")
         origin = self.origin
+        shells = {name: shells.one(row, origin.pair) for name, shells in self.shells.items()}
         rdf = PartialRDF(
             r=origin.r, pairs=(origin.pair,), density=self.density[row, None], spread=self.spread[row, None],
-            samples=self.samples[row, :, None].copy(), smoothing=origin.smoothing,
+            samples=self.samples[row, :, None].copy(), smoothing=origin.smoothing, told=shells["first"],
+            least=origin.least,
         )  # fmt: skip
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
+        numbers = {name: float(getattr(self, name)[row]) for name in names}
         return Prediction(
-            chi=chi, rdf=rdf, shells={name: shells.one(row, origin.pair) for name, shells in self.shells.items()},
-            chi_model=self.chi_model[row, : len(chi.k)], in_domain=bool(self.in_domain[row]), model=origin.model,
-            k_window=(origin.k_min, float(self.k_max[row])), warnings=self._warnings(row, chi),
-            history=(*chi.history, origin.said), **{name: float(getattr(self, name)[row]) for name in names},
+            chi=chi, rdf=rdf, shells=shells, chi_model=self.chi_model[row, : len(chi.k)],
+            in_domain=bool(self.in_domain[row]), model=origin.model, k_window=(origin.k_min, float(self.k_max[row])),
+            findings=self.findings(row, chi), history=(*chi.history, origin.said), **numbers,
         )  # fmt: skip
 
-    def _warnings(self, row: int, chi: ChiK) -> tuple[str, ...]:
-        """What may change the numbers of one scan, in words."""
-        found = [finding.sentence for finding in chi.findings if finding.severity == "warning"]
+    def findings(self, row: int, chi: ChiK) -> tuple[Finding, ...]:
+        """What is to be told of the answer to one scan, and of the standard that it rests on."""
+        found: list[Finding | None] = []
         if not self.origin.calibrated:
-            found.append("the model is not calibrated: its error bars are raw. Train it with calibration")
+            said = "the model is not calibrated: its error bars are raw"
+            found.append(Finding("uncalibrated", "warning", said, remedy="Train it with calibration"))
         if self.domain_score[row] > 1:
-            found.append(
+            said = (
                 f"outside the model's domain: the networks' RDF leaves {self.unexplained[row]:.0%} of the signal"
                 f" unexplained, they disagree by {self.disagreement[row]:.0%}, and the R-factor is"
-                f" {self.misfit[row]:.2f}: {self.domain_score[row]:.1f} times what may be. Do not trust the RDF"
+                f" {self.misfit[row]:.2f}: {self.domain_score[row]:.1f} times what may be"
             )
-        reference = self.origin.reference
-        if reference and reference.is_elsewhere(chi.e0):
-            found.append(
-                f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's: another beamline or calibration, so the"
-                " standard tells less. Give a standard measured with the sample"
-            )
-        return tuple(found)
-
-
-def unfit(misfit: Array, misfit_noise: Array, how: str) -> Array:
-    """(s,) above 1: an answer explains so little that the spectrum is none that the model can know.
-
-    Parameters
-    ----------
-    misfit, misfit_noise
-        Those of ``estimates.misfits``.
-    how
-        ``"predicted"`` or ``"refined"``.
-    """
-    share: Array = misfit * (1 - 1 / np.maximum(misfit_noise, 1.0) ** 2)
-    return share / _MOST_LEFT[how]
+            found.append(Finding("foreign", "warning", said, remedy="Do not trust the RDF"))
+        else:
+            shell = self.shells["first"]
+            n, std = float(shell.coordination[row]), float(shell.coordination_std[row])
+            found.append(misfit_finding(*(float(part[row]) for part in (self.excess, self.left, self.misfit_at))))
+            found.append(neighbours_finding(n, std, self.origin.most))
+        if reference := self.origin.reference:
+            found.extend(reference.findings)
+            if reference.is_elsewhere(chi.e0):
+                apart = f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's"
+                said = f"{apart}: another beamline or calibration, so the standard tells less"
+                remedy = "Give a standard measured with the sample"
+                found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
+        return tuple(finding for finding in found if finding)
 
 
 def _each(record: _Rows, change: Callable[[Any], Any]) -> _Rows:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from statistics import NormalDist
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.learn.intervals import Scale
 from exafsnn.records import Array, Shell
-from exafsnn.shells import moments
+from exafsnn.shells import Z95, Errors, as_wide, moments, spreads
 
 Samples = NDArray[np.float32]
 """(s, n, b) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -20,12 +19,12 @@ Kept = NDArray[np.float16]
 _Range = tuple[float, float]
 """Two distances [Å]."""
 
-_Z95 = NormalDist().inv_cdf(0.975)
 _FOILS_APART, _BEAMLINES_APART = 0.007, 0.006
 """Standard deviation [Å] of distances beyond what is simulated. Without a standard refined R of foils of nine metals is
 off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With one of another
 beamline those of Ni, Pd, Pt and Fe are off by 0.006 Å (``benchmarks/foils.py``); of one's own session it would cancel,
 but of which sample and standard are nobody says for sure."""
+_QUANTITIES, _ENDS = ("coordination", "distance", "sigma2"), ("std", "low", "high")
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""
 _FEW = 8
@@ -91,30 +90,38 @@ class ErrorBars:
     """By quantity; empty if the model is not calibrated: then raw standard deviations stay."""
     given: Array
     """(s, 8) ``learn.intervals.circumstances``."""
+    wider: Array
+    """(s,) factors by which calibrated errors are widened."""
     least: float = 0.0
     """Relative standard deviation of the coordination at least: that of an amplitude nobody measured."""
 
     def told(self, raw: Raw, ranges: Mapping[str, _Range], *, keep: bool) -> Told:
         """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
 
-        The standard deviations of ``first`` are calibrated as such; those of other ranges are of samples whose spread
-        is. Samples are made a few scans at a time and, where none are kept, only in the bins of the ranges.
+        Those of ``first`` are calibrated; those of other ranges are as much wider than their samples' spread. Samples
+        are made a few scans at a time and, where none are kept, only in the bins of the ranges.
         """
         bins = slice(None) if keep else _bins(raw.r, ranges.values())
         stds: dict[str, list[Array]] = {name: [] for name in ranges}
-        spreads, kept = [], []
+        bare, wide, kept = [], [], []
         for start in range(0, max(len(raw.density), 1), _FEW):
             rows = slice(start, start + _FEW)
             samples = raw.draw(rows, bins)
-            stds["first"].append(_stds(raw.r[bins], samples, ranges["first"]))
+            bare.append(spreads(raw.r[bins], samples, *ranges["first"]))
             if keep or len(ranges) > 1:
-                spreads.append(self._widen(rows, samples, raw.density[rows, bins]))
-                for name in ranges.keys() - {"first"}:
-                    stds[name].append(_stds(raw.r[bins], samples, ranges[name]))
+                wide.append(self._widen(rows, samples, raw.density[rows, bins]))
+            if len(ranges) > 1:
+                for name, limits in ranges.items():
+                    stds[name].append(spreads(raw.r[bins], samples, *limits))
             if keep:
                 kept.append(_halved(samples))
-        shells = {name: self._shells(name, raw, ranges[name], np.concatenate(stds[name])) for name in ranges}
-        return Told(shells, np.concatenate(spreads), np.concatenate(kept)) if keep else Told(shells, None, None)
+        first = self._first(raw, ranges["first"], np.concatenate(bare))
+        shells = {"first": first}
+        if others := {name: limits for name, limits in ranges.items() if name != "first"}:
+            known = Errors.of_shells(first, np.concatenate(stds["first"])[:, :3], self.least)
+            for name, limits in others.items():
+                shells[name] = self._other(raw, limits, np.concatenate(stds[name]), known)
+        return Told(shells, np.concatenate(wide), np.concatenate(kept)) if keep else Told(shells, None, None)
 
     def _widen(self, rows: slice, samples: Samples, density: Array) -> Array:
         """Scale samples (s, n, b) about the density (s, b), in place → the spread (s, b) that they have then."""
@@ -123,23 +130,31 @@ class ErrorBars:
         mean = samples.mean(axis=1).astype(np.float64)
         square = np.einsum("snb,snb->sb", samples, samples) / samples.shape[1]
         raw: Array = np.sqrt(np.maximum(square - mean**2, 0.0))
-        spread = self.scales["density"].half_width(0.68, raw, self.given[rows, None]) if self.scales else raw
+        spread = raw
+        if self.scales:
+            spread = self.scales["density"].half_width(0.68, raw, self.given[rows, None]) * self.wider[rows, None]
         samples *= (spread / np.maximum(raw, 1e-12))[:, None].astype(np.float32)
         samples += middle
         np.maximum(samples, 0.0, out=samples)
         return spread
 
-    def _shells(self, name: str, raw: Raw, limits: _Range, stds: Array) -> Shells:
-        """N, R, σ² and C₃ of a range, by the standard deviations (s, 4) over the samples."""
-        values = moments(raw.r, raw.density, *limits) - np.array([0, 0, raw.smoothing**2, 0])
+    def _first(self, raw: Raw, limits: _Range, stds: Array) -> Shells:
+        """N, R, σ² and C₃ of the range ``first``, by the standard deviations (s, 4) over the samples."""
+        values = _values(raw, limits)
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
-        calibrated = self if name == "first" else replace(self, scales={})
-        for quantity, value, std in zip(("coordination", "distance", "sigma2"), values.T, stds.T, strict=False):
-            ends = calibrated.interval(quantity, value, std)
-            told |= {quantity: value} | {
-                f"{quantity}_{end}": found for end, found in zip(("std", "low", "high"), ends, strict=True)
-            }
-        return Shells(*limits, **told)
+        for quantity, value, std in zip(_QUANTITIES, values.T, stds.T, strict=False):
+            ends = self.interval(quantity, value, std)
+            told |= {quantity: value} | {f"{quantity}_{end}": found for end, found in zip(_ENDS, ends, strict=True)}
+        return Shells(r_min=limits[0], r_max=limits[1], **told)
+
+    def _other(self, raw: Raw, limits: _Range, stds: Array, known: Errors) -> Shells:
+        """Those of another range, with errors as wide as the ``known`` ones."""
+        values = _values(raw, limits)
+        told: dict[str, Array] = {"c3": values[:, 3], "c3_std": stds[:, 3]}
+        told |= dict(zip(_QUANTITIES, values.T, strict=False))
+        for end, found in zip(_ENDS, as_wide(values[:, :3], stds[:, :3], known, self.least), strict=True):
+            told |= {f"{quantity}_{end}": part for quantity, part in zip(_QUANTITIES, found.T, strict=True)}
+        return Shells(r_min=limits[0], r_max=limits[1], **told)
 
     def interval(self, quantity: str, value: Array, raw: Array) -> tuple[Array, Array, Array]:
         """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of the range ``first``.
@@ -152,11 +167,12 @@ class ErrorBars:
             (s,) values, and their raw standard deviations.
         """
         if not self.scales:
-            found = raw, value - _Z95 * raw, value + _Z95 * raw
+            found = raw, value - Z95 * raw, value + Z95 * raw
         else:
             scale = self.scales[quantity]
             low, high = scale.interval(0.95, raw, self.given)
-            found = scale.half_width(0.68, raw, self.given), value + low, value + high
+            std = scale.half_width(0.68, raw, self.given)
+            found = std * self.wider, value + low * self.wider, value + high * self.wider
         if quantity == "coordination":
             return self._doubted(value, *found)
         apart = _FOILS_APART if self.least else _BEAMLINES_APART
@@ -164,7 +180,7 @@ class ErrorBars:
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
-        least = _Z95 * self.least * n
+        least = Z95 * self.least * n
         return (
             np.maximum(std, self.least * n),
             np.maximum(np.minimum(low, n - least), 0.0),
@@ -174,7 +190,7 @@ class ErrorBars:
 
 def _apart(distance: Array, std: Array, low: Array, high: Array, apart: float) -> tuple[Array, Array, Array]:
     """Standard deviation and interval of distances of which ``apart`` [Å] ties nothing to a beamline or a theory."""
-    least = _Z95 * apart
+    least = Z95 * apart
     return (
         np.hypot(std, apart),
         distance - np.hypot(distance - low, least),
@@ -204,7 +220,7 @@ def _halved(samples: Samples) -> Kept:
     return bits.astype(np.uint16).view(np.float16)
 
 
-def _stds(r: Array, samples: Samples, limits: _Range) -> Array:
-    """(s, 4) standard deviations of N, R, σ² and C₃ over samples."""
-    found: Array = np.nanstd(moments(r, samples, *limits), axis=1)
+def _values(raw: Raw, limits: _Range) -> Array:
+    """(s, 4) N, R, σ² and C₃ of a range, the variance of the smoothing subtracted."""
+    found: Array = moments(raw.r, raw.density, *limits) - np.array([0, 0, raw.smoothing**2, 0])
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from exafsnn.errors import Finding
 from exafsnn.records import Array, ChiK
 
 if TYPE_CHECKING:
@@ -105,6 +106,16 @@ class Estimates:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """How much an answer leaves of its scan (``verdict``), or the most that it may."""
+
+    left: float
+    """Of the power of k²χ, noise aside."""
+    local: float
+    """Root mean square in the worst stretch, in units of that of k²χ."""
+
+
+@dataclass(frozen=True)
 class Reference:
     """What a standard tells about every scan of its beamline."""
 
@@ -118,26 +129,11 @@ class Reference:
     structure: str
     e0: float = math.nan
     """E₀ of the standard's background removal [eV]; NaN where it is not known."""
+    findings: tuple[Finding, ...] = ()
+    """What was noticed about the standard."""
+    leaves: Limit | None = None
+    """What the prediction of the standard itself leaves."""
 
     def is_elsewhere(self, e0: Array | float) -> np.ndarray:
         """(s,) whether scans of E₀ [eV] (s,) are of another session; taken for the same where an E₀ is not known."""
         return np.abs(np.asarray(e0) - self.e0) > _SAME_SESSION
-
-
-def misfits(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> tuple[Array, Array]:
-    """(s,) R-factor, and root mean square of the misfit in units of the noise, of k²χ.
-
-    Parameters
-    ----------
-    signals
-        What was measured.
-    chi_model
-        (s, m) what is implied.
-    k_min, k_max
-        Ends of the window [Å⁻¹]: the same for all, or (s,).
-    """
-    k = signals.k
-    weight = k**4 * ((k >= k_min) & (k <= np.reshape(k_max, (-1, 1))))  # (s, m), or (1, m)
-    difference, total = (((part**2) * weight).sum(axis=1) for part in (signals.chi - chi_model, signals.chi))
-    expected = signals.noise**2 * weight.sum(axis=1)
-    return difference / np.maximum(total, 1e-30), np.sqrt(difference / np.maximum(expected, 1e-30))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exafsnn.errors import ModelError
-from exafsnn.infer.answers import Answers, Origin, unfit
+from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import ErrorBars, Raw, Told
-from exafsnn.infer.estimates import Reference, Signals, misfits, on_one_grid
+from exafsnn.infer.estimates import Limit, Reference, Signals, on_one_grid
+from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model
@@ -29,6 +30,8 @@ _PIECE = 1000
 """Scans that are answered at a time …"""
 _RECORDS = 250
 """… and of which records are made: 32 MB of samples."""
+_USUAL = 0.5
+"""What foils leave, over the most that sound scans leave."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -74,6 +77,11 @@ class Model:
             samples = self.atlas.samples(self.pairs, kind, least).double()
             self._known[kind, least] = samples, smoothed(samples, self.pairs.r_step)
         return self._known[kind, least]
+
+    @cached_property
+    def most_neighbours(self) -> float:
+        """N in the range ``first`` of the RDF that has most, of all that it learned from."""
+        return float(self.ensemble.first(self._parts.atlas.density)[0].max())
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -154,17 +162,19 @@ class Model:
             self.r, self.pairs.smoothing, density, lambda rows, bins: ensemble.samples(found[rows], referenced, bins)
         )
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
-        told = self.told(raw, "predicted", referenced, given, keep=keep)
         implied = ensemble.implied(density)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
-        misfit, misfit_noise = misfits(signals, chi_model, self.features.kmin, found.k_max)
+        misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max)
+        excess = self.excess(misfit, "predicted", signals, reference, reference.leaves if reference else None)
+        told = self.told(raw, "predicted", referenced, given, excess, keep=keep)
         signs = ensemble.signs(signals, found, implied)
         return Answers(
             origin=self._origin(reference), density=density, spread=told.spread, samples=told.samples,
             shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
-            amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
-            given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
-            domain_score=np.maximum(ensemble.domain_score(signs, given), unfit(misfit, misfit_noise, "predicted")),
+            amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise,
+            left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, excess=excess, given=given,
+            unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
+            domain_score=np.maximum(ensemble.domain_score(signs, given), misfit.foreign("predicted")),
         )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:
@@ -204,11 +214,25 @@ class Model:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
         return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
 
-    def told(self, raw: Raw, how: str, referenced: bool, given: Array, *, keep: bool) -> Told:
-        """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, 8): errors that cover."""
+    @staticmethod
+    def excess(misfit: Misfit, how: str, signals: Signals, reference: Reference | None, leaves: Limit | None) -> Array:
+        """(s,) ``Misfit.excess`` of answers to scans, beside a standard if there is one."""
+        beside = ~reference.is_elsewhere(signals.e0) if reference else False
+        return misfit.excess(how, leaves, beside)
+
+    def told(self, raw: Raw, how: str, referenced: bool, given: Array, excess: Array, *, keep: bool) -> Told:
+        """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, 8): errors that cover.
+
+        What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on.
+        """
         kind = f"{how} {'with reference' if referenced else 'blind'}"
-        bars = ErrorBars(self.intervals.get(kind, {}), given, 0.0 if referenced else self.pairs.amplitude_std)
+        wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
+        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, self._least(referenced))
         return bars.told(raw, self.ranges, keep=keep)
+
+    def _least(self, referenced: bool) -> float:
+        """Relative standard deviation of N at least: that of an amplitude nobody measured."""
+        return 0.0 if referenced else self.pairs.amplitude_std
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
         """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, b) [Å⁻¹].
@@ -233,7 +257,7 @@ class Model:
     def _origin(self, reference: Reference | None) -> Origin:
         return Origin(
             self.identity, self.pair, self.r, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
-            self._said(reference),
+            self._said(reference), self._least(reference is not None), self.most_neighbours,
         )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:

@@ -6,7 +6,11 @@ model counts as many atoms around the standard as there are.
 
 from __future__ import annotations
 
-from exafsnn.errors import SettingsError
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from exafsnn.errors import Finding, SettingsError
 from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.infer.predict import Model
 from exafsnn.infer.structure import Structure, parse_structure
@@ -17,6 +21,8 @@ _E0_STD = 0.7
 """How well a standard fixes the energy zero of the other scans of its beamline [eV]."""
 _DISTANCE_TOLERANCE = 0.05
 """How far the mean distance to a standard's neighbours may seem to lie from its structure's [Å]."""
+_AMPLITUDES_APART = 2.0
+"""An S₀² farther from what the model expects, in its standard deviations, is told."""
 _AMPLITUDE_STD = 0.02
 """How well, relatively, it fixes their amplitude: thickness and alignment differ between scans."""
 
@@ -68,7 +74,26 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         found = model.ensemble.estimates(signals, _reference(e0, amplitude, chi, structure))
         amplitude *= min(max(float(found.coordination[0]) / true, 0.9), 1.1)
         e0 = float(found.delta_e0[0])
-    return _reference(e0, amplitude, chi, structure)
+    reference = _reference(e0, amplitude, chi, structure)
+    answers = model.answers(signals, reference)
+    doubts = [
+        replace(finding, name=f"standard-{finding.name}", message=f"the standard {chi.source}: {finding.message}")
+        for finding in [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude)]
+        if finding.severity == "warning"
+    ]
+    return replace(reference, findings=tuple(doubts), leaves=answers.limit(0))
+
+
+def _odd_amplitude(model: Model, amplitude: float) -> Iterator[Finding]:
+    """Tell an S₀² far from that of the metal's foils: the standard's oscillations are damped, or enlarged."""
+    prior, std = model.pairs.amplitude, model.pairs.amplitude_std
+    away = math.log(amplitude / prior) / std
+    if abs(away) > _AMPLITUDES_APART:
+        said = f"its S₀² is {amplitude:.2f}, {abs(away):.1f} standard deviations {'above' if away > 0 else 'below'}"
+        yield Finding(
+            "amplitude", "warning", f"{said} the {prior:.2f} ± {std:.0%} of other foils, and every N rests on it",
+            remedy="Look for a thick or uneven sample, self-absorption, a wrong edge step, or another structure",
+        )  # fmt: skip
 
 
 def _thermal(model: Model, structure: Structure, expected: float) -> tuple[float, float]:

@@ -24,16 +24,17 @@ import torch
 from torch import Tensor
 
 from exafsnn.errors import SettingsError
-from exafsnn.infer.answers import Answers, unfit
+from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core, side_by_side
 from exafsnn.infer.error_bars import Raw, Samples
-from exafsnn.infer.estimates import Reference, Signals, misfits
+from exafsnn.infer.estimates import Limit, Reference, Signals
 from exafsnn.infer.fit import STEPS, Around, Data, Fits, fit
 from exafsnn.infer.known import OWN_LEAST, Known, Likely
 from exafsnn.infer.predict import Model
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.theory import Session, Theory
+from exafsnn.infer.verdict import misfit_of
 from exafsnn.learn.atlas import Kind, smoothed
 from exafsnn.physics.fourier import broaden
 from exafsnn.records import Array, ChiK, Prediction
@@ -89,6 +90,9 @@ class Refiner:
         self._hypotheses = [(one, found[one.kind]) for one in way.hypotheses if len(found[one.kind].density)]
         favour = [one.favour(len(known.density)) for one, known in self._hypotheses]
         self._favour = torch.tensor(favour, dtype=torch.float64)
+        self._leaves: Limit | None = None
+        if standard is not None:
+            self._leaves = self._refined(Signals.of([standard]), 1)[0].limit(0)
 
     def refine(self, chi: ChiK) -> Prediction:
         """The prediction for one χ(k), improved; see ``refine_all``."""
@@ -130,18 +134,20 @@ class Refiner:
         density, zero, bins = fits.density.numpy(), fits.shared[:, 0].numpy(), fits.density.shape[1]
         raw = Raw(model.r, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
         given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
-        told = model.told(raw, "refined", self.reference is not None, given, keep=True)
         implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
-        misfit, misfit_noise = misfits(signals, chi_model, model.features.kmin, start.k_max)
+        misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max)
+        excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
+        told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True)
         stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()
         amplitude = fits.shared[:, 1].exp().numpy()
         relative = stds[:, 1] if self.reference else np.maximum(stds[:, 1], model.pairs.amplitude_std)
         answers = replace(
             start, density=density, spread=told.spread, samples=told.samples, shells=told.shells, given=given,
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
-            chi_model=chi_model, misfit=misfit, misfit_noise=misfit_noise,
-            domain_score=np.maximum(start.domain_score, unfit(misfit, misfit_noise, "refined")),
+            chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
+            misfit_local=misfit.local, misfit_at=misfit.at,
+            domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
         return answers, fits
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -30,6 +31,8 @@ _MIN_REFERENCE_STEP = 0.02
 
 _SAME = 0.01
 """Largest difference between a ready μ and ln(I0/It) of the counters from which it was made."""
+
+_NO_COUNTER = "Check that it is a counter; take other columns with --columns"
 
 _EQUAL = 1e-6
 """Largest difference between two μ that are one and the same, relative to the range of μ."""
@@ -163,9 +166,10 @@ def _counters(table: Table, roles: Roles, energy: Array, behind: str) -> tuple[F
 
 def _sane(table: Table, mu: Array) -> Array:
     """Return μ, unless a value is too large to be one."""
-    if (np.abs(mu) > MAX_MU).any():
-        row = int(np.argmax(np.abs(mu) > MAX_MU))
-        raise ScanError(f"μ is {mu[row]:g}", where=table.place(row), remedy="Check the columns, or repair that point")
+    if len(far := np.flatnonzero(np.abs(mu) > MAX_MU)):
+        remedy = "Delete or repair that point" if len(far) == 1 else "Check the columns, or repair these points"
+        others = f", as in {len(far) - 1} rows more" if len(far) > 1 else ""
+        raise ScanError(f"μ is {mu[far[0]]:g}{others}", where=table.place(int(far[0])), remedy=remedy)
     return mu
 
 
@@ -188,11 +192,13 @@ def _log_ratio(table: Table, upper: tuple[int, ...], lower: tuple[int, ...]) -> 
 def _positive(table: Table, columns: tuple[int, ...]) -> Array:
     counts = table.column(columns)
     if (counts <= 0).any():
-        row = int(np.argmax(counts <= 0))
+        dark = np.flatnonzero(counts <= 0)
+        rows = f", as in {len(dark) - 1} rows more" if len(dark) > 1 else ""
+        few = len(dark) < len(counts) / 2
         raise ScanError(
-            f"the counter in column {_named(table, columns[0])} reads {counts[row]:g}",
-            where=table.place(row),
-            remedy="Check that it is a counter (--columns), or repair that point",
+            f"the counter in column {_named(table, columns[0])} reads {counts[dark[0]]:g}{rows}",
+            where=table.place(int(dark[0])),
+            remedy=f"Delete or repair {'these points' if rows else 'that point'}" if few else _NO_COUNTER,
         )
     return counts
 
@@ -273,6 +279,18 @@ def _reference(table: Table, roles: Roles) -> tuple[Array | None, tuple[str, ...
         return None, used
 
 
+def _edge_of(reference: Array, energy: Array) -> float | None:
+    """Energy [eV] of a reference's edge; None where it shows none."""
+    position = steepest(energy, reference)
+    return position if has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP) else None
+
+
+def reference_edge(table: Table, roles: Roles, energy: Array) -> float | None:
+    """Energy [eV] of the edge of the reference beside the sample; None where there is none, or it shows no edge."""
+    reference, _ = _reference(table, roles)
+    return None if reference is None else _edge_of(reference, energy)
+
+
 def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Array, tuple[Finding, ...]]:
     """Energies shifted so that the reference's edge, if it is of the same element, lies where the tables say."""
     reference, used = _reference(table, roles)
@@ -280,9 +298,9 @@ def aligned(table: Table, roles: Roles, energy: Array, edge: Edge) -> tuple[Arra
         return energy, ()
     if reference is None:
         return energy, (_unused(f"a counter reads 0 or less, {_naming(table, roles, used)}"),)
-    position = steepest(energy, reference)
-    shift = edge.energy - position
-    if abs(shift) > _MAX_SHIFT or not has_edge(energy, reference, position, least=_MIN_REFERENCE_STEP):
+    position = _edge_of(reference, energy)
+    shift = edge.energy - position if position else math.inf
+    if abs(shift) > _MAX_SHIFT:
         return energy, (_unused(f"it shows no {edge} edge, {_naming(table, roles, used)}"),)
     message = f"Energies were shifted by {shift:+.2f} eV: the reference's {edge} edge was at {position:.2f} eV"
     return energy + shift, (Finding("energy-aligned", "note", message, energy=edge.energy),)

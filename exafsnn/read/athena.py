@@ -1,18 +1,22 @@
-"""Recogniser of Athena projects: each group becomes a table. The Perl text is parsed, never evaluated.
+"""Recogniser of Athena projects, in Perl or JSON: each group becomes a table. The Perl text is parsed, never evaluated.
 
 A group that cannot be used becomes a table with its fault, so that the other groups can.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
+from exafsnn.read.perl import values
 from exafsnn.read.sources import MAX_LINES, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, faulty
 from exafsnn.records import Array
@@ -20,28 +24,22 @@ from exafsnn.records import Array
 _MAX_GROUPS = 10_000
 """Most groups of a project."""
 
-_MAX_ITEMS, _MAX_ALL_ITEMS = 10_000, 1_500_000
-"""Most keys and values of a group, and of all groups: reading more takes too long."""
+_MAX_ALL_ITEMS = 1_500_000
+"""Most keys and values of all groups: reading more takes too long."""
 
 _ASSIGNMENT = re.compile(r"\s*+[$@](old_group|args|x|y|i0)\s*+=\s*+(.*)", re.DOTALL)
 
+_BEGIN = re.compile(r"\s*+[$@%]\w++\s*+=")
+"""Begin of any statement."""
+
+_RECORD = "[record]"
+"""Begin of the line that ends a group."""
+
+_MAX_KEY = 200
+"""Longest name [characters] that a parameter of a hash is given: some projects hold hashes in hashes in hashes."""
+
 _ARRAYS = ("x", "y", "i0")
 """Assignments that hold numbers; the others hold parameters."""
-
-_ITEM = re.compile(
-    r"""\s*+(?:
-        '((?P<single>[^'\\]*+(?:\\.[^'\\]*+)*+))'
-      | "(?P<double>[^"\\]*+(?:\\.[^"\\]*+)*+)"
-      | (?P<nested>\[(?:[^\]'"]++|'[^'\\]*+(?:\\.[^'\\]*+)*+'|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+\])
-      | (?P<bare>[^\s,'"()\[\]=]++)
-    )\s*+(?:,|=>|$)""",
-    re.VERBOSE,
-)
-"""One value of a Perl list: quoted, a nested list, or bare; what follows is a comma, an arrow or the end."""
-
-_ESCAPE = re.compile(r"\\(?:x\{([0-9a-fA-F]{1,6})\}|(.))", re.DOTALL)
-_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "e": " ", "0": " "}
-"""What Perl's escapes in double quotes mean."""
 
 _SAVE_AGAIN = "Save the project again"
 
@@ -52,15 +50,15 @@ def recognise(text: str, source: str) -> list[Table] | None:
     Raises
     ------
     ScanError
-        If the project holds no groups, or too many, or is of the JSON kind.
+        If the project holds no groups, or too many, or its JSON is damaged.
     """
     start = text[:1000].lstrip()
     if start.startswith("{") and "Athena project file" in start:
-        reason = "Athena projects in JSON are not read"
-        raise ScanError(reason, where=source, remedy="Save it as an ordinary Athena project")
-    if not start.startswith("# Athena project file"):
+        groups = list(_json_groups(text, source))
+    elif start.startswith("# Athena project file"):
+        groups = list(_groups(text_lines(text), source))
+    else:
         return None
-    groups = list(_groups(text_lines(text), source))
     if not groups:
         raise ScanError("the Athena project holds no data", where=source, remedy="Save it again with its groups")
     return [_table(group, name, source) for group, name in zip(groups, _names(groups), strict=True)]
@@ -71,12 +69,12 @@ class _Group:
     """What a project says of one group, while it is read."""
 
     line: int = 0
-    """Line on which it ends."""
+    """Line on which it ends; 0 in JSON."""
     old_group: str = ""
     args: dict[str, str] = field(default_factory=dict)
     arrays: dict[str, Array] = field(default_factory=dict)
     fault: tuple[str, int] | None = None
-    """First thing that cannot be understood, and its line."""
+    """First thing that cannot be understood, and its line; 0 in JSON."""
 
     @property
     def label(self) -> str:
@@ -87,13 +85,12 @@ class _Group:
 def _groups(lines: list[str], source: str) -> Iterator[_Group]:
     """Yield the groups of a project."""
     group, count, total, items = _Group(), 0, 0, 0
-    for number, line in enumerate(lines, 1):
-        if line.startswith("[record]"):
+    for number, line in _statements(lines):
+        if line.startswith(_RECORD):
             group.line, count = number, count + 1
             total += sum(map(len, group.arrays.values()))
             if count > _MAX_GROUPS or total > MAX_NUMBERS:
-                reason = f"the project holds more than {_MAX_GROUPS} groups or {MAX_NUMBERS} numbers"
-                raise ScanError(reason, where=f"{source}, line {number}", remedy="Save it in parts")
+                raise _too_large(f"{source}, line {number}")
             yield group
             group = _Group()
         elif group.fault is None and (match := _ASSIGNMENT.match(line)):
@@ -110,52 +107,85 @@ def _groups(lines: list[str], source: str) -> Iterator[_Group]:
         yield group
 
 
+def _statements(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Lines with their numbers; an assignment comes whole, as a title may hold the end of a line."""
+    number = 0
+    while number < len(lines):
+        first, line = number + 1, lines[number]
+        number += 1
+        if _ASSIGNMENT.match(line) and not line.rstrip().endswith(";"):
+            begun = (at for at in range(number, len(lines)) if lines[at].startswith(_RECORD) or _BEGIN.match(lines[at]))
+            limit = next(begun, len(lines))
+            last = next((at for at in range(number, limit) if lines[at].rstrip().endswith(");")), limit - 1)
+            line, number = "\n".join([line, *lines[number : last + 1]]), last + 1
+        yield first, line
+
+
+def _too_large(where: str) -> ScanError:
+    reason = f"the project holds more than {_MAX_GROUPS} groups or {MAX_NUMBERS} numbers"
+    return ScanError(reason, where=where, remedy="Save it in parts")
+
+
+def _json_groups(text: str, source: str) -> Iterator[_Group]:
+    """Yield the groups of a project in JSON, in the order that it gives."""
+    try:
+        project: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        where = f"{source}, line {error.lineno}" if isinstance(error, json.JSONDecodeError) else source
+        raise ScanError("the JSON of the project is damaged", where=where, remedy="Copy the file again") from error
+    names = [name for name, group in project.items() if isinstance(group, dict)]
+    order = project.get("_____order")
+    if isinstance(order, list):
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+    if len(names) > _MAX_GROUPS or text.count(",") > MAX_NUMBERS:
+        raise _too_large(source)
+    for name in names:
+        group, content = _Group(old_group=name), project[name]
+        try:
+            group.args = dict(_flat(content.get("args") or {}))
+            group.arrays = {key: _json_floats(content[key], key) for key in _ARRAYS if content.get(key)}
+        except (ValueError, AttributeError) as error:
+            group.fault = str(error), 0
+        yield group
+
+
+def _json_floats(items: Any, name: str) -> Array:
+    """Numbers of an array, which may be quoted."""
+    if not isinstance(items, list):
+        raise ValueError(f"{name} is no array of numbers")
+    return np.array([_float("undef" if item is None else str(item), name) for item in items], dtype=np.float64)
+
+
 def _assign(group: _Group, name: str, value: str) -> None:
     """Store one assignment; a ValueError says what cannot be understood."""
     if not value.endswith(";"):
-        raise ValueError(f"the value of {name} does not end on its line")
+        raise ValueError(f"the value of {name} does not end")
     value = value[:-1].rstrip()
     if value.startswith("(") and value.endswith(")"):
         value = value[1:-1]
     if name == "old_group":
-        group.old_group = "".join(_items(value)[:1])
+        group.old_group = "".join(text for text in values(value)[:1] if isinstance(text, str))
     elif name == "args":
-        items = _items(value)
+        items = values(value)
         if len(items) % 2:
             raise ValueError(f"args holds {len(items)} items, no pairs")
-        group.args = dict(zip(items[::2], items[1::2], strict=True))
+        pairs = zip(items[::2], items[1::2], strict=True)
+        group.args = dict(_flat({key: item for key, item in pairs if isinstance(key, str)}))
     else:
         group.arrays[name] = _floats(value, name)
 
 
-def _items(text: str) -> list[str]:
-    """Values of a Perl list or scalar, as text."""
-    items: list[str] = []
-    position, end = 0, len(text.rstrip())
-    while position < end:
-        match = _ITEM.match(text, position)
-        if not match or len(items) == _MAX_ITEMS:
-            raise ValueError(f"{text[position : position + 40]!r} is not understood")
-        items.append(_plain(match))
-        position = match.end()
-    return items
-
-
-def _plain(match: re.Match[str]) -> str:
-    """Text of one value without its quotes and escapes."""
-    if (single := match["single"]) is not None:
-        return re.sub(r"\\([\\'])", r"\1", single)
-    if (double := match["double"]) is not None:
-        return _ESCAPE.sub(_unescaped, double)
-    return match["nested"] or match["bare"]
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    """Character of one escape in double quotes."""
-    if match[1] is None:
-        return _LETTERS.get(match[2], match[2])
-    code = int(match[1], 16)
-    return chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else "\ufffd"
+def _flat(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Parameters as text: those of a hash are named as in XDI, ``xdi_mono.name``; what is not defined is empty."""
+    waiting = list(fields.items())[::-1]
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [(f"{key[:_MAX_KEY]}.{inner}", item) for inner, item in value.items()][::-1]
+        elif isinstance(value, list):
+            yield key, "; ".join(item for item in value if isinstance(item, str))
+        else:
+            yield key, "" if value is None else str(value)
 
 
 def _floats(text: str, name: str) -> Array:
@@ -177,7 +207,7 @@ def _float(cell: str, name: str) -> float:
     plain = cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "'\"" else cell
     try:
         if "_" not in plain:
-            return float(plain)
+            return math.nan if plain == "undef" else float(plain)
     except ValueError:
         pass
     raise ValueError(f"@{name} holds {cell[:40]!r}: that is not understood as a number")
@@ -197,9 +227,9 @@ def _names(groups: list[_Group]) -> list[str]:
 def _table(group: _Group, record: str, source: str) -> Table:
     """Table of a group, or its fault."""
     x, y = group.arrays.get("x"), group.arrays.get("y")
-    where = f"{source}::{record}, group ending on line {group.line}"
+    where = f"{source}::{record}" + (f", group ending on line {group.line}" if group.line else "")
     if group.fault:
-        where = f"{source}::{record}, line {group.fault[1]}"
+        where = f"{source}::{record}" + (f", line {group.fault[1]}" if group.fault[1] else "")
         return faulty(source, record, ScanError(group.fault[0], where=where, remedy=_SAVE_AGAIN))
     if x is None or y is None or not group.args:
         reason = "the group lacks its parameters or data"
@@ -226,7 +256,7 @@ def _measured(group: _Group, record: str, source: str) -> Table:
             message = f"Energies were shifted by {shift:+.3f} eV, as the project says"
             findings.append(Finding("energy-shifted", "note", message))
         i0 = group.arrays.get("i0", np.empty(0))
-        if len(i0) == len(columns[0]):
+        if len(i0) == len(columns[0]) and np.isfinite(i0).all():
             columns, names, units = [*columns, i0], [*names, "i0"], [*units, ""]
         elif len(i0):
             message = f"The array i0 has {len(i0)} values for {len(columns[0])} points and was left out"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_right
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,9 @@ from exafsnn.records import Array
 
 _MIN_ENERGY, _MIN_SPAN = 100.0, 50.0
 """Lowest energy and shortest range [eV] of a scan."""
+
+_FEW = 5
+"""Most rows [count] that are named as the reason why an axis is none."""
 
 MAX_BACKLASH = 0.5
 """Largest backward step of an encoder [eV] that sorting repairs."""
@@ -44,15 +48,17 @@ def in_ev(table: Table, column: int) -> Table:
     """
     axis, label = table.column((column,)), f"{table.names[column]} {table.units[column]}".strip()
     if axis.min() <= 0:
-        raise _no_scan(table, axis)
+        raise _no_scan(table, column, axis)
     if _ANGLE.search(label):
         energy, findings = _from_angles(table, column)
     elif axis.max() > MAX_KEV:
         energy, findings = axis, ()
     else:
         energy, findings = _from_kev(table, axis, label)
-    if energy.min() < _MIN_ENERGY or energy.max() > 1000 * MAX_KEV or np.ptp(energy) < _MIN_SPAN:
-        raise _no_scan(table, energy)
+    if not _is_scan(energy):
+        raise _no_scan(table, column, energy)
+    if lonely := _lonely(table, column, energy):
+        raise lonely
     if energy is axis:
         return table
     data = table.data.copy()
@@ -60,10 +66,63 @@ def in_ev(table: Table, column: int) -> Table:
     return replace(table, data=data, findings=(*table.findings, *findings))
 
 
-def _no_scan(table: Table, energy: Array) -> ScanError:
+def _no_scan(table: Table, column: int, energy: Array) -> ScanError:
+    """Say which rows spoil the energies; where it is not a few, that these are none."""
+    zero, others = np.flatnonzero(energy <= 0), energy[energy > 0]
+    if len(zero) and len(others) and (_is_scan(others) or _is_scan(1000 * others)):
+        return _few_rows(table, column, zero, "where no scan has a point")
+    if spoilt := _lonely(table, column, energy) or _stray(table, column):
+        return spoilt
     reason = f"the energies run from {energy[0]:g} to {energy[-1]:g} eV, no EXAFS scan"
     remedy = "Name the energy column with --columns; its unit is eV or keV"
     return ScanError(reason, where=table.where, remedy=remedy)
+
+
+def _is_scan(energy: Array) -> bool:
+    """Tell energies [eV] at which X-ray absorption is measured."""
+    within = energy.min() >= _MIN_ENERGY and energy.max() <= 1000 * MAX_KEV
+    return bool(within and np.ptp(energy) >= _MIN_SPAN)
+
+
+def _lonely(table: Table, column: int, energy: Array) -> ScanError | None:
+    """Say which row, the lowest or the highest, is further off than all others are from each other."""
+    if len(energy) <= _FEW:
+        return None
+    order = np.argsort(energy)
+    low, second, *_, last, high = energy[order]
+    far = order[[0, -1]][[second - low > high - second, high - last > last - low]]
+    return _few_rows(table, column, far, "further off than all others are from each other") if len(far) else None
+
+
+def _stray(table: Table, column: int) -> ScanError | None:
+    """Say which few rows are out of order, without which the column would rise, or fall, from end to end."""
+    rows = _out_of_order(table.column((column,)))
+    few = 0 < len(rows) <= _FEW and len(rows) < len(table.data) / 10
+    return _few_rows(table, column, rows, "out of the order of its neighbours") if few else None
+
+
+def _few_rows(table: Table, column: int, rows: np.ndarray, fault: str) -> ScanError:
+    rows = np.sort(rows) if not table.lines else rows[np.argsort([table.lines[row] for row in rows])]
+    value = f"{table.names[column] or 'the axis'} (column {column + 1}) is {table.data[rows[0], column]:.10g}"
+    others = f", as in {len(rows) - 1} rows more" if len(rows) > 1 else ""
+    remedy = f"Delete {'these rows' if others else 'that row'}, or repair {'them' if others else 'it'}"
+    return ScanError(f"{value}, {fault}{others}", where=table.place(int(rows[0])), remedy=remedy)
+
+
+def _out_of_order(axis: Array) -> np.ndarray:
+    """Fewest rows without which an axis never turns: those outside its longest monotonic subsequence."""
+    rising = axis if float(np.median(np.diff(axis))) >= 0 else -axis
+    ends: list[float] = []  # lowest end of all subsequences of each length, and its row
+    rows: list[int] = []
+    before = [-1] * len(axis)
+    for row, value in enumerate(rising.tolist()):
+        length = bisect_right(ends, value)
+        ends[length : length + 1], rows[length : length + 1] = [value], [row]
+        before[row] = rows[length - 1] if length else -1
+    kept = [rows[-1]]
+    while before[kept[-1]] >= 0:
+        kept.append(before[kept[-1]])
+    return np.setdiff1d(np.arange(len(axis)), kept)
 
 
 def _from_kev(table: Table, axis: Array, label: str) -> tuple[Array, tuple[Finding, ...]]:
@@ -144,6 +203,14 @@ def _sorted(table: Table, column: int, backlash: float) -> Table:
     if lag[worst] == 0:
         return table
     if lag[worst] > backlash:
+        if stray := _stray(table, column):
+            raise stray
+        turns = int((np.diff(np.sign(np.diff(axis))) != 0).sum())
+        if turns > _FEW:
+            name = f"{table.names[column] or 'the axis'} (column {column + 1})"
+            reason = f"{name} turns {turns} times between {axis.min():g} and {axis.max():g}, as no scan does"
+            remedy = "Take another column for it with --columns, or sort out the points that were measured twice"
+            raise ScanError(reason, where=table.where, remedy=remedy)
         turn = int(np.flatnonzero(lag[: np.argmax(lag > backlash)] == 0)[-1]) + 1
         raise ScanError(
             f"the axis goes back from {axis[turn - 1]:g} to {axis[turn]:g}",

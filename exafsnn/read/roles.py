@@ -22,16 +22,17 @@ MAX_KEV = 150.0
 """An axis that stays below is in keV: no edge with EXAFS lies below 150 eV."""
 
 _PATTERNS = {
-    "energy": r"e|en|ev|kev|(?!ring)\w{0,12}energy\w{0,12}",
+    "energy": r"e|en|ev|kev|(?!ring|undulator)\w{0,12}energ(y|ie|ia)\w{0,12}",
     "angle": r"(mono_?|bragg_?)?(angle|theta)(_?[co])?|bragg",
     "k": r"k|wavenumber",
     "chi": r"chi",
-    "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d",
-    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d",
-    "iref": r"iref|ir|i2|i_ref|irefer|reference|ir_?eh2",
+    "i0": r"i0|io|i_0|izero|i0_?eh\d|i0_keithley\d|vfc_?01",
+    "it": r"it|i1|i_t|itr|itrans|trans|transmission|i1_?eh1|i1_keithley\d|vfc_?02",
+    "iref": r"iref|ir|i2|i_ref|irefer|(foil_?)?reference|ir_?eh2|vfc_?03",
     "if": r"if|if_?\d+|ifluor_?\d*|ifch_?\d+|fluor_?\d*|fluo_?\d*|fluorescence|flatot|lytle|"
-    r"[a-z]{1,2}[kl][ab]\d?_sum_cps",
-    "mu": r"mu|mu_?01|xmu|mux|mue|mu_?trans|absorption|absorbance|norm|normtrans",
+    r"[a-z]{1,2}[kl][ab]\d?_sum_cps|vfc_?04",
+    "mu": r"mu|mu_?01|xmu|mux|mue|mu_?t|mu_?trans|absorption(_coefficient)?|absorbance|normtrans|ln_i0_i(t|1|trans)|"
+    r"(mu_?)?norm(ali[sz]ed)?(_(mu|xmu|absorption|absorbance))?",
     "muf": r"muf|mu_?fluor|normfluor",
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
@@ -69,6 +70,8 @@ def _roles_by_name(table: Table) -> Roles:
     for index, name in enumerate(table.names):
         if role := role_of(name):
             found.setdefault(role, []).append(index)
+    if "mu" in found and "it" not in found and "iref" in found and "muref" not in found:
+        found["muref"] = found.pop("iref")  # μ of the foil, as ln(It/Iref) cannot be meant
     angles = found.pop("angle", [])
     axes = found.pop("energy", []) or _in_ev(table) or angles
     if axes:
@@ -173,8 +176,21 @@ def find_roles(table: Table, columns: str | None) -> Roles:
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    doubts = [finding.message for finding in table.findings if finding.name == "left-out"]
-    raise ScanError("; ".join([f"unknown layout: {table.seen}", *doubts]), where=table.where, remedy=_EXAMPLE)
+    doubts = [finding.message for finding in table.findings if finding.name.endswith(("labels", "left-out"))]
+    reason = "; ".join(filter(None, [f"unknown layout: {table.seen}", _lacking(roles), *doubts]))
+    raise ScanError(reason, where=table.where, remedy=_EXAMPLE)
+
+
+def _lacking(roles: Roles) -> str:
+    """Say what no name tells, if any tells something."""
+    if not roles:
+        return ""
+    axis = "none is named as energy" if not {"energy", "k"} & set(roles) else ""
+    counts = {"it", "if"} & set(roles)
+    signal = "none as the beam before the sample (I0)" if counts and "i0" not in roles else ""
+    if not counts and not {"mu", "muf", "chi"} & set(roles):
+        signal = "none as μ, or as the counts behind or beside the sample (It, If)"
+    return ", ".join(filter(None, (axis, signal)))
 
 
 def _within(roles: Roles, table: Table) -> Roles:

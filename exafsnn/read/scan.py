@@ -19,9 +19,9 @@ import numpy as np
 
 from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_element
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read import athena, photon_factory, spec, xdi
+from exafsnn.read import athena, fio, photon_factory, spec, xdi
 from exafsnn.read import text as text_columns
-from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles
+from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles, reference_edge
 from exafsnn.read.chi_file import chi_from_table
 from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
 from exafsnn.read.roles import MAX_KEV, Roles, axis_note, find_roles
@@ -48,6 +48,9 @@ _MAX_NAMED = 12
 _LONELY = 3.0
 """A point is a spike if it is so many times further off its neighbours than any other, and by 30 % of all others."""
 
+_CALIBRATION = 10.0
+"""Largest error [eV] of a monochromator by which a foil's edge is another element's."""
+
 _CONTRADICTION = 0.01
 """Largest difference between a ready μ and that of its counters, relative to the range of μ, that is not told."""
 
@@ -56,8 +59,13 @@ _ROOM_TEMPERATURE = 295.0
 
 _SYMBOL_FIELDS = ("element.symbol", "element", "absorber", "atom", "bkg_z")
 _EDGE_FIELDS = ("element.edge", "edge", "fft_edge")
-_EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edgeenergy", "e0", "scanparameters.e0")
-_TEMPERATURE_FIELDS = ("sample.temperature", "temperature", "temp")
+_EDGE_ENERGY_FIELDS = ("scan.edge_energy", "edge_energy", "edge energy", "edgeenergy", "e0", "scanparameters.e0")
+_TEMPERATURE_FIELDS = ("sample.temperature", "sample temperature", "temperature", "temp")
+
+_MODE_UNKNOWN = (
+    "The file gives a ready μ and does not say how it was measured: if by fluorescence, a thick sample that is not "
+    "dilute lowers the amplitude, which nothing in the scan shows"
+)
 
 _NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
 
@@ -196,7 +204,8 @@ def _recognised(name: str) -> dict[str, Table]:
 def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, Table]:
     """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
     text = read_text(name)
-    tried = (recogniser.recognise(text, name) for recogniser in (athena, xdi, photon_factory, spec, text_columns))
+    formats = (athena, xdi, photon_factory, spec, fio, text_columns)
+    tried = (recogniser.recognise(text, name) for recogniser in formats)
     records: dict[str, Table] = {}
     for table in next(tables for tables in tried if tables is not None):
         names = (f"{table.record} ({number})" for number in count(2))
@@ -235,7 +244,9 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
     if edge is None and e0 is not None:
         edge = next(iter(edges_near(e0, symbol, name)), None)
     if edge is None:
-        raise ScanError("the header does not name element and edge", where=table.where, remedy=_NAME_IT)
+        said = f" ({unknown})" if (unknown := _unknown(table)) else ""
+        reason = f"the header does not name element and edge{said}"
+        raise ScanError(reason, where=table.where, remedy=_NAME_IT)
     return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
 
 
@@ -246,8 +257,8 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
     edge = _named_edge(table)
     signal = best_signal(table, roles, energy, edge.energy if edge else e0)
     named: tuple[Finding, ...] = ()
-    if edge is None:
-        edge, named = _edge_of_scan(table, signal.curve, e0)
+    if edge is None or not energy[0] - MAX_OFFSET < edge.energy < energy[-1] + MAX_OFFSET:
+        edge, named = _edge_of_scan(table, signal, e0, reference_edge(table, roles, energy))
     shifted: tuple[Finding, ...] = ()
     if math.isfinite(edge.energy):
         energy, shifted = aligned(table, roles, energy, edge)
@@ -264,7 +275,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         metadata=dict(table.metadata),
         findings=(
             *(*table.findings, *axis_note(table, axis), origin, *signal.findings, *named, *shifted),
-            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles)),
+            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles, signal)),
         ),
     )
 
@@ -313,8 +324,13 @@ def _unlike(energy: Array, mu: Array, made: Array) -> tuple[float, float]:
     return float(np.sqrt(np.mean((mu - terms @ factors) ** 2))) / size, float(factors[0])
 
 
-def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
-    """Say what of the file was not used: columns, and a temperature that is no number with a unit."""
+def _tells_mode(table: Table, roles: Roles) -> bool:
+    """Tell whether a ready μ is of transmission, by its name or because the counters of which it was made are there."""
+    return {"i0", "it"} <= set(roles) or re.search(r"tra?ns|\bln\b", table.names[roles["mu"][0]].lower()) is not None
+
+
+def _left_over(table: Table, roles: Roles, signal: Signal) -> tuple[Finding, ...]:
+    """Say what of the file was not used, or not told: columns, a temperature without a unit, how μ was measured."""
     used = {column for columns in roles.values() for column in columns}
     unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
     shown = ", ".join(unused[:_MAX_NAMED]) + (
@@ -322,6 +338,8 @@ def _left_over(table: Table, roles: Roles) -> tuple[Finding, ...]:
     )
     text = table.field(*_TEMPERATURE_FIELDS)
     findings = [Finding("columns-unused", "note", f"Columns that play no part: {shown}")] if unused else []
+    if signal.origin.startswith("ready") and not signal.mode and not _tells_mode(table, roles):
+        findings.append(Finding("mode-unknown", "note", _MODE_UNKNOWN))
     if text is not None and _temperature(table) is None:
         message = f"{text[:_MAX_VALUE]!r} is no temperature with a unit"
         findings.append(Finding("temperature-unknown", "note", message))
@@ -334,14 +352,24 @@ def _named_edge(table: Table) -> Edge | None:
     return next((edge for edge in edges_of(symbol or "") if edge.name == name), None)
 
 
-def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, tuple[Finding, ...]]:
-    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated."""
-    symbol, name = _named(table)
-    energy, mu = curve.energy, curve.mu
+def _edge_of_scan(
+    table: Table, signal: Signal, e0: float | None, foil: float | None
+) -> tuple[Edge, tuple[Finding, ...]]:
+    """Absorber and edge, where the header leaves them open: from the energy of the edge, else from what is stated.
+
+    An edge that lies outside the scan is open, too: many programs write K where they were told nothing. ``foil`` is the
+    energy of the reference's edge [eV].
+    """
+    curve, energy, mu = signal.curve, signal.curve.energy, signal.curve.mu
     position = curve.steepest if e0 is None else steepest(energy, mu, e0 - MAX_OFFSET, e0 + MAX_OFFSET)
+    symbol, name, outside = _within_scan(table, energy)
     near = edges_near(position, symbol, name)
     if near and has_edge(energy, mu, position, least=_MIN_SHARE * float(np.ptp(mu))):
-        return near[0], (_guess(near, position),)
+        likely = _likely(near, e0, foil, _stated(table))
+        return likely[0], (_guess(likely, position, _unknown(table), outside),)
+    if named := _named_edge(table):
+        return named, ()
+    symbol, name = _named(table)
     if e0 is not None and (misled := _elsewhere(curve, e0)):
         return Edge(symbol or "", name or "", math.nan), (misled,)
     stated = e0 or _stated(table)
@@ -351,7 +379,34 @@ def _edge_of_scan(table: Table, curve: Curve, e0: float | None) -> tuple[Edge, t
         return said[0], (_doubtful(said[0], f"the edge's energy is stated as {stated:g} eV", position),)
     if len(inside) == 1 and name is None:
         return inside[0], (_doubtful(inside[0], f"it is the only edge of {symbol} in the scan", position),)
-    return Edge(symbol or "", name or "", math.nan), (_untold(table, energy, mu, position, bool(near)),)
+    return Edge(symbol or "", name or "", math.nan), (_untold(table, signal, position, bool(near)),)
+
+
+def _within_scan(table: Table, energy: Array) -> tuple[str | None, str | None, str]:
+    """Element and edge as the header names them, without what cannot be in the scan, and what that is."""
+    symbol, name = _named(table)
+    low, high = energy[0] - MAX_OFFSET, energy[-1] + MAX_OFFSET
+    inside = {edge.name for edge in edges_of(symbol or "") if low < edge.energy < high}
+    if inside and name and name not in inside:
+        return symbol, None, f"the {symbol} {name} edge that the header names lies outside the scan"
+    if symbol and not name and not inside:
+        return None, None, f"{symbol}, which the header names, has no edge in the scan"
+    return symbol, name, ""
+
+
+def _likely(near: list[Edge], e0: float | None, foil: float | None, stated: float | None) -> list[Edge]:
+    """Edges near that of the scan, the likeliest first.
+
+    Compounds have their edge up to 25 eV above the metal's, where another element may have its own. So what the user
+    states counts before the scan's own edge; then that of the foil beside it, which is a metal and leaves only what the
+    monochromator's calibration leaves; then what the header states.
+    """
+    for told, off in ((e0, MAX_OFFSET), (foil, _CALIBRATION), (stated, MAX_OFFSET)):
+        close = edges_near(told) if told else []
+        likely = [edge for edge in close if edge in near and told and abs(edge.energy - told) <= off]
+        if likely:
+            return likely if off < MAX_OFFSET else [*likely, *(edge for edge in near if edge not in likely)]
+    return near
 
 
 def _elsewhere(curve: Curve, e0: float) -> Finding | None:
@@ -376,8 +431,12 @@ def _lonely(mu: Array) -> int | None:
     return row if alone else None
 
 
-def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool) -> Finding:
+def _untold(table: Table, signal: Signal, position: float, known: bool) -> Finding:
     """Say why element and edge cannot be told."""
+    energy, mu = signal.curve.energy, signal.curve.mu
+    if not np.ptp(mu):
+        reason = f"element and edge cannot be told: μ is {mu[0]:.4g} at every point ({signal.origin})"
+        return Finding("edge-unknown", "fatal", reason, None, "Take other columns with --columns")
     if (row := _lonely(mu)) is not None:
         place = f"line {table.lines[row]}" if table.lines else f"point {row + 1}"
         reason = f"element and edge cannot be told: μ is {mu[row]:.4g} in {place}, far off its neighbours"
@@ -390,7 +449,9 @@ def _untold(table: Table, energy: Array, mu: Array, position: float, known: bool
     fault = "that is no edge" if known else "no known edge lies there"
     symbol = (table.field(*_SYMBOL_FIELDS) or "")[:_MAX_VALUE]
     said = f" (the header says {symbol!r})" if symbol else ""
-    reason = f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault}"
+    reason = (
+        f"element and edge cannot be told{said}: μ is steepest at {position:.1f} eV, but {fault} (μ is {signal.origin})"
+    )
     return Finding("edge-unknown", "fatal", reason, position, _NAME_IT)
 
 
@@ -400,15 +461,24 @@ def _is_sharp(energy: Array, mu: Array, position: float) -> bool:
     return resolved and has_edge(energy, mu, position) and edge_rise(energy, mu, position) > 0.5 * float(np.ptp(mu))
 
 
-def _guess(near: list[Edge], position: float) -> Finding:
-    """Say which edge was taken and which others were as near."""
+def _unknown(table: Table) -> str:
+    """What the header gives for element and edge that is none, for messages; empty if it gives nothing such."""
+    symbol, name = _named(table)
+    fields = ((symbol, _SYMBOL_FIELDS, "element"), (name, _EDGE_FIELDS, "edge"))
+    given = ((table.field(*keys), what) for known, keys, what in fields if known is None)
+    return ", ".join(f"{said[:_MAX_VALUE]!r} of the header is no known {what}" for said, what in given if said)
+
+
+def _guess(near: list[Edge], position: float, unknown: str, outside: str) -> Finding:
+    """Say which edge was taken, which others were as near, and what of the header could not serve."""
     others = ", ".join(f"{edge} at {edge.energy:.0f}" for edge in near[1:])
-    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:])
+    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:]) or bool(outside)
     return Finding(
         "edge-from-energy",
         "warning" if doubtful else "note",
         f"{near[0]} was taken, by its energy: μ is steepest at {position:.1f} eV"
-        + (f" (within {MAX_OFFSET:g} eV also {others})" if others else ""),
+        + (f" (within {MAX_OFFSET:g} eV also {others})" if others else "")
+        + "".join(f"; {reason}" for reason in (unknown, outside) if reason),
         energy=position,
         remedy=_NAME_IT if doubtful else "",
     )
@@ -434,11 +504,12 @@ def _named(table: Table) -> tuple[str | None, str | None]:
 
 
 def _temperature(table: Table) -> float | None:
-    """Sample temperature [K] from the header; None where it gives no number with a unit."""
+    """Sample temperature [K] from the header; None where it gives no number with a unit, or none above 0 K."""
     text = (table.field(*_TEMPERATURE_FIELDS) or "")[:_MAX_VALUE]
     if re.fullmatch(r"rt|(at )?(room|ambient)( temp\w*\.?)?", text.strip(), re.IGNORECASE):
         return _ROOM_TEMPERATURE
     match = re.fullmatch(r"(-?\d+\.?\d*)\s*(K|kelvin|°?\s*C|deg\.? ?C|celsius)", text.strip(), re.IGNORECASE)
     if not match:
         return None
-    return float(match[1]) + (0.0 if match[2].upper().startswith("K") else 273.15)
+    kelvin = float(match[1]) + (0.0 if match[2].upper().startswith("K") else 273.15)
+    return kelvin if kelvin > 0 else None

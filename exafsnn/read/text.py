@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read.headers import column_names, header_fields
+from exafsnn.read.headers import column_names, header_fields, misfit
 from exafsnn.read.rows import MAX_COLUMNS, number_of, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table
@@ -42,6 +42,9 @@ _ROW = re.compile(r"[\"']?[+-]?(\.?\d|nan|inf)", re.IGNORECASE)
 """Begin of a row of numbers."""
 
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+_NO_THOUSANDS = re.compile(r",(?!\d{3}(?!\d))\d|,\d{3}.?[eEdD]")
+"""A comma that more or fewer than three digits follow."""
 
 _FAR = 10
 """A commented line further than so many steps from the first row's energy is no row before it."""
@@ -96,6 +99,15 @@ class _Block:
         """Whether no other line stands between the rows."""
         return self.lines[-1] - self.lines[0] == len(self.lines) - 1
 
+    def may_begin_with(self, row: Sequence[float]) -> bool:
+        """Whether a row before the first one is near enough to belong to the scan: no further than its columns vary."""
+        data = np.array(self.values, dtype=np.float64).reshape(-1, self.width)
+        if len(row) != self.width or len(data) < 2:
+            return False
+        limits = np.ptp(data, axis=0)
+        limits[0] = _FAR * abs(data[1, 0] - data[0, 0])
+        return bool((np.abs(row - data[0]) <= limits).all())
+
     def add_plain(self, lines: list[str]) -> bool:
         """Append the rows behind the last one, up to the end of the file, if they are all plain."""
         last, is_known = self.lines[-1], self.style in _SEPARATORS
@@ -140,11 +152,20 @@ def recognise(text: str, source: str) -> list[Table]:
     header = _header(lines[: block.lines[0] - 1], source)
     metadata = header_fields(header)
     names, units = column_names(header[-_LABEL_LINES:], metadata, block.width)
+    if not any(names) and (labels := misfit(header[-_LABEL_LINES:])):
+        said = f"the line {labels[:60]!r} names other columns than the rows have, which hold {block.width} numbers"
+        findings.append(Finding("labels", "note", said))
     if "decimal" in block.style:
-        findings.append(Finding("decimal-comma", "warning", "Commas were read as decimal points"))
+        findings.append(_decimal_commas_read(lines, block))
     layout = "XDI" if header and header[0].upper().startswith("XDI/") else f"columns separated by {block.style}"
     data = np.array(block.values, dtype=np.float64).reshape(-1, block.width)
     return [Table(source, layout, names, units, data, tuple(block.lines), metadata=metadata, findings=tuple(findings))]
+
+
+def _decimal_commas_read(lines: list[str], block: _Block) -> Finding:
+    """Say that commas were read as decimal points: in doubt, if each may be one of thousands."""
+    plain = any(_NO_THOUSANDS.search(lines[number - 1]) for number in block.lines)
+    return Finding("decimal-comma", "note" if plain else "warning", "Commas were read as decimal points")
 
 
 def _header(lines: list[str], source: str) -> list[str]:
@@ -171,7 +192,7 @@ def _content(lines: list[str], source: str) -> Iterator[tuple[int, str]]:
 def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
     """Rows of numbers that make up the scan; short runs of numbers inside the header are passed over, aloud."""
     block: _Block | None = None
-    findings: list[Finding] = []
+    passed: list[_Block] = []
     previous, header = (0, ""), 0
     for number, line in _content(lines, source):
         if block is None:
@@ -180,16 +201,17 @@ def _data_block(lines: list[str], source: str) -> tuple[_Block, list[Finding]]:
         elif (values := numbers(_SPLITTERS[block.style](line), block.width)) is not None:
             block.add(values, number, source)
         else:
-            findings.append(_header_numbers(block, number, line, source))
+            _refuse_broken(block, number, line, source)
+            passed.append(block)
             block = None
-        if header > _MAX_HEADER or len(findings) > _MAX_HEADER_RUNS:
+        if header > _MAX_HEADER or len(passed) > _MAX_HEADER_RUNS:
             raise _too_much_header(source)
         if block is not None and len(block.lines) == 1 and block.add_plain(lines):
             break
         previous = (number, line)
     if block is None:
         raise _no_rows(lines, source)
-    return block, [*findings, *_commented_rows(lines, block)]
+    return block, [*(_header_numbers(run, block) for run in passed), *_commented_rows(lines, block)]
 
 
 def _no_rows(lines: list[str], source: str) -> ScanError:
@@ -224,10 +246,9 @@ def _in_quotes(line: str) -> list[str]:
 def _commented_rows(lines: list[str], block: _Block) -> Iterator[Finding]:
     """Tell rows of numbers behind comment marks: among or after the data, or right before them."""
     first, found = block.lines[0], []
-    near = _FAR * abs(block.values[block.width] - block.values[0]) if len(block.lines) > 1 else 0.0
     for number in range(first - 1, max(first - _MAX_COMMENTED, 0), -1):
         values = numbers(_SPLITTERS[block.style](_behind_mark(lines[number - 1])), block.width)
-        if not values or abs(values[0] - block.values[0]) > near:
+        if not values or not block.may_begin_with(values):
             break
         found.append(number)
     last = block.lines[-1] if block.is_whole else first
@@ -265,12 +286,18 @@ def _first_row(number: int, line: str, previous: tuple[int, str], source: str) -
     return None
 
 
-def _header_numbers(block: _Block, number: int, line: str, source: str) -> Finding:
-    """Take a short run of numbers before a line of text as part of the header; anything else is a broken table."""
+def _refuse_broken(block: _Block, number: int, line: str, source: str) -> None:
+    """Refuse a line of text behind rows of numbers, unless these are few, as in a header, and it is no broken row."""
     if len(block.lines) > _MAX_HEADER_ROWS or _is_broken_row(_SPLITTERS[block.style](line), block.width):
         raise _unreadable(number, line, block.width, source)
-    place = f"line {block.lines[0]}" if len(block.lines) == 1 else f"lines {block.lines[0]} to {block.lines[-1]}"
-    return Finding("numbers-in-header", "warning", f"The numbers in {place} were taken as part of the header")
+
+
+def _header_numbers(run: _Block, block: _Block) -> Finding:
+    """Say that a run of numbers was taken as part of the header: in doubt, if they look like rows of the scan."""
+    place = f"line {run.lines[0]}" if len(run.lines) == 1 else f"lines {run.lines[0]} to {run.lines[-1]}"
+    doubtful = block.may_begin_with(run.values[-run.width :])
+    message = f"The numbers in {place} were taken as part of the header"
+    return Finding("numbers-in-header", "warning" if doubtful else "note", message)
 
 
 def _is_broken_row(cells: list[str], width: int) -> bool:

@@ -1,7 +1,7 @@
 """Recogniser of XDI files (XAS Data Interchange 1.0), as strict as the specification.
 
-What leaves open which numbers or fields are meant is an error with its line; other faults are warnings that name the
-field. ``scan.py`` calls it.
+What leaves open which numbers or fields are meant is an error with its line; other faults are told with the field's
+name: as warnings where a number may rest on it, else as notes. ``scan.py`` calls it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,14 +19,19 @@ import numpy as np
 from exafsnn.edges import edge_name, is_element
 from exafsnn.errors import Finding, ScanError
 from exafsnn.read.energy_axis import SPACING_FIELDS, d_spacing
-from exafsnn.read.headers import name_and_unit
+from exafsnn.read.headers import column_fields, name_and_unit, told_columns
+from exafsnn.read.roles import role_of
 from exafsnn.read.rows import MAX_COLUMNS, numbers, plain_rows
 from exafsnn.read.sources import MAX_LINE, MAX_NUMBERS, text_lines
 from exafsnn.read.table import Table, few
 
 _VERSION = re.compile(r"#[ \t]*XDI/(\S*)[ \t]*(.*)")
 _FIELD = re.compile(r"([A-Za-z][\w-]*\.[\w-]+)[ \t]*:[ \t]*(\S.*)", re.ASCII | re.DOTALL)
-_FIELD_END, _HEADER_END = re.compile(r"/{3,}"), re.compile(r"-{3,}")
+_FIELD_END, _HEADER_END = "///", "---"
+"""How the lines begin that end the fields and the header; programs write a title behind."""
+
+_COMMENT = "comment"
+"""Under this name the user's comment stands beside the fields, whose names all have a dot."""
 
 _FOREIGN_MARKS = tuple(";%*!$/@&|<>{}~^?=")
 """With these other formats begin their comments."""
@@ -54,6 +59,7 @@ _FORMATS = {
 """How the value of a field has to look, and its unit."""
 
 _WRITE_FIELDS = "Write '# Family.Key: value', and comments between '# ///' and '# ---'"
+_UNMARK = "Remove the mark if the row belongs to the scan"
 _WRITE_ROWS = "Repair or delete that line; no row is dropped silently"
 
 
@@ -72,6 +78,8 @@ class _Parts:
     """Lines with another comment mark."""
     late: list[int] = field(default_factory=list)
     """Comments between the data."""
+    rows: list[int] = field(default_factory=list)
+    """Rows of numbers behind a comment mark, among or after the data."""
     values: array[float] = field(default_factory=lambda: array("d"))
     lines: list[int] = field(default_factory=list)
     width: int = 0
@@ -107,6 +115,8 @@ def recognise(text: str, source: str) -> list[Table] | None:
     names, units, doubts = _columns(metadata, parts)
     findings = (*_structure(version, parts), *_repeated(parts.fields), *doubts, *_metadata(metadata))
     data = np.array(parts.values, dtype=np.float64).reshape(-1, parts.width)
+    if parts.comments:
+        metadata[_COMMENT] = "\n".join(parts.comments)
     return [Table(source, "XDI", names, units, data, tuple(parts.lines), metadata=metadata, findings=findings)]
 
 
@@ -130,10 +140,8 @@ def _parts(lines: Sequence[str], source: str) -> _Parts:
         if bare.startswith("#") and not parts.lines:
             _header_line(parts, last, source)
             last, header = (number, bare.lstrip("#").strip()), header + len(bare)
-        elif bare.startswith("#"):
-            parts.late.append(number)
-        elif bare.startswith(_FOREIGN_MARKS):
-            parts.foreign.append(number)
+        elif bare.startswith(("#", *_FOREIGN_MARKS)):
+            _comment(parts, bare, number)
         elif bare and not parts.lines and _plain(parts, lines, number):
             break
         elif bare:
@@ -146,13 +154,20 @@ def _parts(lines: Sequence[str], source: str) -> _Parts:
     return parts
 
 
+def _comment(parts: _Parts, line: str, number: int) -> None:
+    """Note a comment that is not of the header, and whether it hides a row."""
+    cells = line.lstrip("".join(("#", *_FOREIGN_MARKS, " "))).split()
+    if parts.lines and numbers(cells, parts.width) is not None:
+        parts.rows.append(number)
+    else:
+        (parts.late if line.startswith("#") else parts.foreign).append(number)
+
+
 def _header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
     """Take one line of the header, which is not its last."""
     number, content = line
-    if _HEADER_END.fullmatch(content):
-        parts.sections.add("---")
-    elif _FIELD_END.fullmatch(content):
-        parts.sections.add("///")
+    if content.startswith((_FIELD_END, _HEADER_END)):
+        parts.sections.add(content[:3])
     elif parts.sections:
         parts.comments += [content] if content else []
     elif content:
@@ -161,8 +176,7 @@ def _header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
 
 def _last_header_line(parts: _Parts, line: tuple[int, str], source: str) -> None:
     """Take the last line of the header: the labels, unless it is a separator, or a field where no separator came."""
-    is_separator = _HEADER_END.fullmatch(line[1]) or _FIELD_END.fullmatch(line[1])
-    if is_separator or (not parts.sections and ":" in line[1]):
+    if line[1].startswith((_FIELD_END, _HEADER_END)) or (not parts.sections and ":" in line[1]):
         _header_line(parts, line, source)
     else:
         parts.labels = line[1]
@@ -203,8 +217,9 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
     cells, where = line.split(), f"{source}, line {number}"
     values = numbers(cells, parts.width or None)
     if values is None or not 1 < len(values) <= MAX_COLUMNS:
-        expected = f"not a row of {parts.width} numbers" if parts.lines else "neither '# …' nor a row of numbers"
-        raise ScanError(f"{line[:60]!r} is {expected}", where=where, remedy=_WRITE_ROWS)
+        if parts.lines:
+            raise ScanError(f"{line[:60]!r} is not a row of {parts.width} numbers", where=where, remedy=_WRITE_ROWS)
+        raise _no_first_row(line, where)
     parts.width = len(values)
     if not all(map(math.isfinite, values)):
         reason = f"column {int(np.argmin(np.isfinite(values))) + 1} holds no finite number: {line[:60]!r}"
@@ -215,42 +230,45 @@ def _row(parts: _Parts, line: str, number: int, source: str) -> None:
         raise ScanError(f"the table holds more than {MAX_NUMBERS} numbers, no scan", where=where, remedy="Rebin it")
 
 
+def _no_first_row(line: str, where: str) -> ScanError:
+    """Say why a line behind the header is neither of the header nor a row."""
+    if re.search("[,;]", line) and numbers(re.sub("[,;]", " ", line).split()):
+        reason = f"{line[:60]!r} has commas or semicolons, where XDI has decimal points, and spaces between the columns"
+        return ScanError(reason, where=where, remedy="Write it so, or delete the first line if it is no XDI")
+    reason = f"{line[:60]!r} is neither '# …' nor a row of numbers"
+    return ScanError(reason, where=where, remedy="Begin the lines of the header with '#', or delete that line")
+
+
 def _columns(
     metadata: Mapping[str, str], parts: _Parts
 ) -> tuple[tuple[str, ...], tuple[str, ...], tuple[Finding, ...]]:
-    """Names and units of the columns: from the fields ``Column.N``, else from the line of labels, else ``colN``."""
-    matches = {re.fullmatch(r"column\.0*(\d{1,9})", key.casefold()): value for key, value in metadata.items()}
-    fields = {int(match[1]): " ".join(value.split("||")[0].split()) for match, value in matches.items() if match}
-    words = parts.labels.split()
-    labels = words if len(words) == parts.width else []
-    given = range(1, parts.width + 1)
-    chosen = [fields.get(number) or (labels[number - 1] if labels else f"col{number}") for number in given]
-    split = [name_and_unit(label) for label in chosen]
-    names = tuple(name for name, _ in split)
-    return names, tuple(unit for _, unit in split), tuple(_label_doubts(fields, words, names))
+    """Names and units of the columns, ``colN`` where there is none, and what speaks against them."""
+    fields, words = column_fields(metadata), parts.labels.split()
+    told, units = told_columns(fields, words, parts.width)
+    names = tuple(name or f"col{number}" for number, name in enumerate(told, 1))
+    return names, units, tuple(_label_doubts(fields, words, names))
 
 
 def _label_doubts(fields: Mapping[int, str], words: Sequence[str], names: Sequence[str]) -> Iterator[Finding]:
-    """Compare fields, line of labels and data."""
+    """Compare fields, line of labels and data; only where they mean different columns may a number rest on it."""
     width = len(names)
-    pairs = list(enumerate(zip(words, names, strict=False), 1)) if len(words) == width else []
-    missing = [f"Column.{number} ({name})" for number, name in enumerate(names, 1) if not fields.get(number)]
-    surplus = [f"Column.{number} ({name})" for number, name in sorted(fields.items()) if not 1 <= number <= width]
-    different = [
-        f"{word!r} for Column.{n} ({name})"
-        for n, (word, name) in pairs
-        if word.casefold() != name.partition(" ")[0].casefold()
-    ]
-    if missing:
-        yield _warning("labels", f"fields are missing, and columns called otherwise: {_few(missing)}")
-    if surplus:
-        yield _warning(
-            "labels", f"fields are given for columns that the data, of {width}, do not have: {_few(surplus)}"
-        )
-    if words and len(words) != width:
-        yield _warning("labels", f"the line of labels has {len(words)} words for {width} columns and was not used")
-    if different:
-        yield _warning("labels", f"the line of labels has other names than the fields: {_few(different)}")
+    fits, whole = len(words) == width, set(fields) == set(range(1, width + 1))
+    said = {number: name_and_unit(text)[0].partition(" ")[0] for number, text in sorted(fields.items())}
+    missing = [f"Column.{number} ({name})" for number, name in enumerate(names, 1) if number not in said]
+    surplus = [f"Column.{number} ({name})" for number, name in said.items() if not 1 <= number <= width]
+    both = [(number, words[number - 1], said[number]) for number in said if fits and 1 <= number <= width]
+    different = [f"{word!r} for Column.{n} ({name})" for n, word, name in both if word.casefold() != name.casefold()]
+    doubtful = not (fits or whole) or any(role_of(word) != role_of(name) for _, word, name in both)
+    used = "taken" if fits and not whole else "not used"
+    doubts = (
+        (missing, f"fields are missing, and columns called otherwise: {_few(missing)}"),
+        (surplus, f"fields are given for columns that the data, of {width}, do not have: {_few(surplus)}"),
+        (words and not fits, f"the line of labels has {len(words)} words for {width} columns and was not used"),
+        (different, f"the line of labels, which was {used}, has other names than the fields: {_few(different)}"),
+    )
+    for is_so, message in doubts:
+        if is_so:
+            yield _warning("labels", message) if doubtful else _note("labels", message)
 
 
 def _few(items: Sequence[str]) -> str:
@@ -265,15 +283,20 @@ def _structure(version: re.Match[str], parts: _Parts) -> Iterator[Finding]:
     programs = {key.partition(".")[0] for key, _ in parts.fields if key.partition(".")[0].casefold() not in _FAMILIES}
     if programs and not version[2].strip():
         said = _few(sorted(programs))
-        yield _warning("version", f"the first line names no program, yet there are fields of {said}")
+        yield _note("version", f"the first line names no program, yet there are fields of {said}")
     if "---" not in parts.sections:
-        yield _warning("structure", "the header has no end '# ---'")
+        yield _note("structure", "the header has no end '# ---'")
     if not parts.comments:
-        yield _warning("structure", "there is no user comment")
+        yield _note("structure", "there is no user comment")
     for lines, what in ((parts.foreign, "with a comment mark other than '#'"), (parts.late, "between the data")):
         if lines:
-            places = f"line {lines[0]}" if len(lines) == 1 else f"{len(lines)} lines, the first line {lines[0]},"
-            yield _warning("comment", f"{places} {what}: ignored as comment")
+            yield _note("comment", f"{_places(lines)} {what}: ignored as comment")
+    if parts.rows:
+        yield _warning("comment", f"{_places(parts.rows)} behind a comment mark: a row of numbers, not read", _UNMARK)
+
+
+def _places(lines: Sequence[int]) -> str:
+    return f"line {lines[0]}" if len(lines) == 1 else f"{len(lines)} lines, the first line {lines[0]},"
 
 
 def _repeated(fields: Sequence[tuple[str, str]]) -> Iterator[Finding]:
@@ -281,7 +304,7 @@ def _repeated(fields: Sequence[tuple[str, str]]) -> Iterator[Finding]:
     counts = Counter(name.casefold() for name, _ in fields)
     if twice := [name for name, count in counts.items() if count > 1]:
         message = f"Fields that are given more than once, of which the last counts: {_few(twice)}"
-        yield Finding("xdi-repeated", "note", message)
+        yield _note("repeated", message)
 
 
 def _metadata(metadata: Mapping[str, str]) -> Iterator[Finding]:
@@ -293,20 +316,20 @@ def _metadata(metadata: Mapping[str, str]) -> Iterator[Finding]:
         ("Element.edge", edge, edge_name(edge or "") is not None),
     ):
         if value is None:
-            yield _warning("missing", f"the field {name} is missing, which XDI requires", f"Add '# {name}: …'")
+            yield _note("missing", f"the field {name} is missing, which XDI requires", f"Add '# {name}: …'")
         elif not valid:
-            yield _warning("invalid", f"{name} is {value[:40]!r}, which is not known", "Write e.g. 'Fe' or 'K'")
+            yield _note("invalid", f"{name} is {value[:40]!r}, which is not known", "Write e.g. 'Fe' or 'K'")
     spacing = next((given[key] for key in SPACING_FIELDS if key in given), None)
     if spacing is not None and d_spacing(spacing) is None:
-        yield _warning("invalid", f"Mono.d_spacing is {spacing[:40]!r}, not a number in Å")
+        yield _note("invalid", f"Mono.d_spacing is {spacing[:40]!r}, not a number in Å")
     for name, (pattern, unit) in _FORMATS.items():
         value = given.get(name.casefold())
         if value is not None and not re.fullmatch(pattern, value[:80], re.IGNORECASE):
-            yield _warning("invalid", f"{name} is {value[:40]!r}, not a number with its unit ({unit})")
+            yield _note("invalid", f"{name} is {value[:40]!r}, not a number with its unit ({unit})")
     yield from _times(given)
     digits = [key for key in metadata if re.match(r"(?!column\.)[^.]*\.\d", key, re.IGNORECASE)]
     if digits:
-        yield _warning("invalid", f"keys that begin with a digit, and were kept: {_few(digits)}")
+        yield _note("invalid", f"keys that begin with a digit, and were kept: {_few(digits)}")
     yield from _recommended(given)
 
 
@@ -316,7 +339,7 @@ def _times(given: Mapping[str, str]) -> Iterator[Finding]:
         value = given.get(name.casefold())
         if value is None or (_TIME.fullmatch(value) and _is_time(value)):
             continue
-        yield _warning("invalid", f"{name} is {value[:40]!r}, no date and time", "Write e.g. 2001-06-26T22:27:31")
+        yield _note("invalid", f"{name} is {value[:40]!r}, no date and time", "Write e.g. 2001-06-26T22:27:31")
 
 
 def _is_time(text: str) -> bool:
@@ -328,13 +351,16 @@ def _is_time(text: str) -> bool:
 
 
 def _recommended(given: Mapping[str, str]) -> Iterator[Finding]:
-    """Recommended fields that are missing: doubtful where nobody can tell at which beamline the scan was made."""
+    """Recommended fields that are missing."""
     missing = [name for name in _RECOMMENDED if not given.get(name.casefold())]
-    lost = {"Facility.name", "Beamline.name"} <= set(missing)
     if missing:
-        message = f"Recommended fields are missing: {', '.join(missing)}"
-        yield Finding("xdi-missing", "warning" if lost else "note", message, remedy="Add them" if lost else "")
+        yield _note("missing", f"recommended fields are missing: {', '.join(missing)}")
 
 
 def _warning(name: str, message: str, remedy: str = "") -> Finding:
     return Finding(f"xdi-{name}", "warning", message[:1].upper() + message[1:], remedy=remedy)
+
+
+def _note(name: str, message: str, remedy: str = "") -> Finding:
+    """Say what changes no number."""
+    return replace(_warning(name, message, remedy), severity="note")

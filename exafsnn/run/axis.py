@@ -9,6 +9,7 @@ import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from exafsnn.errors import SettingsError
@@ -19,8 +20,8 @@ Scan = tuple[str, str]
 
 _NUMBER = re.compile(r"(?:(?<![A-Za-z0-9.)])[-+])?(?<![\d.])\d+(?:\.\d+)?(?!\d)")
 _KELVIN = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)\s*_?K(?![a-z])")
-_VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,5})?\s*")
-"""A number, with its unit."""
+_VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-z°µ%/]{1,8})?\s*")
+"""A number, with its unit (``seconds``)."""
 TEMPERATURE, _ORDER, NAME = "temperature", "order", "name"
 """Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
 
@@ -51,7 +52,7 @@ def axis_of(
     if against == _ORDER:
         return {name: float(number) for number, name in enumerate(scans) if name in used}
     told = {name: _from_header(chi, against) for name, chi in used.items()} if against != NAME else {}
-    found = {name: value for name, value in told.items() if value is not None}
+    found = _since_first({name: value for name, value in told.items() if value is not None})
     if against in (TEMPERATURE, NAME):
         found = (_from_names(names) if against == NAME else _kelvins(names)) | found
     missing = [name for name in names if name not in found]
@@ -127,16 +128,37 @@ def _number(text: str | None, where: str) -> float:
     return value
 
 
-def _from_header(chi: ChiK, against: str) -> float | None:
-    """What a scan's header says, if it is a number."""
+def _from_header(chi: ChiK, against: str) -> float | datetime | None:
+    """What a scan's header says, if a number, or else a time: in the field of that name, or the one that begins so."""
     if against == TEMPERATURE:
         return chi.temperature
     fields: Mapping[str, str] = chi.spectrum.metadata if chi.spectrum else {}
-    for key, text in fields.items():
-        number = _VALUE.fullmatch(text)
-        if against.lower() in (key.lower(), key.lower().split(".")[-1]) and number:
-            return float(number.group(1))
+    numbers = {key.lower(): float(number[1]) for key, text in fields.items() if (number := _VALUE.fullmatch(text))}
+    times = {key.lower(): time for key, text in fields.items() if (time := _time(text))}
+    wanted = against.lower()
+    for found in (numbers, times):
+        exact = [value for key, value in found.items() if wanted in (key, key.split(".")[-1])]
+        begun = [value for key, value in found.items() if key.startswith(f"{wanted} ")]
+        if exact or len(begun) == 1:
+            return [*exact, *begun][0]
     return None
+
+
+def _time(text: str) -> datetime | None:
+    """Date and time in ISO 8601, of UTC where no zone is given; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text.strip()) if re.match(r"\d{4}-\d\d-\d\d[T ]\d", text.strip()) else None
+    except ValueError:
+        return None
+    return time if time is None or time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _since_first(found: Mapping[Scan, float | datetime]) -> dict[Scan, float]:
+    """The same values; dates and times as seconds since the first of them."""
+    first = min((value for value in found.values() if isinstance(value, datetime)), default=datetime.min)
+    return {
+        name: (value - first).total_seconds() if isinstance(value, datetime) else value for name, value in found.items()
+    }
 
 
 def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:

@@ -76,9 +76,11 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """``"ok"``, ``"warned"`` or ``"rejected"``."""
+        """``"ok"``, ``"warned"``, ``"foreign"`` (what the model cannot know) or ``"rejected"``."""
         if self.reason:
             return "rejected"
+        if self.prediction and not self.prediction.in_domain:
+            return "foreign"
         return "warned" if self.warnings else "ok"
 
     @property
@@ -87,13 +89,13 @@ class Outcome:
         if self.reason:
             return (self.reason,)
         found = [item.sentence for item in self.chi.findings if item.severity == "warning"] if self.chi else []
-        said = self.prediction.warnings if self.prediction else ()
-        return tuple(dict.fromkeys([*found, *said]))
+        return tuple(dict.fromkeys(self.prediction.warnings if self.prediction else found))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, notes too, each once; where none says why a scan was rejected, its reason is one."""
-        known = dict.fromkeys([*self.found, *(self.chi.findings if self.chi else ())])
+        answered = self.prediction.findings if self.prediction else ()
+        known = dict.fromkeys([*self.found, *(self.chi.findings if self.chi else ()), *answered])
         if self.particles:
             known[self.particles.finding] = None
         if self.reason and all(finding.severity != "fatal" for finding in known):
@@ -247,7 +249,7 @@ def _answer_all(
     _check_columns(columns)
     model_for, references = models(model), list(references)
     structure = structure_of(references, structure)
-    standards = (chi_of(item, columns, settings) for item in references)
+    standards = [chi_of(item, columns, settings) for item in references]
     answers, finders = _calibrated(standards, structure, model_for, answerer)
 
     def answer_for(chi: ChiK) -> Answer:
@@ -259,7 +261,31 @@ def _answer_all(
     workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
     outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in bursts)
-    return once(chain.from_iterable(outcomes), done)
+    return once(_served(chain.from_iterable(outcomes), standards), done)
+
+
+def _served(outcomes: Iterable[Outcome], standards: Iterable[ChiK]) -> Iterator[Outcome]:
+    """Pass outcomes on.
+
+    Raises
+    ------
+    SettingsError
+        At the end, if a standard is of another edge than every scan: then it served none.
+    """
+    idle = {_edge(chi): chi.source for chi in standards}
+    seen: dict[str, None] = {}
+    for outcome in outcomes:
+        if outcome.chi:
+            seen[_edge(outcome.chi)] = None
+        yield outcome
+    for edge, source in idle.items():
+        if seen and edge not in seen:
+            reason = f"the reference is of {edge}, the scans are of {', '.join(seen)}: it serves none of them"
+            raise SettingsError(reason, where=source, remedy="Give a reference of the scans' own element and edge")
+
+
+def _edge(chi: ChiK) -> str:
+    return f"{chi.absorber} {chi.edge}"
 
 
 def _check_columns(columns: str | None) -> None:

@@ -505,7 +505,7 @@ def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> No
         facts.append(f"ΔE₀ = {prediction.delta_e0:.1f} ± {prediction.delta_e0_std:.1f} eV")
         facts.append(f"S₀² = {prediction.amplitude:.2f} ± {prediction.amplitude_std:.2f}")
     if prediction and not prediction.in_domain:
-        facts.append("outside what the model knows")
+        facts.append("foreign: outside what the model knows")
     inch = 1 / figure.get_figheight()
     figure.text(
         _LEFT,

@@ -213,12 +213,14 @@ def _rows(course: Course) -> list[list[str]]:
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         if outcome.axis is None or outcome.prediction is None:
             continue
-        shell = outcome.prediction.shells["first"]
-        rows.append([
-            f"{outcome.axis:g}", printable(_name(outcome)),
+        shell, known = outcome.prediction.shells["first"], outcome.prediction.in_domain
+        numbers = [
             _value(shell.coordination, shell.coordination_std, 2), _value(shell.distance, shell.distance_std, 3),
-            _value(shell.sigma2, shell.sigma2_std, 4), *_lattice_cells(lattice), f"{outcome.prediction.misfit:.3f}",
-            outcome.status if outcome.prediction.in_domain else "outside the domain",
+            _value(shell.sigma2, shell.sigma2_std, 4),
+        ]  # fmt: skip
+        rows.append([
+            f"{outcome.axis:g}", printable(_name(outcome)), *(numbers if known else ["–"] * len(numbers)),
+            *_lattice_cells(lattice), f"{outcome.prediction.misfit:.3f}", outcome.status,
         ])  # fmt: skip
     return rows
 

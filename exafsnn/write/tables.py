@@ -35,6 +35,8 @@ _SUMMARY_COLUMNS = (
     *("coordination", "coordination_std", "coordination_low", "coordination_high", "distance", "distance_std"),
     *("sigma2", "sigma2_std", "delta_e0", "amplitude", "misfit", "in_domain", "warnings"),
 )
+_PLACE = ("pair", "r_min", "r_max")
+"""What is said of a shell whose scan is foreign to the model: no number of it is to be believed."""
 _SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
 _RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 _CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
@@ -81,7 +83,8 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
     for name, shell in prediction.shells.items():
         if is_finite(shell):
-            yield row | {"range": name} | vars(shell)
+            told = vars(shell) if prediction.in_domain else {key: getattr(shell, key) for key in _PLACE}
+            yield row | {"range": name} | told
 
 
 def scan_facts(outcome: Outcome) -> Row:

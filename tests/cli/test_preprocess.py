@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from exafsnn_cli.main import run
+
+from exafsnn.records import Spectrum
 
 
 def test_preprocess(
@@ -29,6 +32,22 @@ def test_json(
     assert run(["preprocess", "copper.dat", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["summary"]
     assert (row["edge"], row["e0"], row["status"]) == ("Cu K", 7112.0, "ok")
+
+
+def test_notes_are_in_the_settings_and_told_if_asked(
+    tmp_path: Path, make_scan: Callable[..., Spectrum], capsys: pytest.CaptureFixture[str]
+) -> None:
+    scan = make_scan("Fe")
+    header = "# XDI/1.0\n# Element.symbol: Fe\n# Element.edge: K\n# ///\n# ---\n# energy mutrans\n"
+    path = tmp_path / "scan.xdi"
+    path.write_text(header + "\n".join(f"{x:.4f} {y:.6f}" for x, y in zip(scan.energy, scan.mu, strict=True)) + "\n")
+    said = "Recommended fields are missing: Facility.name"
+    for options in ([], ["--verbose"]):
+        assert run(["preprocess", str(path), "-o", str(tmp_path / "results"), *options]) == 0
+        assert (f"{path}: note: {said}" in capsys.readouterr().err) == bool(options)
+    (told,) = json.loads((tmp_path / "results" / "settings.json").read_text())["scans"]
+    assert told["status"] == "ok"
+    assert [item["severity"] for item in told["findings"] if item["message"].startswith(said)] == ["note"]
 
 
 def test_settings_that_suit_no_scan_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import time
 from pathlib import Path
 
@@ -61,6 +62,10 @@ def test_one_group_packed_or_not(packed, save, group, scan):
         ("@args = ( 'titles', ['a, (b)]', \"it's\"], 'label', 'nested', 'bkg_z', 'Fe', 'fft_edge', 'K' ) ;", "nested"),
         ("@args = ('bkg_z','Fe','fft_edge','K','none',undef);", "abcd"),
         ("@args = ('label','','bkg_z','Fe','fft_edge','K',);", "abcd"),
+        ("@args = ('xdi_mono',{},'label','empty','bkg_z','Fe','fft_edge','K');", "empty"),
+        ("@args = ('xdi_mono',{'name' => {'name' => {}}},'label','deep','bkg_z','Fe','fft_edge','K');", "deep"),
+        ("@args = ('bkg_eshift',undef,'n',-1.5e-3,'label','undef','bkg_z','Fe','fft_edge','K');", "undef"),
+        ("@args = ('titles',['two\\nlines\\n'],'label','lines','bkg_z','Fe','fft_edge','K');", "lines"),
     ],
 )
 def test_perl_values(args, label, save, group):
@@ -78,8 +83,9 @@ def test_perl_values(args, label, save, group):
         ({"y": "@y = ('1','x');"}, "line 6: @y holds \"'x'\": that is not understood as a number"),
         ({"x": "@x = (`rm -r /`);"}, "is not understood"),
         ({"x": "@x = (1_000, 2);"}, "is not understood"),
-        ({"x": "@x = ('1',"}, "the value of x does not end on its line"),
+        ({"x": "@x = ('1',"}, "the value of x does not end"),
         ({"args": "@args = (system('ls'), 1);"}, "\"system('ls'), 1\" is not understood"),
+        ({"args": "@args = ('titles',['a','label','b');"}, "'[' is not closed"),
         ({"args": "@args = ('label');"}, "args holds 1 items, no pairs"),
         ({"args": "@args = ('label','a','bkg_eshift','x');"}, "bkg_eshift holds 'x'"),
     ],
@@ -112,7 +118,7 @@ def test_a_line_cut_in_the_middle_is_told(save, group):
     name = save(whole, packed=False)
     content = Path(name).read_text()
     Path(name).write_text(content[: content.rindex("@y = ") + 50])
-    with pytest.raises(ScanError, match="the value of y does not end on its line"):
+    with pytest.raises(ScanError, match="the value of y does not end"):
         read_one(expand(name)[1])
 
 
@@ -134,15 +140,86 @@ def test_i0_goes_along(save, group, scan):
     np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
 
 
+def test_an_array_that_was_never_filled_is_left_out(save, group, scan):
+    spectrum = read_one(save(group(i0="@i0 = (undef);")))
+    assert "The array i0 has 1 values" in next(item.message for item in spectrum.findings if item.name == "left-out")
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-6)
+
+
+def test_a_reading_that_is_not_defined_is_told_with_its_place(save, group, scan):
+    mu = [f"{value:.6f}" for value in scan.mu]
+    mu[4] = "undef"
+    with pytest.raises(ScanError, match="point 5: column 2 holds nan, not a finite number"):
+        read_one(save(group(y=f"@y = ({','.join(mu)});")))
+
+
+def test_hashes_become_fields(save, group):
+    args = (
+        "@args = ('xdi_scan',{'edge_energy' => '7112','by' => undef},'titles',['a','b'],'bkg_z','Fe','fft_edge','K');"
+    )
+    fields = read_one(save(group(args=args))).metadata
+    assert (fields["xdi_scan.edge_energy"], fields["xdi_scan.by"], fields["titles"]) == ("7112", "", "a; b")
+
+
+@pytest.mark.parametrize("placeholder", ["H", "He", "??"])
+def test_a_placeholder_is_not_believed_against_the_data(placeholder, save, group):
+    spectrum = read_one(save(group(args=f"@args = ('label','a','bkg_z','{placeholder}','fft_edge','K');")))
+    assert (spectrum.absorber, spectrum.edge) == ("Fe", "K")
+    (said,) = (item for item in spectrum.findings if item.name == "edge-from-energy")
+    assert (said.severity, repr(placeholder) in said.message) == ("note", True)
+
+
+def test_a_placeholder_of_a_chi_file_is_named(save, group, scan):
+    args = "@args = ('label','a','bkg_z','H','fft_edge','K','is_chi',1);"
+    x = ",".join(f"{0.05 * point:.2f}" for point in range(len(scan.energy)))
+    with pytest.raises(ScanError, match=r"does not name element and edge \('H' of the header is no known element"):
+        read_one(save(group(args=args, x=f"@x = ({x});")))
+
+
 def test_names_stay_apart(save, group):
     nameless = {"old": None, "args": "@args = ('bkg_z','Fe','fft_edge','K');"}
     name = save(group("a"), group("b"), group("a"), group(**nameless))
     assert [spectrum.record for spectrum in read(name)] == ["a (1)", "b", "a (2)", "group 4"]
 
 
-def test_projects_in_json_say_what_to_do(tmp_path):
-    (tmp_path / "new.prj").write_text('{"_____header1": "# Athena project file -- Demeter version 0.9.26",\n "a": {}}')
-    with pytest.raises(ScanError, match=r"JSON are not read\. Save it as an ordinary Athena project"):
+HEAD = "# Athena project file -- Demeter version 0.9.26"
+
+
+@pytest.fixture
+def save_json(tmp_path, scan):
+    """Project in JSON of two groups, the second of which comes first in the order that it gives."""
+
+    def saver(**changed):
+        x, y = ([f"{value:.6f}" for value in values] for values in (scan.energy, scan.mu))
+        args = {"bkg_z": "Fe", "fft_edge": "K", "is_xmu": 1, "titles": []}
+        groups = {
+            name: {"args": args | {"label": label}, "x": x, "y": y} for name, label in (("b", "late"), ("a", "early"))
+        }
+        path = tmp_path / "new.prj"
+        path.write_text(json.dumps({"_____header1": HEAD, **groups, "_____order": ["a", "b"], **changed}))
+        return path
+
+    return saver
+
+
+def test_projects_in_json(save_json, scan):
+    early, late = read(save_json())
+    assert (early.record, late.record, early.absorber) == ("early", "late", "Fe")
+    np.testing.assert_allclose(late.energy, scan.energy, atol=1e-6)
+    np.testing.assert_allclose(late.mu, scan.mu, atol=1e-6)
+
+
+def test_a_bad_group_in_json_does_not_stop_the_others(save_json):
+    first, second = expand(save_json(b={"args": {"label": "b"}, "x": [7000, 7001], "y": [0.1, "much"]}))
+    assert read_one(first).record == "early"
+    with pytest.raises(ScanError, match=r"new\.prj::b: @y holds 'much'"):
+        read_one(second)
+
+
+@pytest.mark.parametrize("rest", ["", ', "a": {', ', "a": ' + 100_000 * "["])
+def test_damaged_json_is_told(rest, tmp_path):
+    (tmp_path / "new.prj").write_text('{"_____header1": "' + HEAD + '"' + rest)
+    with pytest.raises(ScanError, match="the JSON of the project is damaged"):
         read(tmp_path / "new.prj")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +33,14 @@ RATES = (5e5, 2e4)
 """Counts per second of the incident beam, and dark counts per second of both channels."""
 
 
-def photon_factory(path, scan, *, points=None, modes=(1, 3), dark=None, extra=()):
-    """Write a fluorescence scan whose counting time doubles above 7150 eV."""
+def photon_factory(
+    path, scan, *, points=None, modes=(1, 3), dark=None, extra=(), place="KEK-PF   BL0X", block="Init-Eng", lost=()
+):
+    """Write a fluorescence scan whose counting time doubles above 7150 eV; ``lost`` readings lose two digits."""
     seconds = np.where(scan.energy < 7150.0, *SECONDS)
     i0 = seconds * (RATES[0] + RATES[1])
     fluorescence = seconds * (RATES[0] * 0.1 * scan.mu + RATES[1])
+    fluorescence[list(lost)] //= 100
     theta = np.degrees(np.arcsin(HC_EV_ANGSTROM / (2 * D * scan.energy)))
     rows = [
         f"{angle + 0.01:10.5f}{angle:12.7f}{time:10.2f}{upper:10.0f}{lower:10.0f}"
@@ -44,7 +49,7 @@ def photon_factory(path, scan, *, points=None, modes=(1, 3), dark=None, extra=()
     points, (before, after) = points or len(rows), np.bincount(seconds.astype(int))[1:]
     offsets = dark or (RATES[1], RATES[1])
     header = [
-        "  9809     KEK-PF   BL0X",
+        f"  9809     {place}",
         " made            26.11.21 08:00 - 26.11.21 09:00",
         " a comment",
         " Ring :   2.5 GeV   400.0 mA -  400.0 mA",
@@ -52,7 +57,7 @@ def photon_factory(path, scan, *, points=None, modes=(1, 3), dark=None, extra=()
         f" BL0X      Fluorescence( 3)   Repetition=  1     Points= {points}",
         " Param file : made       energy axis(2)     Block =    2",
         "",
-        " Block      Init-Eng  Final-Eng      Step/eV     Time/s       Num",
+        f" Block      {block}  Final-Eng      Step/eV     Time/s       Num",
         f"     1        6900.00   7150.00         5.00       1.00  {before}",
         f"     2        7150.00   8000.00         5.00       2.00  {after}",
         " Ortec(-1)     NDCH = 3",
@@ -79,9 +84,74 @@ def test_photon_factory_transmission(tmp_path, scan):
     assert "ln(I0/It), columns 4 (I0), 5 (It)" in finding(read_one(name), "signal").message
 
 
+PLACES = ["SPring-8 14b2", "SPring-8 01b1", "AichiSR  BL5S1", "SAGA-LS  BL07", "KEK-PF   NW10A", "Ritsumeikan BL-3"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_format_is_known_by_its_layout(place, tmp_path, scan):
+    spectrum = read_one(photon_factory(tmp_path / "scan.dat", scan, place=place, block="Init-ang"))
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+    np.testing.assert_allclose(spectrum.mu, 0.1 * scan.mu, atol=1e-4)
+    assert f"with d = {D:.5g} Å" in finding(spectrum, "angle-axis").message
+    assert [spectrum.metadata["Facility.name"], spectrum.metadata["Beamline.name"]] == place.split()
+    assert [item.name for item in spectrum.findings if item.severity != "note"] == []
+
+
+def test_a_first_line_of_ones_own_does_not_hide_the_format(tmp_path, scan):
+    path = Path(photon_factory(tmp_path / "scan.dat", scan))
+    path.write_text(path.read_text().replace("  9809     KEK-PF   BL0X", "Fe foil, second run").replace("Si(111) ", ""))
+    spectrum = read_one(path)
+    np.testing.assert_allclose(spectrum.energy, scan.energy, atol=1e-3)
+    assert spectrum.metadata["Facility.name"] == ""
+
+
+def test_an_energy_of_9809_ev_is_no_mark(write, scan):
+    energy = scan.energy - scan.energy[0] + 9809.0
+    assert read_one(write(energy, scan.mu), e0=7112 - scan.energy[0] + 9809).energy[0] == 9809.0
+
+
 def test_dark_counts_that_leave_nothing_are_not_subtracted(tmp_path, scan):
     spectrum = read_one(photon_factory(tmp_path / "scan.dat", scan, dark=(0.0, 99999.0)))
-    assert finding(spectrum, "dark-counts").severity == "warning"
+    said = finding(spectrum, "dark-counts")
+    assert said.severity == "warning"
+    assert re.search(r"not subtracted: \d+ of \d+ readings are not above them, the first in line 16$", said.message)
+
+
+@pytest.mark.parametrize("lost", [(40,), (0,), (20, 60, -1)])
+def test_a_lone_reading_below_the_dark_counts_is_left_out(lost, tmp_path, make_scan):
+    scan = make_scan("Fe")
+    spectrum = read_one(photon_factory(tmp_path / "scan.dat", scan, lost=lost))
+    np.testing.assert_allclose(spectrum.mu, 0.1 * np.delete(scan.mu, lost), atol=1e-4)
+    assert {item.severity for item in spectrum.findings if item.name == "dark-counts"} == {"note"}
+    told = [item for item in spectrum.findings if item.severity == "warning"]
+    assert [item.name for item in told] == ["reading-below-dark"] * len(lost)
+    lines = sorted(int(item.message.split(" in line ")[1].split(",")[0]) for item in told)
+    assert lines == sorted(16 + row % len(scan.energy) for row in lost)
+
+
+def test_a_lost_digit_leaves_chi_as_it_was(tmp_path, make_scan):
+    scan = make_scan("Fe")
+    names = photon_factory(tmp_path / "a.dat", scan), photon_factory(tmp_path / "b.dat", scan, lost=(250,))
+    right, chi = (read_one(name).to_chi() for name in names)
+    k = right.k[(right.k > 2.5) & (right.k < 12)]
+    whole, rest = (k**2 * np.interp(k, one.k, one.chi) for one in (right, chi))
+    assert np.sqrt(np.mean((rest - whole) ** 2) / np.mean(whole**2)) < 0.01
+
+
+@pytest.mark.parametrize("lost", [(40, 41), tuple(range(0, 40, 2))])
+def test_several_readings_below_the_dark_counts_speak_against_these(lost, tmp_path, make_scan):
+    spectrum = read_one(photon_factory(tmp_path / "scan.dat", make_scan("Fe"), lost=lost))
+    (told,) = (item for item in spectrum.findings if item.name == "dark-counts" and item.severity == "warning")
+    assert f": {len(lost)} of " in told.message
+    assert len(spectrum.energy) == len(make_scan("Fe").energy)
+
+
+def test_noise_at_the_dark_counts_is_no_wrong_reading(tmp_path, scan):
+    restless = 1 + 0.6 * (-1.0) ** np.arange(len(scan.mu))
+    weak = replace(scan, mu=0.02 * restless * scan.mu)
+    spectrum = read_one(photon_factory(tmp_path / "scan.dat", weak, lost=(41,)))
+    assert len(spectrum.energy) == len(scan.energy)
+    assert "reading-below-dark" not in {item.name for item in spectrum.findings}
 
 
 def test_fewer_points_than_announced_are_said(tmp_path, scan):

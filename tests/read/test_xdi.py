@@ -1,4 +1,4 @@
-"""XDI as its specification says: what is malformed is an error with its line, what is doubtful a warning."""
+"""XDI as its specification says: what is malformed is an error with its line, what changes no number a note."""
 
 from __future__ import annotations
 
@@ -54,11 +54,17 @@ def warnings(spectrum):
     return [finding for finding in spectrum.findings if finding.severity == "warning"]
 
 
-def test_a_valid_file_has_no_warnings(write_xdi, make_scan):
+def remarks(spectrum):
+    return [finding for finding in spectrum.findings if finding.name.startswith(("xdi-", "d-spacing"))]
+
+
+def test_a_valid_file_has_no_remarks(write_xdi, make_scan):
     spectrum = read_one(write_xdi())
     assert isinstance(spectrum, Spectrum)
     assert (spectrum.absorber, spectrum.edge, spectrum.temperature) == ("Fe", "K", 300.0)
+    assert not remarks(spectrum)
     assert not warnings(spectrum)
+    assert spectrum.metadata["comment"] == "Anything: may. stand here"
     assert spectrum.metadata["GSE.EXTRA"] == "a value: with colons, 1.5"
     np.testing.assert_allclose(spectrum.energy, make_scan("Fe").energy, atol=1e-3)
     assert "XDI: μ is ln(I0/It), columns 2 (i0), 3 (itrans)" in [finding.message for finding in spectrum.findings]
@@ -89,17 +95,106 @@ DOUBTS = {
 
 
 @pytest.mark.parametrize("old", DOUBTS)
-def test_doubts_are_warnings(old, write_xdi):
+def test_doubts_that_change_no_number_are_notes(old, write_xdi, make_scan):
     new, said = DOUBTS[old]
     spectrum = read_one(write_xdi(old, new))
     assert (spectrum.absorber, spectrum.edge) == ("Fe", "K")
-    assert [finding for finding in warnings(spectrum) if said in finding.message], spectrum.findings
+    np.testing.assert_allclose(spectrum.mu, make_scan("Fe").mu, atol=1e-6)
+    told = [finding.severity for finding in spectrum.findings if said in finding.message]
+    assert told == ["warning" if "XDI/2.0" in said else "note"], spectrum.findings
 
 
-def test_what_is_recommended_is_a_note_as_long_as_the_beamline_is_known(write_xdi):
-    spectrum = read_one(write_xdi("# Facility.xray_source: tests\n", ""))
+def test_the_recommended_fields_are_a_note(write_xdi):
+    known = re.compile(r"# (Facility.(name|xray_source)|Beamline.name|Scan.start_time): .*\n")
+    assert len(known.findall(HEADER)) == 4
+    path = Path(write_xdi())
+    path.write_text(known.sub("", path.read_text()))
+    spectrum = read_one(path)
     assert not warnings(spectrum)
-    assert "Recommended fields are missing: Facility.xray_source" in [f.message for f in spectrum.findings]
+    (said,) = remarks(spectrum)
+    assert said.message.startswith("Recommended fields are missing: Facility.name, Facility.xray_source, Beamline.name")
+
+
+ENDS = {
+    "title": ("# ///\n", "# ///  Users Comments  ///\n"),
+    "line": ("# ///\n", "#//////////////////\n"),
+    "sentence": ("# ///\n", "# /// the user says:\n"),
+    "data": ("# ---\n", "# ------ Data ------\n"),
+    "no blank": ("# ---\n", "#---data\n"),
+}
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_title_may_stand_behind_the_line_that_ends_a_part(kind, write_xdi, make_scan):
+    spectrum = read_one(write_xdi(*ENDS[kind]))
+    assert not remarks(spectrum)
+    assert spectrum.metadata["comment"] == "Anything: may. stand here"
+    np.testing.assert_allclose(spectrum.mu, make_scan("Fe").mu, atol=1e-6)
+
+
+COLUMNS = "# Column.1: energy eV\n# Column.2: i0\n# Column.3: itrans\n"
+OTHERS = {
+    "a column that was left out": ["energy eV", "dwell ms", "i0", "itrans"],
+    "the reference was left out, and the time": ["energy eV", "dwell ms", "i0", "itrans", "irefer"],
+    "a column that came after": ["energy eV", "itrans"],
+    "another order, and one more": ["energy eV", "itrans", "i0", "ifluor"],
+}
+
+
+def fields(names, first=1):
+    return "".join(f"# Column.{number}: {name}\n" for number, name in enumerate(names, first))
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_labels_that_fit_the_table_are_believed_against_fields_that_do_not(kind, write_xdi, make_scan):
+    spectrum = read_one(write_xdi(COLUMNS, fields(OTHERS[kind])))
+    np.testing.assert_allclose(spectrum.mu, make_scan("Fe").mu, atol=1e-6)
+    assert any(
+        "the line of labels, which was taken, has other names" in item.message.lower() for item in warnings(spectrum)
+    )
+
+
+def test_fields_that_count_from_zero_are_corrected_by_the_labels(write_xdi, make_scan):
+    spectrum = read_one(write_xdi(COLUMNS, fields(["energy eV", "i0", "itrans"], first=0)))
+    np.testing.assert_allclose(spectrum.mu, make_scan("Fe").mu, atol=1e-6)
+
+
+def test_fields_of_another_table_are_not_believed_without_labels(write_xdi, make_scan):
+    """Which of the columns was left out, nobody can tell, unless the user does."""
+    path = Path(write_xdi(COLUMNS, fields(["energy eV", "dwell ms", "i0", "itrans"])))
+    path.write_text(path.read_text().replace("# energy i0 itrans\n", ""))
+    with pytest.raises(ScanError, match=r"unknown layout: 3 columns .*do not have: Column.4 \(itrans\).* --columns"):
+        read_one(path)
+    told = read_one(path, columns="energy=1,i0=2,it=3")
+    np.testing.assert_allclose(told.mu, make_scan("Fe").mu, atol=1e-6)
+
+
+@pytest.mark.parametrize(("labels", "severity"), [("en i0 i1", "note"), ("energy i0 ifluor", "warning")])
+def test_labels_that_mean_what_the_fields_mean_are_a_note(labels, severity, write_xdi):
+    (said,) = remarks(read_one(write_xdi("# energy i0 itrans", f"# {labels}")))
+    assert (said.severity, "has other names than the fields" in said.message) == (severity, True)
+
+
+@pytest.mark.parametrize("between", [",", ", ", ";"])
+def test_commas_between_the_columns_are_told_as_such(between, write_xdi):
+    path = Path(write_xdi())
+    rows = [line if line.startswith("#") else between.join(line.split()) for line in path.read_text().splitlines()]
+    path.write_text("\n".join(rows))
+    with pytest.raises(ScanError, match=r"line 22: .* has commas or semicolons, where XDI has"):
+        read_one(path)
+
+
+def test_a_header_line_without_its_mark_is_told_as_such(write_xdi):
+    with pytest.raises(ScanError, match=r"'energy i0 itrans' is neither .* Begin the lines of the header with '#'"):
+        read_one(write_xdi("# energy i0 itrans", "energy i0 itrans"))
+
+
+@pytest.mark.parametrize("placeholder", ["H", "Xx", "None", "unknown", "n/a", "0", "?", "--"])
+def test_a_placeholder_is_not_believed_against_the_data(placeholder, write_xdi):
+    spectrum = read_one(write_xdi("Element.symbol: Fe", f"Element.symbol: {placeholder}"))
+    assert (spectrum.absorber, spectrum.edge) == ("Fe", "K")
+    assert not warnings(spectrum)
+    assert any(repr(placeholder) in finding.message for finding in remarks(spectrum))
 
 
 def test_the_last_of_two_fields_counts(write_xdi):
@@ -159,9 +254,9 @@ def test_every_row_is_read_and_comments_between_them_are_said(write_xdi, make_sc
     Path(name).write_text("\r\n".join([*lines[:40], "# 7000 1 2", "", *lines[40:], "%end"]))
     spectrum = read_one(name)
     assert len(spectrum.energy) == len(make_scan("Fe").energy)
-    said = [finding.message for finding in warnings(spectrum)]
-    assert any("Line 41 between the data" in message for message in said)
-    assert any(re.search(r"Line \d+ with a comment mark other", message) for message in said)
+    said = {finding.message: finding.severity for finding in remarks(spectrum)}
+    assert said["Line 41 behind a comment mark: a row of numbers, not read"] == "warning"
+    assert "note" in [said[message] for message in said if re.match(r"Line \d+ with a comment mark other", message)]
 
 
 def test_a_name_is_a_promise(write_xdi):
@@ -223,7 +318,7 @@ def test_broken_files_behave_as_their_list_says(name, bad_dir):
     assert 8700 < spectrum.energy[0] < spectrum.energy[-1] < 9900
     assert (spectrum.absorber, spectrum.edge) == ("Cu", "K")
     assert not [finding for finding in spectrum.findings if "inverted" in finding.message]
-    assert bool(warnings(spectrum)) == (name != "bad_00.xdi")
+    assert bool(remarks(spectrum)) == (name != "bad_00.xdi")
     with pytest.raises(ScanError) as error:
         spectrum.to_chi()
     assert str(path) in str(error.value)
@@ -238,10 +333,10 @@ NAMED = {
     "bad_30": "Element.symbol", "bad_31": "Mono.d_spacing", "bad_32": "Beamline.name", "bad_33": "Sample.temperature",
     "bad_34": "Facility.energy", "bad_35": "Facility.current",
 }  # fmt: skip
-"""What the warning about a file has to name."""
+"""What a remark about a file has to name."""
 
 
 @pytest.mark.parametrize("name", NAMED)
-def test_warnings_name_what_is_wrong(name, bad_dir):
-    said = [finding.message for finding in warnings(read_one(bad_dir / f"{name}.xdi"))]
+def test_remarks_name_what_is_wrong(name, bad_dir):
+    said = [finding.message for finding in remarks(read_one(bad_dir / f"{name}.xdi"))]
     assert any(NAMED[name] in message for message in said), said

@@ -119,6 +119,6 @@ def test_answer_that_is_no_number_is_rejected(beamline: None) -> None:
 
 def test_warnings_are_said_once(make_chi: Callable[..., ChiK], make_prediction: Callable[..., Prediction]) -> None:
     chi = make_chi(findings=(Finding("a", "warning", "A spike"), Finding("b", "note", "Fine")))
-    prediction = replace(make_prediction(), warnings=("A spike", "no reference"))
+    prediction = make_prediction(chi=chi, findings=(Finding("no-reference", "warning", "no reference"),))
     assert Outcome("a.dat", chi=chi, prediction=prediction).warnings == ("A spike", "no reference")
     assert np.isfinite(prediction.misfit)

@@ -403,7 +403,7 @@ def test_many_scans_leave_the_long_tables_out(
     monkeypatch.setattr(results, "TABLE_LIMIT", 2)
     monkeypatch.setattr(results, "FIGURE_LIMIT", 2)
     scans = [predicted(make_prediction(f"{i}.dat")) for i in range(3)]
-    scans[1] = predicted(make_prediction("1.dat", warnings=("a spike",)))
+    scans[1] = predicted(make_prediction("1.dat", findings=(Finding("glitch", "warning", "a spike"),)))
     write(tmp_path, *scans)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-1.dat.png"}

@@ -1,0 +1,137 @@
+"""Does an answer explain its scan? How much it leaves, the most that sound scans leave, and what is told beyond that.
+
+What a glitch, a wrong background or another material does to χ(k) no RDF explains, so it stays in the misfit; so does
+what theory has wrong. The first is to be told from the second by its size, and by its place: theory errs everywhere, a
+glitch in one stretch of k. With a standard of the same session theory's part is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from exafsnn.errors import Finding
+from exafsnn.infer.estimates import Limit, Signals
+from exafsnn.records import Array
+
+_STRETCH = 0.6
+"""Length of a stretch of k that is judged by itself [Å⁻¹] …"""
+_SURE = 3.0
+"""… from which noise is taken off, and so many standard deviations of its power."""
+_FOREIGN: Mapping[str, float] = {"predicted": 1.0, "refined": 0.2}
+"""R-factors, noise aside, above which the spectrum is none that the model can know: refined, foils leave less than 0.1,
+other elements and oxides mostly more than 0.5."""
+
+
+_SOUND: Mapping[str, Limit] = {"predicted": Limit(0.2, 1.2), "refined": Limit(0.13, 0.9)}
+"""Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.16 and 1.1, refined 0.09 and 0.7
+(``benchmarks/faults.py``)."""
+_OF_STANDARD, _MORE = Limit(2.5, 1.8), Limit(0.01, 0.05)
+"""Beside a standard of the same session: so many times what its own answer leaves, which samples colder or smaller by
+far leave 1.8 and 1.5 times, and a little more."""
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """What answers to s scans leave of k²χ."""
+
+    r_factor: Array
+    """(s,) Σ|k²(χ − χ_model)|² / Σ|k²χ|²."""
+    noise: Array
+    """(s,) root mean square of (χ − χ_model)/ε_k, each k by its k²."""
+    local: Array
+    """(s,) root mean square of k²(χ − χ_model) in the worst stretch, noise aside, over that of k²χ_model …"""
+    at: Array
+    """… and the middle of that stretch [Å⁻¹]."""
+
+    @property
+    def left(self) -> Array:
+        """(s,) R-factor, noise aside."""
+        share: Array = self.r_factor * (1 - 1 / np.maximum(self.noise, 1.0) ** 2)
+        return share
+
+    def foreign(self, how: str) -> Array:
+        """(s,) above 1: so little is explained that the spectrum is none that the model can know.
+
+        ``how`` is ``"predicted"`` or ``"refined"``.
+        """
+        return self.left / _FOREIGN[how]
+
+    def excess(self, how: str, standard: Limit | None = None, beside: np.ndarray | bool = True) -> Array:
+        """(s,) what is left over what sound scans leave at most; above 1 it is told.
+
+        Parameters
+        ----------
+        standard
+            What the answer to a standard leaves …
+        beside
+            … and (s,) whether the scans are of its session.
+        """
+        most = _SOUND[how]
+        left, local = most.left, most.local
+        if standard:
+            left = min(left, _OF_STANDARD.left * standard.left + _MORE.left)
+            local = min(local, _OF_STANDARD.local * standard.local + _MORE.local)
+        found = np.maximum(self.left / left, self.local / local)
+        alone = np.maximum(self.left / most.left, self.local / most.local)
+        return np.where(beside, found, alone)
+
+
+def misfit_of(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> Misfit:
+    """What is left of measured χ(k) (s, m) by what is implied, ``chi_model`` (s, m), from ``k_min`` to ``k_max`` [Å⁻¹].
+
+    ``k_max`` is the same for all, or (s,).
+    """
+    k = signals.k
+    used = ((k >= k_min) & (k <= np.reshape(k_max, (-1, 1)))) * np.ones((len(signals), 1))  # [scan, k]
+    weight = k**4 * used
+    parts = signals.chi - chi_model, signals.chi, chi_model
+    squares = [part**2 * weight for part in parts]
+    difference, total, explained = (part.sum(axis=1) for part in squares)
+    by_noise = signals.noise[:, None] ** 2 * weight
+    points = max(round(_STRETCH / (k[1] - k[0])), 1)
+    many = np.maximum(_summed(used, points), 0.5 * points)  # a stretch at the end of the window is half a one
+    noise = _summed(by_noise, points) / many
+    above = _summed(squares[0], points) / many - noise * (1 + _SURE * np.sqrt(4 / points))  # every other point is free
+    above = np.where(used > 0, above, -np.inf)
+    worst = above.argmax(axis=1)
+    power = explained / np.maximum(used.sum(axis=1), 1)
+    local = np.sqrt(np.maximum(above[np.arange(len(above)), worst], 0) / np.maximum(power, 1e-30))
+    return Misfit(
+        difference / np.maximum(total, 1e-30), np.sqrt(difference / np.maximum(by_noise.sum(axis=1), 1e-30)), local,
+        k[worst],
+    )  # fmt: skip
+
+
+def _summed(values: Array, points: int) -> Array:
+    """(s, m) sums over so many points about each."""
+    before, after = (points - 1) // 2 + 1, points // 2
+    running = np.cumsum(np.pad(values, ((0, 0), (before, after))), axis=1)
+    sums: Array = running[:, points:] - running[:, :-points]
+    return sums
+
+
+def misfit_finding(excess: float, left: float, at: float) -> Finding | None:
+    """Tell a misfit beyond what sound scans leave."""
+    if not excess > 1:
+        return None
+    return Finding(
+        "misfit", "warning",
+        f"the RDF leaves {left:.0%} of k²χ unexplained, most of it near k = {at:.1f} Å⁻¹: {excess:.2f} times what"
+        " sound scans leave at most",
+        remedy="Look there for a glitch, a step or a curved background, and whether the sample is what the model knows",
+    )  # fmt: skip
+
+
+def neighbours_finding(n: float, std: float, most: float) -> Finding | None:
+    """Tell a coordination beyond the most that any known RDF has, by three standard deviations."""
+    if not n - 3 * std > most:
+        return None
+    return Finding(
+        "too-many-neighbours", "warning",
+        f"N = {n:.1f} ± {std:.1f} is more than space holds, which is {most:.0f} in that range",
+        remedy="The oscillations are too large: χ(k) may be weighted with k, μ not normalised as it says, or the"
+        " standard's amplitude lowered by thickness or self-absorption",
+    )  # fmt: skip
