@@ -159,10 +159,20 @@ def _is_plugged_in(code: int) -> bool:
     return bool(h5py.h5z.filter_avail(code))
 
 
+def stored_share(item: h5py.Dataset) -> float:
+    """Share of the values of a dataset that is stored, packed or not; 1 where nothing tells it."""
+    if item.is_virtual or not item.chunks:
+        return 1.0
+    return item.id.get_num_chunks() * float(np.prod(item.chunks, dtype=np.float64)) / item.size
+
+
 def stored_rows(item: h5py.Dataset) -> int:
     """Rows of a stack up to the last of which anything is stored; what was never written reads as zeros."""
     if item.is_virtual:
-        return max((part.vspace.get_select_bounds()[1][0] + 1 for part in item.virtual_sources()), default=0)
+        try:
+            return max((part.vspace.get_select_bounds()[1][0] + 1 for part in item.virtual_sources()), default=0)
+        except RuntimeError:  # a part that grows has no bounds; HDF5 makes the stack as long as it
+            return int(item.shape[0])
     if not item.chunks:
         return int(item.shape[0])
     end = (item.shape[0] - 1) // item.chunks[0] * item.chunks[0]

@@ -28,6 +28,7 @@ from exafsnn.read.hdf5 import (
     opened,
     storage_fault,
     stored_rows,
+    stored_share,
     text_of,
     values,
 )
@@ -43,8 +44,10 @@ MAX_READ = 16 * 2**20
 _MAX_GROUPS, _MAX_DEPTH = 1_000_000, 8
 """Most groups of a file that are looked into, and how deep."""
 
-_MAX_ROWS = 500_000
-"""Most spectra of a stack that are listed; single ones of a larger stack are read by their names."""
+_MAX_ROWS, _MAX_SPARSE = 500_000, 100_000
+"""Most spectra of a stack that are listed, and of one that stores little; of larger ones, single ones are read."""
+_SPARSE = 0.1
+"""A stack stores little if it stores less than this share of what it declares."""
 
 _COUNTERS = ("energy", "i0", "it", "if", "iref", "mu", "muf", "muref")
 """Roles of what is measured point by point, and grows with the scan."""
@@ -229,10 +232,15 @@ def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
 
 def _listed(scan: _Scan, source: str) -> _Scan | Table:
     """Give the scan, or the fault of a stack whose names alone would fill the memory."""
-    if len(scan.rows) <= _MAX_ROWS:
+    if len(scan.rows) <= _MAX_SPARSE:
+        return scan
+    stored = max(stored_share(item) for item in scan.columns.values() if item.ndim == 2)
+    if stored >= _SPARSE and len(scan.rows) <= _MAX_ROWS:
         return scan
     path = scan.group.name
-    reason = f"the stack has {len(scan.rows)} spectra, more than {_MAX_ROWS}"
+    reason = f"the stack declares {len(scan.rows)} spectra and stores {stored:.1%} of them"
+    if stored >= _SPARSE:
+        reason = f"the stack has {len(scan.rows)} spectra, more than {_MAX_ROWS}"
     remedy = f"Name those that are wanted, e.g. {source}::{path}[0], or split it"
     return faulty(source, path, ScanError(reason, where=f"{source}::{path}", remedy=remedy))
 
@@ -336,7 +344,15 @@ def _nxxas(group: h5py.Group) -> _Scan | None:
     _added(scan, group)
     _add_detectors(scan)
     scan.left_out |= {data.name: "another NXdata group" for data in plots[1:]}
+    scan.left_out |= dict.fromkeys(_spectra_below(group), "a spectrum of its own, read by that name")
     return _usually_named(scan)
+
+
+def _spectra_below(entry: h5py.Group) -> list[str]:
+    """Paths of the NXxas entries within one, as that of a reference measured with it."""
+    items = (object_at(entry, name) for name in entry)
+    below = (item for item in items if isinstance(item, h5py.Group) and "definition" in item)
+    return [item.name for item in below if text_of(object_at(item, "definition")).startswith("NXxas")]
 
 
 def _mode(entry: h5py.Group, definition: str, plots: Sequence[h5py.Group]) -> str:

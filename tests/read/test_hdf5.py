@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -138,16 +139,49 @@ def test_of_a_stack_that_is_half_filled_the_stored_spectra_are_read(path, scan):
     assert "declares 2000000 spectra, and stores the first 6" in "".join(item.message for item in spectrum.findings)
 
 
-def test_of_a_stack_too_large_to_list_single_spectra_are_read(path, scan):
-    points = len(scan.energy)
+@pytest.mark.parametrize(
+    ("rows", "stored", "said"),
+    [
+        (2_000_000, 10_000, r"declares 2000000 spectra and stores .* of them"),
+        (200_000, 10_000, r"declares 200000 spectra and stores .* of them"),
+        (600_000, 600_000, "the stack has 600000 spectra, more than 500000"),
+    ],
+)
+def test_of_a_stack_too_large_to_list_single_spectra_are_read(path, rows, stored, said):
+    energy = np.linspace(7000, 7500, 51)
+    step = (1 / (1 + np.exp(-(energy - 7112)))).astype("<f4")
+    piece = zlib.compress(np.tile(step, (10_000, 1)).tobytes(), 1)
     with h5py.File(path, "w") as file:
-        file["entry/energy"], file["entry/element"] = scan.energy, "Fe"
-        mu = file.create_dataset("entry/mu", (2_000_000, points), "f4", chunks=(2, points), compression="gzip")
-        mu[-1] = scan.mu
+        file["entry/energy"], file["entry/element"], file["entry/edge"] = energy, "Fe", "K"
+        mu = file.create_dataset("entry/mu", (rows, 51), "<f4", chunks=(10_000, 51), compression="gzip")
+        for start in range(rows - stored, rows, 10_000):
+            mu.id.write_direct_chunk((start, 0), piece)
+    start = time.process_time()
     assert expand(path) == [path]
-    with pytest.raises(ScanError, match=r"2000000 spectra, more than 500000.*Name those that are wanted"):
+    with pytest.raises(ScanError, match=said + r".*Name those that are wanted"):
         read(path)
-    np.testing.assert_allclose(read_one(f"{path}::/entry[1999999]").mu, scan.mu, atol=1e-5)
+    np.testing.assert_allclose(read_one(f"{path}::/entry[{rows - 1}]").mu, step, atol=1e-6)
+    assert time.process_time() - start < 1
+
+
+def test_a_virtual_stack_has_the_spectra_of_its_parts(path, scan):
+    points = len(scan.energy)
+    layouts = {"parts": h5py.VirtualLayout((1_000_000, points), "f8")}
+    layouts["growing"] = h5py.VirtualLayout((4, points), "f8", maxshape=(None, points))
+    for row in range(3):
+        layouts["parts"][row] = h5py.VirtualSource(".", f"raw/{row}", (points,))
+    stack = h5py.VirtualSource(".", "raw/stack", (4, points), maxshape=(None, points))
+    layouts["growing"][: h5py.h5s.UNLIMITED] = stack[: h5py.h5s.UNLIMITED]
+    with h5py.File(path, "w") as file:
+        for row in range(3):
+            file[f"raw/{row}"] = scan.mu * (row + 1)
+        file.create_dataset("raw/stack", data=scan.mu * np.ones((4, 1)), maxshape=(None, points))
+        for name, layout in layouts.items():
+            file[f"{name}/energy"], file[f"{name}/element"] = scan.energy, "Fe"
+            file.create_virtual_dataset(f"{name}/mu", layout)
+    assert nexus.records(path) == [f"/growing[{row}]" for row in range(4)] + [f"/parts[{row}]" for row in range(3)]
+    np.testing.assert_allclose(read_one(f"{path}::/parts[2]").mu, 3 * scan.mu)
+    np.testing.assert_allclose(read_one(f"{path}::/growing[3]").mu, scan.mu)
 
 
 def test_a_counter_of_which_nothing_is_stored_is_left_out(path, scan):

@@ -488,6 +488,17 @@ def test_the_definition_says_the_mode_of_the_proposed_nxxas(definition, counters
     assert "mu-contradicts-counters" not in findings_of(name)
 
 
+def test_a_reference_within_an_entry_is_no_record_but_is_read_by_its_name(make_file, scan):
+    whole = proposed_entry(scan, "NXxas_trans")
+    foil = {
+        key.replace("entry", "entry/reference"): whole[key] for key in whole if "@" not in key and "plot" not in key
+    }
+    name = make_file(whole | foil | {"entry/reference/intensity": 2 * scan.mu})
+    assert nexus.records(name) == ["/entry"]
+    assert "/entry/reference (a spectrum of its own" in findings_of(name)["left-out"]
+    np.testing.assert_allclose(read_one(f"{name}::/entry/reference").mu, 2 * scan.mu)
+
+
 @pytest.mark.parametrize("field", ["mode", "mode/name"])
 def test_electron_yield_has_no_self_absorption(field, make_file, scan):
     """What is told of fluorescence is not told of electrons, which come from the surface only."""
