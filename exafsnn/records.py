@@ -39,7 +39,7 @@ class Spectrum:
     temperature: float | None = None
     """Sample temperature [K], where the header tells it."""
     mode: str = ""
-    """``"transmission"``: μ = ln(I₀/I); ``"fluorescence"``; empty where the file gives μ ready-made."""
+    """``"transmission"``: μ = ln(I₀/I); ``"fluorescence"``; ``"electron yield"``; empty where nothing tells it."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Header fields, as text."""
     findings: tuple[Finding, ...] = ()

@@ -46,6 +46,22 @@ class FeatureSettings(Settings):
         low = self.kmin - self.dk
         return np.round(np.arange(low, self.kmax + self.dk / 2 + 1e-9, self.kstep), 6)
 
+    def r_grid(self) -> np.ndarray:
+        """(n,) distances [Å] at which the features take the transform; wavelets are taken at every third."""
+        return _steps(self.rmin, self.rmax, self.rstep)
+
+    def k_centres(self) -> np.ndarray:
+        """(c,) wavenumbers [Å⁻¹] on which wavelets are centred."""
+        return _steps(self.kmin, self.kmax + 0.1, 1.3)
+
+    @property
+    def width(self) -> int:
+        """Number of features, what is known included; no matrix is made for it."""
+        every_other, r = (len(self.k_grid()) + 1) // 2, len(self.r_grid())
+        wavelets = 2 * len(self.k_centres()) * ((r + 2) // 3)
+        numbers = {"kspace": every_other, "rspace": 2 * r, "wavelet": wavelets, "both": every_other + wavelets}
+        return numbers[self.kind] + KNOWN
+
 
 @dataclass(frozen=True)
 class Known:
@@ -91,20 +107,19 @@ class FeatureMap:
 
     def _make_matrix(self) -> np.ndarray:
         s, every_other = self.settings, np.eye(len(self.k), dtype=np.float32)[:, ::2]
-        r = _steps(s.rmin, s.rmax, s.rstep)
         found: np.ndarray
         if s.kind == "kspace":
             found = every_other
         elif s.kind == "rspace":
-            found = transform_matrix(self.k, r)
+            found = transform_matrix(self.k, s.r_grid())
         else:
-            found = wavelet_matrix(self.k, _steps(s.kmin, s.kmax + 0.1, 1.3), r[::3], 0.9)
+            found = wavelet_matrix(self.k, s.k_centres(), s.r_grid()[::3], 0.9)
         return np.concatenate([every_other, found], axis=1) if s.kind == "both" else found
 
     @property
     def width(self) -> int:
         """Number of features, what is known included."""
-        return int(self._matrix.shape[1]) + KNOWN
+        return self.settings.width
 
     def __call__(self, chi: Numbers, known: Known) -> Numbers:
         """(batch, width) features of χ (batch, m) on ``self.k``, already divided by the amplitude."""

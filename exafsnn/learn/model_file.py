@@ -26,7 +26,7 @@ from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import replacing, sync
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import Domain
-from exafsnn.learn.features import KINDS, FeatureMap, FeatureSettings
+from exafsnn.learn.features import KINDS, FeatureSettings
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, scales_from_mapping
 from exafsnn.learn.network import Network, NetworkSettings, shapes
 from exafsnn.learn.pair_settings import PairSettings
@@ -48,11 +48,13 @@ _TENSOR_BYTES, _HEADER_BYTES, _JSON_BYTES = 1 << 28, 1 << 20, 1 << 24
 _MOST = 1000
 """No model has more networks, or layers."""
 _MOST_CELLS = 4_000_000
-"""No atlas of RDFs is larger."""
+"""No atlas of RDFs is larger, nor any matrix that makes features."""
 _DENSEST = 1e5
 """No RDF is larger anywhere [Å⁻¹]."""
 _FINEST, _LARGEST = 1e-3, 100.0
-"""No grid of R [Å] or k [Å⁻¹] is finer, or goes further."""
+"""No grid of R [Å] or k [Å⁻¹] is finer, or goes further …"""
+_MOST_POINTS = 2000
+"""… or has more points: k up to 20 Å⁻¹ in steps of 0.01, five times as fine as is usual."""
 _KEYS = frozenset(
     (
         *("format", "sha256", "absorber", "edge", "neighbour", "ranges", "members", "pairs", "features", "network"),
@@ -267,7 +269,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     _check_grids(features, pairs, tensors)
     if not 1 <= network.layers <= _MOST:
         raise ModelError(f"no network has {network.layers} layers")
-    width, bins = FeatureMap(features).width, len(pairs.bins())
+    width, bins = features.width, len(pairs.bins())
     members = []
     for number in range(info["members"]):
         own = _with_prefix(tensors, f"member{number}.")
@@ -382,11 +384,14 @@ def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mappin
         (pairs.r_min, pairs.r_max, pairs.r_step),
     )
     for low, high, step in grids:
-        if not (0 <= low < high <= _LARGEST and _FINEST <= step <= high - low):
+        is_sane = 0 <= low < high <= _LARGEST and _FINEST <= step <= high - low
+        if not (is_sane and high - low <= _MOST_POINTS * step):
             raise ModelError(f"no grid goes from {low:g} to {high:g} in steps of {step:g}")
     if features.kind not in KINDS:
         raise ModelError(f"no features are of kind {features.kind[:40]!r}")
     bins, points = len(pairs.bins()), len(features.k_grid())
+    if points * features.width > _MOST_CELLS:
+        raise ModelError(f"no features are {features.width} of {points} points")
     for name, shape in {"forward.kernel": (points, bins), "forward.k": (points,)}.items():
         if tuple(tensors[name].shape) != shape:
             raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, not {shape}")

@@ -78,7 +78,7 @@ class Signal:
     curve: Curve
     origin: str
     mode: str = ""
-    """``"transmission"``, ``"fluorescence"``, or empty for a ready μ."""
+    """``"transmission"``, ``"fluorescence"``, ``"electron yield"``, or empty for a ready μ of which nothing is said."""
     findings: tuple[Finding, ...] = ()
     """What was done to it, and why other signals of the table were not taken."""
 
@@ -139,6 +139,7 @@ def _passed_over(signal: Signal) -> Finding:
 def _signal(table: Table, roles: Roles, kind: str, energy: Array, look: _Look) -> Signal:
     """Absorption of one kind of measurement; ``look`` tells what speaks against its counters."""
     origin = f"{kind}, {_naming(table, roles, _SIGNALS[kind])}"
+    emitted = table.mode if table.mode == "electron yield" else "fluorescence"
     match kind:
         case "ln(I0/It)":
             mu = _log_ratio(table, roles["i0"], roles["it"])
@@ -146,12 +147,12 @@ def _signal(table: Table, roles: Roles, kind: str, energy: Array, look: _Look) -
         case "If/I0":
             with np.errstate(over="ignore"):
                 ratio = table.column(roles["if"]) / _positive(table, roles["i0"])
-            return Signal(Curve(energy, _sane(table, ratio)), origin, "fluorescence", look("if"))
+            return Signal(Curve(energy, _sane(table, ratio)), origin, emitted, look("if"))
         case "ready":
             mu, findings = _limited(table, roles, energy, look)
-            return Signal(Curve(energy, _sane(table, mu)), origin, findings=findings)
+            return Signal(Curve(energy, _sane(table, mu)), origin, table.mode, findings)
         case _:
-            return Signal(Curve(energy, _sane(table, table.column(roles["muf"]))), origin, "fluorescence")
+            return Signal(Curve(energy, _sane(table, table.column(roles["muf"]))), origin, emitted)
 
 
 def _counters(table: Table, roles: Roles, energy: Array, behind: str) -> tuple[Finding, ...]:

@@ -17,8 +17,22 @@ import h5py
 import numpy as np
 
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read.hdf5 import BROKEN, MAX_BYTES, MAX_TEXT, attribute, object_at, storage_fault, text_of, values
-from exafsnn.read.roles import role_of
+from exafsnn.read.hdf5 import (
+    BROKEN,
+    MAX_BYTES,
+    MAX_TEXT,
+    attribute,
+    is_written,
+    object_at,
+    open_elsewhere,
+    opened,
+    storage_fault,
+    stored_rows,
+    stored_share,
+    text_of,
+    values,
+)
+from exafsnn.read.roles import is_complete, role_of
 from exafsnn.read.table import Table, faulty, few
 
 _MAX_COLUMNS = 1000
@@ -30,6 +44,24 @@ MAX_READ = 16 * 2**20
 _MAX_GROUPS, _MAX_DEPTH = 1_000_000, 8
 """Most groups of a file that are looked into, and how deep."""
 
+_MAX_ROWS, _MAX_SPARSE = 500_000, 100_000
+"""Most spectra of a stack that are listed, and of one that stores little; of larger ones, single ones are read."""
+_SPARSE = 0.1
+"""A stack stores little if it stores less than this share of what it declares."""
+
+_COUNTERS = ("energy", "i0", "it", "if", "iref", "mu", "muf", "muref")
+"""Roles of what is measured point by point, and grows with the scan."""
+
+_A_FEW = 0.05
+"""Share of the points by which one counter may be shorter than another of the same scan."""
+
+_MODES = (
+    (r"trans", "transmission"),
+    (r"electron|drain|[tpa]ey\b", "electron yield"),
+    (r"fluo|[tp]fy\b|herfd", "fluorescence"),
+)
+"""How absorption was detected, by what NXxas calls it, in its field ``mode`` or in the name of its definition."""
+
 _USUAL_NAMES = {
     "incoming_beam": "i0",
     "incident_beam": "i0",
@@ -38,6 +70,7 @@ _USUAL_NAMES = {
     "fluorescence_beam": "ifluor",
     "reference_beam": "irefer",
     "intensity": "mu",
+    "iey": "ifluor",
 }
 """Names in the definition NXxas → the field's usual ones."""
 
@@ -70,7 +103,11 @@ class _Scan:
     """Spectra of a stack that are asked for; empty where there is no stack."""
     series: dict[str, h5py.Dataset] = field(default_factory=dict)
     """What a stack tells of each of its spectra, (rows)."""
-    notes: list[str] = field(default_factory=list)
+    mode: str = ""
+    """``"transmission"``, ``"fluorescence"`` or ``"electron yield"``, where the file says it."""
+    cut: int | None = None
+    """Points after which the shortest counter ends; None where all have one length."""
+    findings: list[Finding] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     """Why datasets are not taken, by their name."""
 
@@ -85,13 +122,18 @@ class _Scan:
     @property
     def points(self) -> int:
         """Number of energies; 0 where there are none."""
-        return self.axis.shape[-1] if self.axis is not None else 0
+        number = self.axis.shape[-1] if self.axis is not None else 0
+        return number if self.cut is None else min(self.cut, number)
 
     @property
     def names(self) -> list[str]:
         """Names of its records."""
         path = self.group.name
         return [f"{path}[{row}]" for row in self.rows] if self.rows else [path]
+
+    def note(self, message: str) -> None:
+        """Say what a column was taken for."""
+        self.findings.append(Finding("names", "note", message))
 
 
 def records(name: str, record: str = "") -> list[str]:
@@ -123,9 +165,11 @@ def tables(name: str, record: str = "") -> Iterator[Table]:
 def _scans(name: str, record: str) -> Iterator[list[_Scan | Table]]:
     """All scans of a file, or the one that is asked for, while it is open; what HDF5 finds wrong is a ScanError."""
     try:
-        with h5py.File(name, "r", locking=False) as file:
+        with opened(name) as file:
             yield _asked(file, record, name) if record else _found(file, name)
     except BROKEN as error:
+        if is_written(name):
+            raise open_elsewhere(name) from error
         reason = f"the HDF5 file is damaged, or not understood ({str(error)[:200]})"
         raise ScanError(reason, where=name, remedy="Copy the file again, or export the scan as columns") from error
 
@@ -133,7 +177,7 @@ def _scans(name: str, record: str) -> Iterator[list[_Scan | Table]]:
 def _asked(file: h5py.File, record: str, source: str) -> list[_Scan | Table]:
     """One scan or stack, or one row of a stack, without a look at the others."""
     if scan := _scan_at(file, record):
-        return [scan]
+        return [_listed(scan, source)]
     match = re.fullmatch(r"([^\0]*?)(?:\[(\d{1,9})\])?", record)
     scan = _scan_at(file, match[1]) if match else None
     if match and scan and match[2]:
@@ -171,7 +215,7 @@ def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
         seen.add((info.fileno, info.addr))
         scan, layout, reason = _recognised(group)
         if scan:
-            found.append(scan)
+            found.append(_listed(scan, source))
         elif reason:
             where = f"{source}::{group.name}"
             found.append(faulty(source, group.name, ScanError(reason, where=where, remedy=_NO_SIGNAL)))
@@ -184,6 +228,21 @@ def _found(file: h5py.File, source: str) -> list[_Scan | Table]:
         remedy = "Give a file with a group of at least two datasets of one length, one of them named energy"
         raise ScanError("the HDF5 file holds no group with an energy axis", where=source, remedy=remedy)
     return _without_parents(found, doubtful)
+
+
+def _listed(scan: _Scan, source: str) -> _Scan | Table:
+    """Give the scan, or the fault of a stack whose names alone would fill the memory."""
+    if len(scan.rows) <= _MAX_SPARSE:
+        return scan
+    stored = max(stored_share(item) for item in scan.columns.values() if item.ndim == 2)
+    if stored >= _SPARSE and len(scan.rows) <= _MAX_ROWS:
+        return scan
+    path = scan.group.name
+    reason = f"the stack declares {len(scan.rows)} spectra and stores {stored:.1%} of them"
+    if stored >= _SPARSE:
+        reason = f"the stack has {len(scan.rows)} spectra, more than {_MAX_ROWS}"
+    remedy = f"Name those that are wanted, e.g. {source}::{path}[0], or split it"
+    return faulty(source, path, ScanError(reason, where=f"{source}::{path}", remedy=remedy))
 
 
 def _without_parents(found: list[_Scan | Table], doubtful: set[str]) -> list[_Scan | Table]:
@@ -264,20 +323,43 @@ def _soleil(group: h5py.Group) -> _Scan | None:
 
 
 def _nxxas(group: h5py.Group) -> _Scan | None:
-    """NXxas in its classic and its newer form: an NXdata group, the entry itself, and detectors in the instrument."""
-    if not text_of(object_at(group, "definition")).startswith("NXxas"):
+    """NXxas in all its forms: an NXdata group, the entry itself, and detectors in the instrument.
+
+    These are the definition of NeXus, its proposed successor with a definition for each mode (``NXxas_trans``, …), and
+    what larch writes.
+    """
+    definition = text_of(object_at(group, "definition"))
+    if not definition.startswith("NXxas"):
         return None
-    scan = _Scan(group, "NXxas")
-    for data in _data_groups(group)[:1]:
+    scan, plots = _Scan(group, "NXxas"), _data_groups(group)
+    scan.mode = _mode(group, definition, plots)
+    if scan.mode:
+        scan.findings.append(Finding("mode", "note", f"The file says how it was measured: {scan.mode}"))
+    for data in plots[:1]:
         _added(scan, data)
         signal = attribute(data, "signal")
         if signal in scan.columns and not (role_of(signal) or signal in _USUAL_NAMES or signal == "absorbed_beam"):
             scan.columns["mu"] = scan.columns.pop(signal)
-            scan.notes.append(f"{signal}, the signal of {data.name}, was taken for μ")
+            scan.note(f"{signal}, the signal of {data.name}, was taken for μ")
     _added(scan, group)
     _add_detectors(scan)
-    scan.left_out |= {data.name: "another NXdata group" for data in _data_groups(group)[1:]}
+    scan.left_out |= {data.name: "another NXdata group" for data in plots[1:]}
+    scan.left_out |= dict.fromkeys(_spectra_below(group), "a spectrum of its own, read by that name")
     return _usually_named(scan)
+
+
+def _spectra_below(entry: h5py.Group) -> list[str]:
+    """Paths of the NXxas entries within one, as that of a reference measured with it."""
+    items = (object_at(entry, name) for name in entry)
+    below = (item for item in items if isinstance(item, h5py.Group) and "definition" in item)
+    return [item.name for item in below if text_of(object_at(item, "definition")).startswith("NXxas")]
+
+
+def _mode(entry: h5py.Group, definition: str, plots: Sequence[h5py.Group]) -> str:
+    """How the absorption was detected; empty where nothing says it."""
+    fields = (object_at(group, path) for group in (entry, *plots) for path in ("mode", "mode/name"))
+    said = (definition.removeprefix("NXxas"), *map(text_of, fields))
+    return next((mode for text in said for word, mode in _MODES if re.search(word, text.lower())), "")
 
 
 def _any_group(group: h5py.Group) -> _Scan:
@@ -304,14 +386,16 @@ def _add_detectors(scan: _Scan) -> None:
 
 
 def _usually_named(scan: _Scan) -> _Scan:
-    """Give the columns of NXxas their usual names; the absorbed beam may be transmission or fluorescence."""
+    """Give the columns of NXxas their usual names; the absorbed beam is what the mode says, or what shows an edge."""
     renamed: dict[str, h5py.Dataset] = {}
     for name, item in scan.columns.items():
         renamed.setdefault(_USUAL_NAMES.get(name, name), item)
     if "absorbed_beam" in renamed and not {"itrans", "ifluor", "mu"} & set(renamed):
         beam = renamed.pop("absorbed_beam")
-        renamed |= {"itrans": beam, "ifluor": beam}
-        scan.notes.append("absorbed_beam stands for transmission or fluorescence, whichever shows an edge")
+        renamed |= {"itrans": beam} if scan.mode in ("transmission", "") else {}
+        renamed |= {"ifluor": beam} if scan.mode != "transmission" else {}
+        if not scan.mode:
+            scan.note("absorbed_beam stands for transmission or fluorescence, whichever shows an edge")
     scan.columns = renamed
     return scan
 
@@ -346,19 +430,61 @@ def _size(item: h5py.Dataset) -> str:
 
 
 def _shaped(scan: _Scan) -> _Scan:
-    """Keep the datasets that are columns of the spectra: as long as the axis, or stacks of such."""
+    """Keep the datasets that are columns of the spectra: as long as the axis, or stacks of such.
+
+    Beside rows that make a spectrum by themselves, what has two dimensions is raw data, and no stack.
+    """
+    _level(scan)
     points = scan.points
-    heights = Counter(item.shape[0] for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points)
+    single = {role_of(name) for name, item in scan.columns.items() if item.ndim == 1 and len(item) >= points}
+    stacks = [item for item in scan.columns.values() if item.ndim == 2 and item.shape[-1] == points]
+    heights = Counter(item.shape[0] for item in stacks if not is_complete(single))
     rows = heights.most_common(1)[0][0] if heights else 0
     for name, item in list(scan.columns.items()):
-        if item.shape not in ((points,), (rows or None, points)):
+        if item.shape != (rows or None, points) and not (item.ndim == 1 and _fits(scan, len(item))):
             del scan.columns[name]
             if rows and item.shape == (rows,):
                 scan.series[name] = item
             else:
                 scan.left_out[name[:60]] = _size(item)
-    scan.rows = range(rows)
+    if rows:
+        _stack(scan, rows)
     return scan
+
+
+def _level(scan: _Scan) -> None:
+    """Cut counters that end a few points apart to their common length, and say so."""
+    axis = scan.axis
+    if axis is None or axis.ndim > 1 or "chi" in map(role_of, scan.columns):
+        return
+    most = (1 - _A_FEW) * len(axis), len(axis) / (1 - _A_FEW)
+    counters = {name: len(item) for name, item in scan.columns.items() if item.ndim == 1 and role_of(name) in _COUNTERS}
+    lengths = {name: length for name, length in counters.items() if most[0] <= length <= most[1]}
+    cut, full = min(lengths.values()), max(lengths.values())
+    if cut == full:
+        return
+    scan.cut = cut
+    short = ", ".join(f"{name} has {length}" for name, length in lengths.items() if length < full)
+    message = f"{short} points, and other counters of the scan {full}: the first {cut} points of all were used"
+    remedy = "Read it again when the scan has ended; if it has, see that no point is missing in the middle"
+    scan.findings.append(Finding("counters-uneven", "warning", message, remedy=remedy))
+
+
+def _fits(scan: _Scan, length: int) -> bool:
+    """Tell whether a row of values is a column: as long as the spectrum, or a few points longer where it was cut."""
+    return length == scan.points if scan.cut is None else scan.cut <= length <= scan.cut / (1 - _A_FEW)
+
+
+def _stack(scan: _Scan, rows: int) -> None:
+    """Say which spectra of a stack there are, and which of its temperatures belong to each."""
+    stored = max(stored_rows(item) for item in scan.columns.values() if item.ndim == 2)
+    scan.rows = range(stored)
+    if stored < rows:
+        message = f"The stack declares {rows} spectra, and stores the first {stored}"
+        scan.findings.append(Finding("stack-unfilled", "note", message))
+    temperature = object_at(scan.group, "sample/temperature")
+    if isinstance(temperature, h5py.Dataset) and temperature.shape == (rows,) and not storage_fault(temperature):
+        scan.series.setdefault("Sample.temperature", temperature)
 
 
 def _tables(scan: _Scan, source: str) -> Iterator[Table]:
@@ -388,8 +514,11 @@ def _unreadable(source: str, record: str, error: Exception) -> Table:
 def _like(scan: _Scan, source: str) -> Table:
     """Table of what all records of a stack share, without numbers."""
     units = tuple(attribute(item, "units") for item in scan.columns.values())
-    metadata, findings = _metadata(scan), _findings(scan)
-    return Table(source, scan.layout, tuple(scan.columns), units, np.empty((0, 0)), (), "", metadata, findings)
+    metadata, names = _metadata(scan), tuple(scan.columns)
+    findings = (*_findings(scan), *_unfinished(scan, metadata))
+    return Table(
+        *(source, scan.layout, names, units, np.empty((0, 0))), metadata=metadata, findings=findings, mode=scan.mode
+    )
 
 
 def _fault(scan: _Scan, metadata: Mapping[str, str]) -> tuple[str, str] | None:
@@ -402,6 +531,20 @@ def _fault(scan: _Scan, metadata: Mapping[str, str]) -> tuple[str, str] | None:
         remedy = "Measure it again; to use its points nevertheless, export them as columns"
         return f"the scan was ended early ({ended[:60]})", remedy
     return None
+
+
+def _unfinished(scan: _Scan, metadata: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Warn of a scan that still runs, or was cut off: BLISS numbers its scans, and says when and why each ended."""
+    ended = {"end_time", "end_reason"} & set(metadata)
+    is_of_bliss = scan.layout == "BLISS" and ("start_time" in metadata or re.search(r"/\d+\.\d+$", scan.group.name))
+    if scan.group.file.swmr_mode:
+        message = "another program is writing the file"
+    elif is_of_bliss and not ended:
+        message = "the scan has no end_time: it still runs, or was cut off"
+    else:
+        return ()
+    message += f"; the {scan.points} points that it has so far were read"
+    return (Finding("unfinished", "warning", message, remedy="Read it again when the scan has ended"),)
 
 
 def _block(scan: _Scan, like: Table, units: Mapping[str, str], rows: range, names: Sequence[str]) -> Iterator[Table]:
@@ -417,14 +560,14 @@ def _block(scan: _Scan, like: Table, units: Mapping[str, str], rows: range, name
                 yield from _block(scan, like, units, range(row, row + 1), [name])
         return
     for index, name in enumerate(names):
-        data = np.column_stack([column if column.ndim == 1 else column[index] for column in columns])
+        data = np.column_stack([column[: scan.points] if column.ndim == 1 else column[index] for column in columns])
         told = {key: f"{numbers[index]} {units[key]}".strip() for key, numbers in series.items()}
         yield replace(like, data=data, record=name, metadata={**like.metadata, **told})
 
 
 def _findings(scan: _Scan) -> tuple[Finding, ...]:
-    """Notes on what was taken and what was not."""
-    notes = [Finding("names", "note", note) for note in scan.notes]
+    """What was taken and what was not."""
+    notes = list(scan.findings)
     if scan.left_out:
         more = f" and {len(scan.left_out) - 8} more" if len(scan.left_out) > 8 else ""
         told = ", ".join(f"{name} ({reason})" for name, reason in list(scan.left_out.items())[:8])

@@ -7,12 +7,14 @@ A role map gives the columns (from 0) of each role: ``energy`` (which may be a m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 
+import numpy as np
+
 from exafsnn.edges import edges_of
-from exafsnn.errors import ScanError, SettingsError
-from exafsnn.read.table import Table
+from exafsnn.errors import Finding, ScanError, SettingsError
+from exafsnn.read.table import Table, few
 
 Roles = Mapping[str, tuple[int, ...]]
 
@@ -35,8 +37,9 @@ _PATTERNS = {
     "muref": r"mu_?12|mu_?ref|mu_?refer|normrefer",
 }
 
-_READ_BACK = r"achieved|readback|feedback|encoder|observed|actual|measured|_rbv?\b|\(o\)"
-"""Among several energies, or angles, the measured one is better than the requested one."""
+_READ_BACK = r"achieved|read_?back|feedback|_rbv?\b|encoder|c?enc(_|\b)|observed|measured|actual|\(o\)"
+_COMMANDED = r"set_?point|set_?pos|command|request|target|nominal|wanted|desired|(_|\b)(set|sp|cmd)(_|\b)"
+"""Among several energies, or angles, the measured one is the best, and one that was only asked for the worst."""
 
 _EMISSION = re.compile(r"([A-Z][a-z]?)([KL])[ab]\d?_sum_cps")
 """``AlKa_sum_cps``: counts of one emission line, summed over the detectors."""
@@ -72,11 +75,31 @@ def _roles_by_name(table: Table) -> Roles:
     angles = found.pop("angle", [])
     axes = found.pop("energy", []) or _in_ev(table) or angles
     if axes:
-        labels = [f"{name} ({unit})".lower() for name, unit in zip(table.names, table.units, strict=True)]
-        found["energy"] = sorted(axes, key=lambda index: not re.search(_READ_BACK, labels[index]))
+        found["energy"] = _measured_first(table, axes)
     if axes and "if" in found:
         found["if"] = _of_the_edge(table, found["if"], found["energy"][0])
     return {role: tuple(indices if role == "if" else indices[:1]) for role, indices in found.items()}
+
+
+def _measured_first(table: Table, axes: list[int]) -> list[int]:
+    """Energies, or angles: those that move at all, and of these the measured ones, first."""
+
+    def rank(index: int) -> tuple[bool, int]:
+        label, values = f"{table.names[index]} ({table.units[index]})".lower(), table.data[:, index]
+        wanted = 0 if re.search(_READ_BACK, label) else 2 if re.search(_COMMANDED, label) else 1
+        return bool(len(values)) and np.ptp(values) == 0, wanted
+
+    return sorted(axes, key=rank)
+
+
+def axis_note(table: Table, axis: int) -> tuple[Finding, ...]:
+    """Say which of several energies was taken; nothing where there is one."""
+    same = [index for index, name in enumerate(table.names) if role_of(name) == role_of(table.names[axis])]
+    others = [f"{index + 1} ({table.names[index]})" for index in same if index != axis]
+    if not others or role_of(table.names[axis]) != "energy":
+        return ()
+    message = f"The energies are those of column {axis + 1} ({table.names[axis]}), not of {few(others)}"
+    return (Finding("energy-axis", "note", message),)
 
 
 def _in_ev(table: Table) -> list[int]:
@@ -127,13 +150,13 @@ def parse_columns(columns: str) -> Roles:
     if several := [key for key in ("energy", "k") if len(roles.get(key, ())) > 1]:
         reason = f"{several[0]} is one column, and is no sum of several"
         raise SettingsError(reason, where=f"--columns {columns}", remedy=_EXAMPLE)
-    if not _is_complete(roles):
+    if not is_complete(roles):
         raise SettingsError("no spectrum follows from these columns", where=f"--columns {columns}", remedy=_EXAMPLE)
     return roles
 
 
-def _is_complete(roles: Roles) -> bool:
-    """Tell whether a spectrum or χ(k) follows from the roles."""
+def is_complete(roles: Collection[str | None]) -> bool:
+    """Tell whether a spectrum or χ(k) follows from roles."""
     measured = "mu" in roles or "muf" in roles or ("i0" in roles and ("it" in roles or "if" in roles))
     return {"k", "chi"} <= set(roles) or ("energy" in roles and measured)
 
@@ -149,11 +172,11 @@ def find_roles(table: Table, columns: str | None) -> Roles:
     if columns is not None:
         return _within(parse_columns(columns), table)
     roles = _roles_by_name(table)
-    if _is_complete(roles):
+    if is_complete(roles):
         return roles
     if len(table.names) == 2 and not any(table.names):
         return {"energy": (0,), "mu": (1,)}
-    doubts = [finding.message for finding in table.findings if finding.name.endswith("labels")]
+    doubts = [finding.message for finding in table.findings if finding.name.endswith(("labels", "left-out"))]
     reason = "; ".join(filter(None, [f"unknown layout: {table.seen}", _lacking(roles), *doubts]))
     raise ScanError(reason, where=table.where, remedy=_EXAMPLE)
 

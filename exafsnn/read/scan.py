@@ -24,7 +24,7 @@ from exafsnn.read import text as text_columns
 from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles, reference_edge
 from exafsnn.read.chi_file import chi_from_table
 from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
-from exafsnn.read.roles import MAX_KEV, Roles, find_roles
+from exafsnn.read.roles import MAX_KEV, Roles, axis_note, find_roles
 from exafsnn.read.sources import is_hdf5, read_text, split_source
 from exafsnn.read.table import Table, few
 from exafsnn.records import Array, ChiK, Spectrum
@@ -274,7 +274,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         mode=signal.mode,
         metadata=dict(table.metadata),
         findings=(
-            *(*table.findings, origin, *signal.findings, *named, *shifted),
+            *(*table.findings, *axis_note(table, axis), origin, *signal.findings, *named, *shifted),
             *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles, signal)),
         ),
     )

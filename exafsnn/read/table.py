@@ -43,6 +43,8 @@ class Table:
     findings: tuple[Finding, ...] = ()
     fault: ScanError | None = None
     """Why this record cannot be used, where the others of its file can."""
+    mode: str = ""
+    """``"transmission"``, ``"fluorescence"`` or ``"electron yield"``, where the file says how it was measured."""
 
     @property
     def where(self) -> str:

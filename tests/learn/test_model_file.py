@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import tracemalloc
 from contextlib import suppress
 
 import numpy as np
@@ -197,6 +198,11 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"features": {"rstep": 1e-9}}, "no grid goes from"),
         ({"features": {"kmax": 1e12}}, "no grid goes from"),
         ({"features": {"kmax": 17.0}}, "forward.kernel has shape"),
+        ({"features": {"kstep": 0.002}}, "no grid goes from 2 to 16.5 in steps of 0.002"),
+        ({"features": {"rstep": 0.001, "rmax": 100.0}}, "no grid goes from 0.9 to 100 in steps of 0.001"),
+        ({"pairs": {"r_step": 0.002}}, "no grid goes from .* in steps of 0.002"),
+        ({"features": {"kstep": 0.01, "rstep": 0.003}}, r"no features are 3072 of 1451 points"),
+        ({"features": {"rstep": 0.01}}, "weight has shape"),
         ({"features": {"kind": "nospace"}}, "no features are of kind"),
         ({"features": {"kind": True}}, "kind = True"),
         ({"network": {"hidden": 10**6}}, "has shape"),
@@ -217,6 +223,34 @@ def test_the_json_is_checked(copy, changes, said):
     tell(copy, **changes)
     with pytest.raises(ModelError, match=said):
         read_model(str(copy))
+
+
+@pytest.mark.parametrize(
+    ("features", "kernel"),
+    [
+        ({"rstep": 0.001, "rmax": 100.0}, None),
+        ({"kind": "kspace", "kstep": 0.002}, 7251),
+        ({"kind": "both", "kmax": 99.0, "kstep": 0.05}, 1951),
+    ],
+)
+def test_what_a_model_says_of_its_grids_takes_no_memory(copy, features, kernel):
+    """Grids are held against the tensors, and to what is sane, before any matrix is made of them."""
+    tensors = load_file(copy)
+    if kernel:
+        bins = tensors["forward.kernel"].shape[1]
+        tensors |= {"forward.kernel": torch.zeros(kernel, bins), "forward.k": torch.zeros(kernel)}
+    info = json.loads(copy.with_suffix(".json").read_text())
+    reseal(copy, save(tensors))
+    tell(copy, features=info["features"] | features)
+    size = sum(path.stat().st_size for path in copy.parent.iterdir())
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelError, match=r"no grid goes from|no features are"):
+            read_model(str(copy))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak - 4 * size < 2e7
 
 
 @pytest.mark.parametrize(

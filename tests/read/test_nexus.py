@@ -379,3 +379,242 @@ def test_no_file_stays_open_beside_the_error_of_a_record(make_file, scan, reader
     assert h5py.h5f.get_obj_count(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE) == 0
     make_file({"entry/energy": scan.energy, "entry/mu": scan.mu})
     assert len(read(name)) == 1
+
+
+def larch_entry(scan, counts, **more):
+    """NXxas as larch writes it: detectors in the instrument, links to them and ready μ in the NXdata group."""
+    table = np.column_stack([scan.energy, *counts])
+    return {
+        "entry@NX_class": "NXentry",
+        "entry/definition": "NXxas",
+        "entry/instrument/monochromator/energy": scan.energy,
+        "entry/instrument/i0/data": counts[0],
+        "entry/instrument/itrans/data": counts[1],
+        "entry/scan/xrayedge/element": "Fe",
+        "entry/scan/xrayedge/edge": "K",
+        "entry/scan/data": table,
+        "entry/scan/column_labels": ["energy", "i0", "itrans"],
+        "entry/data@NX_class": "NXdata",
+        "entry/data/mode": "Transmission",
+        "entry/data/mutrans": scan.mu,
+        "entry/data/energy": h5py.SoftLink("/entry/instrument/monochromator/energy"),
+        "entry/data/rawdata": h5py.SoftLink("/entry/scan/data"),
+        "entry/data/i0": h5py.SoftLink("/entry/instrument/i0/data"),
+        "entry/data/itrans": h5py.SoftLink("/entry/instrument/itrans/data"),
+        **more,
+    }
+
+
+def nexus_entry(scan, counts, mode):
+    """NXxas as NeXus defines it: two beams, and the mode beside their links."""
+    return {
+        "entry@NX_class": "NXentry",
+        "entry/definition": "NXxas",
+        "entry/instrument/monochromator/energy": scan.energy,
+        "entry/instrument/incoming_beam/data": counts[0],
+        "entry/instrument/absorbed_beam/data": counts[1],
+        "entry/sample/name": "iron",
+        "entry/monitor/mode": "timer",
+        "entry/data@NX_class": "NXdata",
+        "entry/data/mode": mode,
+        "entry/data/energy": h5py.SoftLink("/entry/instrument/monochromator/energy"),
+        "entry/data/absorbed_beam": h5py.SoftLink("/entry/instrument/absorbed_beam/data"),
+    }
+
+
+def proposed_entry(scan, definition, **more):
+    """NXxas as its proposed successor has it: energy and intensity in the entry, a definition for each mode."""
+    return {
+        "entry@NX_class": "NXentry",
+        "entry/definition": definition,
+        "entry/element/symbol": "Fe",
+        "entry/edge/name": "K",
+        "entry/energy": scan.energy,
+        "entry/energy@units": "eV",
+        "entry/intensity": scan.mu,
+        "entry/sample/name": "iron",
+        "entry/plot@NX_class": "NXdata",
+        "entry/plot@signal": "intensity",
+        "entry/plot/energy": h5py.SoftLink("/entry/energy"),
+        "entry/plot/intensity": h5py.SoftLink("/entry/intensity"),
+        **more,
+    }
+
+
+def test_nxxas_of_larch(make_file, scan, counts):
+    spectrum = read_one(make_file(larch_entry(scan, counts)))
+    assert (spectrum.absorber, spectrum.edge, spectrum.mode) == ("Fe", "K", "transmission")
+    np.testing.assert_allclose(spectrum.mu, scan.mu)
+
+
+@pytest.mark.parametrize(
+    ("mode", "meant"),
+    [
+        ("Transmission", "transmission"),
+        ("Fluorescence Yield", "fluorescence"),
+        ("Total Electron Yield", "electron yield"),
+        ("Auger Electron Yield", "electron yield"),
+    ],
+)
+def test_the_mode_says_what_the_absorbed_beam_of_nxxas_is(mode, meant, make_file, scan, counts):
+    beam = counts[1] if meant == "transmission" else counts[0] * scan.mu
+    spectrum = read_one(make_file(nexus_entry(scan, (counts[0], beam), mode)))
+    assert spectrum.mode == meant
+    np.testing.assert_allclose(spectrum.mu, scan.mu, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("definition", "counters", "meant"),
+    [
+        ("NXxas", (), ""),
+        ("NXxas_trans", ("i0", "itrans"), "transmission"),
+        ("NXxas_tfy", ("i0", "ifluor"), "fluorescence"),
+        ("NXxas_pfy", (), "fluorescence"),
+        ("NXxas_herfd", ("i0", "ifluor"), "fluorescence"),
+        ("NXxas_tey", ("i0", "iey"), "electron yield"),
+        ("NXxas_pey", (), "electron yield"),
+    ],
+)
+def test_the_definition_says_the_mode_of_the_proposed_nxxas(definition, counters, meant, make_file, scan, counts):
+    behind = {"itrans": counts[1], "ifluor": counts[0] * scan.mu, "iey": counts[0] * scan.mu}
+    signals = {name: counts[0] if name == "i0" else behind[name] for name in counters}
+    name = make_file(
+        proposed_entry(scan, definition)
+        | {f"entry/instrument/{counter}/data": values for counter, values in signals.items()}
+    )
+    spectrum = read_one(name)
+    assert (spectrum.absorber, spectrum.edge, spectrum.mode) == ("Fe", "K", meant)
+    np.testing.assert_allclose(spectrum.mu, scan.mu)
+    assert "mu-contradicts-counters" not in findings_of(name)
+
+
+def test_a_reference_within_an_entry_is_no_record_but_is_read_by_its_name(make_file, scan):
+    whole = proposed_entry(scan, "NXxas_trans")
+    foil = {
+        key.replace("entry", "entry/reference"): whole[key] for key in whole if "@" not in key and "plot" not in key
+    }
+    name = make_file(whole | foil | {"entry/reference/intensity": 2 * scan.mu})
+    assert nexus.records(name) == ["/entry"]
+    assert "/entry/reference (a spectrum of its own" in findings_of(name)["left-out"]
+    np.testing.assert_allclose(read_one(f"{name}::/entry/reference").mu, 2 * scan.mu)
+
+
+@pytest.mark.parametrize("field", ["mode", "mode/name"])
+def test_electron_yield_has_no_self_absorption(field, make_file, scan):
+    """What is told of fluorescence is not told of electrons, which come from the surface only."""
+    told = {}
+    for mode in ("fluorescence", "electron yield"):
+        name = make_file(proposed_entry(scan, "NXxas") | {f"entry/{field}": mode}, f"{mode[:4]}.h5")
+        told[mode] = {finding.name for finding in read_one(name).to_chi().findings}
+        assert read_one(name).mode == mode
+    assert told["fluorescence"] - told["electron yield"] == {"over-absorption-possible"}
+
+
+def test_a_stack_of_the_proposed_nxxas_has_its_temperatures(make_file, scan):
+    stack = {"entry/intensity": scan.mu * np.array([[1.0], [1.5], [2.0]]), "entry/sample/temperature": [20.0, 100, 300]}
+    name = make_file(proposed_entry(scan, "NXxas_trans") | stack | {"entry/sample/temperature@units": "K"})
+    spectra = read(name)
+    assert [spectrum.temperature for spectrum in spectra] == [20.0, 100.0, 300.0]
+    np.testing.assert_allclose(spectra[2].mu, 2 * scan.mu)
+
+
+@pytest.mark.parametrize("shape", ["rows", "columns", "square"])
+@pytest.mark.parametrize("place", ["entry", "entry/plot"])
+def test_raw_data_beside_a_spectrum_make_no_stack(shape, place, make_file, scan):
+    points = len(scan.energy)
+    raw = np.ones({"rows": (4, points), "columns": (points, 4), "square": (points, points)}[shape])
+    name = make_file(proposed_entry(scan, "NXxas") | {f"{place}/rawdata": raw})
+    assert nexus.records(name) == ["/entry"]
+    np.testing.assert_allclose(read_one(name).mu, scan.mu)
+    assert "rawdata (" in findings_of(name)["left-out"]
+
+
+def test_single_readings_beside_a_summed_counter_make_no_stack(make_file, scan, counts):
+    detector = np.tile(counts[0] * scan.mu / 4, (4, 1))
+    content = {"energy": scan.energy, "i0": counts[0], "fluorescence": detector.sum(axis=0), "fluo": detector}
+    name = make_file(
+        {f"1.1/measurement/{key}": value for key, value in content.items()} | {"1.1/end_reason": "SUCCESS"}
+    )
+    assert nexus.records(name) == ["/1.1"]
+    np.testing.assert_allclose(read_one(name).mu, scan.mu, atol=1e-9)
+
+
+def test_a_stack_may_share_its_monitor(make_file, scan, counts):
+    """Beside i0 alone, what has two dimensions is what was measured."""
+    stack = counts[1] * np.ones((3, 1))
+    name = make_file({"a/energy": scan.energy, "a/i0": counts[0], "a/itrans": stack, "a/element": "Fe"})
+    assert nexus.records(name) == ["/a[0]", "/a[1]", "/a[2]"]
+    np.testing.assert_allclose(read_one(f"{name}::/a[1]").mu, scan.mu)
+
+
+@pytest.mark.parametrize(
+    ("measured", "asked"),
+    [
+        ("energy_cenc", "energy"),
+        ("energy_enc", "energy"),
+        ("enc_energy", "mono_energy"),
+        ("energy_rbv", "energy"),
+        ("energy", "energy_setpoint"),
+        ("Energy_measured", "Energy_requested"),
+    ],
+)
+def test_the_measured_energy_goes_before_the_commanded_one(measured, asked, make_file, scan, counts):
+    columns = {asked: scan.energy * 0.99 + 70, measured: scan.energy, "I0": counts[0], "I1": counts[1]}
+    name = make_file({f"1.1/measurement/{key}": column / 1000 if "ener" in key.lower() else column
+                      for key, column in columns.items()} | {"1.1/end_reason": "SUCCESS"})  # fmt: skip
+    np.testing.assert_allclose(read_one(name).energy, scan.energy)
+    assert f"({measured}), not of" in findings_of(name)["energy-axis"]
+    assert f"({asked})" in findings_of(name)["energy-axis"]
+
+
+def test_an_encoder_that_does_not_move_is_no_energy(make_file, scan):
+    columns = {"energy": scan.energy, "energy_enc": np.full_like(scan.energy, 7112.0), "mu": scan.mu}
+    name = make_file({f"1.1/measurement/{key}": column for key, column in columns.items()})
+    np.testing.assert_allclose(read_one(name).energy, scan.energy)
+
+
+def bliss(scan, counts, short=(), **ends):
+    """Scan of BLISS whose counters of some names lack their last points."""
+    columns = {"energy": scan.energy, "I0": counts[0], "I1": counts[1], "sec": np.arange(float(len(scan.energy)))}
+    columns = {key: column[: len(column) - dict(short).get(key, 0)] for key, column in columns.items()}
+    content = {f"1.1/measurement/{key}": column for key, column in columns.items()}
+    return content | {"1.1/start_time": "2026-11-01T10:00:00"} | {f"1.1/{key}": text for key, text in ends.items()}
+
+
+def test_a_scan_that_still_runs_is_told(make_file, scan, counts):
+    name = make_file(bliss(scan, counts))
+    told = next(finding for finding in read_one(name).findings if finding.name == "unfinished")
+    assert told.severity == "warning"
+    assert f"no end_time: it still runs, or was cut off; the {len(scan.energy)} points" in told.message
+
+
+@pytest.mark.parametrize("ends", [{"end_time": "2026-11-01T10:20:00"}, {"end_reason": "SUCCESS"}])
+def test_a_scan_that_ended_is_not_told(ends, make_file, scan, counts):
+    assert "unfinished" not in findings_of(make_file(bliss(scan, counts, **ends)))
+
+
+@pytest.mark.parametrize(
+    ("short", "cut", "named"),
+    [
+        ({"I1": 3}, 3, ["I1 has"]),
+        ({"I0": 2, "I1": 5}, 5, ["I0 has", "I1 has"]),
+        ({"energy": 4}, 4, ["energy has"]),
+        ({"I0": 1, "I1": 1}, 1, ["I0 has", "I1 has"]),
+    ],
+)
+def test_counters_of_unequal_length_are_named_and_cut_to_the_common_one(short, cut, named, make_file, scan, counts):
+    name = make_file(bliss(scan, counts, short.items(), end_time="2026-11-01T10:20:00"))
+    spectrum = read_one(name)
+    np.testing.assert_allclose(spectrum.energy, scan.energy[:-cut])
+    np.testing.assert_allclose(spectrum.mu, scan.mu[:-cut], atol=1e-9)
+    told = next(finding for finding in spectrum.findings if finding.name == "counters-uneven")
+    assert told.severity == "warning"
+    assert all(word in told.message for word in named)
+    assert f"the first {len(scan.energy) - cut} points of all were used" in told.message
+    assert "sec" not in told.message
+
+
+def test_a_counter_that_lacks_much_is_named(make_file, scan, counts):
+    name = make_file(bliss(scan, counts, {"I1": 200}.items(), end_time="2026-11-01T10:20:00"))
+    with pytest.raises(ScanError, match=r"unknown layout: .*Left out: I1 \(\d+ values\)"):
+        read_one(name)
