@@ -42,6 +42,7 @@ _REMEDIES = {
     errno.ENOENT: f"Make its folder first, or {_ELSEWHERE}",
     errno.ENOTDIR: f"Part of that path is a file: {_ELSEWHERE}",
     errno.EISDIR: "That is a folder: give the name of a file",
+    errno.ENAMETOOLONG: "That name, or the whole path, is too long: give a shorter one",
 }
 
 
@@ -56,6 +57,8 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except RecursionError as error:  # of pathlib, which makes folders in folders one by one
+        raise ExafsnnError("cannot be written: too many folders in one another", where=str(path)) from error
     except OSError as error:
         number = error.errno or _number_in(str(error))
         reason = os.strerror(number) if number else str(error)
@@ -152,6 +155,7 @@ def only_writer(output: Path) -> Iterator[None]:
     with explained(output):
         descriptor = _locked(path, output)
     try:
+        _sign(descriptor)
         remove_leftovers(output.parent, output.name, f"{output.name}.parts")
         yield
     finally:
@@ -161,29 +165,40 @@ def only_writer(output: Path) -> Iterator[None]:
 
 
 def _locked(path: Path, output: Path) -> int:
-    """A descriptor of the lock file, held, with our name in it."""
+    """A descriptor of the lock file, held."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _take(descriptor)
-        except OSError as error:
-            if error.errno not in _HELD:
-                warnings.warn(f"{output}: this disk knows no locks; let no other run write there", stacklevel=2)
+            if _is_taken(descriptor, output) and _is_still(descriptor, path):
                 return descriptor
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") if hasattr(os, "pread") else "unknown"
+        except BaseException:
             os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_taken(descriptor: int, output: Path) -> bool:
+    """Lock an open file for this process, or say who holds it; on a disk that knows no locks, go on without."""
+    try:
+        _take(descriptor)
+    except OSError as error:
+        if error.errno in _HELD:
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") if hasattr(os, "pread") else "unknown"
             raise ExafsnnError(
                 f"another run is writing it: {holder or 'just started'}",
                 where=str(output),
                 remedy=f"Wait for it, end it, or {_ELSEWHERE}",
             ) from error
-        if _is_still(descriptor, path):
-            break
-        os.close(descriptor)
-    os.ftruncate(descriptor, 0)
+        warnings.warn(f"{output}: this disk knows no locks; let no other run write there", stacklevel=2)
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it; a full disk has no room for that, and the lock holds without."""
     started = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
-    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode())
-    return descriptor
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode())
 
 
 def _take(descriptor: int) -> None:
