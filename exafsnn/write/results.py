@@ -241,7 +241,7 @@ class ResultsFolder:
         self._write_waiting()
         with explained(self.folder):
             self._draw()
-        self._close()
+        self._open.close()
         self._finish()
 
     def _keep(self) -> None:
@@ -253,7 +253,7 @@ class ResultsFolder:
             self._write_waiting()
             if self._count > self._figure_limit:
                 self._draw()
-                self._close()
+                self._open.close()
                 keep(self._stage, self._asked(), self._progress)
                 self.kept = self._count
 
@@ -283,13 +283,6 @@ class ResultsFolder:
         """Remove what is of no use; what is half published is for the next run to complete."""
         if not self.kept and not (self._stage / "settings.json").exists():
             shutil.rmtree(self._stage, ignore_errors=True)
-
-    def _close(self) -> None:
-        """Close tables and archive; HDF5 tells of a full disk here, and in its own way."""
-        try:
-            self._open.close()
-        except RuntimeError as error:
-            raise OSError(str(error)) from error
 
     def _remove_if_empty(self) -> None:
         with suppress(OSError):
