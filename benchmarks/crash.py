@@ -272,6 +272,7 @@ def content(trial: Trial) -> str:
     assert not faults_of(trial.output)  # noqa: S101
     facts = json.loads((trial.output / "settings.json").read_text())
     del facts["created"], facts["files"]["results.h5"]
+    facts["files"].pop("report.html", None)  # which says when it was made
     arrays: dict[str, np.ndarray] = {}
     with h5py.File(trial.output / "results.h5") as file:
         file.visititems(lambda name, item: arrays.update({name: _plain(item)}))
