@@ -1,11 +1,14 @@
 """100 × kill -9: nothing half-written, and the same content as without.
 
-    python benchmarks/crash.py [KILLS_OF_SIMULATE KILLS_OF_TRAIN KILLS_OF_PREDICT]
+    python benchmarks/crash.py [KILLS_OF_SIMULATE KILLS_OF_TRAIN KILLS_OF_PREDICT KILLS_OF_REFINE KILLS_OF_SERIES]
 
-Runs ``exafsnn simulate``, ``train`` and ``predict`` on tiny inputs, with FEFF and LAMMPS, and kills the whole process
-group with SIGKILL: at random times, or just after a random change of the files beside the output, where something could
-be half. After each kill every file in its place must be whole, or be refused by whoever reads it; after some kills the
-command is left to finish, and its output must be that of a run that nobody killed, with nothing left over.
+Runs ``exafsnn simulate`` and ``train`` on tiny inputs, with FEFF and LAMMPS, and ``predict``, ``refine`` and
+``series --watch`` with a shipped model; and kills the whole process group with SIGKILL: at random times, or just after
+a random change of the files beside the output, where something could be half. Some runs that write results meet a full
+disk (a limit of the size of files), a table that cannot be replaced (a folder in its place), or one that is open in a
+program that lets nobody replace it, as under Windows. After each kill every file in its place must be whole, or be
+refused by whoever reads it; after some kills the command is left to finish, and its output must be that of a run that
+nobody killed, with nothing left over.
 """
 
 from __future__ import annotations
@@ -35,10 +38,24 @@ from exafsnn.learn.model_file import read_model
 from exafsnn.simulate.library import load, read_part
 from exafsnn.write.results import faults_of
 
-KILLS = {"simulate": 30, "train": 25, "predict": 45}
+KILLS = {"simulate": 30, "train": 25, "predict": 40, "refine": 30, "series": 30}
+RESULTS = ("predict", "refine", "series")
+"""The commands that write a results folder."""
+NONE_DONE = 4
+"""The exit code of a run that the disk ended."""
 IN_A_ROW = (3, 6)
 """So many kills before the command is left to finish."""
-SCANS = Path(__file__).parents[1] / "spectra"
+SCANS = [Path(__file__).parents[1] / "spectra" / name for name in ("fe_0300K.dat", "fe_0900K.dat", "fe_1400K.dat")]
+HELD_OPEN = """
+from pathlib import Path
+replace = Path.replace
+def refuse(self, target):
+    if Path(target).name == {name!r} and ".unfinished-" not in str(target):
+        raise PermissionError(13, "in use by another program")
+    return replace(self, target)
+Path.replace = refuse
+"""
+"""What Windows does where a spreadsheet has a table open."""
 PLAN = """
 [sites]
 sites = 2
@@ -88,6 +105,10 @@ class Trial:
     """Kills after which something in its place is incomplete, and its reader says so."""
     parts: int = 0
     """Whole parts found after kills."""
+    hindered: int = 0
+    """Runs that a full disk or a held file ended before they were killed."""
+    watched: Path | None = None
+    """Where scans land, if it watches a folder."""
     finished: int = 0
     faults: list[str] = field(default_factory=list)
 
@@ -97,9 +118,9 @@ class Trial:
         return self.output.parent
 
 
-def start(trial: Trial) -> subprocess.Popen[bytes]:
-    """Run the command in a process group of its own."""
-    code = "from exafsnn_cli.main import main; main()"
+def start(trial: Trial, before: str = "") -> subprocess.Popen[bytes]:
+    """Run the command in a process group of its own, after some Python code."""
+    code = f"{before}\nfrom exafsnn_cli.main import main; main()"
     command = [sys.executable, "-c", code, trial.name, *trial.arguments, "-o", str(trial.output)]
     log = trial.folder.with_suffix(".log").open("wb")
     environment = os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(trial.folder.with_suffix(".tmp"))}
@@ -110,24 +131,67 @@ def start(trial: Trial) -> subprocess.Popen[bytes]:
 def finish(trial: Trial) -> float:
     """Run the command to its end; the seconds that it took."""
     before = time.monotonic()
-    code = start(trial).wait()
-    if code not in (0, 3):
-        said = trial.folder.with_suffix(".log").read_text(errors="replace").strip()[-300:]
-        trial.faults.append(f"the command ended with {code}: {said}")
+    if trial.watched:
+        _land(trial.watched, len(SCANS))
+    process = start(trial)
+    log = trial.folder.with_suffix(".log")
+    while trial.watched and process.poll() is None and " rejected. " not in log.read_text(errors="replace"):
+        time.sleep(0.05)
+    if trial.watched:
+        process.terminate()
+    code = process.wait()
+    if code not in ((130,) if trial.watched else (0, 3)):
+        trial.faults.append(f"the command ended with {code}: {log.read_text(errors='replace').strip()[-300:]}")
     return time.monotonic() - before
+
+
+def _land(folder: Path, count: int) -> None:
+    """Let scans land in a folder that is watched."""
+    for scan in SCANS[:count]:
+        shutil.copy(scan, folder)
 
 
 def kill(trial: Trial, dice: random.Random, longest: float) -> bool:
     """Run the command and kill it somewhere, workers, FEFF and all; False if it was done before."""
-    process = start(trial)
-    if dice.random() < 0.6:
-        _wait_for_time(process, dice.uniform(0.1, 1.0) * longest)
+    if trial.watched:
+        _land(trial.watched, dice.randint(1, len(SCANS)))
+    with _hazard(trial, dice) as before:
+        process = start(trial, before)
+        if dice.random() < 0.6:
+            _wait_for_time(process, dice.uniform(0.1, 1.0) * longest)
+        else:
+            _wait_for_change(process, trial, dice.randint(1, 12), dice.uniform(0.0, 0.003), 2 * longest)
+        killed = process.poll() is None
+        os.killpg(process.pid, signal.SIGKILL) if killed else None
+        code = process.wait()
+    trial.kills += killed
+    trial.hindered += bool(before) and not killed and code == NONE_DONE
+    if code not in (-signal.SIGKILL, 0, NONE_DONE):
+        said = trial.folder.with_suffix(".log").read_text(errors="replace").strip()[-300:]
+        trial.faults.append(f"a hindered run ended with {code}: {said}")
+    return killed or bool(before)
+
+
+@contextmanager
+def _hazard(trial: Trial, dice: random.Random) -> Iterator[str]:
+    """Now and then a full disk or a held file, for commands that write results: code for the command to begin with."""
+    tables = [trial.output / name for name in ("chi.csv", "results.h5", "settings.json", "summary.csv")]
+    kind = dice.choice(("", "", "full", "folder", "open")) if trial.name in RESULTS else ""
+    table = dice.choice(tables)
+    if kind == "full":
+        size = int(10 ** dice.uniform(0, 5.5))
+        yield f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
+    elif kind == "open":
+        yield HELD_OPEN.format(name=table.name)
+    elif kind == "folder" and table.is_file() and table.name != "settings.json":  # which would be nobody's folder
+        aside = trial.folder.parent / "aside"
+        table.rename(aside)
+        table.mkdir()
+        yield "pass"
+        table.rmdir()
+        aside.rename(table)
     else:
-        _wait_for_change(process, trial, dice.randint(1, 12), dice.uniform(0.0, 0.003))
-    killed = process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL) if killed else None
-    process.wait()
-    return killed
+        yield ""
 
 
 def _wait_for_time(process: subprocess.Popen[bytes], seconds: float) -> None:
@@ -137,10 +201,12 @@ def _wait_for_time(process: subprocess.Popen[bytes], seconds: float) -> None:
         time.sleep(0.01)
 
 
-def _wait_for_change(process: subprocess.Popen[bytes], trial: Trial, changes: int, delay: float) -> None:
-    """Wait for so many changes of the names beside the output and a delay after, or until the process ends."""
-    seen = _names(trial.folder)
-    while process.poll() is None and changes:
+def _wait_for_change(
+    process: subprocess.Popen[bytes], trial: Trial, changes: int, delay: float, longest: float
+) -> None:
+    """Wait for so many changes of the names beside the output and a delay after; or so long, or to the end."""
+    seen, end = _names(trial.folder), time.monotonic() + longest
+    while process.poll() is None and changes and time.monotonic() < end:
         now = _names(trial.folder)
         changes, seen = changes - (now != seen), now
         time.sleep(0.001)
@@ -154,7 +220,7 @@ def _names(folder: Path) -> set[str]:
 def inspect(trial: Trial) -> None:
     """Look at every file in its place after a kill."""
     try:
-        {"simulate": _inspect_library, "train": _inspect_model, "predict": _inspect_results}[trial.name](trial)
+        {"simulate": _inspect_library, "train": _inspect_model}.get(trial.name, _inspect_results)(trial)
     except Exception as error:
         trial.faults.append(f"after a kill: {type(error).__name__}: {error}")
 
@@ -206,6 +272,7 @@ def content(trial: Trial) -> str:
     assert not faults_of(trial.output)  # noqa: S101
     facts = json.loads((trial.output / "settings.json").read_text())
     del facts["created"], facts["files"]["results.h5"]
+    facts["files"].pop("report.html", None)  # which says when it was made
     arrays: dict[str, np.ndarray] = {}
     with h5py.File(trial.output / "results.h5") as file:
         file.visititems(lambda name, item: arrays.update({name: _plain(item)}))
@@ -225,13 +292,15 @@ def _sha256(path: Path) -> str:
 
 def clear(trial: Trial) -> None:
     """Start from nothing."""
-    for folder in (trial.folder, trial.folder.with_suffix(".tmp")):
+    for folder in (trial.folder, trial.folder.with_suffix(".tmp"), *filter(None, [trial.watched])):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
 
 
 def attempt(trial: Trial, kills: int, dice: random.Random) -> None:
     """Kill a command so many times, in rows of a few, and compare what it ends with."""
+    if not kills:
+        return
     clear(trial)
     whole = finish(trial)
     expected = content(trial)
@@ -241,7 +310,6 @@ def attempt(trial: Trial, kills: int, dice: random.Random) -> None:
         for row in range(min(dice.randint(*IN_A_ROW), kills - trial.kills)):
             if not kill(trial, dice, whole * 0.8**row):
                 break
-            trial.kills += 1
             inspect(trial)
         finish(trial)
         trial.finished += 1
@@ -263,17 +331,18 @@ def _compare(trial: Trial, expected: str) -> None:
 
 @contextmanager
 def trials() -> Iterator[list[Trial]]:
-    """The three commands; train reads what simulate wrote, and predict what train wrote, in runs of their own."""
+    """The commands; train reads what simulate wrote, in a run of its own."""
     with tempfile.TemporaryDirectory(prefix="exafsnn-crash-") as name:
         root = Path(name)
         (root / "plan.toml").write_text(PLAN)
-        library, model, settings = (root / name for name in ("library.h5", "model.safetensors", "train.toml"))
+        library, settings, landing = (root / name for name in ("library.h5", "train.toml", "landing"))
         settings.write_text(TRAINING)
-        scans = [str(SCANS / scan) for scan in ("fe_0300K.dat", "fe_1400K.dat")]
+        scans = [str(scan) for scan in SCANS]
         yield [
             Trial("simulate", [str(root / "plan.toml"), "--workers", "2"], root / "simulate" / "library.h5"),
             Trial("train", [str(library), "--settings", str(settings)], root / "train" / "model.safetensors"),
-            Trial("predict", [*scans, "--model", str(model)], root / "predict" / "results"),
+            *(Trial(name, scans, root / name / "results") for name in ("predict", "refine")),
+            Trial("series", ["--watch", str(landing)], root / "series" / "results", watched=landing),
         ]
 
 
@@ -289,13 +358,14 @@ def main(kills: dict[str, int]) -> int:
     """Print the table; the exit code."""
     dice = random.Random(20261121)  # noqa: S311
     faults: list[str] = []
-    print(f"{'command':>9} {'kills':>6} {'finished':>9} {'whole parts seen':>17} {'cut, and told':>14} {'faults':>7}")
+    headings = ("command", "kills", "hindered", "finished", "whole parts seen", "cut, and told", "faults")
+    print("{:>9} {:>6} {:>9} {:>9} {:>17} {:>14} {:>7}".format(*headings))
     with trials() as every:
         for trial in every:
             attempt(trial, kills[trial.name], dice)
             hand_on(trial)
-            row = (trial.name, trial.kills, trial.finished, trial.parts, trial.told, len(trial.faults))
-            print("{:>9} {:>6} {:>9} {:>17} {:>14} {:>7}".format(*row), flush=True)
+            numbers = (trial.kills, trial.hindered, trial.finished, trial.parts, trial.told, len(trial.faults))
+            print("{:>9} {:>6} {:>9} {:>9} {:>17} {:>14} {:>7}".format(trial.name, *numbers), flush=True)
             faults += [f"{trial.name}: {fault}" for fault in trial.faults]
     print("\n".join(faults))
     return 1 if faults else 0

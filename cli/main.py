@@ -28,6 +28,7 @@ from .refine import refine
 from .screen import DEFECT, INTERRUPTED, NONE_DONE, USAGE, DefectsError
 from .series import series
 from .simulate import simulate
+from .streams import open_streams
 from .train import train
 
 
@@ -46,11 +47,16 @@ for command in (predict, refine, series, preprocess, simulate, train, make, mode
 
 def main() -> None:
     """Entry point of the program ``exafsnn``."""
+    outlet = open_streams()
     signal.signal(signal.SIGTERM, _interrupted)
     command = "".join(sys.argv[1:2])
     if command not in ("train", "make"):  # which have large products
         one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
     code = run(sys.argv[1:])
+    if outlet.refusal:
+        code = _fail(
+            f"Error: standard output: cannot be written: {outlet.refusal}. Files are not touched by that", NONE_DONE
+        )
     for late in (signal.SIGTERM, signal.SIGINT):  # what is done is done, and its code is the one to tell
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

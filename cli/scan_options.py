@@ -11,6 +11,7 @@ import click
 from exafsnn.settings import BackgroundSettings
 
 from . import screen
+from .places import Named
 
 
 class _FiniteRange(click.FloatRange):
@@ -32,7 +33,7 @@ _OPTIONS = (
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
     click.option("--kmax", metavar="X", type=_POSITIVE, help="End of the k range in 1/Å."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
-    click.option("-o", "output", type=click.Path(file_okay=False), default="exafsnn-results", metavar="DIR",
+    click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),

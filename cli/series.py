@@ -14,6 +14,7 @@ from exafsnn.workers import cores
 
 from . import screen
 from .answer import answer_options
+from .places import Named
 from .scan_options import background_settings
 
 if TYPE_CHECKING:
@@ -47,13 +48,13 @@ _COLUMNS = {
 @click.option(
     "--values",
     metavar="FILE.csv",
-    type=click.Path(dir_okay=False),
+    type=Named(dir_okay=False),
     help="Table with the columns file,value: the axis of each scan.",
 )
 @click.option(
     "--watch",
     metavar="DIR",
-    type=click.Path(file_okay=False),
+    type=Named(file_okay=False),
     help="Analyse new scans in this folder as they land, until interrupted.",
 )
 def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, as_json: bool, **options: Any) -> int:

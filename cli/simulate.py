@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import click
 
+from .places import Named
 from .screen import progress_bar
 
 
 @click.command()
 @click.argument("config", metavar="CONFIG.toml", type=click.Path(exists=True, dir_okay=False))
-@click.option("-o", "output", required=True, metavar="LIBRARY.h5", help="The site library to make or to go on with.")
+@click.option(
+    "-o", "output", required=True, metavar="LIBRARY.h5", type=Named(), help="The site library to make or to go on with."
+)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
 def simulate(config: str, output: str, workers: int | None) -> None:
     """Simulate the structures of CONFIG.toml into a site library.

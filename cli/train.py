@@ -9,6 +9,7 @@ import click
 
 from exafsnn.errors import SettingsError
 
+from .places import Named
 from .screen import progress_bar
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -16,7 +17,9 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 @click.command()
 @click.argument("libraries", nargs=-1, required=True, metavar="LIBRARY.h5…", type=_FILE)
-@click.option("-o", "output", required=True, metavar="MODEL", help="NAME.safetensors; NAME.json appears beside it.")
+@click.option(
+    "-o", "output", required=True, metavar="MODEL", type=Named(), help="NAME.safetensors; NAME.json appears beside it."
+)
 @click.option(
     "--trial",
     multiple=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +44,7 @@ _REMEDIES = {
     errno.ENOENT: f"Make its folder first, or {_ELSEWHERE}",
     errno.ENOTDIR: f"Part of that path is a file: {_ELSEWHERE}",
     errno.EISDIR: "That is a folder: give the name of a file",
+    errno.ENAMETOOLONG: "That name, or the whole path, is too long: give a shorter one",
 }
 
 
@@ -56,17 +59,12 @@ def explained(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except RecursionError as error:  # of pathlib, which makes folders in folders one by one
+        raise ExafsnnError("cannot be written: too many folders in one another", where=str(path)) from error
     except OSError as error:
-        number = error.errno or _number_in(str(error))
-        reason = os.strerror(number) if number else str(error)
-        remedy = _REMEDIES.get(number or 0, f"Look at the disk, or {_ELSEWHERE}")
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        remedy = _REMEDIES.get(error.errno or 0, f"Look at the disk, or {_ELSEWHERE}")
         raise ExafsnnError(f"cannot be written: {reason}", where=str(path), remedy=remedy) from error
-
-
-def _number_in(message: str) -> int | None:
-    """The system's error number in a message of HDF5, which does not pass it on otherwise."""
-    digits = message.partition("errno = ")[2].partition(",")[0]
-    return int(digits) if digits.isdigit() else None
 
 
 @contextmanager
@@ -88,6 +86,59 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+class Sink(io.FileIO):
+    """A file for HDF5, which ends the whole process where a write fails: here it never does, and the failure is told.
+
+    Parameters
+    ----------
+    path
+        A file to go on with, or a new one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._refused: OSError | None = None
+        super().__init__(path, "r+" if path.exists() else "w+")
+
+    def write(self, content: Any) -> int:
+        """Write all of it, or note why not."""
+        rest = memoryview(content).cast("B")
+        size = len(rest)
+        with self._noting():
+            while rest:
+                rest = rest[super().write(rest) :]
+        return size
+
+    def truncate(self, size: int | None = None) -> int:
+        """Make the file as long as this, or note why not."""
+        with self._noting():
+            return super().truncate(size)
+        return size or 0
+
+    def check(self) -> None:
+        """Tell what was refused so far.
+
+        Raises
+        ------
+        OSError
+            If anything was.
+        """
+        refused, self._refused = self._refused, None
+        if refused:
+            raise refused
+
+    def close(self) -> None:
+        """Close the file, and tell what was refused; HDF5 is to have closed it before."""
+        super().close()
+        self.check()
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._refused = error
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -152,6 +203,7 @@ def only_writer(output: Path) -> Iterator[None]:
     with explained(output):
         descriptor = _locked(path, output)
     try:
+        _sign(descriptor)
         remove_leftovers(output.parent, output.name, f"{output.name}.parts")
         yield
     finally:
@@ -161,29 +213,40 @@ def only_writer(output: Path) -> Iterator[None]:
 
 
 def _locked(path: Path, output: Path) -> int:
-    """A descriptor of the lock file, held, with our name in it."""
+    """A descriptor of the lock file, held."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _take(descriptor)
-        except OSError as error:
-            if error.errno not in _HELD:
-                warnings.warn(f"{output}: this disk knows no locks; let no other run write there", stacklevel=2)
+            if _is_taken(descriptor, output) and _is_still(descriptor, path):
                 return descriptor
-            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") if hasattr(os, "pread") else "unknown"
+        except BaseException:
             os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_taken(descriptor: int, output: Path) -> bool:
+    """Lock an open file for this process, or say who holds it; on a disk that knows no locks, go on without."""
+    try:
+        _take(descriptor)
+    except OSError as error:
+        if error.errno in _HELD:
+            holder = os.pread(descriptor, 200, 0).decode("utf-8", "replace") if hasattr(os, "pread") else "unknown"
             raise ExafsnnError(
                 f"another run is writing it: {holder or 'just started'}",
                 where=str(output),
                 remedy=f"Wait for it, end it, or {_ELSEWHERE}",
             ) from error
-        if _is_still(descriptor, path):
-            break
-        os.close(descriptor)
-    os.ftruncate(descriptor, 0)
+        warnings.warn(f"{output}: this disk knows no locks; let no other run write there", stacklevel=2)
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    """Write into the lock file who holds it; a full disk has no room for that, and the lock holds without."""
     started = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
-    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode())
-    return descriptor
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()} since {started}".encode())
 
 
 def _take(descriptor: int) -> None:

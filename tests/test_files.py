@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import ExafsnnError
-from exafsnn.files import checksum_of, only_writer, remove_folder, remove_leftovers, replacing, write_whole
+from exafsnn.files import Sink, checksum_of, only_writer, remove_folder, remove_leftovers, replacing, write_whole
 
 
 def names(folder: Path) -> list[str]:
@@ -63,6 +63,9 @@ def test_a_place_that_cannot_be_is_said(tmp_path: Path) -> None:
         write_whole(tmp_path / "a" / "b", b"")
     with pytest.raises(ExafsnnError, match="Make its folder first"):
         write_whole(tmp_path / "none" / "b", b"")
+    for path in (tmp_path / ("b" * 4500), tmp_path / ("b/" * 2250) / "c"):
+        with pytest.raises(ExafsnnError, match=r"name too long.*give a shorter one"):
+            write_whole(path, b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
@@ -72,7 +75,7 @@ def test_a_file_that_outgrows_the_disk_leaves_nothing_half(tmp_path: Path, kind:
 import resource, sys
 from pathlib import Path
 import h5py, numpy as np
-from exafsnn.files import replacing
+from exafsnn.files import Sink, replacing
 from exafsnn.errors import ExafsnnError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -80,7 +83,7 @@ try:
         if {kind!r} == "bytes":
             temporary.write_bytes(bytes(200_000))
         else:
-            with h5py.File(temporary, "w") as file:
+            with Sink(temporary) as sink, h5py.File(sink, "w") as file:
                 file["x"] = np.arange(200_000)
 except ExafsnnError as error:
     print(error)
@@ -109,6 +112,41 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     with only_writer(tmp_path / "a"):
         pass
     assert not names(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are listed under Linux")
+@pytest.mark.parametrize(("call", "taken"), [("write", True), ("ftruncate", True), ("open", False), ("fstat", False)])
+def test_a_lock_is_given_back_whatever_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, taken: bool
+) -> None:
+    """A full disk has no room for the holder's name, and the lock holds without; else there is none."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = sorted(names(Path("/proc/self/fd")))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        if taken:
+            with only_writer(tmp_path / "a"), pytest.raises(ExafsnnError, match="just started"):
+                only_writer(tmp_path / "a").__enter__()
+        else:
+            with pytest.raises(ExafsnnError, match="Make room on the disk"):
+                only_writer(tmp_path / "a").__enter__()
+    assert sorted(names(Path("/proc/self/fd"))) == before
+    with only_writer(tmp_path / "a"):
+        assert names(tmp_path) == [".a.lock"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device")
+def test_a_sink_tells_what_was_refused_once_and_after_all_is_written() -> None:
+    sink = Sink(Path("/dev/full"))
+    assert sink.write(np.arange(3.0)) == 24
+    assert sink.write(b"more") == 4
+    with pytest.raises(OSError, match="No space left"):
+        sink.close()
+    assert sink.closed
+    sink.close()
 
 
 def test_only_leftovers_of_that_output_go(tmp_path: Path) -> None:

@@ -25,8 +25,8 @@ off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines dif
 beamline those of Ni, Pd, Pt and Fe are off by 0.006 Å (``benchmarks/foils.py``); of one's own session it would cancel,
 but of which sample and standard are nobody says for sure."""
 SAMPLES_APART = 0.03
-"""Relative standard deviation of N at least, with a standard: pinholes, harmonics and alignment lower the amplitude of one
-scan and not of the next. The same foil at 60 and 300 K differs by 2 to 4 %; 5 % of pinholes, which no scan shows, by 4."""
+"""Relative standard deviation of N at least, with a standard: pinholes, harmonics and alignment lower the amplitude of
+one scan and not of the next. The same foil at 60 and 300 K differs by 2 to 4 %; 5 % of pinholes lower it by as much."""
 _QUANTITIES, _ENDS = ("coordination", "distance", "sigma2"), ("std", "low", "high")
 _MOST_IN_HALF = 65000.0
 """Half precision has no number above 65504."""

@@ -231,7 +231,7 @@ class Model:
         return bars.told(raw, self.ranges, keep=keep)
 
     def _least(self, referenced: bool) -> float:
-        """Relative standard deviation of N at least: that of an amplitude nobody measured, or of what a sample's has."""
+        """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""
         return SAMPLES_APART if referenced else self.pairs.amplitude_std
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:

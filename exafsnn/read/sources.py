@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 
 from exafsnn.errors import ScanError
+from exafsnn.files import stamp_of
 
 _MAX_BYTES = 64 * 2**20
 """Largest file (and largest unpacked file) that is read."""
@@ -61,7 +63,7 @@ _NO_LARIX = "In Larix, save the groups as an Athena project or as columns, and g
 def split_source(source: str | Path) -> tuple[str, str]:
     """Split ``project.prj::name`` into file and record; the record is empty where none is named."""
     name = str(source)
-    if "::" not in name or Path(name).exists():
+    if "::" not in name or stamp_of(name) is not None:
         return name, ""
     file, _, record = name.partition("::")
     return file, record
@@ -120,13 +122,13 @@ def _content(name: str) -> bytes:
 
 def _no_file(path: Path, name: str) -> ScanError:
     """Say what is there instead of a file."""
+    if not os.path.lexists(path):
+        return ScanError("there is no such file", where=name, remedy="Check the path")
     if path.is_dir():
         return ScanError("this is a folder, no file", where=name, remedy=f"Name its files: {name}/*")
     if path.is_symlink() and not path.exists():
         return ScanError("this is a link to a file that is not there", where=name, remedy="Repair the link")
-    if path.exists():
-        return ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
-    return ScanError("there is no such file", where=name, remedy="Check the path")
+    return ScanError("this is a pipe or a device, no file", where=name, remedy="Save the scan as a file")
 
 
 def _unpacked(content: bytes, name: str) -> bytes | bytearray:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from exafsnn.errors import SettingsError
+from exafsnn.files import stamp_of
 
 Stamps = dict[str, tuple[int, int]]
 """Size and time of change [ns] by path."""
@@ -40,7 +41,7 @@ def landed(folder: str | Path, also: Iterable[str] = (), pause: float = _PAUSE) 
     SettingsError
         If there is no such folder.
     """
-    if not Path(folder).is_dir():
+    if stamp_of(str(folder)) is None or not Path(folder).is_dir():
         raise SettingsError("there is no such folder", where=str(folder), remedy="Create it, or check the path")
     return _looks(Path(folder), tuple(also), pause)
 

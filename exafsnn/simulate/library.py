@@ -27,6 +27,7 @@ import torch
 
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import (
+    Sink,
     checksum_of,
     copy_whole,
     explained,
@@ -332,7 +333,7 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
         reason = found[0][1]["discarded"] if found else "the plan is empty"
         raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
     tables = {name: read_part(parts / _theory_file(name))[1] for name in theories}
-    with replacing(output) as temporary, h5py.File(temporary, "w") as file:
+    with replacing(output) as temporary, Sink(temporary) as sink, h5py.File(sink, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
         edges = rdf_edges(plan.own_sites.far)

@@ -18,6 +18,7 @@ import numpy as np
 
 from exafsnn import __version__
 from exafsnn.errors import ExafsnnError
+from exafsnn.files import Sink
 from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
 from exafsnn.write.tables import Row, plain, printable
@@ -48,7 +49,9 @@ class Archive:
     """
 
     def __init__(self, path: Path, samples: int | None) -> None:
-        self._file = h5py.File(path, "a", libver=("earliest", "v110"))
+        mode = "r+" if path.exists() else "w"
+        self._sink = Sink(path)
+        self._file = h5py.File(self._sink, mode, libver=("earliest", "v110"))
         self._file.attrs["exafsnn"], self._file.attrs["layout"] = __version__, _LAYOUT
         self._limit = samples
         self._groups: dict[tuple[Any, ...], str] = {}
@@ -58,6 +61,7 @@ class Archive:
     def close(self) -> None:
         """Write what is still to be written."""
         self._file.close()
+        self._sink.close()
 
     def add(self, outcomes: Sequence[Outcome], facts: Sequence[Row]) -> None:
         """Append a burst of scans, with what ``tables.scan_facts`` says of each."""
@@ -73,6 +77,7 @@ class Archive:
         for name, values in rows.items():
             _append(group, name, values)
         self._count += len(outcomes)
+        self._sink.check()
 
     def add_arrays(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Write arrays of no scan in particular."""

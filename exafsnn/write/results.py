@@ -17,9 +17,9 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from itertools import count
@@ -63,6 +63,8 @@ _ANSWERS = ("predict", "refine", "series")
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 _FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
+_NOTHING_DONE = "Nothing was touched"
+_WAITING = "The new results wait beside it, and the next run into this folder puts them in their place"
 _MANY_FIGURES = 8
 """So many are drawn by workers."""
 _STAGE = ".unfinished-"
@@ -138,19 +140,24 @@ class ResultsFolder:
             left = _settle(self.folder)
             self._earlier = _earlier(self.folder)
             _refuse_other_results(self.folder, self.command, self._earlier)
+            _refuse_strangers(self.folder, self._tables_due(), self._earlier, _NOTHING_DONE)
             self._stage = self._taken_up(left) or Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
             stack.callback(self._remove_stage)
             self._open = stack.enter_context(ExitStack())
             self._tables = {
                 name: Table(self._open.enter_context(_open(self._stage / name)), columns)
                 for name, columns in TABLES[self.command].items()
-                if name != _OF_STANDARD or self.settings.get("structure")
+                if name in self._tables_due()
             }
             if self.command in _ANSWERS:
                 self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
                 self._open.callback(self._archive.close)
             self._held = stack.pop_all()
         return self
+
+    def _tables_due(self) -> set[str]:
+        """What this run is going to write, besides figures and ``settings.json``."""
+        return _FILES[self.command] - (set() if self.settings.get("structure") else {_OF_STANDARD})
 
     def add(self, outcome: Outcome) -> None:
         """Write one scan into the tables, the archive and the figures, at the latest when the folder is closed.
@@ -234,7 +241,7 @@ class ResultsFolder:
         self._write_waiting()
         with explained(self.folder):
             self._draw()
-        self._close()
+        self._open.close()
         self._finish()
 
     def _keep(self) -> None:
@@ -246,7 +253,7 @@ class ResultsFolder:
             self._write_waiting()
             if self._count > self._figure_limit:
                 self._draw()
-                self._close()
+                self._open.close()
                 keep(self._stage, self._asked(), self._progress)
                 self.kept = self._count
 
@@ -276,13 +283,6 @@ class ResultsFolder:
         """Remove what is of no use; what is half published is for the next run to complete."""
         if not self.kept and not (self._stage / "settings.json").exists():
             shutil.rmtree(self._stage, ignore_errors=True)
-
-    def _close(self) -> None:
-        """Close tables and archive; HDF5 tells of a full disk here, and in its own way."""
-        try:
-            self._open.close()
-        except RuntimeError as error:
-            raise OSError(str(error)) from error
 
     def _remove_if_empty(self) -> None:
         with suppress(OSError):
@@ -445,22 +445,71 @@ def _settle(folder: Path) -> list[Path]:
 def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
     """Move every staged file to its place, ``settings.json`` last, and remove what an earlier run left.
 
-    All of it is on the disk before. Killed half way, it is done by the next run: what ``settings.json`` lists is either
-    still staged or in its place.
+    All of it is on the disk before. Killed half way, or stopped by a file that another program holds, it is done by the
+    next run: what ``settings.json`` lists is either still staged or in its place.
+
+    Raises
+    ------
+    ExafsnnError
+        If a file is not ours to replace (``SettingsError``), then nothing was touched; or if it cannot be replaced.
     """
+    names = sorted(path.name for path in stage.iterdir() if path.name in listed)
+    _refuse_strangers(folder, names, _earlier(folder), _WAITING)
+    for name in names:
+        with _held_open(folder / name):
+            (stage / name).replace(folder / name)
     _remove_stale(folder, set(listed))
-    for name in [*sorted(path.name for path in stage.iterdir() if path.name in listed), "settings.json"]:
-        (stage / name).replace(folder / name)
+    with _held_open(folder / "settings.json"):
+        (stage / "settings.json").replace(folder / "settings.json")
     sync_folder(folder)
+
+
+@contextmanager
+def _held_open(path: Path) -> Iterator[None]:
+    """Say what to do where a published file can be neither replaced nor removed: under Windows while it is open."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be replaced: {error.strerror or error}"
+        remedy = f"Close the program that has it open, or move it away. {_WAITING}"
+        raise ExafsnnError(reason, where=str(path), remedy=remedy) from error
 
 
 def _remove_stale(folder: Path, fresh: set[str]) -> None:
     """Remove what an earlier run of ours wrote and this one does not replace; what somebody changed since stays."""
-    listed = (_earlier(folder) or {}).get("files", {})
-    for name in set(listed) - fresh:
+    earlier = _earlier(folder)
+    for name in set((earlier or {}).get("files") or ()) - fresh:
         path = folder / name
-        if path.name == name and path.is_file() and sha256_of(path) == listed[name]:
-            path.unlink()
+        if path.name == name and path.is_file() and _is_ours(path, earlier):
+            with _held_open(path):
+                path.unlink()
+
+
+def _refuse_strangers(folder: Path, names: Iterable[str], earlier: Row | None, then: str) -> None:
+    """Refuse to replace files that exafsnn did not write there, and those that somebody changed since.
+
+    Raises
+    ------
+    SettingsError
+        If there are such files.
+    ExafsnnError
+        If a folder is in the place of one.
+    """
+    there = [folder / name for name in sorted(names) if (folder / name).exists()]
+    for path in there:
+        if path.is_dir():
+            remedy = f"Move it away, or write elsewhere with -o. {then}"
+            raise ExafsnnError("cannot be replaced: it is a folder", where=str(path), remedy=remedy)
+    strangers = [path.name for path in there if not _is_ours(path, earlier)]
+    if strangers:
+        reason = f"not written there by exafsnn, or changed since, and so not replaced: {', '.join(strangers)}"
+        remedy = f"Move or rename what you want to keep, or write elsewhere with -o. {then}"
+        raise SettingsError(reason, where=str(folder), remedy=remedy)
+
+
+def _is_ours(path: Path, earlier: Row | None) -> bool:
+    """Whether a file is as an earlier run published it; the first versions of exafsnn noted no checksums."""
+    return earlier is not None and (earlier["files"] is None or earlier["files"].get(path.name) == sha256_of(path))
 
 
 def _earlier(folder: Path) -> Row | None:
@@ -477,7 +526,8 @@ def _earlier(folder: Path) -> Row | None:
     with suppress(*UNREADABLE):
         facts = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(facts["exafsnn"], str) and isinstance(facts["command"], str):
-            return dict(facts) | {"files": dict(facts.get("files", {})), "scans": list(facts.get("scans", []))}
+            files = dict(facts["files"]) if "files" in facts else None
+            return dict(facts) | {"files": files, "scans": list(facts.get("scans", []))}
     reason = "this file is not from exafsnn, or damaged, and is not replaced"
     raise SettingsError(reason, where=str(path), remedy="Write elsewhere with -o, or move it away")
 
