@@ -35,7 +35,7 @@ _LARGEST = 0.2
 """… from this at the edge."""
 
 _SAMPLED = 3
-"""Points above half its height that show a line of the spectrum, which may be of any height."""
+"""Fewest points [count] above half its height that show a line."""
 
 _NOISE, _JITTER = 0.002, 0.03
 """Least noise, in edge steps, and the least uncertainty of the energies [eV]."""
@@ -89,11 +89,10 @@ class _NearEdge:
         """Points and steps of a scan (n,) that no core hole allows, as indices of it, the most extreme first."""
         places = np.flatnonzero(self.around)
         found: list[Break] = []
-        lines = np.zeros(len(mu))
-        lines[places] = _lines(self.away[places], mu[places], self.width)
+        lines = _lines(self.away[places], mu[places], self.width)
         while len(found) < MOST and len(places) >= FEWEST:
             away, values = self.away[places], mu[places]
-            departures = Departures(_certainty_of(away, values, self.width, lines[places]))
+            departures = Departures(_certainty_of(away, values, self.width, lines))
             item = _most_extreme(departures, values, (away > _SOUGHT[0]) & (away < _SOUGHT[1]))
             if item is None:
                 return found
@@ -118,8 +117,7 @@ def near_edge(energy: Array, position: float, width: float) -> _NearEdge | None:
     around = (away > AROUND[0]) & (away < AROUND[1])
     if around.sum() < FEWEST:
         return None
-    flat = np.zeros(int(around.sum()))
-    certainty = _certainty_of(away[around], flat, width, flat)
+    certainty = _certainty_of(away[around], np.zeros(int(around.sum())), width)
     return _NearEdge(away, width, around, Departures(certainty))
 
 
@@ -131,35 +129,40 @@ def _of_scan(item: Break, places: np.ndarray) -> Break:
     return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
 
 
-def _lines(away: Array, values: Array, width: float) -> Array:
-    """(n,) size of the lines of a scan (n,) around an edge, in edge steps: white lines, and peaks before the edge.
+@dataclass(frozen=True)
+class _Line:
+    """A peak that the core hole allows, however high it is: a white line, or one before the edge."""
 
-    A line is a peak that is as wide at half its height as structures are there, and seen by several points; its height
-    is its prominence, since lines stand on slopes. Its wings are those of a Lorentzian.
+    top: float
+    """Energy from the edge [eV]."""
+    height: float
+    """In edge steps."""
+    width: float
+    """Full width at half maximum [eV]."""
+
+    def size(self, away: Array) -> Array:
+        """(n,) of what it may do at energies from the edge: a Lorentzian."""
+        return np.asarray(self.height / (1 + ((away - self.top) / self.width) ** 2))
+
+
+def _lines(away: Array, values: Array, width: float) -> tuple[_Line, ...]:
+    """Peaks of a scan (n,) that are as wide at half their height as structures are there, and seen by several points.
+
+    Above the edge structures are wider than the core hole, by the electron's own lifetime. The height of a peak is its
+    prominence, since lines stand on slopes.
     """
     from scipy.signal import find_peaks, peak_widths
 
     tops, found = find_peaks(values, prominence=_LEAST)
     _, _, left, right = peak_widths(values, tops, prominence_data=tuple(found.values()))
     first, last = (np.interp(side, np.arange(len(away)), away) for side in (left, right))
-    wide = (last - first >= _width_at(away[tops], width)) & (np.floor(right) - np.ceil(left) + 1 >= _SAMPLED)
-    apart = (away[:, None] - away[tops]) / np.maximum(last - first, width)
-    return np.asarray((wide * found["prominences"] / (1 + apart**2)).max(axis=1, initial=0.0))
+    allowed = width + _WIDENING * np.maximum(away[tops] - _CONSTANT, 0.0)
+    real = (last - first >= allowed) & (np.floor(right) - np.ceil(left) + 1 >= _SAMPLED)
+    known = (away[tops], found["prominences"], last - first)
+    return tuple(_Line(*map(float, line)) for line in np.stack(known, axis=1)[real])
 
 
-def _width_at(away: Array, width: float) -> Array:
-    """(n,) width [eV] of lines at energies from the edge: the core hole's, and above the edge that of the electron."""
-    return np.asarray(width + _WIDENING * np.maximum(away - _CONSTANT, 0.0))
-
-
-def _of_widths(away: Array, beyond: Array, width: float) -> Array:
-    """(n,) energies from the edge in widths of structures; these grow with what lies ``beyond`` (n,) [eV]."""
-    return np.asarray(
-        np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(_WIDENING * beyond / width) / _WIDENING)
-    )
-
-
-def _certainty_of(away: Array, values: Array, width: float, lines: Array) -> Array:
+def _certainty_of(away: Array, values: Array, width: float, lines: tuple[_Line, ...] = ()) -> Array:
     """Inverse covariance of μ around an edge.
 
     Parameters
@@ -171,7 +174,7 @@ def _certainty_of(away: Array, values: Array, width: float, lines: Array) -> Arr
     width
         Width of the core hole [eV].
     lines
-        (n,) size of the scan's own lines, in edge steps.
+        Of the scan itself.
 
     Returns
     -------
@@ -183,11 +186,13 @@ def _certainty_of(away: Array, values: Array, width: float, lines: Array) -> Arr
     beyond = np.maximum(np.abs(away) - _CONSTANT, 0.0)
     rise = 0.5 + np.arctan(2 * away / width) / np.pi
     smooth = np.stack([away**0, away / 50, rise], axis=1)
-    sharp = _correlated(size, _of_widths(away, beyond, width))
-    if lines.any():  # before the edge they are as narrow as at it
-        sharp = sharp + _correlated(lines, _of_widths(away, np.where(away > 0, beyond, 0.0), width))
+    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(_WIDENING * beyond / width) / _WIDENING)
+    sharp = _correlated(size, scale)
+    for line in lines:
+        sharp += _correlated(line.size(away), away / line.width)
+        size = np.maximum(size, line.size(away))
     allowed = sharp + 100 * smooth @ smooth.T
-    jitter = _JITTER * np.maximum(size, lines) / width
+    jitter = _JITTER * size / width
     noise = np.full(len(away), _NOISE)
     if values.any():
         for _ in range(2):
@@ -198,9 +203,9 @@ def _certainty_of(away: Array, values: Array, width: float, lines: Array) -> Arr
     return np.asarray(np.linalg.inv(allowed + np.diag(noise**2 + jitter**2)))
 
 
-def _correlated(size: Array, scale: Array) -> Array:
-    """(n, n) covariance of structures of sizes (n,): a Lorentzian of the distance in widths, at (n,)."""
-    return np.asarray(size[:, None] * size / (1 + (scale[:, None] - scale) ** 2))
+def _correlated(size: Array, place: Array) -> Array:
+    """(n, n) covariance of structures of sizes (n,) at places (n,), in their widths: a Lorentzian of the distance."""
+    return np.asarray(size[:, None] * size / (1 + (place[:, None] - place) ** 2))
 
 
 def _most_extreme(departures: Departures, values: Array, sought: np.ndarray) -> Break | None:
