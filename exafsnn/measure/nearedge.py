@@ -34,8 +34,9 @@ _ABOVE, _BELOW = (0.05, 20.0, 2), (0.003, 8.5, 4)
 _LARGEST = 0.2
 """… from this at the edge."""
 
-_SAMPLED = 3
-"""Fewest points [count] above half its height that show a line."""
+_NARROWEST, _SAMPLED = 0.8, 3
+"""Least width of a line in those of structures there (on a slope half its height is measured too narrow), and fewest
+points [count] above it."""
 
 _NOISE, _JITTER = 0.002, 0.03
 """Least noise, in edge steps, and the least uncertainty of the energies [eV]."""
@@ -157,7 +158,7 @@ def _lines(away: Array, values: Array, width: float) -> tuple[_Line, ...]:
     _, _, left, right = peak_widths(values, tops, prominence_data=tuple(found.values()))
     first, last = (np.interp(side, np.arange(len(away)), away) for side in (left, right))
     allowed = width + _WIDENING * np.maximum(away[tops] - _CONSTANT, 0.0)
-    real = (last - first >= allowed) & (np.floor(right) - np.ceil(left) + 1 >= _SAMPLED)
+    real = (last - first >= _NARROWEST * allowed) & (np.floor(right) - np.ceil(left) + 1 >= _SAMPLED)
     known = (away[tops], found["prominences"], last - first)
     return tuple(_Line(*map(float, line)) for line in np.stack(known, axis=1)[real])
 
