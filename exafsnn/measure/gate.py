@@ -41,7 +41,7 @@ from exafsnn.measure.nearedge import AROUND, near_edge
 from exafsnn.measure.oscillations import Oscillations, octaves, oscillations, outbursts_of
 from exafsnn.measure.preedge import pre_edge, shares_of_unrest
 from exafsnn.measure.repairs import mended, unsteady
-from exafsnn.measure.sampling import axis_findings, energies, rebinned, wavenumbers
+from exafsnn.measure.sampling import axis_findings, energies, rebinned, repeated, wavenumbers
 from exafsnn.measure.templates import on_templates
 from exafsnn.measure.waves import foreign_edges, oscillating, waves_of
 from exafsnn.records import Array, Spectrum
@@ -217,12 +217,15 @@ def _of_grid(item: _Candidates, places: Array, rise: Array, shown: np.ndarray) -
 
     ``places`` are those of their edges [eV], ``rise`` the heights (s,).
     """
-    expected = tabulated(item.like.absorber, item.like.edge)
+    named = item.like.absorber, item.like.edge
+    expected = tabulated(*named)
     for position in np.unique(places[shown]).tolist():
         here = shown & (places == position)
         found = _of_the_axis(item.whole, Edge(position, 1.0, expected))
         energy, mu, notes = rebinned(item.like.energy, item.mu[here], position)
         axis = axis_findings(energy, position)
+        if repeated(energy, core_hole_width(*named)).any() or any(finding.name == "axis-jump" for finding in axis):
+            continue  # what is done about that, μ of each scan has to say
         if any(finding.severity == "fatal" for finding in (*found, *axis)):
             continue
         high = heights(energy, mu, places[here]) if notes else rise[here]

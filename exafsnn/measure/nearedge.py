@@ -34,6 +34,10 @@ _ABOVE, _BELOW = (0.05, 20.0, 2), (0.003, 8.5, 4)
 _LARGEST = 0.2
 """… from this at the edge."""
 
+_NARROWEST, _SAMPLED = 0.8, 3
+"""Least width of a line in those of structures there (on a slope half its height is measured too narrow), and fewest
+points [count] above it."""
+
 _NOISE, _JITTER = 0.002, 0.03
 """Least noise, in edge steps, and the least uncertainty of the energies [eV]."""
 
@@ -86,9 +90,10 @@ class _NearEdge:
         """Points and steps of a scan (n,) that no core hole allows, as indices of it, the most extreme first."""
         places = np.flatnonzero(self.around)
         found: list[Break] = []
+        lines = _lines(self.away[places], mu[places], self.width)
         while len(found) < MOST and len(places) >= FEWEST:
             away, values = self.away[places], mu[places]
-            departures = Departures(_certainty_of(away, values, self.width))
+            departures = Departures(_certainty_of(away, values, self.width, lines))
             item = _most_extreme(departures, values, (away > _SOUGHT[0]) & (away < _SOUGHT[1]))
             if item is None:
                 return found
@@ -125,7 +130,40 @@ def _of_scan(item: Break, places: np.ndarray) -> Break:
     return Break(kind, first, last, item.height, item.strength, item.heights if kind == "glitch" else ())
 
 
-def _certainty_of(away: Array, values: Array, width: float) -> Array:
+@dataclass(frozen=True)
+class _Line:
+    """A peak that the core hole allows, however high it is: a white line, or one before the edge."""
+
+    top: float
+    """Energy from the edge [eV]."""
+    height: float
+    """In edge steps."""
+    width: float
+    """Full width at half maximum [eV]."""
+
+    def size(self, away: Array) -> Array:
+        """(n,) of what it may do at energies from the edge: a Lorentzian."""
+        return np.asarray(self.height / (1 + ((away - self.top) / self.width) ** 2))
+
+
+def _lines(away: Array, values: Array, width: float) -> tuple[_Line, ...]:
+    """Peaks of a scan (n,) that are as wide at half their height as structures are there, and seen by several points.
+
+    Above the edge structures are wider than the core hole, by the electron's own lifetime. The height of a peak is its
+    prominence, since lines stand on slopes.
+    """
+    from scipy.signal import find_peaks, peak_widths
+
+    tops, found = find_peaks(values, prominence=_LEAST)
+    _, _, left, right = peak_widths(values, tops, prominence_data=tuple(found.values()))
+    first, last = (np.interp(side, np.arange(len(away)), away) for side in (left, right))
+    allowed = width + _WIDENING * np.maximum(away[tops] - _CONSTANT, 0.0)
+    real = (last - first >= _NARROWEST * allowed) & (np.floor(right) - np.ceil(left) + 1 >= _SAMPLED)
+    known = (away[tops], found["prominences"], last - first)
+    return tuple(_Line(*map(float, line)) for line in np.stack(known, axis=1)[real])
+
+
+def _certainty_of(away: Array, values: Array, width: float, lines: tuple[_Line, ...] = ()) -> Array:
     """Inverse covariance of μ around an edge.
 
     Parameters
@@ -136,6 +174,8 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
         (n,) μ in edge steps: it tells how large the noise is on either side, ``_NOISE`` or more.
     width
         Width of the core hole [eV].
+    lines
+        Of the scan itself.
 
     Returns
     -------
@@ -145,10 +185,13 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
     far, reach, power = (np.where(away > 0, above, below) for above, below in zip(_ABOVE, _BELOW, strict=True))
     size = np.maximum(_LARGEST / (1 + np.abs(away / reach) ** power), far)
     beyond = np.maximum(np.abs(away) - _CONSTANT, 0.0)
-    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(_WIDENING * beyond / width) / _WIDENING)
     rise = 0.5 + np.arctan(2 * away / width) / np.pi
     smooth = np.stack([away**0, away / 50, rise], axis=1)
-    sharp = size[:, None] * size / (1 + (scale[:, None] - scale) ** 2)
+    scale = np.sign(away) * ((np.abs(away) - beyond) / width + np.log1p(_WIDENING * beyond / width) / _WIDENING)
+    sharp = _correlated(size, scale)
+    for line in lines:
+        sharp += _correlated(line.size(away), away / line.width)
+        size = np.maximum(size, line.size(away))
     allowed = sharp + 100 * smooth @ smooth.T
     jitter = _JITTER * size / width
     noise = np.full(len(away), _NOISE)
@@ -159,6 +202,11 @@ def _certainty_of(away: Array, values: Array, width: float) -> Array:
             for side in (away < 0, away >= 0):  # counts are fewer above the edge, or more
                 noise[side] *= max(float(np.median(surprise[side])), 1.0) if side.any() else 1.0
     return np.asarray(np.linalg.inv(allowed + np.diag(noise**2 + jitter**2)))
+
+
+def _correlated(size: Array, place: Array) -> Array:
+    """(n, n) covariance of structures of sizes (n,) at places (n,), in their widths: a Lorentzian of the distance."""
+    return np.asarray(size[:, None] * size / (1 + (place[:, None] - place) ** 2))
 
 
 def _most_extreme(departures: Departures, values: Array, sought: np.ndarray) -> Break | None:

@@ -41,10 +41,14 @@ from exafsnn.measure.limits import (
 from exafsnn.measure.nearedge import near_edge
 from exafsnn.measure.oscillations import Oscillations, find_bump, oscillations
 from exafsnn.measure.preedge import LONGEST, pre_edge, shares_of_unrest, unrest
-from exafsnn.measure.sampling import axis_findings, rebinned, wavenumbers
+from exafsnn.measure.sampling import axis_findings, merged, rebinned, repeated, wavenumbers
 from exafsnn.measure.waves import MAX_POINTS, foreign_edges, oscillating, waves_of
 from exafsnn.records import Array, Spectrum
 from exafsnn.rise import point_noise
+
+
+_CONTRADICT = 3 * 2**0.5
+"""Two readings of one point differ by more than so many times the noise of one: by three standard deviations."""
 
 
 def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
@@ -67,19 +71,49 @@ def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
     if notes:
         spectrum = replace(spectrum, energy=energy, mu=mu[0])
         edge = replace(edge, height=float(heights(energy, mu, np.array([edge.position]))[0]))
-    notes += detector_findings(spectrum, edge) + axis_findings(spectrum.energy, edge.position)
+    spectrum, twice, repeats = _once(spectrum, edge)
+    notes += repeats
+    notes += detector_findings(spectrum, edge) + axis_findings(spectrum.energy, edge.position, spectrum.mu)
     spectrum, below = _mended_pre_edge(spectrum, edge)
     spectrum, near = _mended_edge(spectrum, edge)
     if near:
         edge = _edge(spectrum)
     spectrum, foreign = _before_foreign_edge(spectrum, edge)
-    spectrum, breaks = _without_breaks(spectrum, edge)
+    spectrum, breaks = _without_breaks(spectrum, edge, twice)
     found = (*notes, *below, *near, *foreign, *breaks, *unsteady(spectrum, edge))
     return spectrum, (*found, *_too_many(found))
 
 
 def _edge(spectrum: Spectrum) -> Edge:
     return edge_of(spectrum.energy, spectrum.mu, spectrum.absorber, spectrum.edge)
+
+
+def _once(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, Array, tuple[Finding, ...]]:
+    """Average points that were measured twice; tell it, and the energies (r,) of those whose readings contradict.
+
+    Which reading is the right one only the oscillations can say.
+    """
+    same = repeated(spectrum.energy, core_hole_width(spectrum.absorber, spectrum.edge))
+    if not same.any():
+        return spectrum, np.zeros(0), ()
+    energy, mu, apart = merged(spectrum.energy, spectrum.mu, same)
+    once = replace(spectrum, energy=energy, mu=mu)
+    k = wavenumbers(energy, edge.position)
+    above = oscillating(k)
+    noise = waves_of(k[above].tobytes()).usual_noise(mu[above]) if len(above) else 0.0
+    contradict = np.zeros(len(energy), dtype=bool)
+    contradict[above] = apart[above] > _CONTRADICT * noise
+    worst = int(np.argmax(apart))
+    message = (
+        f"{same.sum()} points were measured twice, within {np.diff(spectrum.energy)[same].max():.2g} eV, the first at "
+        f"{spectrum.energy[np.argmax(same)]:.1f} eV: averaged; they differ by {apart[worst] / edge.height:.2%} of the "
+        "edge step at most"
+    )
+    if not contradict.any():
+        return once, energy[contradict], (Finding("measured-twice", "note", message, float(energy[worst])),)
+    message += "; where that is more than noise, the curve around replaced them"
+    remedy = "Let the monochromator settle where two regions of a scan join"
+    return once, energy[contradict], (Finding("measured-twice", "warning", message, float(energy[worst]), remedy),)
 
 
 def _too_many(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -209,8 +243,8 @@ def _is_edge(energy: Array, k: Array, relative: Array, place: float) -> bool:
     return edge > FOREIGN_GAIN and glitch <= GLITCH_GAIN * edge + GLITCH_MARGIN
 
 
-def _without_breaks(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, tuple[Finding, ...]]:
-    """Bridge glitches, and tell steps and stretches that are no EXAFS."""
+def _without_breaks(spectrum: Spectrum, edge: Edge, twice: Array) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Bridge glitches and points at energies ``twice`` (r,), and tell steps and stretches that are no EXAFS."""
     k, relative = wavenumbers(spectrum.energy, edge.position), spectrum.mu / edge.height
     end = ending(spectrum.energy, k)
     breaks = [*_breaks(k, relative), *(end.breaks(relative) if end else [])]
@@ -219,9 +253,13 @@ def _without_breaks(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, tuple[Fin
         replace(item, kind="wide", heights=()) if beside > FLANK_LIMIT else item
         for item, beside in zip(breaks, flanks, strict=True)
     ]
-    glitches, doubt = _foretold(k, relative, [item for item in breaks if item.kind == "glitch"])
+    glitches = [item for item in breaks if item.kind == "glitch"]
+    known = [place for item in glitches for place in range(item.first, item.last + 1)]
+    again = np.setdiff1d(np.flatnonzero(np.isin(spectrum.energy, twice)), known).tolist()
+    told = len(glitches)
+    glitches, doubt = _foretold(k, relative, [*glitches, *(Break("glitch", i, i, 0.0, 0.0, (0.0,)) for i in again)])
     breaks = [item for item in breaks if item.kind != "glitch"]
-    findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches)]
+    findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches[:told])]
     doubt *= max([1.0, *flanks]) ** 0.5
     if doubt > UNCERTAIN:
         findings.append(_uncertain(spectrum.energy, glitches, doubt))

@@ -29,8 +29,17 @@ _WIDE_GAP, _OPEN_GAP = 0.15, 0.5
 JUMP, _LEAST_JUMP = 0.3, 0.5
 """An interval of the axis that differs by so much, relatively and in eV, from equal ones on either side is a jump."""
 
+_NEIGHBOURS, _DEGREE, _ROUGHER = 8, 6, 1.5
+"""Points on either side of a shortened interval, degree of the polynomial that tells how smoothly μ goes on, and by
+which factor in the sum of squares it has to do so better if the interval were not short: regions end far more often
+than monochromators slip, and most slips cannot be seen so."""
+
 _JITTER = 0.1
 """Intervals that differ by less are equal."""
+
+_TWICE = 0.2
+"""Points nearer than this share of the intervals around, and of the core hole's width, are one measurement: a curve
+through both would carry their difference on, as many times larger as the next point is further away."""
 
 
 def wavenumbers(energy: Array | float, e0: float) -> Array:
@@ -81,13 +90,43 @@ def _bins(energy: Array, e0: float) -> Array:
     return np.concatenate([below, np.arange(low, high, EDGE_STEP), energies(k, e0)])
 
 
-def axis_findings(energy: Array, e0: float) -> tuple[Finding, ...]:
-    """Gaps at the edge, gaps and jumps of the energy axis above it."""
+def repeated(energy: Array, width: float) -> np.ndarray:
+    """(n - 1,) which intervals of the axis are none: the same point again, as where two regions of a scan join.
+
+    Quick scans have short intervals, but no shorter ones than around; ``width`` is that of the core hole [eV].
+    """
+    steps = np.diff(energy)
+    around = np.median(np.lib.stride_tricks.sliding_window_view(np.pad(steps, 3, mode="reflect"), 3), axis=1)
+    usual = np.minimum(around[: len(steps)], around[4:])
+    return np.asarray(steps < _TWICE * np.minimum(usual, width))
+
+
+def merged(energy: Array, mu: Array, same: np.ndarray) -> tuple[Array, Array, Array]:
+    """Energies (b,) and a scan (b,) with the points of intervals (n - 1,) that are none averaged, and their range (b,)."""
+    first = np.flatnonzero(np.concatenate([[True], ~same]))
+    counts = np.diff(np.append(first, len(energy)))
+    means = np.add.reduceat(energy, first) / counts, np.add.reduceat(mu, first) / counts
+    return *means, np.maximum.reduceat(mu, first) - np.minimum.reduceat(mu, first)
+
+
+def axis_findings(energy: Array, e0: float, mu: Array | None = None) -> tuple[Finding, ...]:
+    """Gaps at the edge, gaps and jumps of the energy axis above it.
+
+    Parameters
+    ----------
+    energy
+        (n,) [eV].
+    e0
+        Position of the edge [eV].
+    mu
+        (n,) a scan on them: an interval that is shorter than its neighbours is no jump where it goes on smoothly.
+    """
     unseen = _unseen_edge(energy, e0)
-    energy = energy[energy > e0 + _EDGE_RANGE[1]]
+    above = energy > e0 + _EDGE_RANGE[1]
+    energy = energy[above]
     if len(energy) < 10:
         return unseen
-    gap, jump = _gap(energy, e0), _jump(energy)
+    gap, jump = _gap(energy, e0), _jump(energy, None if mu is None else mu[above])
     return (*unseen, *(finding for finding in (gap, jump if gap is None else None) if finding))
 
 
@@ -116,8 +155,8 @@ def _gap(energy: Array, e0: float) -> Finding | None:
     return Finding("gap", severity, message, place, "Measure the missing points, or end the scan before them")
 
 
-def _jump(energy: Array) -> Finding | None:
-    """Tell an interval that differs from equal ones on both sides."""
+def _jump(energy: Array, mu: Array | None) -> Finding | None:
+    """Tell an interval that differs from equal ones on both sides, unless a region of the scan ends there."""
     steps = np.diff(energy)
     around = np.stack([steps[:-4], steps[1:-3], steps[3:-1], steps[4:]])
     low, high = around.min(axis=0), around.max(axis=0)
@@ -125,11 +164,23 @@ def _jump(energy: Array) -> Finding | None:
     even = high - low < _JITTER * usual
     extra = np.abs(steps[2:-2] - usual)
     odd = np.where(even & (extra > _LEAST_JUMP), extra / usual, 0.0)
-    if not len(odd) or odd.max() < JUMP:
-        return None
-    worst = int(np.argmax(odd)) + 2
-    place = float(energy[worst])
-    message = (
-        f"the energy jumps by {steps[worst]:.2f} eV at {place:.1f} eV, its neighbours by {usual[worst - 2]:.2f} eV"
-    )
-    return Finding("axis-jump", "warning", message, place, "Look for lost steps of the monochromator or missing points")
+    for worst in np.argsort(-odd).tolist():
+        if odd[worst] < JUMP:
+            break
+        step, place = float(steps[worst + 2]), float(energy[worst + 2])
+        if mu is not None and step < usual[worst] and _goes_on(energy, mu, worst + 2, usual[worst] - step):
+            continue
+        message = f"the energy jumps by {step:.2f} eV at {place:.1f} eV, its neighbours by {usual[worst]:.2f} eV"
+        remedy = "Look for lost steps of the monochromator or missing points"
+        return Finding("axis-jump", "warning", message, place, remedy)
+    return None
+
+
+def _goes_on(energy: Array, mu: Array, place: int, short: float) -> bool:
+    """Tell whether μ is about as smooth as the axis has it as if the interval after a point were not ``short`` [eV]."""
+    near = np.arange(max(place + 1 - _NEIGHBOURS, 0), min(place + 1 + _NEIGHBOURS, len(energy)))
+
+    def rest(axis: Array) -> float:
+        return float(((mu[near] - np.polynomial.Polynomial.fit(axis, mu[near], _DEGREE)(axis)) ** 2).sum())
+
+    return rest(energy[near]) <= _ROUGHER * rest(energy[near] + short * (near > place))

@@ -6,6 +6,8 @@ does.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from exafsnn.errors import Finding
@@ -29,6 +31,13 @@ _SHARED = 0.5
 _CERTAIN = 3.0
 """So many standard deviations make that share certain."""
 
+_FEW_TWICE = 2
+"""So many rows may have been read twice without harm."""
+
+_COUNTING = (0.6, 1.6)
+"""Variance of a counter's jitter over that of counting, its mean, which is that of counting: of a hundred readings it
+is known to a fifth."""
+
 _ORDER = 4
 """Differences of this order leave the jitter of points, and nothing of the curve below it."""
 
@@ -50,15 +59,15 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
     Returns
     -------
     tuple of Finding
-        Fatal ones, but for a monitor that may be dead.
+        Fatal ones, but for a monitor that may be dead, and readings that were stored twice.
     """
     if len(energy) < _FEWEST:
         return ()
     held = [finding for name, values in counters.items() if (finding := _held(energy, name, values))]
     if held:
         return tuple(held)
-    dead = _dead(monitor, counters[monitor], counters[signal])
-    return (dead,) if dead else ()
+    found = _dead(monitor, counters[monitor], counters[signal]), _read_twice(energy, counters[monitor], counters[signal])
+    return tuple(finding for finding in found if finding)
 
 
 def _held(energy: Array, name: str, values: Array) -> Finding | None:
@@ -99,6 +108,22 @@ def _longest_run(values: Array) -> tuple[int, int]:
     return int(ends[longest]) + 1, int(ends[longest + 1] - ends[longest])
 
 
+def _read_twice(energy: Array, monitor: Array, signal: Array) -> Finding | None:
+    """Tell rows in which both counters read what they did in the row before, more often than each does by itself."""
+    first, second = (np.diff(counts) == 0 for counts in (monitor, signal))
+    both = first & second
+    rest = max(int((~both).sum()), 1)
+    by_chance = len(both) * float((first & ~both).sum()) * float((second & ~both).sum()) / rest**2
+    if both.sum() <= _CERTAIN * (by_chance + by_chance**0.5):
+        return None
+    place = float(energy[1:][both][0])
+    message = f"both counters read the same as in the row before in {both.sum()} rows, the first at {place:.1f} eV"
+    if both.sum() <= _FEW_TWICE:
+        return Finding("read-twice", "note", message, place)
+    remedy = "Look for a read-out that did not wait for the counters, or rows that were written twice"
+    return Finding("read-twice", "warning", f"{message}: they were not counted anew at each energy", place, remedy)
+
+
 def _dead(name: str, monitor: Array, signal: Array) -> Finding | None:
     """Tell a monitor that is noise around a constant, which the counter behind the sample does not share."""
     if (monitor <= 0).any() or (signal <= 0).any():
@@ -111,10 +136,23 @@ def _dead(name: str, monitor: Array, signal: Array) -> Finding | None:
         return None
     jitter = float(monitor.std() / monitor.mean())
     message = f"the monitor in column {name} is constant but for noise of {jitter:.2g} of it"
+    if _counts(monitor) and _counts(signal):
+        message += ", as counting has it: it is held by a feedback, or does not see the beam"
+        return Finding("dead-monitor", "warning", message, None, _REMEDY)
     if share + _CERTAIN * error < _SHARED:
         message += f", of which {max(share, 0):.0%} is in the counter behind the sample too: it does not see the beam"
         return Finding("dead-monitor", "fatal", message, None, _REMEDY)
     return Finding("dead-monitor", "warning", f"{message}: it may not see the beam", None, _REMEDY)
+
+
+def _counts(readings: Array) -> bool:
+    """Tell whether a counter jitters by the root of what it reads: so it counts, and nothing else moves it.
+
+    What a beam does that the monitor does not see is in the counter behind the sample, beyond its counting.
+    """
+    jitter = np.diff(np.log(readings), _ORDER) * np.sqrt(readings[_ORDER // 2 : -_ORDER // 2])
+    variance = (float(np.median(np.abs(jitter))) / 0.6745) ** 2 / math.comb(2 * _ORDER, _ORDER)
+    return _COUNTING[0] < variance < _COUNTING[1]
 
 
 def _shared_jitter(monitor: Array, signal: Array) -> tuple[float, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from exafsnn.edges import core_hole_width
 from exafsnn.measure import nearedge, preedge
 from exafsnn.measure.departures import Departures
 from exafsnn.measure.ending import bridged, find_glitches, outliers
@@ -171,6 +172,45 @@ def test_a_step_beside_an_edge_is_found():
     (found,) = of_near_edge(near_edge() + 0.1 * (NEAR > 7137.2))
     assert found.kind == "step"
     assert NEAR[found.first] < 7137.2 < NEAR[found.last]
+
+
+LINES = [("As", "K"), ("Cr", "K"), ("Ti", "K"), ("Se", "K"), ("Eu", "L3"), ("Yb", "L2"), ("Mo", "K")]
+
+
+def with_line(form, width: float, hole: float, height: float, top: float):
+    """Energies from an edge, every sixth of the core hole's width near it, and μ with a peak of that width."""
+    fine = np.arange(-25.0, 30.0, hole / 6)
+    away = np.concatenate([np.arange(-100.0, -25.0, 3.0), fine, np.arange(30.0, 100.0, 1.5)])
+    x = 2 * (away - top) / width
+    peak = height * (1 / (1 + x**2) if form == "Lorentzian" else np.exp(-np.log(2) * x**2))
+    noise = 5e-4 * np.random.default_rng(0).standard_normal(len(away))
+    return away, 0.5 + np.arctan(2 * away / hole) / np.pi + peak + noise
+
+
+@pytest.mark.parametrize(("absorber", "edge"), LINES)
+@pytest.mark.parametrize("form", ["Lorentzian", "Gaussian"])
+@pytest.mark.parametrize(("height", "top"), [(3.5, 1.0), (0.9, -14.0), (0.3, -9.0), (1.5, 5.0)])
+def test_a_line_as_wide_as_its_core_hole_is_no_glitch(absorber, edge, form, height, top):
+    hole = core_hole_width(absorber, edge)
+    width = 1.1 * hole if form == "Lorentzian" else 1.5 * hole  # the line's own Lorentzian is never narrower
+    away, mu = with_line(form, width, hole, height, top)
+    assert nearedge.near_edge(away, 0.0, hole).breaks(mu) == []
+
+
+@pytest.mark.parametrize(("absorber", "edge"), LINES)
+@pytest.mark.parametrize(("height", "top"), [(3.5, 1.0), (0.9, -14.0), (-0.9, 12.0)])
+def test_a_line_narrower_than_its_core_hole_is_named(absorber, edge, height, top):
+    hole = core_hole_width(absorber, edge)
+    away, mu = with_line("Gaussian", 0.35 * hole, hole, height, top)
+    assert nearedge.near_edge(away, 0.0, hole).breaks(mu)
+
+
+@pytest.mark.parametrize("off", [-1.5, 1.5, 2.0])
+def test_a_spike_on_a_line_is_named(off):
+    hole = core_hole_width("Se", "K")
+    away, mu = with_line("Lorentzian", 1.4 * hole, hole, 3.5, 1.0)
+    mu[np.argmin(np.abs(away - 1.0 - off))] += 0.3
+    assert nearedge.near_edge(away, 0.0, hole).breaks(mu)
 
 
 def test_oscillations_foretell_a_stretch():
