@@ -46,7 +46,6 @@ from exafsnn.measure.waves import MAX_POINTS, foreign_edges, oscillating, waves_
 from exafsnn.records import Array, Spectrum
 from exafsnn.rise import point_noise
 
-
 _CONTRADICT = 3 * 2**0.5
 """Two readings of one point differ by more than so many times the noise of one: by three standard deviations."""
 

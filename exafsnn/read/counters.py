@@ -66,7 +66,10 @@ def counter_findings(energy: Array, counters: dict[str, Array], monitor: str, si
     held = [finding for name, values in counters.items() if (finding := _held(energy, name, values))]
     if held:
         return tuple(held)
-    found = _dead(monitor, counters[monitor], counters[signal]), _read_twice(energy, counters[monitor], counters[signal])
+    found = (
+        _dead(monitor, counters[monitor], counters[signal]),
+        _read_twice(energy, counters[monitor], counters[signal]),
+    )
     return tuple(finding for finding in found if finding)
 
 
