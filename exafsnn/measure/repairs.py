@@ -6,6 +6,7 @@ ended before another element's edge. What is left as it is, is a warning; what m
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -46,6 +47,9 @@ from exafsnn.measure.waves import MAX_POINTS, foreign_edges, oscillating, waves_
 from exafsnn.records import Array, Spectrum
 from exafsnn.rise import point_noise
 
+_TWO_ELECTRONS = (70.0, 0.03)
+"""So far above the edge [eV] an electron of the next shell may leave with the core's (KM of 3d metals: 50 to 65 eV),
+which makes a shoulder of so much of the edge step at most, sharper than EXAFS; Filipponi, Physica B 208, 29 (1995)."""
 _CONTRADICT = 3 * 2**0.5
 """Two readings of one point differ by more than so many times the noise of one: by three standard deviations."""
 
@@ -258,7 +262,7 @@ def _without_breaks(spectrum: Spectrum, edge: Edge, twice: Array) -> tuple[Spect
     told = len(glitches)
     glitches, doubt = _foretold(k, relative, [*glitches, *(Break("glitch", i, i, 0.0, 0.0, (0.0,)) for i in again)])
     breaks = [item for item in breaks if item.kind != "glitch"]
-    findings = [_told(spectrum.energy, item) for item in (*breaks, *glitches[:told])]
+    findings = [_told(spectrum.energy, item, away=-edge.position) for item in (*breaks, *glitches[:told])]
     doubt *= max([1.0, *flanks]) ** 0.5
     if doubt > UNCERTAIN:
         findings.append(_uncertain(spectrum.energy, glitches, doubt))
@@ -341,8 +345,11 @@ def _breaks(k: Array, relative: Array) -> list[Break]:
     return [replace(item, first=item.first + int(above[0]), last=item.last + int(above[0])) for item in found]
 
 
-def _told(energy: Array, item: Break, below: bool = False) -> Finding:
-    """Tell a break; one that cannot be repaired and matters is fatal. Below the edge longer ones can be repaired."""
+def _told(energy: Array, item: Break, below: bool = False, away: float = -math.inf) -> Finding:
+    """Tell a break; one that cannot be repaired and matters is fatal. Below the edge longer ones can be repaired.
+
+    ``away`` is minus the energy of the edge: up to ``_TWO_ELECTRONS`` above it a small stretch may be the sample's own.
+    """
     first, last = float(energy[item.first]), float(energy[item.last])
     size = f"{item.height:+.1%} of the edge step"
     where = f"at {first:.1f} eV" if first == last else f"from {first:.1f} to {last:.1f} eV"
@@ -354,4 +361,9 @@ def _told(energy: Array, item: Break, below: bool = False) -> Finding:
     severity = "fatal" if abs(item.height) > LARGE else "warning"
     if item.kind == "step":
         return Finding("step", severity, f"μ jumps by {size} {where}, as no EXAFS does", first, remedy)
+    if 0 < last + away < _TWO_ELECTRONS[0] and abs(item.height) < _TWO_ELECTRONS[1]:
+        severity, remedy = (
+            "warning",
+            "Two electrons that leave the atom at once may do so; else look there for a glitch",
+        )
     return Finding("wide-glitch", severity, f"μ is off by {size} {where} and around, as no EXAFS is", first, remedy)

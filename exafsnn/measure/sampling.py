@@ -102,7 +102,7 @@ def repeated(energy: Array, width: float) -> np.ndarray:
 
 
 def merged(energy: Array, mu: Array, same: np.ndarray) -> tuple[Array, Array, Array]:
-    """Energies (b,) and a scan (b,), the points of intervals (n - 1,) that are none averaged, and their range (b,)."""
+    """Energies and μ (b,) of a scan whose intervals (n - 1,) that are none are averaged away, and each mean's range."""
     first = np.flatnonzero(np.concatenate([[True], ~same]))
     counts = np.diff(np.append(first, len(energy)))
     means = np.add.reduceat(energy, first) / counts, np.add.reduceat(mu, first) / counts

@@ -192,6 +192,14 @@ def test_a_quick_scan_is_rebinned(series):
     assert "rebinned" in {finding.name for finding in found.findings[0]}
 
 
+def test_points_that_were_measured_twice_are_averaged(series):
+    like, mu = series
+    place = int(np.searchsorted(like.energy, like.energy[0] + 500.0))
+    energy = np.insert(like.energy, place, like.energy[place] - 0.005)
+    found = assert_all_same(replace(like, energy=energy), np.insert(mu, place, mu[:, place] + 1e-3, axis=1))
+    assert all("measured-twice" in {finding.name for finding in told} for told in found.findings)
+
+
 def test_nothing_is_changed(series):
     like, mu = series
     energy, before = like.energy.copy(), mu.copy()

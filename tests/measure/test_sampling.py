@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exafsnn.measure.sampling import axis_findings, rebinned
+from exafsnn.measure.sampling import axis_findings, rebinned, repeated
 from exafsnn.measure.scans import remove_background
 
 
@@ -89,3 +89,95 @@ def test_a_slip_of_the_axis_is_told(scan):
 
 def test_changes_of_the_step_are_no_jumps(scan):
     assert axis_findings(scan.energy, 7112.0) == ()
+
+
+def difference(chi, other) -> float:
+    """Root mean square of the difference of k²χ, relative to the first, over k = 3 to 12 Å⁻¹."""
+    n = min(len(chi.k), len(other.k))
+    use = (chi.k[:n] > 3) & (chi.k[:n] < 12)
+    one, two = (item.k[:n][use] ** 2 * item.chi[:n][use] for item in (chi, other))
+    return float(np.sqrt(np.mean((one - two) ** 2) / np.mean(one**2)))
+
+
+def measured_again(scan, at: float, by: float, height: float):
+    """The scan with the point nearest to an energy once more, so many eV on, and so many edge steps off."""
+    place = int(np.argmin(np.abs(scan.energy - at))) + 1
+    energy = np.insert(scan.energy, place, scan.energy[place - 1] + by)
+    return replace(scan, energy=energy, mu=np.insert(scan.mu, place, scan.mu[place - 1] + 1.3 * height))
+
+
+@pytest.fixture
+def noisy(scan):
+    return replace(scan, mu=scan.mu + 3e-4 * np.random.default_rng(5).standard_normal(len(scan.mu)))
+
+
+@pytest.mark.parametrize("at", [7030.0, 7112.0, 7200.0, 7400.0, 7600.0])
+@pytest.mark.parametrize("by", [1e-4, 2e-3, 0.03])
+def test_a_point_that_was_measured_twice_is_one(noisy, at, by):
+    """Whatever differs: a curve through both would magnify it a hundred times."""
+    clean = remove_background(noisy)
+    for height in (3e-4, -1e-3, 3e-3, -0.01):
+        found = remove_background(measured_again(noisy, at, by, height))
+        assert "measured-twice" in {finding.name for finding in found.findings}
+        assert difference(clean, found) < 0.01
+        assert found.e0 == pytest.approx(clean.e0, abs=0.3)
+
+
+def test_readings_of_one_point_that_agree_are_a_note(noisy):
+    energies = (7230.0, 7420.0)
+    for at in energies:
+        noisy = measured_again(noisy, at, 0.01, 1e-4)
+    (found,) = (item for item in remove_background(noisy).findings if item.name == "measured-twice")
+    assert found.severity == "note"
+    assert found.message.startswith("2 points")
+
+
+def test_readings_of_one_point_that_contradict_are_a_warning(noisy):
+    (found,) = (
+        item
+        for item in remove_background(measured_again(noisy, 7400.0, 0.01, 0.005)).findings
+        if item.name == "measured-twice"
+    )
+    assert found.severity == "warning"
+    assert found.energy == pytest.approx(7400.0, abs=3.0)
+
+
+def test_a_scan_whose_points_were_all_measured_twice_is_the_scan(noisy):
+    """As encoders give it, where the counters are read twice at each position."""
+    twice = replace(noisy, energy=np.repeat(noisy.energy, 2), mu=np.repeat(noisy.mu, 2))
+    twice.energy[1::2] += 0.002
+    assert difference(remove_background(noisy), remove_background(twice)) < 0.005
+
+
+@pytest.mark.parametrize("step", [0.01, 0.03, 0.1])
+def test_regular_fine_steps_are_no_repeats(step):
+    energy = np.arange(7000.0, 7000.0 + 400 * step, step)
+    energy += 0.2 * step * np.random.default_rng(1).uniform(-1, 1, len(energy))
+    assert not repeated(energy, 1.19).any()
+
+
+def test_where_regions_of_other_steps_join_nothing_is_a_repeat():
+    energy = np.concatenate(
+        [np.arange(6900.0, 7090.0, 10.0), np.arange(7090.0, 7140.0, 0.25), np.arange(7140, 7400, 3)]
+    )
+    assert not repeated(energy, 1.19).any()
+
+
+@pytest.mark.parametrize("short", [0.7, 1.0, 1.3])
+def test_the_short_last_step_of_a_region_is_no_jump(scan, truth_of, short):
+    """μ goes on as smoothly as it did; a slip of the axis, which lengthens or shortens it, makes a kink."""
+    below, step = scan.energy[scan.energy < 7160.0], 2.2
+    energy = np.concatenate([below, np.arange(7160.0, 7220.0, step)])
+    last = energy[-1]
+    energy = np.concatenate([energy, np.arange(last + step - short, 7800.0, step)])
+    assert axis_findings(energy, 7112.0)[0].name == "axis-jump"
+    assert axis_findings(energy, 7112.0, truth_of(energy)) == ()
+    real = energy + short * (energy > last)
+    (found,) = axis_findings(energy, 7112.0, truth_of(real))
+    assert (found.name, found.energy) == ("axis-jump", pytest.approx(last))
+
+
+def test_a_lengthened_step_is_told_however_smooth(scan, truth_of):
+    energy = scan.energy + 1.5 * (scan.energy > 7300)
+    (found,) = axis_findings(energy, 7112.0, truth_of(energy))
+    assert found.name == "axis-jump"
