@@ -199,7 +199,7 @@ def _mended_edge(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, tuple[Findin
     detector = near_edge(spectrum.energy, edge.position, width)
     breaks = detector.breaks(spectrum.mu / edge.height) if detector else []
     glitches = [item for item in breaks if item.kind == "glitch"]
-    findings = [_told(spectrum.energy, item) for item in breaks]
+    findings = [_told(spectrum.energy, item, away=-edge.position) for item in breaks]
     mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, edge))
     places = [float(spectrum.energy[item.first]) for item in glitches]
     repaired = _edge(mended).position if glitches else edge.position
@@ -269,7 +269,7 @@ def _without_breaks(spectrum: Spectrum, edge: Edge, twice: Array) -> tuple[Spect
     mended = replace(spectrum, mu=_bridged(spectrum.mu, glitches, edge))
     rejected = any(finding.severity == "fatal" for finding in findings)
     bump = None if rejected else _bump(k, mended.mu / edge.height)
-    return mended, (*findings, *([_told(spectrum.energy, bump)] if bump else []))
+    return mended, (*findings, *([_told(spectrum.energy, bump, away=-edge.position)] if bump else []))
 
 
 def _flanks(k: Array, relative: Array, glitch: Break) -> float:
