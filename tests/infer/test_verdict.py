@@ -66,7 +66,7 @@ def test_one_is_many():
 
 
 def test_a_standard_of_the_same_session_sharpens_the_limit():
-    size = 0.5 * np.std((K**2 * WAVE)[(K >= 3) & (K <= 13)])
+    size = 1.4 * np.std((K**2 * WAVE)[(K >= 3) & (K <= 13)])
     found = misfit_of(signals(np.stack([WAVE + bump(8.0, size)] * 2)), np.tile(WAVE, (2, 1)), 3.0, 13.0)
     alone = found.excess("refined")
     beside = found.excess("refined", Limit(0.001, 0.02), np.array([True, False]))
