@@ -23,6 +23,7 @@ from exafsnn.files import Stamp, stamp_of
 from exafsnn.measure.gate import Known
 from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import ChiK, Prediction, Shell, Spectrum
+from exafsnn.run.repeats import Repeats
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import in_order
 
@@ -261,7 +262,15 @@ def _answer_all(
     workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
     outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in bursts)
-    return once(_served(chain.from_iterable(outcomes), standards), done)
+    return once(_beside_repeats(_served(chain.from_iterable(outcomes), standards)), done)
+
+
+def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Pass outcomes on, with a note where a scan differs from its repeat."""
+    repeats = Repeats()
+    for outcome in outcomes:
+        note = repeats.note(outcome.file, outcome.record, outcome.prediction) if outcome.prediction else None
+        yield replace(outcome, found=(*outcome.found, note)) if note else outcome
 
 
 def _served(outcomes: Iterable[Outcome], standards: Iterable[ChiK]) -> Iterator[Outcome]:

@@ -49,6 +49,23 @@ def test_counters_that_read_the_same_by_chance_were_not_read_twice(rate):
     assert "read-twice" not in found(*counted(rate, BEAM))
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_digits_that_were_cut_off_are_told(which):
+    """A beam of 10⁹ counts, written with two or three digits of one counter."""
+    counts = list(counted(1e9, BEAM))
+    digit = 0.004 * float(np.median(counts[which]))
+    counts[which] = digit * np.round(counts[which] / digit)
+    assert found(*counts) == {"coarse-digits": "warning"}
+    fine = list(counted(1e9, BEAM))
+    fine[which] = 0.05 * digit * np.round(fine[which] / (0.05 * digit))
+    assert found(*fine) == {}
+
+
+@pytest.mark.parametrize("rate", [30.0, 300.0, 3e3])
+def test_few_counts_are_noise_and_not_digits(rate):
+    assert "coarse-digits" not in found(*counted(rate, BEAM))
+
+
 @pytest.mark.parametrize("rate", [1e4, 1e5, 1e6])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_monitor_that_is_held_constant_is_not_refused(rate, seed):
