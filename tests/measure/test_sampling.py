@@ -57,6 +57,12 @@ def test_its_chi_is_the_same_within_the_noise(quick, truth):
     assert np.sqrt(np.mean(error**2)) < 0.1 * np.sqrt(np.mean((truth(chi.k)[use] * chi.k[use] ** 2) ** 2))
 
 
+def test_a_lone_quick_scan_may_have_a_glitch(quick):
+    hit = np.abs(quick.energy - 7400.0) < 4.0
+    names = {item.name for item in remove_background(replace(quick, mu=quick.mu + 0.15 * hit)).findings}
+    assert {"rebinned", "glitch"} <= names
+
+
 @pytest.mark.parametrize(("missing", "severity"), [(6, "warning"), (20, "fatal")])
 def test_gaps_are_told(scan, missing, severity):
     kept = np.delete(np.arange(len(scan.energy)), np.arange(220, 220 + missing))
