@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from exafsnn.errors import ScanError
 from exafsnn.measure.sampling import axis_findings, rebinned, repeated
 from exafsnn.measure.scans import remove_background
 
@@ -57,10 +58,9 @@ def test_its_chi_is_the_same_within_the_noise(quick, truth):
     assert np.sqrt(np.mean(error**2)) < 0.1 * np.sqrt(np.mean((truth(chi.k)[use] * chi.k[use] ** 2) ** 2))
 
 
-def test_a_lone_quick_scan_may_have_a_glitch(quick):
-    hit = np.abs(quick.energy - 7400.0) < 4.0
-    names = {item.name for item in remove_background(replace(quick, mu=quick.mu + 0.15 * hit)).findings}
-    assert {"rebinned", "glitch"} <= names
+def test_a_lone_quick_scan_with_a_step_is_refused_for_it(quick):
+    with pytest.raises(ScanError, match="as no EXAFS does"):
+        remove_background(replace(quick, mu=quick.mu + 0.1 * (quick.energy > 7400.0)))
 
 
 @pytest.mark.parametrize(("missing", "severity"), [(6, "warning"), (20, "fatal")])
