@@ -61,6 +61,8 @@ def positions(energy: Array, mu: Array, expected: float) -> Array:
 
     Their energies are (n,), or (s, n). Of a scan with spikes the steepest place near that of the running median.
     """
+    if not len(mu):  # all were refused before
+        return np.empty(0)
     low, high = expected - limits.MAX_EDGE_OFFSET, expected + limits.MAX_EDGE_OFFSET
     held = (np.atleast_2d(energy)[:, 0] < expected) & (expected < np.atleast_2d(energy)[:, -1])
     grid, slopes = slopes_of(energy, mu, low, high)

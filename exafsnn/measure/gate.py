@@ -241,8 +241,7 @@ def _passed(item: _Plain, sound: np.ndarray, unrest: Array) -> Passed:
     energy, mu, rise = item.like.energy, item.mu[sound], item.rise[sound]
     told = _remarks(item.like, mu, rise, item.position, unrest[sound])
     expected = tabulated(item.like.absorber, item.like.edge)
-    moved = item.is_rebinned and len(mu)
-    near = positions(energy, mu, expected) if moved else np.full(len(rise), item.position)
+    near = positions(energy, mu, expected) if item.is_rebinned else np.full(len(rise), item.position)
     before, after = item.found
     findings = tuple((*before, *first, *after, *last) for first, last in told)
     return Passed(item.rows[sound], energy, mu, near, findings)
