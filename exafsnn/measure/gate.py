@@ -224,7 +224,8 @@ def _of_grid(item: _Candidates, places: Array, rise: Array, shown: np.ndarray) -
         found = _of_the_axis(item.whole, Edge(position, 1.0, expected))
         energy, mu, notes = rebinned(item.like.energy, item.mu[here], position)
         axis = axis_findings(energy, position)
-        if repeated(energy, core_hole_width(*named)).any() or any(finding.name == "axis-jump" for finding in axis):
+        twice = not notes and repeated(energy, core_hole_width(*named)).any()
+        if twice or any(finding.name == "axis-jump" for finding in axis):
             continue  # what is done about that, μ of each scan has to say
         if any(finding.severity == "fatal" for finding in (*found, *axis)):
             continue

@@ -74,16 +74,18 @@ def mended(spectrum: Spectrum) -> tuple[Spectrum, tuple[Finding, ...]]:
     if notes:
         spectrum = replace(spectrum, energy=energy, mu=mu[0])
         edge = replace(edge, height=float(heights(energy, mu, np.array([edge.position]))[0]))
-    spectrum, twice, repeats = _once(spectrum, edge)
-    notes += repeats
+    twice = np.zeros(0)
+    if not notes:  # bins have averaged them
+        spectrum, twice, notes = _once(spectrum, edge)
     notes += detector_findings(spectrum, edge) + axis_findings(spectrum.energy, edge.position, spectrum.mu)
     spectrum, below = _mended_pre_edge(spectrum, edge)
     spectrum, near = _mended_edge(spectrum, edge)
     if near:
         edge = _edge(spectrum)
+    spectrum, combed = _uncombed(spectrum, edge)
     spectrum, foreign = _before_foreign_edge(spectrum, edge)
     spectrum, breaks = _without_breaks(spectrum, edge, twice)
-    found = (*notes, *below, *near, *foreign, *breaks, *unsteady(spectrum, edge))
+    found = (*notes, *below, *near, *combed, *foreign, *breaks, *unsteady(spectrum, edge))
     return spectrum, (*found, *_too_many(found))
 
 
@@ -244,6 +246,31 @@ def _is_edge(energy: Array, k: Array, relative: Array, place: float) -> bool:
     near = np.abs(np.arange(len(k)) - middle) <= 8
     edge, glitch = _learned(k, relative, near).rivals(shapes, middle)
     return edge > FOREIGN_GAIN and glitch <= GLITCH_GAIN * edge + GLITCH_MARGIN
+
+
+def _uncombed(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, tuple[Finding, ...]]:
+    """Take off what every n-th point is off by, as a top-up of the ring leaves it that comes once in n points.
+
+    What comes as often but takes longer is told and left.
+    """
+    k = wavenumbers(spectrum.energy, edge.position)
+    above = oscillating(k)
+    if not len(above):
+        return spectrum, ()
+    waves, relative = waves_of(k[above].tobytes()), spectrum.mu / edge.height
+    found = waves.comb(relative[above])
+    if found is None:
+        return spectrum, ()
+    period, first, height = found
+    off = height * ((np.arange(len(k)) - above[0]) % period == first)
+    place = float(spectrum.energy[above[0] + first])
+    message = f"every {period}th point is off by {height:+.2%} of the edge step, as at {place:.1f} eV"
+    remedy = "Look for what comes as often: a top-up of the ring, a shutter, a sweep of the beam"
+    if waves.comb((relative - off)[above]) is not None:
+        message += "; what comes as often is longer than a point: it was left"
+        return spectrum, (Finding("periodic", "warning", message, place, remedy),)
+    mended = replace(spectrum, mu=spectrum.mu - edge.height * off)
+    return mended, (Finding("periodic", "warning", f"{message}: taken off", place, remedy),)
 
 
 def _without_breaks(spectrum: Spectrum, edge: Edge, twice: Array) -> tuple[Spectrum, tuple[Finding, ...]]:

@@ -7,6 +7,7 @@ what these leave. That is far quieter than what a local filter leaves: cold meta
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -61,6 +62,16 @@ hundreds in a scan is half of what it should be. Edges have a lower limit, becau
 _LEAST = limits.SMALLEST["EXAFS"]
 """Smallest height that matters, in edge steps."""
 
+_PERIODS, _FEWEST_TIMES = range(4, 61), 5
+"""Points of which every so many are sought to be off, if that is so often."""
+
+_LEAST_COMB, _ALIKE = 0.001, 0.5
+"""Smallest height that matters if it comes time and again (1 % of k²χ), and the share of it that three in four exceed:
+else it is a glitch or two."""
+
+_COMB_SHARE = 0.8
+"""Share of these limits at which a scan is looked at closely: the noise is taken as that of the whole scan."""
+
 _ANCHORS = 12
 """Points at which the noise around a foreign edge is taken; elsewhere it is the least that is assumed."""
 
@@ -98,7 +109,37 @@ class _Waves:
         usual = np.maximum(_usual_sizes(sizes, rows, spots), _least_sizes(sizes, _LEAST_SIZE)[rows])
         noise = np.maximum(self.noise_per_size * usual, 1e-12)
         strong = overlap[rows, forms] >= share * STRENGTH * np.sqrt(seen[forms]) * noise
-        return np.isin(np.arange(len(rest)), rows[strong])
+        least = self.noise_per_size * _least_sizes(sizes, 1.0)[:, None]
+        combed = [
+            ((np.abs(heights) > _COMB_SHARE * _LEAST_COMB) & (strengths > _COMB_SHARE * STRENGTH * least)).any(axis=1)
+            for _, heights, strengths in self._combs(rest)
+        ]
+        return np.isin(np.arange(len(rest)), rows[strong]) | np.any([np.zeros(len(rest), dtype=bool), *combed], axis=0)
+
+    def _combs(self, rest: Array) -> Iterator[tuple[int, Array, Array]]:
+        """Each period n, (s, n) heights of every n-th point from each on, in what waves leave (s, m), times √(SᵀCS)."""
+        m = len(self.k)
+        for n in _PERIODS:
+            times = -(-m // n)
+            if m // n < _FEWEST_TIMES:
+                return
+            missing = times * n - m
+            square = np.pad(self.departures.certainty, (0, missing)).reshape(times, n, times, n)
+            seen = np.maximum(np.einsum("apbp->p", square), _SEEN * m / n)
+            sums = np.pad(rest, ((0, 0), (0, missing))).reshape(len(rest), times, n).sum(axis=1)
+            yield n, sums / seen, np.abs(sums) / np.sqrt(seen)
+
+    def comb(self, mu: Array) -> tuple[int, int, float] | None:
+        """Period, first and height of the points of a scan (m,) that are all off by as much; None if none are."""
+        rest, noise = self.departures.pull(mu[None]), self.usual_noise(mu)
+        best, worth = None, STRENGTH * noise
+        for n, heights, strengths in self._combs(rest):
+            first = int(np.argmax(np.where(np.abs(heights[0]) > _LEAST_COMB, strengths[0], 0.0)))
+            height = float(heights[0, first])
+            each = (rest[0] / np.maximum(np.diag(self.departures.certainty), _SEEN))[first::n] / height
+            if abs(height) > _LEAST_COMB and strengths[0, first] > worth and np.quantile(each, 0.25) > _ALIKE:
+                best, worth = (n, first, height), float(strengths[0, first])
+        return best
 
     def _seen(self) -> Array:
         """(2m - 1,) what waves leave of the square of each point, and of each step."""

@@ -270,6 +270,26 @@ def test_a_step_is_not_taken_for_two_points_off(k, distance):
         assert found.kind in ("step", "wide")
 
 
+@pytest.mark.parametrize("period", [4, 10, 27])
+@pytest.mark.parametrize("height", [0.0015, -0.006])
+def test_points_that_are_off_time_and_again_are_found(period, height):
+    """Each alone is too low for a glitch."""
+    mu = wavy() + height * (np.arange(len(K)) % period == 2)
+    detector = waves_of(K.tobytes())
+    assert detector.suspects(np.array([mu]), 1.0)[0]
+    assert detector.comb(mu) == (period, 2, pytest.approx(height, abs=2e-4))
+
+
+@pytest.mark.parametrize("distance", [2.2, 5.0, 9.0])
+@pytest.mark.parametrize("noise", [1e-4, 5e-3])
+def test_waves_noise_and_glitches_do_not_come_time_and_again(distance, noise):
+    mu = wavy(distance, noise)
+    assert waves_of(K.tobytes()).comb(mu) is None
+    mu[100] += 0.05
+    mu[[40, 140]] -= 0.02
+    assert waves_of(K.tobytes()).comb(mu) is None
+
+
 def test_what_neither_explains_is_wide():
     mu = wavy()
     mu[100:110] += 0.05

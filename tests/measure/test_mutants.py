@@ -98,6 +98,22 @@ def test_a_scan_that_is_cut_is_otherwise_untouched(good):
     assert difference(same_range, repaired) < 0.02
 
 
+@pytest.mark.parametrize("period", [8, 25])
+@pytest.mark.parametrize("height", [0.003, 0.007])
+def test_a_top_up_every_so_many_points_is_told_and_taken_off(period, height, good, good_chi):
+    """Too low for glitches, but k²χ is off by up to a tenth."""
+    spikes = height * rise_of(good) * (np.arange(len(good.mu)) % period == 3)
+    found = remove_background(replace(good, mu=good.mu + spikes))
+    assert "periodic" in {finding.name for finding in found.findings}
+    assert difference(good_chi, found) < 0.005
+
+
+@pytest.mark.parametrize("period", [20, 30])
+def test_what_comes_as_often_and_lasts_is_told(period, good):
+    saw = 0.006 * rise_of(good) * (np.arange(len(good.mu)) % period) / period
+    assert names_of(replace(good, mu=good.mu + saw)) & {"periodic", "step", "wide-glitch"}
+
+
 def test_the_damage_is_located(good):
     fault = next(fault for fault in FAULTS if fault.name == "spike")
     damaged = fault.damaged(good, rise_of(good), 0.2)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from exafsnn.errors import ScanError
 from exafsnn.measure.sampling import axis_findings, rebinned, repeated
 from exafsnn.measure.scans import remove_background
 
@@ -55,6 +56,11 @@ def test_its_chi_is_the_same_within_the_noise(quick, truth):
     use = (chi.k > 3) & (chi.k < 12)
     error = (chi.chi - truth(chi.k))[use] * chi.k[use] ** 2
     assert np.sqrt(np.mean(error**2)) < 0.1 * np.sqrt(np.mean((truth(chi.k)[use] * chi.k[use] ** 2) ** 2))
+
+
+def test_a_lone_quick_scan_with_a_step_is_refused_for_it(quick):
+    with pytest.raises(ScanError, match="as no EXAFS"):
+        remove_background(replace(quick, mu=quick.mu + 0.1 * (quick.energy > 7400.0)))
 
 
 @pytest.mark.parametrize(("missing", "severity"), [(6, "warning"), (20, "fatal")])
