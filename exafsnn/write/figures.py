@@ -504,9 +504,11 @@ def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> No
     if prediction:
         facts.append(f"ΔE₀ = {prediction.delta_e0:.1f} ± {prediction.delta_e0_std:.1f} eV")
         facts.append(f"S₀² = {prediction.amplitude:.2f} ± {prediction.amplitude_std:.2f}")
-    if prediction and not prediction.in_domain:
-        facts.append("foreign: outside what the model knows")
+    foreign = prediction is not None and not prediction.in_domain
     inch = 1 / figure.get_figheight()
+    if foreign:
+        said = "foreign: outside what the model knows"
+        figure.text(0.99, 1 - 0.16 * inch, said, size=11.5, weight="bold", color=_ORANGE, ha="right", va="top")
     figure.text(
         _LEFT,
         1 - 0.16 * inch,
@@ -608,6 +610,8 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> None:
             f"R {_with_error(shell.distance, shell.distance_std)} Å\n"
             f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²"
         )
+        if not prediction.in_domain:
+            text = "no numbers:\nforeign"
         middle = (shell.r_min + shell.r_max) / 2
         axes.annotate(
             text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=_INK,

@@ -125,7 +125,9 @@ def test_figure_of_a_chi_file_has_no_absorption(make_prediction: Callable[..., P
 
 def test_foreign_spectrum_is_called_so(make_prediction: Callable[..., Prediction]) -> None:
     prediction = make_prediction(in_domain=False)
-    assert "outside what the model knows" in texts(plotting.scan_figure(prediction.chi, prediction))
+    written = texts(plotting.scan_figure(prediction.chi, prediction))
+    assert "outside what the model knows" in written
+    assert "σ² 0" not in written
 
 
 @pytest.mark.parametrize("name", ["$x_$ {^.dat", "中文\x1b[31m.dat", "a\\b/c" + 90 * "long" + ".dat", "\udcff"])
