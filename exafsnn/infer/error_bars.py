@@ -24,7 +24,7 @@ _FOILS_APART, _BEAMLINES_APART = 0.007, 0.006
 off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With one of another
 beamline those of Ni, Pd, Pt and Fe are off by 0.006 Å (``benchmarks/foils.py``); of one's own session it would cancel,
 but of which sample and standard are nobody says for sure."""
-SAMPLES_APART = 0.03
+SAMPLES_APART = 0.025
 """Relative standard deviation of N at least, with a standard: pinholes, harmonics and alignment lower the amplitude of
 one scan and not of the next. The same foil at 60 and 300 K differs by 2 to 4 %; 5 % of pinholes lower it by as much."""
 _QUANTITIES, _ENDS = ("coordination", "distance", "sigma2"), ("std", "low", "high")

@@ -42,6 +42,9 @@ _COARSE = 0.001
 """Digits of a counter, relative to its reading and to what ln(monitor/signal) moves by in the scan, that are told:
 rounding is noise of 3 × 10⁻⁴ of the edge step then, which is 2 to 5 % of k²χ."""
 
+_MOVING = 0.1
+"""Least share of the points at which a counter whose digits are judged moves on."""
+
 _ORDER = 4
 """Differences of this order leave the jitter of points, and nothing of the curve below it."""
 
@@ -119,7 +122,9 @@ def _coarse(name: str, values: Array, other: Array) -> Finding | None:
     relative = digit / float(np.median(values))
     moves = float(np.ptp(np.log(values / other)))
     jitter = float(np.median(np.abs(np.diff(values, _ORDER)))) / 0.6745 / math.sqrt(math.comb(2 * _ORDER, _ORDER))
-    if not _COARSE * moves < relative < math.inf or jitter > digit:
+    counts = digit == 1 and bool((readings == np.round(readings)).all())  # events have no digits to cut off
+    held = float((np.diff(values) != 0).mean()) < _MOVING  # a constant rate moves with the counting time alone
+    if counts or held or jitter > digit or not _COARSE * moves < relative < math.inf:
         return None
     message = (
         f"the counter in column {name} is given in steps of {digit:.3g}, {relative:.2%} of its reading: digits were"

@@ -39,6 +39,9 @@ _MIN_EDGE_POINTS = 10
 _MIN_SHARE = 0.01
 """An edge makes up more than this of what μ changes; rounding makes less."""
 
+_RIVAL = 20.0
+"""Another element's edge is as likely if no farther [eV]: shifts of compounds and of monochromators are smaller."""
+
 _MAX_VALUE = 40
 """Longest header field [characters] that is read as a number; searches in longer ones take long."""
 
@@ -472,7 +475,8 @@ def _unknown(table: Table) -> str:
 def _guess(near: list[Edge], position: float, unknown: str, outside: str) -> Finding:
     """Say which edge was taken, which others were as near, and what of the header could not serve."""
     others = ", ".join(f"{edge} at {edge.energy:.0f}" for edge in near[1:])
-    doubtful = near[0].name not in ("K", "L3") or any(edge.name in ("K", "L3") for edge in near[1:]) or bool(outside)
+    rivals = [edge for edge in near[1:] if edge.name in ("K", "L3") and abs(edge.energy - position) < _RIVAL]
+    doubtful = near[0].name not in ("K", "L3") or bool(rivals or outside)
     return Finding(
         "edge-from-energy",
         "warning" if doubtful else "note",
