@@ -141,7 +141,7 @@ class PartialRDF:
         """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
 
         The variance of the smoothing is subtracted. Errors are those of the same integrals over the samples, so that
-        all correlations between bins count, and widened as those of ``told`` are.
+        all correlations between bins count, and widened as those of ``told`` are; NaN where no samples were kept.
 
         Raises
         ------
@@ -159,11 +159,12 @@ class PartialRDF:
         if told and (r_min, r_max) == (told.r_min, told.r_max):
             return told
         values = moments(self.r, self.density[row], r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
-        samples = self.samples[:, row] if self.samples is not None else self.density[None, row]
-        raw = spreads(self.r, samples, r_min, r_max)
-        known = None
-        if told:
-            known = Errors.of_shells(told, spreads(self.r, samples, told.r_min, told.r_max)[:3], self.least)
+        raw, known = np.full(4, np.nan), None
+        if self.samples is not None:
+            samples = self.samples[:, row]
+            raw = spreads(self.r, samples, r_min, r_max)
+            if told:
+                known = Errors.of_shells(told, spreads(self.r, samples, told.r_min, told.r_max)[:3], self.least)
         errors = as_wide(values[:3], raw[:3], known, self.least)
         numbers = np.append(np.stack([values[:3], *errors], axis=-1), [values[3], raw[3]])
         return Shell(pair, r_min, r_max, *numbers.tolist())

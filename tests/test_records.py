@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 
@@ -70,3 +71,9 @@ def test_public_names_are_there(name: str) -> None:
 def test_other_names_are_not() -> None:
     with pytest.raises(AttributeError, match="no attribute 'colour'"):
         exafsnn.colour  # noqa: B018
+
+
+def test_without_samples_the_errors_of_a_range_are_not_known(make_prediction: Callable[..., Prediction]) -> None:
+    shell = make_prediction().without_samples().rdf.shell("Fe-Fe", 1.9, 3.3)
+    assert shell.coordination > 13
+    assert all(math.isnan(value) for value in (shell.coordination_std, shell.distance_low, shell.sigma2_high))

@@ -152,10 +152,11 @@ class Answers:
             said = "the model is not calibrated: its error bars are raw"
             found.append(Finding("uncalibrated", "warning", said, remedy="Train it with calibration"))
         if self.domain_score[row] > 1:
+            left = f"{100 * self.unexplained[row]:.3g} %"
             said = (
-                f"outside the model's domain: the networks' RDF leaves {self.unexplained[row]:.0%} of the signal"
-                f" unexplained, they disagree by {self.disagreement[row]:.0%}, and the R-factor is"
-                f" {self.misfit[row]:.2f}: {self.domain_score[row]:.1f} times what may be"
+                f"outside the model's domain: the networks' RDF leaves {left} of the signal unexplained, they disagree"
+                f" by {self.disagreement[row]:.0%}, and the R-factor is {self.misfit[row]:.3g}:"
+                f" {self.domain_score[row]:.2g} times what may be"
             )
             found.append(Finding("foreign", "warning", said, remedy="Do not trust the RDF"))
         else:

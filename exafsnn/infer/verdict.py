@@ -27,7 +27,7 @@ other elements and oxides mostly more than 0.5."""
 
 _SOUND: Mapping[str, Limit] = {"predicted": Limit(0.2, 1.2), "refined": Limit(0.13, 0.9)}
 """Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.16 and 1.1, refined 0.09 and 0.7
-(``benchmarks/faults.py``)."""
+(``benchmarks/verdict.py``)."""
 _MORE = Limit(0.05, 0.5)
 """Beside a standard of the same session: so much more than its own answer leaves. Samples far colder or smaller leave
 up to 4 % and 0.1 more, simulated iron 1000 K hotter than its standard 2 % and 0.4."""
