@@ -54,9 +54,8 @@ def main() -> None:
         one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
     code = run(sys.argv[1:])
     if outlet.refusal:
-        code = _fail(
-            f"Error: standard output: cannot be written: {outlet.refusal}. Files are not touched by that", NONE_DONE
-        )
+        lost = f"Error: standard output: cannot be written: {outlet.refusal}. What the run wrote into files is whole"
+        code = _fail(lost, code if code in (DEFECT, INTERRUPTED, USAGE) else NONE_DONE)
     for late in (signal.SIGTERM, signal.SIGINT):  # what is done is done, and its code is the one to tell
         signal.signal(late, signal.SIG_IGN)
     sys.exit(code)

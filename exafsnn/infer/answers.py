@@ -70,8 +70,10 @@ class Answers:
     """(s,) misfit of the worst stretch (``verdict.Misfit``) …"""
     misfit_at: Array
     """… and the k where that is [Å⁻¹]."""
+    misfit_below: Array
+    """(s,) misfit at R below any atoms [Å⁻²]."""
     excess: Array
-    """(s,) both over the most that sound scans leave: above 1 it is told."""
+    """(s,) all three over the most that sound scans leave: above 1 it is told."""
     given: Array
     """(s, 8) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
     unexplained: Array
@@ -102,7 +104,7 @@ class Answers:
 
     def limit(self, row: int) -> Limit:
         """What the answer to one scan leaves."""
-        return Limit(float(self.left[row]), float(self.misfit_local[row]))
+        return Limit(*(float(part[row]) for part in (self.left, self.misfit_local, self.misfit_below)))
 
     def among(self, rows: np.ndarray, count: int) -> Answers:
         """The same as those rows of ``count``; the others are NaN."""
@@ -162,7 +164,8 @@ class Answers:
         else:
             shell = self.shells["first"]
             n, std = float(shell.coordination[row]), float(shell.coordination_std[row])
-            found.append(misfit_finding(*(float(part[row]) for part in (self.excess, self.left, self.misfit_at))))
+            parts = (self.excess, self.left, self.misfit_at, self.misfit_below)
+            found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
         if reference := self.origin.reference:
             found.extend(reference.findings)

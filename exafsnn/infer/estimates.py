@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,8 @@ from exafsnn.records import Array, ChiK
 if TYPE_CHECKING:
     from exafsnn.measure.scans import StackChiK
 
+_OF_THE_MODEL = {"uncalibrated"}
+"""Findings that say nothing of a scan."""
 _SAME_SESSION = 2.0
 """Scans of a metal whose E₀ differs by more [eV] are of two beamlines, or of two calibrations of one."""
 
@@ -113,6 +115,8 @@ class Limit:
     """Of the power of k²χ, noise aside."""
     local: float
     """Root mean square in the worst stretch, in units of that of k²χ."""
+    below: float
+    """Root mean square of k²χ at R below any atoms [Å⁻²]."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,20 @@ class Reference:
     leaves: Limit | None = None
     """What the prediction of the standard itself leaves."""
 
+    def doubted(self, findings: Iterable[Finding]) -> Reference:
+        """The same with what else makes the standard doubtful: the warnings among findings of it, each kind once."""
+        known = {finding.name: finding for finding in self.findings}
+        for finding in findings:
+            name = f"standard-{finding.name}"
+            of_scan = finding not in self.findings and finding.name not in _OF_THE_MODEL
+            if of_scan and finding.severity == "warning" and name not in known:
+                known[name] = replace(finding, name=name, message=f"the standard {self.source}: {finding.message}")
+        return replace(self, findings=tuple(known.values()))
+
     def is_elsewhere(self, e0: Array | float) -> np.ndarray:
         """(s,) whether scans of E₀ [eV] (s,) are of another session; taken for the same where an E₀ is not known."""
         return np.abs(np.asarray(e0) - self.e0) > _SAME_SESSION
+
+    def is_beside(self, e0: Array | float) -> np.ndarray:
+        """(s,) whether scans of E₀ [eV] (s,) are known to be of its session."""
+        return np.abs(np.asarray(e0) - self.e0) <= _SAME_SESSION

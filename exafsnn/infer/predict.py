@@ -164,7 +164,7 @@ class Model:
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
         implied = ensemble.implied(density)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
-        misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max)
+        misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max, self.pairs.scale)
         excess = self.excess(misfit, "predicted", signals, reference, reference.leaves if reference else None)
         told = self.told(raw, "predicted", referenced, given, excess, keep=keep)
         signs = ensemble.signs(signals, found, implied)
@@ -172,8 +172,8 @@ class Model:
             origin=self._origin(reference), density=density, spread=told.spread, samples=told.samples,
             shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise,
-            left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, excess=excess, given=given,
-            unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
+            left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
+            given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
             domain_score=np.maximum(ensemble.domain_score(signs, given), misfit.foreign("predicted")),
         )  # fmt: skip
 
@@ -217,7 +217,7 @@ class Model:
     @staticmethod
     def excess(misfit: Misfit, how: str, signals: Signals, reference: Reference | None, leaves: Limit | None) -> Array:
         """(s,) ``Misfit.excess`` of answers to scans, beside a standard if there is one."""
-        beside = ~reference.is_elsewhere(signals.e0) if reference else False
+        beside = reference.is_beside(signals.e0) if reference else False
         return misfit.excess(how, leaves, beside)
 
     def told(self, raw: Raw, how: str, referenced: bool, given: Array, excess: Array, *, keep: bool) -> Told:

@@ -76,12 +76,8 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         e0 = float(found.delta_e0[0])
     reference = _reference(e0, amplitude, chi, structure)
     answers = model.answers(signals, reference)
-    doubts = [
-        replace(finding, name=f"standard-{finding.name}", message=f"the standard {chi.source}: {finding.message}")
-        for finding in [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude)]
-        if finding.severity == "warning"
-    ]
-    return replace(reference, findings=tuple(doubts), leaves=answers.limit(0))
+    doubts = [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude)]
+    return replace(reference.doubted(doubts), leaves=answers.limit(0))
 
 
 def _odd_amplitude(model: Model, amplitude: float) -> Iterator[Finding]:

@@ -91,8 +91,10 @@ class Refiner:
         favour = [one.favour(len(known.density)) for one, known in self._hypotheses]
         self._favour = torch.tensor(favour, dtype=torch.float64)
         self._leaves: Limit | None = None
-        if standard is not None:
-            self._leaves = self._refined(Signals.of([standard]), 1)[0].limit(0)
+        if standard is not None and self.reference:
+            answer = self._refined(Signals.of([standard]), 1)[0]
+            self._leaves = answer.limit(0)
+            self.reference = self.reference.doubted(answer.findings(0, standard))
 
     def refine(self, chi: ChiK) -> Prediction:
         """The prediction for one χ(k), improved; see ``refine_all``."""
@@ -136,7 +138,7 @@ class Refiner:
         given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
         implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
-        misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max)
+        misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
         excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
         told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True)
         stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()
@@ -146,7 +148,7 @@ class Refiner:
             start, density=density, spread=told.spread, samples=told.samples, shells=told.shells, given=given,
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
-            misfit_local=misfit.local, misfit_at=misfit.at,
+            misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
         return answers, fits

@@ -1,8 +1,9 @@
 """Does an answer explain its scan? How much it leaves, the most that sound scans leave, and what is told beyond that.
 
 What a glitch, a wrong background or another material does to χ(k) no RDF explains, so it stays in the misfit; so does
-what theory has wrong. The first is to be told from the second by its size, and by its place: theory errs everywhere, a
-glitch in one stretch of k. With a standard of the same session theory's part is known.
+what theory has wrong. The first is to be told from the second by its size, and by its place: theory errs at all k and
+where atoms are; a glitch in one stretch of k, and like a gain that changes also at R where no atoms can be. With a
+standard of the same session theory's part is known.
 """
 
 from __future__ import annotations
@@ -25,12 +26,19 @@ _FOREIGN: Mapping[str, float] = {"predicted": 1.0, "refined": 0.2}
 other elements and oxides mostly more than 0.5."""
 
 
-_SOUND: Mapping[str, Limit] = {"predicted": Limit(0.2, 1.2), "refined": Limit(0.13, 0.9)}
-"""Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.16 and 1.1, refined 0.09 and 0.7
+_BELOW = 1.4
+"""No atoms lie below that R [Å] in iron, by the phase of χ(k), not even the tails of their peaks; with longer bonds
+farther. What the background leaves there depends little on the metal and the sample."""
+_BELOW_STEP = 0.1
+"""Step of R [Å] there."""
+_SOUND: Mapping[str, Limit] = {"predicted": Limit(0.2, 1.2, 0.06), "refined": Limit(0.13, 0.9, 0.06)}
+"""Beyond what foils and particles of ten metals leave, of 10 to 300 K: 0.16, 1.1 and 0.04, refined 0.09, 0.7 and 0.04
 (``benchmarks/verdict.py``)."""
-_MORE = Limit(0.05, 0.5)
+_MORE = Limit(0.05, 0.5, 0.02)
 """Beside a standard of the same session: so much more than its own answer leaves. Samples far colder or smaller leave
 up to 4 % and 0.1 more, simulated iron 1000 K hotter than its standard 2 % and 0.4."""
+_BELOW_LEAST = 0.045
+"""Below the atoms at least so much: a standard may leave less by luck."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,8 @@ class Misfit:
     """(s,) root mean square of k²(χ − χ_model) in the worst stretch, noise aside, over that of k²χ_model …"""
     at: Array
     """… and the middle of that stretch [Å⁻¹]."""
+    below: Array
+    """(s,) root mean square of k²(χ − χ_model) at R below any atoms, noise aside [Å⁻²]."""
     points: Array
     """(s,) of k that were used."""
 
@@ -71,19 +81,25 @@ class Misfit:
         beside
             … and (s,) whether the scans are of its session.
         """
-        most = _SOUND[how]
-        left, local = most.left, most.local
+        alone = _SOUND[how]
+        found = self._over(alone)
         if standard:
-            left, local = min(left, standard.left + _MORE.left), min(local, standard.local + _MORE.local)
-        found = np.maximum(self.left / left, self.local / local)
-        alone = np.maximum(self.left / most.left, self.local / most.local)
-        return np.where(beside, found, alone)
+            below = max(standard.below + _MORE.below, _BELOW_LEAST)
+            more = Limit(standard.left + _MORE.left, standard.local + _MORE.local, below)
+            found = np.where(beside, np.maximum(found, self._over(more)), found)
+        return found
+
+    def _over(self, most: Limit) -> Array:
+        """(s,) the largest of what is left over what may be."""
+        return np.max([self.left / most.left, self.local / most.local, self.below / most.below], axis=0)
 
 
-def misfit_of(signals: Signals, chi_model: Array, k_min: float, k_max: Array | float) -> Misfit:
+def misfit_of(
+    signals: Signals, chi_model: Array, k_min: float, k_max: Array | float, length_scale: float = 1.0
+) -> Misfit:
     """What is left of measured χ(k) (s, m) by what is implied, ``chi_model`` (s, m), from ``k_min`` to ``k_max`` [Å⁻¹].
 
-    ``k_max`` is the same for all, or (s,).
+    ``k_max`` is the same for all, or (s,); ``length_scale`` is that of the metal's bonds, in units of iron's.
     """
     k = signals.k
     used = ((k >= k_min) & (k <= np.reshape(k_max, (-1, 1)))) * np.ones((len(signals), 1))  # [scan, k]
@@ -102,8 +118,26 @@ def misfit_of(signals: Signals, chi_model: Array, k_min: float, k_max: Array | f
     local = np.sqrt(np.maximum(above[np.arange(len(above)), worst], 0) / np.maximum(power, 1e-30))
     return Misfit(
         difference / np.maximum(total, 1e-30), np.sqrt(difference / np.maximum(by_noise.sum(axis=1), 1e-30)), local,
-        k[worst], used.sum(axis=1),
+        k[worst], _below(signals, signals.chi - chi_model, used, _BELOW * length_scale), used.sum(axis=1),
     )  # fmt: skip
+
+
+def _below(signals: Signals, left: Array, used: Array, end: float) -> Array:
+    """(s,) root mean square of k²χ that is ``left`` (s, m) at R < ``end`` [Å], noise aside [Å⁻²].
+
+    Of the Fourier transform with a Hann window over what is ``used`` (s, m); by Parseval's theorem.
+    """
+    k, step = signals.k, signals.k[1] - signals.k[0]
+    place = (np.cumsum(used, axis=1) - 0.5) / np.maximum(used.sum(axis=1, keepdims=True), 1)
+    window = used * np.sin(np.pi * place) ** 2  # [scan, k]
+    r = np.arange(0.5 * _BELOW_STEP, end, _BELOW_STEP)
+    power = np.abs((left * k**2 * window) @ np.exp(2j * np.outer(k, r))) ** 2  # [scan, R]
+    by_noise = (signals.noise[:, None] * k**2 * window) ** 2
+    wide = step * by_noise.sum(axis=1) ** 2 / np.maximum((by_noise**2).sum(axis=1), 1e-60)  # where noise is [Å⁻¹]
+    free = np.maximum(2 * end / np.pi * wide, 2.0)  # independent numbers
+    found = power.sum(axis=1) - len(r) * by_noise.sum(axis=1) * (1 + _SURE * np.sqrt(2 / free))
+    scale = 2 / np.pi * _BELOW_STEP * step / np.maximum((window**2).sum(axis=1), 1e-30)
+    return np.sqrt(np.maximum(found * scale, 0.0))
 
 
 def _of_noise(points: Array | int) -> Array:
@@ -119,15 +153,16 @@ def _summed(values: Array, points: int) -> Array:
     return sums
 
 
-def misfit_finding(excess: float, left: float, at: float) -> Finding | None:
+def misfit_finding(excess: float, left: float, at: float, below: float) -> Finding | None:
     """Tell a misfit beyond what sound scans leave."""
     if not excess > 1:
         return None
     return Finding(
         "misfit", "warning",
-        f"the RDF leaves {left:.0%} of k²χ unexplained, most of it near k = {at:.1f} Å⁻¹: {excess:.2f} times what"
-        " sound scans leave at most",
-        remedy="Look there for a glitch, a step or a curved background, and whether the sample is what the model knows",
+        f"the RDF leaves {left:.0%} of k²χ unexplained, worst near k = {at:.1f} Å⁻¹, and {below:.3f} Å⁻² of it at R"
+        f" where no atoms are: {excess:.2f} times what sound scans leave at most",
+        remedy="Look there for a glitch, a step, a change of gain or a curved background, and whether the sample is"
+        " what the model knows",
     )  # fmt: skip
 
 

@@ -154,8 +154,21 @@ def _time(text: str) -> datetime | None:
 
 
 def _since_first(found: Mapping[Scan, float | datetime]) -> dict[Scan, float]:
-    """The same values; dates and times as seconds since the first of them."""
-    first = min((value for value in found.values() if isinstance(value, datetime)), default=datetime.min)
+    """The same values; dates and times as seconds since the first of them.
+
+    Raises
+    ------
+    SettingsError
+        If some are numbers and some dates.
+    """
+    times = {name: value for name, value in found.items() if isinstance(value, datetime)}
+    numbers = [name for name in found if name not in times]
+    if times and numbers:
+        raise SettingsError(
+            f"{_label(numbers[0])} has a number there, {_label(next(iter(times)))} a date: they are on no common axis",
+            where="--against", remedy="Give a table with --values FILE.csv (columns file,value), or --against order",
+        )  # fmt: skip
+    first = min(times.values(), default=datetime.min)
     return {
         name: (value - first).total_seconds() if isinstance(value, datetime) else value for name, value in found.items()
     }

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 
@@ -17,22 +18,41 @@ _RANGE = (3.0, 12.0)
 _APART, _BEYOND_NOISE = 0.05, 3.0
 """What is told: differences of more than this share of k²χ, and so many times what noise leaves."""
 _MOST = 1000
-"""Samples of a run that are remembered."""
+"""Names of a run that are remembered."""
+_ALIKE = 2.0
+"""Temperatures [K] of one sample at one setting."""
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?!\.?\d|_?K(?![a-z]))")
+"""Whatever counts repeats; a number before a K is a temperature."""
 
 
 class Repeats:
     """The last answer to each sample of a run."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[object, ...], tuple[str, Prediction]] = {}
+        self._last: dict[tuple[str, str], tuple[str, Prediction]] = {}
 
     def note(self, file: str, record: str, prediction: Prediction) -> Finding | None:
-        """Tell where a scan differs from the one before of the same sample."""
-        key = (re.sub(r"\d+(?=\D*$)", "#", file), record, prediction.model, prediction.chi.temperature)
-        before = self._last.get(key)
-        if before or len(self._last) < _MOST:
-            self._last[key] = file, prediction.without_samples()
+        """Tell where a scan differs from one before of the same sample."""
+        if not prediction.in_domain:
+            return None  # what it says is no number to hold anything against
+        shown = f"{file}::{record}" if record else file
+        suffix = Path(file).suffix
+        name = (
+            file.removesuffix(suffix) if not record and re.search("[a-z]", suffix, re.I) else shown
+        )  # .h5 is no count
+        numbers = [number.span() for number in _NUMBER.finditer(name)]
+        keys = [(f"{name[:start]}#{name[end:]}", prediction.model) for start, end in numbers]
+        found = [self._last[key] for key in keys if key in self._last]
+        before = next((item for item in found if _same_temperature(prediction, item[1])), None)
+        for key in keys:
+            if key in self._last or len(self._last) < _MOST:
+                self._last[key] = shown, prediction.without_samples()
         return _difference(prediction, *before) if before else None
+
+
+def _same_temperature(first: Prediction, second: Prediction) -> bool:
+    ours, theirs = first.chi.temperature, second.chi.temperature
+    return ours == theirs or (ours is not None and theirs is not None and abs(ours - theirs) <= _ALIKE)
 
 
 def _difference(ours: Prediction, file: str, theirs: Prediction) -> Finding | None:

@@ -261,8 +261,9 @@ def _answer_all(
 
     workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
-    outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in bursts)
-    return once(_beside_repeats(_served(chain.from_iterable(outcomes), standards)), done)
+    served = _served(bursts, standards, known=not done)
+    outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
+    return once(_beside_repeats(chain.from_iterable(outcomes)), done)
 
 
 def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
@@ -273,24 +274,39 @@ def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         yield replace(outcome, found=(*outcome.found, note)) if note else outcome
 
 
-def _served(outcomes: Iterable[Outcome], standards: Iterable[ChiK]) -> Iterator[Outcome]:
-    """Pass outcomes on.
+def _served(bursts: Iterable[_Burst], standards: Iterable[ChiK], known: bool) -> Iterator[_Burst]:
+    """Pass bursts on.
+
+    Parameters
+    ----------
+    known
+        Whether all scans are among them: of those that an interrupted run did nobody asks the edge again.
 
     Raises
     ------
     SettingsError
-        At the end, if a standard is of another edge than every scan: then it served none.
+        If a standard is of another edge than every scan: then it serves none. If all are, before the first answer.
     """
     idle = {_edge(chi): chi.source for chi in standards}
-    seen: dict[str, None] = {}
-    for outcome in outcomes:
-        if outcome.chi:
-            seen[_edge(outcome.chi)] = None
-        yield outcome
-    for edge, source in idle.items():
-        if seen and edge not in seen:
-            reason = f"the reference is of {edge}, the scans are of {', '.join(seen)}: it serves none of them"
-            raise SettingsError(reason, where=source, remedy="Give a reference of the scans' own element and edge")
+    seen: set[str] = set()
+
+    def check(edges: Iterable[str]) -> None:
+        for edge in edges:
+            if known and seen and edge not in seen:
+                reason = f"the reference is of {edge}, the scans are of {', '.join(sorted(seen))}: it serves none"
+                remedy = "Give a reference of the scans' own element and edge; scans that it serves come first"
+                raise SettingsError(reason, where=idle[edge], remedy=remedy)
+
+    for burst in bursts:
+        for _, outcome in burst:
+            if outcome.chi:
+                seen.add(_edge(outcome.chi))
+            else:
+                known = False  # it may be of any edge
+        if seen.isdisjoint(idle):
+            check(idle)
+        yield burst
+    check(idle)
 
 
 def _edge(chi: ChiK) -> str:

@@ -32,6 +32,7 @@ import numpy as np
 from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, SettingsError
 from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, write_whole
+from exafsnn.read.sources import split_source
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
@@ -65,6 +66,9 @@ _FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
 _NOTHING_DONE = "Nothing was touched"
 _WAITING = "The new results wait beside it, and the next run into this folder puts them in their place"
+_FROM_EARLIER = (
+    "Results of an earlier run wait in {stage} there: the next run puts them in their place, unless that folder goes"
+)
 _MANY_FIGURES = 8
 """So many are drawn by workers."""
 _STAGE = ".unfinished-"
@@ -140,7 +144,7 @@ class ResultsFolder:
             left = _settle(self.folder)
             self._earlier = _earlier(self.folder)
             _refuse_other_results(self.folder, self.command, self._earlier)
-            _refuse_strangers(self.folder, self._tables_due(), self._earlier, _NOTHING_DONE)
+            _refuse_strangers(self.folder, self._files_due(), self._earlier, _NOTHING_DONE)
             self._stage = self._taken_up(left) or Path(tempfile.mkdtemp(prefix=_STAGE, dir=self.folder))
             stack.callback(self._remove_stage)
             self._open = stack.enter_context(ExitStack())
@@ -158,6 +162,15 @@ class ResultsFolder:
     def _tables_due(self) -> set[str]:
         """What this run is going to write, besides figures and ``settings.json``."""
         return _FILES[self.command] - (set() if self.settings.get("structure") else {_OF_STANDARD})
+
+    def _files_due(self) -> set[str]:
+        """What it is going to write, figures included as far as their names are known before."""
+        sources = self._sources or ()
+        drawn = sources if self.full or len(sources) <= self._figure_limit else ()
+        figures: dict[str, str] = {}
+        for source in drawn:
+            figures[_figure_name(Outcome(*split_source(source)), figures)] = source
+        return self._tables_due() | figures.keys()
 
     def add(self, outcome: Outcome) -> None:
         """Write one scan into the tables, the archive and the figures, at the latest when the folder is closed.
@@ -437,16 +450,16 @@ def _settle(folder: Path) -> list[Path]:
         except UNREADABLE:
             unfinished.append(stage)  # it had not come to publishing
             continue
-        _publish(stage, folder, listed)
+        _publish(stage, folder, listed, _FROM_EARLIER.format(stage=stage.name))
         shutil.rmtree(stage, ignore_errors=True)
     return unfinished
 
 
-def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
+def _publish(stage: Path, folder: Path, listed: Mapping[str, str], then: str = _WAITING) -> None:
     """Move every staged file to its place, ``settings.json`` last, and remove what an earlier run left.
 
     All of it is on the disk before. Killed half way, or stopped by a file that another program holds, it is done by the
-    next run: what ``settings.json`` lists is either still staged or in its place.
+    next run: what ``settings.json`` lists is either still staged or in its place. ``then`` says so.
 
     Raises
     ------
@@ -454,34 +467,34 @@ def _publish(stage: Path, folder: Path, listed: Mapping[str, str]) -> None:
         If a file is not ours to replace (``SettingsError``), then nothing was touched; or if it cannot be replaced.
     """
     names = sorted(path.name for path in stage.iterdir() if path.name in listed)
-    _refuse_strangers(folder, names, _earlier(folder), _WAITING)
+    _refuse_strangers(folder, names, _earlier(folder), then)
     for name in names:
-        with _held_open(folder / name):
+        with _held_open(folder / name, then):
             (stage / name).replace(folder / name)
-    _remove_stale(folder, set(listed))
-    with _held_open(folder / "settings.json"):
+    _remove_stale(folder, set(listed), then)
+    with _held_open(folder / "settings.json", then):
         (stage / "settings.json").replace(folder / "settings.json")
     sync_folder(folder)
 
 
 @contextmanager
-def _held_open(path: Path) -> Iterator[None]:
+def _held_open(path: Path, then: str) -> Iterator[None]:
     """Say what to do where a published file can be neither replaced nor removed: under Windows while it is open."""
     try:
         yield
     except OSError as error:
         reason = f"cannot be replaced: {error.strerror or error}"
-        remedy = f"Close the program that has it open, or move it away. {_WAITING}"
+        remedy = f"Close the program that has it open, or move it away. {then}"
         raise ExafsnnError(reason, where=str(path), remedy=remedy) from error
 
 
-def _remove_stale(folder: Path, fresh: set[str]) -> None:
+def _remove_stale(folder: Path, fresh: set[str], then: str) -> None:
     """Remove what an earlier run of ours wrote and this one does not replace; what somebody changed since stays."""
     earlier = _earlier(folder)
     for name in set((earlier or {}).get("files") or ()) - fresh:
         path = folder / name
         if path.name == name and path.is_file() and _is_ours(path, earlier):
-            with _held_open(path):
+            with _held_open(path, then):
                 path.unlink()
 
 

@@ -50,6 +50,20 @@ def test_a_bump_is_found_where_it_is(k):
     assert found.local[0] == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.parametrize("r", [0.5, 0.8, 1.1])
+def test_waves_below_the_atoms_are_found_by_their_size_and_those_of_atoms_are_not(r):
+    wave = 0.2 * np.sin(2 * K * r + 0.4) / np.maximum(K, 1.0) ** 2
+    there, beyond = misfit_of(signals(np.stack([WAVE + wave, 1.3 * WAVE])), np.tile(WAVE, (2, 1)), 3.0, 13.0).below
+    assert there == pytest.approx(0.2 / np.sqrt(2), rel=0.05)
+    assert beyond < 0.01 * 0.3 * np.sqrt(np.mean((K**2 * WAVE)[(K > 3) & (K < 13)] ** 2))
+
+
+def test_noise_is_nothing_below_the_atoms():
+    drawn = np.random.default_rng(2).standard_normal((200, len(K))) * 2e-3
+    found = misfit_of(signals(WAVE + drawn, 2e-3), np.tile(WAVE, (200, 1)), 3.0, 13.0)
+    assert np.mean(found.below > 0) < 0.02
+
+
 def test_what_lies_outside_the_window_does_not_count():
     found = misfit_of(signals(WAVE + bump(14.2, 5.0)), WAVE[None], 3.0, 13.0)
     assert found.local[0] < 0.02
@@ -61,15 +75,16 @@ def test_one_is_many():
     together = misfit_of(signals(scans), np.tile(WAVE, (3, 1)), 3.0, np.array([12.0, 13.0, 9.0]))
     for row, (chi, k_max) in enumerate(zip(scans, (12.0, 13.0, 9.0), strict=True)):
         alone = misfit_of(signals(chi), WAVE[None], 3.0, k_max)
-        for name in ("r_factor", "noise", "local", "at"):
+        for name in ("r_factor", "noise", "local", "at", "below"):
             assert getattr(together, name)[row] == pytest.approx(getattr(alone, name)[0])
 
 
 def test_a_standard_of_the_same_session_sharpens_the_limit():
-    size = 1.4 * np.std((K**2 * WAVE)[(K >= 3) & (K <= 13)])
-    found = misfit_of(signals(np.stack([WAVE + bump(8.0, size)] * 2)), np.tile(WAVE, (2, 1)), 3.0, 13.0)
+    wave = 0.03 * WAVE
+    larger = wave * (1 + 0.7 * np.exp(-0.5 * ((K - 8.0) / 0.8) ** 2))
+    found = misfit_of(signals(np.stack([larger] * 2)), np.tile(wave, (2, 1)), 3.0, 13.0)
     alone = found.excess("refined")
-    beside = found.excess("refined", Limit(0.001, 0.02), np.array([True, False]))
+    beside = found.excess("refined", Limit(0.001, 0.02, 0.01), np.array([True, False]))
     assert alone[0] < 1 < beside[0]
     assert beside[1] == alone[1]
 
@@ -114,10 +129,45 @@ def test_what_is_wrong_with_a_standard_stands_in_every_answer(model, clean):
     assert not calibrate(model, clean, "bcc:2.8667").findings
 
 
+def test_what_a_refined_standard_leaves_stands_in_every_answer(model, clean, glitched):
+    """And what is said of it is said once."""
+    refiner = Refiner(model, glitched, "bcc:2.8667")
+    assert refiner.reference
+    names = [finding.name for finding in refiner.reference.findings]
+    assert "standard-misfit" in names
+    assert len(set(names)) == len(names)
+    assert not [name for name in names if name.startswith("standard-standard")]
+    assert {finding.name for finding in refiner.refine(clean).findings} >= set(names)
+
+
+def test_what_is_wrong_with_a_model_is_not_its_standards_fault(model, clean):
+    names = {finding.name for finding in calibrate(model.uncalibrated(), clean, "bcc:2.8667").findings}
+    assert "standard-uncalibrated" not in names
+
+
+def test_a_scan_of_unknown_zero_is_not_taken_for_one_of_the_session(model, clean):
+    reference = calibrate(model, clean, "bcc:2.8667")
+    assert reference.is_beside(np.array([clean.e0, np.nan, clean.e0 + 3])).tolist() == [True, False, False]
+    assert reference.is_elsewhere(np.array([clean.e0, np.nan, clean.e0 + 3])).tolist() == [False, False, True]
+
+
+IRON, OF_COPPER = str(DEMONSTRATION / "fe_0300K.dat"), {"structure": "fcc:3.6149"}
+
+
 def test_a_reference_that_serves_no_scan_is_wrong_usage(data_dir):
-    scans, copper = [str(DEMONSTRATION / "fe_0300K.dat")], str(data_dir / "cu/cu_metal_rt.xdi")
+    """It is told before the first answer."""
+    copper = str(data_dir / "cu/cu_metal_rt.xdi")
     with pytest.raises(SettingsError, match=r"is of Cu K, the scans are of Fe K.*Give a reference"):
-        list(predict_scans(scans, references=[copper], structure="fcc:3.6149"))
+        next(predict_scans([IRON], references=[copper], **OF_COPPER))
+
+
+def test_a_reference_may_be_of_scans_that_are_done_or_cannot_be_read(data_dir, tmp_path):
+    copper = str(data_dir / "cu/cu_metal_rt.xdi")
+    done = list(predict_scans([IRON, copper], references=[copper], done={(copper, ""): 1}, **OF_COPPER))
+    assert [outcome.status for outcome in done] == ["ok"]
+    (tmp_path / "torn.dat").write_text("# energy mu\n8900 0.1\n")
+    torn = list(predict_scans([str(tmp_path / "torn.dat"), IRON], references=[copper], **OF_COPPER))
+    assert [outcome.status for outcome in torn] == ["rejected", "ok"]
 
 
 def test_every_range_has_errors_by_every_way(model, clean):

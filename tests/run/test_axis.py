@@ -52,6 +52,15 @@ def test_an_axis_that_no_header_has_is_refused(make_chi):
         axis_of(scans(make_chi, "fe_1.dat", "fe_2.dat"), "bananas")
 
 
+def test_numbers_and_dates_are_on_no_common_axis(make_chi):
+    items = scans(make_chi, "x.dat", "y.dat")
+    fields = ({"time": "12.5"}, {"time": "2026-11-01 10:00:00"})
+    for (name, chi), metadata in zip(list(items.items()), fields, strict=True):
+        items[name] = replace(chi, spectrum=replace(chi.spectrum, metadata=metadata))
+    with pytest.raises(SettingsError, match=r"x\.dat has a number there, y\.dat a date.*--values"):
+        axis_of(items, "time")
+
+
 def test_order_numbers_the_scans(make_chi):
     assert list(axis_of(scans(make_chi, "x.dat", "y.dat"), "order").values()) == [0.0, 1.0]
 

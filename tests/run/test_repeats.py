@@ -15,11 +15,11 @@ from exafsnn.run.repeats import Repeats, apart_of
 
 @pytest.fixture
 def answer(make_chi: Callable[..., ChiK], make_prediction: Callable[..., Prediction]) -> Callable[..., Prediction]:
-    def made(size: float = 1.0, temperature: float | None = 300.0, seed: int = 1) -> Prediction:
+    def made(size: float = 1.0, temperature: float | None = 300.0, seed: int = 1, **known: bool) -> Prediction:
         chi = make_chi()
         noise = 4e-4 * np.random.default_rng(seed).standard_normal(len(chi.k))
         chi = replace(chi, chi=size * chi.chi + noise, temperature=temperature)
-        return make_prediction(chi=chi)
+        return make_prediction(chi=chi, **known)
 
     return made
 
@@ -41,15 +41,43 @@ def test_one_that_differs_is_told_with_both_answers(answer):
     assert "R-factor 0.021 and 0.021" in note.message
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("fe_01.h5", ""), ("fe_02.h5", "")),
+        (("day.h5", "1.1"), ("day.h5", "2.1")),
+        (("day.prj", "fe 1"), ("day.prj", "fe 2")),
+        (("r01_300K.dat", ""), ("r02_300K.dat", "")),
+        (("300K/r1.dat", ""), ("300K/r2.dat", "")),
+        (("fe.001", ""), ("fe.002", "")),
+    ],
+)
+def test_names_that_differ_in_one_number_are_of_repeats(answer, first, second):
+    repeats = Repeats()
+    assert repeats.note(*first, answer()) is None
+    assert repeats.note(*second, answer(0.8)).name == "repeats-differ"
+
+
+def test_temperatures_are_read_as_well_as_thermometers_are(answer):
+    _, note = notes(("a_01.dat", answer(temperature=299.87)), ("a_02.dat", answer(0.8, temperature=300.02)))
+    assert note.name == "repeats-differ"
+
+
+def test_an_answer_that_is_none_differs_from_nothing(answer):
+    assert notes(("a_01.dat", answer()), ("a_02.dat", answer(0.5, in_domain=False))) == [None, None]
+    assert notes(("a_01.dat", answer(0.5, in_domain=False)), ("a_02.dat", answer())) == [None, None]
+
+
 def test_scans_of_other_samples_are_no_repeats(answer):
     assert notes(("a_01.dat", answer()), ("b_02.dat", answer(0.5))) == [None, None]
     assert notes(("a_01.dat", answer()), ("a_02.dat", answer(0.5, temperature=60.0))) == [None, None]
+    assert notes(("a_300K.dat", answer()), ("a_60K.dat", answer(0.5))) == [None, None]
 
 
 @pytest.mark.parametrize("size", [0.7, 0.9])
 def test_what_they_differ_by(make_chi, size):
-    """The noise in the scan itself is made smaller, too."""
     chi = make_chi()
     apart, noise = apart_of(replace(chi, chi=size * chi.chi), chi)
     assert apart == pytest.approx((1 - size) / size)
-    assert 0 < noise < 0.2
+    _, twice = apart_of(*(replace(one, noise=2 * one.noise) for one in (replace(chi, chi=size * chi.chi), chi)))
+    assert twice == pytest.approx(2 * noise)

@@ -413,6 +413,25 @@ def test_files_of_others_are_not_replaced(
     assert not list(tmp_path.glob(".*"))
 
 
+def test_a_figure_of_somebody_else_is_seen_before_the_work(tmp_path: Path) -> None:
+    """Its name follows from the scan's, as long as each scan gets a figure."""
+    (tmp_path / "scan-new.dat.png").write_text("mine")
+    with (
+        pytest.raises(SettingsError, match=r"exafsnn.*: scan-new\.dat\.png\. Move or rename.*Nothing was touched"),
+        ResultsFolder(tmp_path, "predict", {}, sources=["data/new.dat"]),
+    ):
+        pytest.fail("the work was begun")
+    with ResultsFolder(tmp_path, "predict", {}, sources=["data/new.dat"], figures=0):
+        pass
+
+
+def test_what_waits_is_told_to_be_of_an_earlier_run(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    (tmp_path / "scan-new.dat.png").write_text("mine")
+    for said in ("new results wait", r"an earlier run wait in \.unfinished-\w+ there.*unless that folder goes"):
+        with pytest.raises(SettingsError, match=said):
+            write(tmp_path, predicted(make_prediction("new.dat")))
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_that_was_edited_is_not_replaced(folder: Path, make_prediction: MakePrediction, name: str) -> None:
     with (folder / name).open("ab") as stream:
