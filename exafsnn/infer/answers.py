@@ -11,7 +11,7 @@ import numpy as np
 from exafsnn.errors import Finding
 from exafsnn.infer.error_bars import Kept, Shells
 from exafsnn.infer.estimates import Limit, Reference
-from exafsnn.infer.verdict import misfit_finding, neighbours_finding
+from exafsnn.infer.verdict import damping_finding, misfit_finding, neighbours_finding
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
@@ -84,6 +84,8 @@ class Answers:
     """(s,) above 1: not a spectrum that the model can know."""
     k_max: Array
     """(s,) largest k that was used [Å⁻¹]."""
+    damping: Array
+    """(s,) share by which all shells alike are smaller than a whole crystal's, if that explains a scan best; else 0."""
 
     @property
     def in_domain(self) -> np.ndarray:
@@ -167,6 +169,7 @@ class Answers:
             parts = (self.excess, self.left, self.misfit_at, self.misfit_below)
             found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
+            found.append(damping_finding(float(self.damping[row])))
         if reference := self.origin.reference:
             found.extend(reference.findings)
             if reference.is_elsewhere(chi.e0):

@@ -71,6 +71,8 @@ class Fits:
     """… and whether the last one changed little."""
     worse: Tensor
     """(s,) by how much the misfit exceeds what nothing explains."""
+    doubt: Tensor
+    """(s, p) how else the session would be, where what is only doubted explains the scan better; 0 elsewhere."""
 
     def __getitem__(self, rows: slice | Tensor) -> Fits:
         return Fits(**{name: value[rows] for name, value in vars(self).items()})
@@ -80,7 +82,7 @@ class Fits:
         """Those of all pieces."""
         return Fits(**{name: torch.cat([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
 
-    def averaged(self, favour: Tensor) -> Fits:
+    def averaged(self, favour: Tensor, doubts: int = 0) -> Fits:
         """Of some likely hypotheses of each scan: their mean by evidence; where they differ it is unsure.
 
         What even the best of them misfits is error of all of them.
@@ -90,20 +92,30 @@ class Fits:
         favour
             (h,) ln(probability) of each hypothesis before. The fits are those of all scans under the first, then those
             of all scans under the second, and so on.
+        doubts
+            So many of the last hypotheses make the mean less sure by their evidence, but are not in it.
         """
         many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
         evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
-        share = evidence.softmax(dim=0)  # [hypothesis, scan]
-        share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
-        share = share / share.sum(dim=0)
+        share, believed = _shares(evidence), _shares(evidence[: len(favour) - doubts])  # [hypothesis, scan]
         both = torch.cat([many["density"], many["shared"]], dim=2)
-        mean = (share[:, :, None] * both).sum(dim=0)
+        mean = (believed[:, :, None] * both[: len(believed)]).sum(dim=0)
         apart = ((both - mean) * share.sqrt()[:, :, None]).transpose(0, 1)  # [scan, hypothesis, unknown]
         covariance = (share[:, :, None, None] * many["covariance"]).sum(dim=0).baddbmm_(apart.mT, apart)
-        best, scans = share.argmax(dim=0), torch.arange(share.shape[1])
-        of_best = (many[name][best, scans] for name in ("steps", "settled", "worse"))
+        best, scans = believed.argmax(dim=0), torch.arange(share.shape[1])
+        steps, settled, worse = (many[name][best, scans] for name in ("steps", "settled", "worse"))
         bins = self.density.shape[1]
-        return Fits(mean[:, :bins], mean[:, bins:], covariance, evidence.logsumexp(dim=0), *of_best)
+        doubted = share[len(believed) :].sum(dim=0) > 0.5
+        doubt = torch.where(doubted[:, None], many["shared"][-1] - mean[:, bins:], 0.0)
+        total = evidence.logsumexp(dim=0)
+        return Fits(mean[:, :bins], mean[:, bins:], covariance, total, steps, settled, worse, doubt)
+
+
+def _shares(evidence: Tensor) -> Tensor:
+    """(h, s) share of each hypothesis; of the unlikely nothing."""
+    share = evidence.softmax(dim=0)
+    share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
+    return share / share.sum(dim=0)
 
 
 class Data:
@@ -183,7 +195,8 @@ def fit(theory: Theory, data: Data, start: Tensor, sessions: Session, prior: Pri
         if last.any():
             steps = torch.full((int(last.sum()),), number)
             parts = step.covariance(last), step.evidence(last), steps, step.moved[last] < _SETTLED, step.worse[last]
-            done.append((open_[last], Fits(step.density[last], step.shared[last], *parts)))
+            doubt = torch.zeros_like(step.shared[last])
+            done.append((open_[last], Fits(step.density[last], step.shared[last], *parts, doubt)))
             open_ = open_[~last]
         if not len(open_):
             break

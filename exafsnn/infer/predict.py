@@ -175,6 +175,7 @@ class Model:
             left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
             given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
             domain_score=np.maximum(ensemble.domain_score(signs, given), misfit.foreign("predicted")),
+            damping=np.zeros(len(signals)),
         )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:

@@ -8,8 +8,10 @@ its covariance follows; Tarantola, Inverse Problem Theory (SIAM, 2005), section 
 The prior is the neighbourhood of the answer, and moves with it; so where one ends depends on where one begins, and
 each scan is fitted under several hypotheses, whose mean by evidence is the answer. A sample is a perfect crystal (or
 melt), which has all its atoms, or it is any other: with a standard atoms can be counted, and RDFs that lack some are
-among what there may be. What a standard itself tells is a matter of hypotheses, too: it is a crystal of known
-structure, but how hot one cannot say; those that are most like it are fitted.
+among what there may be. A perfect crystal may also lack amplitude, of pinholes or self-absorption: then all its shells
+are smaller, the outer no more than the first. So are those of a mixture, so N stays, but its error holds both. What a
+standard itself tells is a matter of hypotheses, too: it is a crystal of known structure, but how hot one cannot say;
+those that are most like it are fitted.
 """
 
 from __future__ import annotations
@@ -51,6 +53,10 @@ _STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
+_DAMPED, _DAMPED_SHARE = 0.3, 0.1
+"""A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
+_LACKING = 0.03
+"""… asked where N is so much less than its own, relatively, or more."""
 _SAMPLES = 200
 _RECORDS = 250
 """Scans that are refined at a time …"""
@@ -149,6 +155,7 @@ class Refiner:
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
+            damping=-fits.doubt[:, 1].expm1().numpy(),
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
         return answers, fits
@@ -165,7 +172,18 @@ class Refiner:
         data = self._data(signals, start.k_max)
         density, sessions = torch.from_numpy(start.density), self._sessions(signals, start)
         fits = [self._fit(data, density, sessions, one, known) for one, known in self._hypotheses]
-        return Fits.joined(fits).averaged(self._favour)
+        found = Fits.joined(fits).averaged(self._favour)
+        if not self._session:
+            return found
+        n, of_perfect = (self._model.ensemble.first(each.density.numpy())[0] for each in (found, fits[0]))
+        asked = torch.from_numpy(np.abs(n / of_perfect - 1) > _LACKING)
+        if not asked.any():
+            return found
+        perfect, known = self._hypotheses[0]
+        damped = self._fit(data, density, sessions.loosened(0.0, _DAMPED), perfect, known)
+        damped = replace(damped, evidence=torch.where(asked, damped.evidence, -math.inf))
+        favour = self._favour[:1] + math.log(_DAMPED_SHARE)
+        return Fits.joined([*fits, damped]).averaged(torch.cat([self._favour, favour]), doubts=1)
 
     def _fit(self, data: Data, start: Tensor, sessions: Session, one: _Hypothesis, known: Known) -> Fits:
         """The fits of some scans under one hypothesis."""

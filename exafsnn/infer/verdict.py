@@ -41,6 +41,10 @@ _BELOW_LEAST = 0.045
 """Below the atoms at least so much: a standard may leave less by luck."""
 
 
+_DAMPED = 0.04
+"""Share of all oscillations that may be missing, or too much, untold."""
+
+
 @dataclass(frozen=True)
 class Misfit:
     """What answers to s scans leave of k²χ."""
@@ -175,4 +179,18 @@ def neighbours_finding(n: float, std: float, most: float) -> Finding | None:
         f"N = {n:.1f} ± {std:.1f} is more than space holds, which is {most:.0f} in that range",
         remedy="The oscillations are too large: χ(k) may be weighted with k, μ not normalised as it says, or the"
         " standard's amplitude lowered by thickness or self-absorption",
+    )  # fmt: skip
+
+
+def damping_finding(share: float) -> Finding | None:
+    """Tell that all shells of a crystal are smaller by a share, the outer no more than the first."""
+    if not abs(share) > _DAMPED:
+        return None
+    size = f"{abs(share):.0%} {'smaller' if share > 0 else 'larger'}"
+    return Finding(
+        "damped", "warning",
+        f"all shells are {size} than a whole crystal's with the standard's amplitude, the outer as much as the first:"
+        " no particle's are. N takes it for atoms, its error holds both",
+        remedy="Look for pinholes, uneven thickness, harmonics, self-absorption or a wrong edge step, here or in the"
+        " standard; or a part of the absorbers is in another phase",
     )  # fmt: skip
