@@ -4,8 +4,8 @@
 
 Bells of 0.1 to 0.6 Å⁻¹ (full width at half maximum) and 0.5 to 20 % of the edge step, of either sign, anywhere from
 k = 3.5 to 13 Å⁻¹, in foils of seven kinds; those that the gate refuses are left out. Each is answered by `predict`, and
-by `refine` without a reference and with the undamaged foil as one. Moved: R, N or σ² is off by more than two of the
-scan's own error bars from what the undamaged foil gets.
+by `refine` without a reference and with the undamaged foil as one. Moved: N, R or σ² is off from what the undamaged
+foil gets by more than two error bars: the scan's own, which grow with its misfit, or those of the undamaged foil.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ QUANTITIES = ("coordination", "distance", "sigma2")
 
 def main(folder: str = os.environ.get("EXAFSNN_DATA_DIR", "../shared/spectra")) -> None:
     """Print how many are told, and of those that move how many."""
-    rows: dict[str, list[tuple[bool, bool, list[bool]]]] = {}
+    rows: dict[str, list[tuple[bool, bool, list[bool], list[bool]]]] = {}
     for number, (name, file, structure) in enumerate(FOILS):
         spectrum, model = read_one(str(Path(folder) / file)), load_model(name)
         (chi,) = measured(model, [spectrum])
@@ -55,15 +55,18 @@ def main(folder: str = os.environ.get("EXAFSNN_DATA_DIR", "../shared/spectra")) 
         for way, answer in ways.items():
             true, *answers = answer([chi, *clean, *bells])
             for place, found in enumerate(answers):
-                rows.setdefault(way, []).append((place >= len(clean), told(found), moved(found, true)))
+                rows.setdefault(way, []).append((place >= len(clean), told(found), *moved(found, true)))
         print(f"{file}: {len(clean)} clean, {len(bells)} with bells", file=sys.stderr)
     for way, found in rows.items():
         sound, damaged = ([row for row in found if row[0] == with_bells] for with_bells in (False, True))
         parts = [f"{sum(row[1] for row in some)} of {len(some)}" for some in (sound, damaged)]
         print(f"{way}: told of {parts[0]} clean scans, {parts[1]} with bells")
         for column, quantity in enumerate(QUANTITIES):
-            off = [row for row in damaged if row[2][column]]
-            print(f"  {quantity} moved in {len(off)}, of which {sum(row[1] for row in off)} are told")
+            for bars, which in enumerate(("its own", "the undamaged foil's"), 2):
+                off = [row for row in damaged if row[bars][column]]
+                print(
+                    f"  {quantity} moved by two of {which} in {len(off)}, of which {sum(row[1] for row in off)} are told"
+                )
 
 
 def measured(model: Model, spectra: Sequence[Spectrum]) -> list[ChiK]:
@@ -92,10 +95,12 @@ def told(prediction: Prediction) -> bool:
     return bool({finding.name for finding in prediction.findings} & {"misfit", "foreign"})
 
 
-def moved(prediction: Prediction, true: Prediction) -> list[bool]:
-    """(3,) whether N, R and σ² are off by more than two error bars."""
+def moved(prediction: Prediction, true: Prediction) -> tuple[list[bool], list[bool]]:
+    """(3,) whether N, R and σ² are off by more than two error bars: of the scan, and of the true one."""
     ours, theirs = prediction.shells["first"], true.shells["first"]
-    return [abs(getattr(ours, key) - getattr(theirs, key)) > 2 * getattr(ours, f"{key}_std") for key in QUANTITIES]
+    off = {key: abs(getattr(ours, key) - getattr(theirs, key)) for key in QUANTITIES}
+    own, clean = ([off[key] > 2 * getattr(shell, f"{key}_std") for key in QUANTITIES] for shell in (ours, theirs))
+    return own, clean
 
 
 if __name__ == "__main__":
