@@ -64,9 +64,7 @@ def main(folder: str = os.environ.get("EXAFSNN_DATA_DIR", "../shared/spectra")) 
         for column, quantity in enumerate(QUANTITIES):
             for bars, which in enumerate(("its own", "the undamaged foil's"), 2):
                 off = [row for row in damaged if row[bars][column]]
-                print(
-                    f"  {quantity} moved by two of {which} in {len(off)}, of which {sum(row[1] for row in off)} are told"
-                )
+                print(f"  {quantity} moved by two of {which} in {len(off)}: {sum(row[1] for row in off)} of them told")
 
 
 def measured(model: Model, spectra: Sequence[Spectrum]) -> list[ChiK]:
