@@ -11,7 +11,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.infer.estimates import Limit, Signals
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.refine import Refiner
-from exafsnn.infer.verdict import misfit_of
+from exafsnn.infer.verdict import damping_finding, misfit_of
 from exafsnn.read.scan import read_one
 from exafsnn.run.scans import predict_scans
 
@@ -192,3 +192,21 @@ def test_other_materials_are_foreign(data_dir, name):
     (outcome,) = predict_scans([str(data_dir / name)])
     assert outcome.status == "foreign"
     assert any(finding.name == "foreign" for finding in outcome.findings)
+
+
+@pytest.mark.parametrize(("size", "told"), [(0.6, True), (0.7, True), (0.8, True), (0.99, False)])
+def test_a_crystal_that_lacks_amplitude_in_all_shells_is_told_beside_its_standard(model, clean, size, told):
+    """As pinholes and harmonics make it; N counts by the standard's amplitude, and its error holds the crystal's."""
+    found = Refiner(model, clean, "bcc:2.8667").refine(replace(clean, chi=size * clean.chi))
+    assert ("damped" in {finding.name for finding in found.findings}) == told
+    shell = found.shells["first"]
+    assert abs(shell.coordination - 14) < 2 * shell.coordination_std
+    assert (shell.coordination < 13.6) == told
+
+
+def test_a_damping_is_told_with_its_sign():
+    for share, said in ((0.2, "20% smaller"), (-0.3, "30% larger")):
+        found = damping_finding(share)
+        assert found
+        assert f"all shells are {said}" in found.message
+    assert damping_finding(0.03) is None
