@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from exafsnn.edges import core_hole_width
 from exafsnn.errors import Finding
@@ -102,12 +103,14 @@ def _once(spectrum: Spectrum, edge: Edge) -> tuple[Spectrum, Array, tuple[Findin
     if not same.any():
         return spectrum, np.zeros(0), ()
     energy, mu, apart = merged(spectrum.energy, spectrum.mu, same)
-    once = replace(spectrum, energy=energy, mu=mu)
     k = wavenumbers(energy, edge.position)
     above = oscillating(k)
     noise = waves_of(k[above].tobytes()).usual_noise(mu[above]) if len(above) else 0.0
     contradict = np.zeros(len(energy), dtype=bool)
     contradict[above] = apart[above] > _CONTRADICT * noise
+    if contradict.any():  # until the oscillations say more, they are what the points around are
+        mu[contradict] = CubicSpline(energy[~contradict], mu[~contradict])(energy[contradict])
+    once = replace(spectrum, energy=energy, mu=mu)
     worst = int(np.argmax(apart))
     message = (
         f"{same.sum()} points were measured twice, within {np.diff(spectrum.energy)[same].max():.2g} eV, the first at "

@@ -10,6 +10,7 @@ import pytest
 from exafsnn.errors import ScanError
 from exafsnn.measure.sampling import axis_findings, rebinned, repeated
 from exafsnn.measure.scans import remove_background
+from exafsnn.read.scan import read_one
 
 
 @pytest.fixture
@@ -146,6 +147,30 @@ def test_readings_of_one_point_that_contradict_are_a_warning(noisy):
     )
     assert found.severity == "warning"
     assert found.energy == pytest.approx(7400.0, abs=3.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "extra"),
+    [
+        ("fe/Fe_metal_rt_02.xdi", [(403.1, 0.0006, -0.0068), (62.6, 0.002, 0.0016)]),
+        ("metals/W_metal_rt_01.xdi", [(335.3, 0.0003, 0.0053), (222.3, 0.0001, -0.0011)]),
+        ("metals/pt_metal_rt.xdi", [(304.2, 0.0016, -0.0053), (191.8, 0.0229, -0.0059)]),
+    ],
+)
+def test_readings_that_contradict_are_no_edge_of_another_element(data_dir, name, extra):
+    """Energy above the edge, distance and difference of a second reading: where two regions of a scan join."""
+    spectrum = read_one(data_dir / name)
+    clean = remove_background(spectrum)
+    energy, mu = spectrum.energy, spectrum.mu
+    for above, gap, apart in extra:
+        row = int(np.argmin(np.abs(energy - clean.e0 - above)))
+        energy = np.insert(energy, row + 1, energy[row] + gap)
+        mu = np.insert(mu, row + 1, mu[row] + apart * clean.edge_step)
+    found = remove_background(replace(spectrum, energy=energy, mu=mu))
+    names = {finding.name for finding in found.findings}
+    assert "measured-twice" in names
+    assert "foreign-edge" not in names
+    assert difference(clean, found) < 0.01
 
 
 def test_a_scan_whose_points_were_all_measured_twice_is_the_scan(noisy):
