@@ -99,6 +99,8 @@ class ErrorBars:
     """Whether they rest on a standard."""
     least: float = 0.0
     """Relative standard deviation of the coordination at least: what nobody knows of the amplitude."""
+    other: Array | float = 0.0
+    """(s,) how far it may lie elsewhere, relatively, if something else is true; the sign says on which side."""
 
     def told(self, raw: Raw, ranges: Mapping[str, _Range], *, keep: bool) -> Told:
         """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
@@ -185,11 +187,11 @@ class ErrorBars:
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
-        least = Z95 * self.least * n
+        least, other = Z95 * self.least * n, self.other * n
         return (
-            np.maximum(std, self.least * n),
-            np.maximum(np.minimum(low, n - least), 0.0),
-            np.maximum(high, n + least),
+            np.maximum(np.hypot(std, other), self.least * n),
+            np.maximum(np.minimum(low, n - least) + np.minimum(other, 0.0), 0.0),
+            np.maximum(high, n + least) + np.maximum(other, 0.0),
         )
 
 

@@ -139,13 +139,15 @@ class Reference:
     """What the prediction of the standard itself leaves."""
 
     def doubted(self, findings: Iterable[Finding]) -> Reference:
-        """The same with what else makes the standard doubtful: the warnings among findings of it, each kind once."""
-        known = {finding.name: finding for finding in self.findings}
+        """The same with what else makes the standard doubtful: the warnings among findings of it, each once."""
+        known = {(finding.name, finding.energy): finding for finding in self.findings}
         for finding in findings:
             name = f"standard-{finding.name}"
             of_scan = finding not in self.findings and finding.name not in _OF_THE_MODEL
-            if of_scan and finding.severity == "warning" and name not in known:
-                known[name] = replace(finding, name=name, message=f"the standard {self.source}: {finding.message}")
+            if of_scan and finding.severity == "warning" and (name, finding.energy) not in known:
+                known[name, finding.energy] = replace(
+                    finding, name=name, message=f"the standard {self.source}: {finding.message}"
+                )
         return replace(self, findings=tuple(known.values()))
 
     def is_elsewhere(self, e0: Array | float) -> np.ndarray:

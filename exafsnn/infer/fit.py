@@ -7,8 +7,8 @@ is of; covariances of the unknowns are made only once, when a scan has settled.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -72,7 +72,9 @@ class Fits:
     worse: Tensor
     """(s,) by how much the misfit exceeds what nothing explains."""
     doubt: Tensor
-    """(s, p) how else the session would be, where what is only doubted explains the scan better; 0 elsewhere."""
+    """(s,) share of a hypothesis that is not in the answer …"""
+    other: Tensor
+    """(s, b + p) … and RDF and session under it."""
 
     def __getitem__(self, rows: slice | Tensor) -> Fits:
         return Fits(**{name: value[rows] for name, value in vars(self).items()})
@@ -82,7 +84,7 @@ class Fits:
         """Those of all pieces."""
         return Fits(**{name: torch.cat([getattr(piece, name) for piece in pieces]) for name in vars(pieces[0])})
 
-    def averaged(self, favour: Tensor, doubts: int = 0) -> Fits:
+    def averaged(self, favour: Tensor) -> Fits:
         """Of some likely hypotheses of each scan: their mean by evidence; where they differ it is unsure.
 
         What even the best of them misfits is error of all of them.
@@ -92,27 +94,32 @@ class Fits:
         favour
             (h,) ln(probability) of each hypothesis before. The fits are those of all scans under the first, then those
             of all scans under the second, and so on.
-        doubts
-            So many of the last hypotheses make the mean less sure by their evidence, but are not in it.
         """
         many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
-        evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
-        share, believed = _shares(evidence), _shares(evidence[: len(favour) - doubts])  # [hypothesis, scan]
+        share = _shares(many, favour)
         both = torch.cat([many["density"], many["shared"]], dim=2)
-        mean = (believed[:, :, None] * both[: len(believed)]).sum(dim=0)
+        mean = (share[:, :, None] * both).sum(dim=0)
         apart = ((both - mean) * share.sqrt()[:, :, None]).transpose(0, 1)  # [scan, hypothesis, unknown]
         covariance = (share[:, :, None, None] * many["covariance"]).sum(dim=0).baddbmm_(apart.mT, apart)
-        best, scans = believed.argmax(dim=0), torch.arange(share.shape[1])
-        steps, settled, worse = (many[name][best, scans] for name in ("steps", "settled", "worse"))
+        best, scans = share.argmax(dim=0), torch.arange(share.shape[1])
+        names = ("evidence", "steps", "settled", "worse", "doubt", "other")
+        of_best = {name: many[name][best, scans] for name in names}
         bins = self.density.shape[1]
-        doubted = share[len(believed) :].sum(dim=0) > 0.5
-        doubt = torch.where(doubted[:, None], many["shared"][-1] - mean[:, bins:], 0.0)
-        total = evidence.logsumexp(dim=0)
-        return Fits(mean[:, :bins], mean[:, bins:], covariance, total, steps, settled, worse, doubt)
+        return Fits(mean[:, :bins], mean[:, bins:], covariance, **of_best)
+
+    def doubted(self, hypotheses: Fits, other: Fits, favour: Tensor) -> Fits:
+        """The same, with the share that one more hypothesis would have beside those that it is the mean of.
+
+        ``favour`` (h + 1,) is as for ``averaged``.
+        """
+        joined = Fits.joined([hypotheses, other])
+        share = _shares({name: value.unflatten(0, (len(favour), -1)) for name, value in vars(joined).items()}, favour)
+        return replace(self, doubt=share[-1], other=torch.cat([other.density, other.shared], dim=1))
 
 
-def _shares(evidence: Tensor) -> Tensor:
-    """(h, s) share of each hypothesis; of the unlikely nothing."""
+def _shares(many: Mapping[str, Tensor], favour: Tensor) -> Tensor:
+    """(h, s) share of each hypothesis by its evidence; of unlikely ones nothing."""
+    evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
     share = evidence.softmax(dim=0)
     share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
     return share / share.sum(dim=0)
@@ -195,8 +202,9 @@ def fit(theory: Theory, data: Data, start: Tensor, sessions: Session, prior: Pri
         if last.any():
             steps = torch.full((int(last.sum()),), number)
             parts = step.covariance(last), step.evidence(last), steps, step.moved[last] < _SETTLED, step.worse[last]
-            doubt = torch.zeros_like(step.shared[last])
-            done.append((open_[last], Fits(step.density[last], step.shared[last], *parts, doubt)))
+            none = torch.zeros(len(steps), dtype=torch.float64)
+            other = torch.cat([step.density[last], step.shared[last]], dim=1)
+            done.append((open_[last], Fits(step.density[last], step.shared[last], *parts, none, other)))
             open_ = open_[~last]
         if not len(open_):
             break

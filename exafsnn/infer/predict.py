@@ -221,14 +221,25 @@ class Model:
         beside = reference.is_beside(signals.e0) if reference else False
         return misfit.excess(how, leaves, beside)
 
-    def told(self, raw: Raw, how: str, referenced: bool, given: Array, excess: Array, *, keep: bool) -> Told:
+    def told(
+        self,
+        raw: Raw,
+        how: str,
+        referenced: bool,
+        given: Array,
+        excess: Array,
+        *,
+        keep: bool,
+        other: Array | float = 0.0,
+    ) -> Told:
         """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, 8): errors that cover.
 
-        What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on.
+        What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on; and how far
+        ``other`` (s,), relatively, N may lie elsewhere.
         """
         kind = f"{how} {'with reference' if referenced else 'blind'}"
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
-        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, referenced, self._least(referenced))
+        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, referenced, self._least(referenced), other)
         return bars.told(raw, self.ranges, keep=keep)
 
     def _least(self, referenced: bool) -> float:

@@ -53,10 +53,10 @@ _STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
-_DAMPED, _DAMPED_SHARE = 0.3, 0.1
+_DAMPED, _DAMPED_SHARE = 0.6, 0.1
 """A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
-_LACKING = 0.03
-"""… asked where N is so much less than its own, relatively, or more."""
+_LACKING, _FAR = 0.03, 0.8
+"""… asked where N differs by so much, relatively, from its own, or is less than this share of the standard's."""
 _SAMPLES = 200
 _RECORDS = 250
 """Scans that are refined at a time …"""
@@ -88,7 +88,7 @@ class Refiner:
         self._way = way = _COUNTED if self.reference else _RECOGNISED
         self._theory = Theory(model.forward, model.pairs, way.errors)
         self._step = model.pairs.r_step
-        self._session, self._likely = None, None
+        self._session, self._likely, self._whole = None, None, 0.0
         found = {kind: Known.of(*model.known(kind, _LEAST[kind])) for kind in {one.kind for one in way.hypotheses}}
         if standard is not None and structure and self.reference:
             self._session = self._session_of(standard, structure, self.reference)
@@ -146,7 +146,8 @@ class Refiner:
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
         excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
-        told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True)
+        other, damping = self._doubt(fits)
+        told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True, other=other)
         stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()
         amplitude = fits.shared[:, 1].exp().numpy()
         relative = stds[:, 1] if self.reference else np.maximum(stds[:, 1], model.pairs.amplitude_std)
@@ -155,10 +156,21 @@ class Refiner:
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
-            damping=-fits.doubt[:, 1].expm1().numpy(),
+            damping=damping,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
         return answers, fits
+
+    def _first(self, density: Tensor) -> Array:
+        """(s,) N in the range ``first`` of RDFs (s, b)."""
+        return self._model.ensemble.first(density.numpy())[0]
+
+    def _doubt(self, fits: Fits) -> tuple[Array, Array]:
+        """(s,) how far, relatively, N may lie elsewhere, and the damping of all shells where that is likelier."""
+        bins, share = fits.density.shape[1], fits.doubt.numpy()
+        n, otherwise = (self._first(density) for density in (fits.density, fits.other[:, :bins]))
+        smaller = -(fits.other[:, bins + 1] - fits.shared[:, 1]).expm1().numpy()
+        return np.sqrt(share) * (otherwise / np.maximum(n, 1e-3) - 1), np.where(share > 0.5, smaller, 0.0)
 
     def _fits(self, signals: Signals, start: Answers, cores: int) -> Fits:
         """The fits of scans, those of like k ranges together."""
@@ -172,18 +184,21 @@ class Refiner:
         data = self._data(signals, start.k_max)
         density, sessions = torch.from_numpy(start.density), self._sessions(signals, start)
         fits = [self._fit(data, density, sessions, one, known) for one, known in self._hypotheses]
-        found = Fits.joined(fits).averaged(self._favour)
-        if not self._session:
+        hypotheses = Fits.joined(fits)
+        found = hypotheses.averaged(self._favour)
+        if not self._whole:
             return found
-        n, of_perfect = (self._model.ensemble.first(each.density.numpy())[0] for each in (found, fits[0]))
-        asked = torch.from_numpy(np.abs(n / of_perfect - 1) > _LACKING)
+        n, of_perfect, at_start = (self._first(each) for each in (found.density, fits[0].density, density))
+        asked = torch.from_numpy((np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self._whole))
         if not asked.any():
             return found
+        whole = density * torch.from_numpy(self._whole / np.maximum(at_start, 1e-3))[:, None]
         perfect, known = self._hypotheses[0]
-        damped = self._fit(data, density, sessions.loosened(0.0, _DAMPED), perfect, known)
-        damped = replace(damped, evidence=torch.where(asked, damped.evidence, -math.inf))
-        favour = self._favour[:1] + math.log(_DAMPED_SHARE)
-        return Fits.joined([*fits, damped]).averaged(torch.cat([self._favour, favour]), doubts=1)
+        damped = self._fit(data, whole, sessions.loosened(0.0, _DAMPED), perfect, known)
+        evidence = torch.where(asked, damped.evidence, -math.inf)
+        damped = replace(damped, evidence=evidence, worse=torch.where(asked, damped.worse, math.inf))
+        favour = torch.cat([self._favour, self._favour[:1] + math.log(_DAMPED_SHARE)])
+        return found.doubted(hypotheses, damped, favour)
 
     def _fit(self, data: Data, start: Tensor, sessions: Session, one: _Hypothesis, known: Known) -> Fits:
         """The fits of some scans under one hypothesis."""
@@ -216,6 +231,7 @@ class Refiner:
                 f"the model {self._model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
                 where="--structure", remedy="Give another standard, or use predict",
             )  # fmt: skip
+        self._whole = float(self._first(crystals).mean())
         signals = Signals.of([standard])
         estimates = self._model.ensemble.estimates(signals, reference)
         known = Known.of(crystals, smoothed(crystals, self._step))

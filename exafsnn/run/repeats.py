@@ -19,9 +19,11 @@ _APART, _BEYOND_NOISE = 0.05, 3.0
 """What is told: differences of more than this share of k²χ, and so many times what noise leaves."""
 _MOST = 1000
 """Names of a run that are remembered."""
+_TEMPERATURES = 8
+"""Of each, the last ones that are remembered."""
 _ALIKE = 2.0
 """Temperatures [K] of one sample at one setting."""
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?!\.?\d|_?K(?![a-z]))")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?!\.?\d|\s*_?K(?![a-z]))")
 """Whatever counts repeats; a number before a K is a temperature."""
 
 
@@ -29,7 +31,7 @@ class Repeats:
     """The last answer to each sample of a run."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], tuple[str, Prediction]] = {}
+        self._last: dict[tuple[str, str], list[tuple[str, Prediction]]] = {}
 
     def note(self, file: str, record: str, prediction: Prediction) -> Finding | None:
         """Tell where a scan differs from one before of the same sample."""
@@ -42,11 +44,12 @@ class Repeats:
         )  # .h5 is no count
         numbers = [number.span() for number in _NUMBER.finditer(name)]
         keys = [(f"{name[:start]}#{name[end:]}", prediction.model) for start, end in numbers]
-        found = [self._last[key] for key in keys if key in self._last]
+        found = [item for key in keys for item in self._last.get(key, ())]
         before = next((item for item in found if _same_temperature(prediction, item[1])), None)
         for key in keys:
             if key in self._last or len(self._last) < _MOST:
-                self._last[key] = shown, prediction.without_samples()
+                others = [item for item in self._last.get(key, ()) if not _same_temperature(prediction, item[1])]
+                self._last[key] = [(shown, prediction.without_samples()), *others][:_TEMPERATURES]
         return _difference(prediction, *before) if before else None
 
 

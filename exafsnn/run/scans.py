@@ -89,8 +89,9 @@ class Outcome:
         """All that was found doubtful on the way, each once; of a rejected scan all that was fatal, in one text."""
         if self.reason:
             return (self.reason,)
-        found = [item.sentence for item in self.chi.findings if item.severity == "warning"] if self.chi else []
-        return tuple(dict.fromkeys(self.prediction.warnings if self.prediction else found))
+        found = [item for item in (*self.found, *(self.chi.findings if self.chi else ())) if item.severity == "warning"]
+        told = [item.sentence for item in found]
+        return tuple(dict.fromkeys([*told, *(self.prediction.warnings if self.prediction else ())]))
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -261,7 +262,7 @@ def _answer_all(
 
     workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
-    served = _served(bursts, standards, known=not done)
+    served = bursts if done else _served(bursts, standards)  # who asks the edge of a scan that is done?
     outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
     return once(_beside_repeats(chain.from_iterable(outcomes)), done)
 
@@ -274,39 +275,34 @@ def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         yield replace(outcome, found=(*outcome.found, note)) if note else outcome
 
 
-def _served(bursts: Iterable[_Burst], standards: Iterable[ChiK], known: bool) -> Iterator[_Burst]:
-    """Pass bursts on.
-
-    Parameters
-    ----------
-    known
-        Whether all scans are among them: of those that an interrupted run did nobody asks the edge again.
+def _served(bursts: Iterable[_Burst], standards: Iterable[ChiK]) -> Iterator[_Burst]:
+    """Pass bursts on, the last one not before it is known whether each standard is of a scan's edge.
 
     Raises
     ------
     SettingsError
-        If a standard is of another edge than every scan: then it serves none. If all are, before the first answer.
+        If a standard is of another edge than every scan, and all of these can be read: then it serves none.
     """
     idle = {_edge(chi): chi.source for chi in standards}
     seen: set[str] = set()
-
-    def check(edges: Iterable[str]) -> None:
-        for edge in edges:
-            if known and seen and edge not in seen:
-                reason = f"the reference is of {edge}, the scans are of {', '.join(sorted(seen))}: it serves none"
-                remedy = "Give a reference of the scans' own element and edge; scans that it serves come first"
-                raise SettingsError(reason, where=idle[edge], remedy=remedy)
-
+    before: _Burst | None = None
+    whole = True
     for burst in bursts:
-        for _, outcome in burst:
-            if outcome.chi:
-                seen.add(_edge(outcome.chi))
-            else:
-                known = False  # it may be of any edge
-        if seen.isdisjoint(idle):
-            check(idle)
-        yield burst
-    check(idle)
+        if before is not None:
+            yield before
+        seen.update(_edge(outcome.chi) for _, outcome in burst if outcome.chi)
+        whole = whole and all(outcome.chi for _, outcome in burst)  # what cannot be read may be of any edge
+        before = burst
+    for edge, source in idle.items():
+        if seen and edge not in seen:
+            reason = f"the reference is of {edge}, the scans are of {', '.join(sorted(seen))}: it serves none of them"
+            if whole:
+                remedy = "Give a reference of the scans' own element and edge"
+                raise SettingsError(reason, where=source, remedy=remedy)
+            found = Finding("idle-reference", "warning", f"{source}: {reason}", remedy="Look at the scans of that edge")
+            before = [(name, replace(item, found=(*item.found, found))) for name, item in before or []]
+    if before is not None:
+        yield before
 
 
 def _edge(chi: ChiK) -> str:

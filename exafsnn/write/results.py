@@ -165,7 +165,7 @@ class ResultsFolder:
 
     def _files_due(self) -> set[str]:
         """What it is going to write, figures included as far as their names are known before."""
-        sources = self._sources or ()
+        sources = list(dict.fromkeys(self._sources or ()))
         drawn = sources if self.full or len(sources) <= self._figure_limit else ()
         figures: dict[str, str] = {}
         for source in drawn:

@@ -141,12 +141,17 @@ def test_the_samples_have_mean_and_covariance_of_the_posterior(blind, scans):
     assert np.cov(drawn.T, bias=True) == pytest.approx(covariance, abs=1e-3 * covariance.max())
 
 
+def nobody(scans: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """No doubt."""
+    return torch.zeros(scans).double(), torch.zeros(scans, 2).double()
+
+
 def test_hypotheses_are_weighed_by_evidence():
     """Two that differ, one e times as likely: the mean, and a covariance that holds how far they are apart."""
     density, shared = torch.tensor([[1.0, 2.0], [3.0, 2.0]]).double(), torch.zeros(2, 1, dtype=torch.float64)
     covariance = torch.diag_embed(torch.tensor([[0.1, 0.1, 0.1], [0.3, 0.1, 0.1]]).double())
     parts = torch.tensor([1.0, 0.0]).double(), torch.tensor([3, 4]), torch.tensor([True, False]), torch.ones(2).double()
-    parts = *parts, shared
+    parts = *parts, *nobody(2)
     found = Fits(density, shared, covariance, *parts).averaged(torch.zeros(2).double())
     share = 0.95 / (0.95 + np.exp(-1.0) - 0.05)  # but for a twentieth of the likeliest
     assert found.density[0].tolist() == pytest.approx([share + 3 * (1 - share), 2.0])
@@ -161,7 +166,7 @@ def test_a_hypothesis_that_is_unlikely_widens_nothing(times, counts):
     """Less likely than one in twenty it is outside of 95 %; of a Gaussian as wide as both it would be inside."""
     parts = torch.tensor([0.0, -np.log(times)]).double(), torch.ones(2), torch.ones(2, dtype=torch.bool), torch.ones(2)
     density, shared = torch.tensor([[9.0], [12.0]]).double(), torch.zeros(2, 1).double()
-    fits = Fits(density, shared, torch.zeros(2, 2, 2).double(), *parts, shared)
+    fits = Fits(density, shared, torch.zeros(2, 2, 2).double(), *parts, *nobody(2))
     variance = float(fits.averaged(torch.zeros(2).double()).covariance[0, 0, 0])
     share = (1 / times - 0.05) / (0.95 + 1 / times - 0.05)
     assert variance == pytest.approx(9 * share * (1 - share) if counts else 0.0)
@@ -173,7 +178,7 @@ def test_each_scan_has_its_own_hypotheses():
     evidence = torch.tensor([50.0, 0.0, 0.0, 50.0]).double()
     fits = Fits(
         density, torch.zeros(4, 1).double(), torch.zeros(4, 2, 2).double(), evidence, torch.tensor([1, 2, 3, 4]),
-        torch.ones(4, dtype=torch.bool), torch.ones(4).double(), torch.zeros(4, 1).double(),
+        torch.ones(4, dtype=torch.bool), torch.ones(4).double(), *nobody(4),
     )  # fmt: skip
     found = fits.averaged(torch.zeros(2).double())
     assert found.density[:, 0].tolist() == pytest.approx([1.0, 4.0])
@@ -184,7 +189,7 @@ def test_of_hypotheses_that_all_misfit_none_is_sure():
     fits = Fits(
         torch.tensor([[1.0], [3.0]]).double(), torch.zeros(2, 1).double(), torch.zeros(2, 2, 2).double(),
         torch.tensor([0.0, -8.0]).double(), torch.ones(2), torch.ones(2, dtype=torch.bool),
-        torch.tensor([16.0, 20.0]).double(), torch.zeros(2, 1).double(),
+        torch.tensor([16.0, 20.0]).double(), *nobody(2),
     )  # fmt: skip
     share = (np.exp(-0.5) - 0.05) / (np.exp(-0.5) + 0.9)
     assert float(fits.averaged(torch.zeros(2).double()).density) == pytest.approx(1 + 2 * share)

@@ -9,6 +9,7 @@ import pytest
 
 from exafsnn.errors import SettingsError
 from exafsnn.infer.estimates import Limit, Signals
+from exafsnn.infer.predict import load_model
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.refine import Refiner
 from exafsnn.infer.verdict import damping_finding, misfit_of
@@ -167,7 +168,8 @@ def test_a_reference_may_be_of_scans_that_are_done_or_cannot_be_read(data_dir, t
     assert [outcome.status for outcome in done] == ["ok"]
     (tmp_path / "torn.dat").write_text("# energy mu\n8900 0.1\n")
     torn = list(predict_scans([str(tmp_path / "torn.dat"), IRON], references=[copper], **OF_COPPER))
-    assert [outcome.status for outcome in torn] == ["rejected", "ok"]
+    assert [outcome.status for outcome in torn] == ["rejected", "warned"]
+    assert "is of Cu K, the scans are of Fe K: it serves none of them" in torn[1].warnings[0]
 
 
 def test_every_range_has_errors_by_every_way(model, clean):
@@ -194,7 +196,7 @@ def test_other_materials_are_foreign(data_dir, name):
     assert any(finding.name == "foreign" for finding in outcome.findings)
 
 
-@pytest.mark.parametrize(("size", "told"), [(0.6, True), (0.7, True), (0.8, True), (0.99, False)])
+@pytest.mark.parametrize(("size", "told"), [(0.35, True), (0.5, True), (0.7, True), (0.8, True), (0.99, False)])
 def test_a_crystal_that_lacks_amplitude_in_all_shells_is_told_beside_its_standard(model, clean, size, told):
     """As pinholes and harmonics make it; N counts by the standard's amplitude, and its error holds the crystal's."""
     found = Refiner(model, clean, "bcc:2.8667").refine(replace(clean, chi=size * clean.chi))
@@ -202,6 +204,31 @@ def test_a_crystal_that_lacks_amplitude_in_all_shells_is_told_beside_its_standar
     shell = found.shells["first"]
     assert abs(shell.coordination - 14) < 2 * shell.coordination_std
     assert (shell.coordination < 13.6) == told
+    assert shell.coordination_low <= 14 <= shell.coordination_high
+
+
+@pytest.mark.parametrize("pinholes", [0.05, 0.2])
+def test_pinholes_in_a_copper_foil_are_told(data_dir, pinholes):
+    spectrum = read_one(data_dir / "cu/cu_metal_rt.xdi")
+    clean = spectrum.to_chi()
+    thick = 2.2 / clean.edge_step * (spectrum.mu - spectrum.mu.min()) + 0.3
+    holed = replace(spectrum, mu=-np.log((1 - pinholes) * np.exp(-thick) + pinholes)).to_chi()
+    found = Refiner(load_model("cu-k"), clean, "fcc:3.6149").refine(holed)
+    assert "damped" in {finding.name for finding in found.findings}
+    shell = found.shells["first"]
+    assert shell.coordination < 10.5
+    assert shell.coordination_high > 12
+    assert shell.coordination + 2 * shell.coordination_std > 12
+
+
+def test_a_short_scan_may_leave_more_below_the_atoms():
+    """The spline of its background has fewer knots."""
+    wave = 0.1 * np.sin(2 * K * 0.8) / np.maximum(K, 1.0) ** 2
+    damaged = signals(np.stack([0.03 * WAVE + wave] * 2))
+    found = misfit_of(damaged, np.tile(0.03 * WAVE, (2, 1)), 3.0, np.array([10.0, 13.5]))
+    assert found.below == pytest.approx(0.1 / np.sqrt(2), rel=0.1)
+    short, whole = found.excess("refined")
+    assert short < 0.7 * whole
 
 
 def test_a_damping_is_told_with_its_sign():

@@ -63,6 +63,11 @@ def test_temperatures_are_read_as_well_as_thermometers_are(answer):
     assert note.name == "repeats-differ"
 
 
+def test_repeats_at_alternating_temperatures_are_held_against_their_own(answer):
+    scans = [("a_0", answer()), ("a_1", answer(0.5, 60.0)), ("a_2", answer(0.8)), ("a_3", answer(0.5, 60.0))]
+    assert [note is not None for note in notes(*scans)] == [False, False, True, False]
+
+
 def test_an_answer_that_is_none_differs_from_nothing(answer):
     assert notes(("a_01.dat", answer()), ("a_02.dat", answer(0.5, in_domain=False))) == [None, None]
     assert notes(("a_01.dat", answer(0.5, in_domain=False)), ("a_02.dat", answer())) == [None, None]
@@ -71,7 +76,8 @@ def test_an_answer_that_is_none_differs_from_nothing(answer):
 def test_scans_of_other_samples_are_no_repeats(answer):
     assert notes(("a_01.dat", answer()), ("b_02.dat", answer(0.5))) == [None, None]
     assert notes(("a_01.dat", answer()), ("a_02.dat", answer(0.5, temperature=60.0))) == [None, None]
-    assert notes(("a_300K.dat", answer()), ("a_60K.dat", answer(0.5))) == [None, None]
+    for names in (("a_300K.dat", "a_60K.dat"), ("a 300 K.dat", "a 60 K.dat")):
+        assert notes((names[0], answer()), (names[1], answer(0.5))) == [None, None]
 
 
 @pytest.mark.parametrize("size", [0.7, 0.9])
