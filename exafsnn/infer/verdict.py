@@ -197,7 +197,7 @@ def damping_finding(share: float) -> Finding | None:
     return Finding(
         "damped", "warning",
         f"all shells are {size} than a whole crystal's with the standard's amplitude, the outer as much as the first:"
-        " no particle's are. N takes it for atoms, its error holds both",
+        " no particle's are. N is counted by the standard's amplitude, its error reaches to the crystal's",
         remedy="Look for pinholes, uneven thickness, harmonics, self-absorption or a wrong edge step, here or in the"
         " standard; or a part of the absorbers is in another phase",
     )  # fmt: skip
