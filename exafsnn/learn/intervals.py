@@ -114,7 +114,8 @@ def fit_scale(error: Array, raw: Array, given: Array, trajectories: Array) -> Sc
         scale = design @ weights
         return float((scale + size * np.exp(-scale)).mean() + _RIDGE * (np.delete(weights - start, 1) ** 2).sum())
 
-    weights = minimize(cost, start, method="BFGS").x
+    surer_is_nearer = [(0.0, None), *[(None, None)] * (design.shape[1] - 1)]  # else a sure answer would be a wild guess
+    weights = minimize(cost, start, method="L-BFGS-B", bounds=surer_is_nearer).x
     relative = np.sort(-error / np.exp(design @ weights))  # the truth, as seen from the answer
     count = len(np.unique(trajectories))
     tails = [(1 + level) / 2 for level in LEVELS]

@@ -104,3 +104,12 @@ def test_the_quantiles_are_those_of_mapie():
     ends = [flat.interval(level, np.ones(1), np.zeros((1, 8))) for level in LEVELS]
     assert [low[0] for low, _ in ends] == pytest.approx(theirs[0], rel=1e-6)
     assert [high[0] for _, high in ends] == pytest.approx(theirs[1], rel=1e-6)
+
+
+def test_a_surer_answer_never_gets_a_wider_interval():
+    """Few trajectories may show the opposite; carried on to an answer surer than any of them it would be absurd."""
+    rng = np.random.default_rng(3)
+    raw = np.exp(rng.uniform(-1, 1, 400))
+    scale = fit_scale(rng.standard_normal(400) / raw**2, raw, np.zeros((400, 8)), np.arange(400))
+    one, other = scale.half_width(0.68, np.array([0.01, 1.0]), np.zeros((2, 8)))
+    assert one <= other
