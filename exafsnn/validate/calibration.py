@@ -24,6 +24,7 @@ from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_sca
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
 from exafsnn.records import Array, ChiK, PartialRDF
+from exafsnn.shells import spreads
 from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import run_all
@@ -185,19 +186,22 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
 
 
 def _errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
-    """Errors of an RDF against the true one ``density`` (b,), and its own standard deviations, by quantity.
+    """Errors of an RDF of an uncalibrated model against the true one ``density`` (b,), and raw standard deviations.
 
-    Those of an uncalibrated model are raw: no doubt about the amplitude is in them.
+    These are of the samples alone, as the scales are applied to them: no doubt about the amplitude is in them.
     """
+    if rdf.samples is None:
+        raise ValueError("the error bars are set by the samples of RDFs, which were not kept")
     bins, limits = rdf.density[0], model.ranges["first"]
     shell = rdf.shell(model.pair, *limits)
+    raw = spreads(rdf.r, rdf.samples[:, 0].astype(np.float64), *limits)
     truth = PartialRDF(model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, rdf.smoothing)
     true = truth.shell(model.pair, *limits)
     seen = bins > _SEEN * bins.max()
     found = {
-        "coordination": (shell.coordination - true.coordination, shell.coordination_std),
-        "distance": (shell.distance - true.distance, shell.distance_std),
-        "sigma2": (shell.sigma2 - true.sigma2, shell.sigma2_std),
+        "coordination": (shell.coordination - true.coordination, raw[0]),
+        "distance": (shell.distance - true.distance, raw[1]),
+        "sigma2": (shell.sigma2 - true.sigma2, raw[2]),
         "density": ((bins - density)[seen], rdf.spread[0][seen]),
     }
     return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}
