@@ -61,6 +61,6 @@ def test_a_session_is_answered_as_its_scans_are():
         assert answer.errors["distance"][1] == pytest.approx(model.predict(chi).shells["first"].distance_std, rel=1e-3)
         assert answer.given.shape == (1, 8)
         assert 0 < answer.signs[0] < 0.1
-        error, raw = answer.errors["coordination"]
-        assert raw < 0.05 * model.predict(chi).shells["first"].coordination  # the doubt about S₀² comes after the scales
+        _, raw = answer.errors["coordination"]
+        assert raw < 0.05 * model.predict(chi).shells["first"].coordination  # doubt about S₀² comes after the scales
     assert all(abs(answer.errors["distance"][0]) > 0 for answer in found[1::2])
