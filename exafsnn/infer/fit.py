@@ -7,7 +7,7 @@ is of; covariances of the unknowns are made only once, when a scan has settled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -96,30 +96,40 @@ class Fits:
             of all scans under the second, and so on.
         """
         many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
-        share = _shares(many, favour)
+        evidence = _weighed(self.evidence, self.worse, favour)
+        share = _shares(evidence)  # [hypothesis, scan]
         both = torch.cat([many["density"], many["shared"]], dim=2)
         mean = (share[:, :, None] * both).sum(dim=0)
         apart = ((both - mean) * share.sqrt()[:, :, None]).transpose(0, 1)  # [scan, hypothesis, unknown]
         covariance = (share[:, :, None, None] * many["covariance"]).sum(dim=0).baddbmm_(apart.mT, apart)
         best, scans = share.argmax(dim=0), torch.arange(share.shape[1])
-        names = ("evidence", "steps", "settled", "worse", "doubt", "other")
-        of_best = {name: many[name][best, scans] for name in names}
+        of_best = {name: many[name][best, scans] for name in ("steps", "settled", "worse", "doubt", "other")}
         bins = self.density.shape[1]
-        return Fits(mean[:, :bins], mean[:, bins:], covariance, **of_best)
+        return Fits(mean[:, :bins], mean[:, bins:], covariance, evidence.logsumexp(dim=0), **of_best)
 
     def doubted(self, hypotheses: Fits, other: Fits, favour: Tensor) -> Fits:
         """The same, with the share that one more hypothesis would have beside those that it is the mean of.
 
         ``favour`` (h + 1,) is as for ``averaged``.
         """
-        joined = Fits.joined([hypotheses, other])
-        share = _shares({name: value.unflatten(0, (len(favour), -1)) for name, value in vars(joined).items()}, favour)
+        evidence, worse = (
+            torch.cat([getattr(fits, name) for fits in (hypotheses, other)]) for name in ("evidence", "worse")
+        )
+        share = _shares(_weighed(evidence, worse, favour))
         return replace(self, doubt=share[-1], other=torch.cat([other.density, other.shared], dim=1))
 
 
-def _shares(many: Mapping[str, Tensor], favour: Tensor) -> Tensor:
-    """(h, s) share of each hypothesis by its evidence; of unlikely ones nothing."""
-    evidence = many["evidence"] / many["worse"].amin(dim=0) + favour[:, None]
+def _weighed(evidence: Tensor, worse: Tensor, favour: Tensor) -> Tensor:
+    """(h, s) ln(probability) of hypotheses, by the evidence (h·s,) of their fits and ``favour`` (h,) before it.
+
+    What even the best of a scan misfits (``worse``, (h·s,)) is error of all of them.
+    """
+    evidence, worse = (part.unflatten(0, (len(favour), -1)) for part in (evidence, worse))
+    return evidence / worse.amin(dim=0) + favour[:, None]
+
+
+def _shares(evidence: Tensor) -> Tensor:
+    """(h, s) share of each hypothesis; of unlikely ones nothing."""
     share = evidence.softmax(dim=0)
     share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
     return share / share.sum(dim=0)

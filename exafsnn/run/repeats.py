@@ -39,9 +39,8 @@ class Repeats:
             return None  # what it says is no number to hold anything against
         shown = f"{file}::{record}" if record else file
         suffix = Path(file).suffix
-        name = (
-            file.removesuffix(suffix) if not record and re.search("[a-z]", suffix, re.I) else shown
-        )  # .h5 is no count
+        counts = record or not re.search("[a-z]", suffix, re.IGNORECASE)  # .h5 does not
+        name = shown if counts else file.removesuffix(suffix)
         numbers = [number.span() for number in _NUMBER.finditer(name)]
         keys = [(f"{name[:start]}#{name[end:]}", prediction.model) for start, end in numbers]
         found = [item for key in keys for item in self._last.get(key, ())]
