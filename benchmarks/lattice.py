@@ -20,7 +20,7 @@ from exafsnn.analyse.lattice import LatticeFinder
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
-from exafsnn.learn.dataset import DEFECTIVE, StateBank, make_bank
+from exafsnn.learn.dataset import StateBank, make_bank
 from exafsnn.simulate.library import load
 from exafsnn.validate.sessions import Beamline
 
@@ -36,9 +36,8 @@ def main(library: str, name: str = "fe-k", sessions: str = "20") -> None:
     bank = make_bank(load(library), model.pairs)
     crystals = bank.subset(
         np.array([
-            row for row, family in enumerate(bank.families)
-            if bank.phases[row] in ("bcc", "fcc") and bank.temperature[row] <= HOTTEST
-            and not any(word in family for word in DEFECTIVE)
+            row for row, phase in enumerate(bank.phases)
+            if phase in ("bcc", "fcc") and bank.temperature[row] <= HOTTEST and bank.whole[row]
         ])
     )  # fmt: skip
     print(f"{len(crystals.index)} states")

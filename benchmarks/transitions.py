@@ -24,7 +24,7 @@ from exafsnn.analyse.series import analyse
 from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model
 from exafsnn.infer.refine import Refiner
-from exafsnn.learn.dataset import DEFECTIVE, StateBank, make_bank
+from exafsnn.learn.dataset import StateBank, make_bank
 from exafsnn.records import Array, ChiK
 from exafsnn.simulate.library import load
 from exafsnn.validate.sessions import Beamline
@@ -121,9 +121,8 @@ def _heated(k: Array, chi: Array, stretch: float, sigma2: float) -> Array:
 def _cold_crystals(bank: StateBank, phase: str, treatment: str) -> np.ndarray:
     """Rows of them."""
     return np.array([
-        row for row, family in enumerate(bank.families)
-        if bank.phases[row] == phase and bank.treatments[row] == treatment and bank.temperature[row] < COLD
-        and not any(word in family for word in DEFECTIVE)
+        row for row, of in enumerate(bank.treatments)
+        if bank.phases[row] == phase and of == treatment and bank.temperature[row] < COLD and bank.whole[row]
     ])  # fmt: skip
 
 

@@ -29,8 +29,6 @@ _SINGLE_FADE = (7.0, 8.5)
 _MULTIPLE_FADE = (5.6, 6.2)
 """R [Å] in iron over which multiple scattering fades."""
 
-DEFECTIVE = ("vacancies", "particles")
-"""Words in the names of the families whose coordination is that of no bulk phase."""
 _AS_HOT = 0.3
 """States mix with such as are as hot, within so much of ln T: a sample has one temperature."""
 
@@ -48,6 +46,8 @@ class StateBank:
     fine_r: Array
     """(f,) [Å]."""
     families: tuple[str, ...]
+    whole: Array
+    """(s,) whether the state is a crystal without surfaces and vacancies, or the melt: N is that of a bulk phase."""
     phases: tuple[str, ...]
     treatments: tuple[str, ...]
     lattice: Array
@@ -86,7 +86,8 @@ class StateBank:
             return tuple(names[i] for i in pick)
 
         return StateBank(
-            self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), some(self.phases),
+            self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), self.whole[pick],
+            some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
             self.gain[pick], self.envelope, self.phase_length, self.common[pick],
         )  # fmt: skip
@@ -116,7 +117,9 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     common = np.mean([single_kernel(theory, library.k, r) * ends for theory in common_theories(library)], axis=0)
     return StateBank(
         library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
-        tuple(label["family"] for label in labels), tuple(label["phase"] for label in labels),
+        tuple(label["family"] for label in labels),
+        np.array([not (label["vacancies"] or label["atoms"]) for label in labels]),
+        tuple(label["phase"] for label in labels),
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
@@ -191,9 +194,8 @@ class PairMaker:
         self._rdf = torch.from_numpy(bank.fine_rdf).float()
         self._fine_r = torch.from_numpy(bank.fine_r).float()
         self._bins = torch.from_numpy(settings.bins()).float()
-        defective = [any(word in family for word in DEFECTIVE) for family in bank.families]
         self._groups = [
-            {t: self._rows([i for i in range(len(defective)) if defective[i] is bad and bank.treatments[i] == t])
+            {t: self._rows([i for i, of in enumerate(bank.treatments) if bank.whole[i] != bad and of == t])
              for t in sorted(set(bank.treatments))}
             for bad in (False, True)
         ]  # fmt: skip

@@ -24,7 +24,6 @@ from exafsnn.files import explained, only_writer, remove_folder, remove_leftover
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
-    DEFECTIVE,
     PairMaker,
     StateBank,
     features_of,
@@ -176,10 +175,9 @@ def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
     """The RDFs of a bank, on the model's bins."""
     r = pairs.bins()
     density = np.array([np.interp(r, bank.fine_r, rdf) for rdf in bank.fine_rdf])
-    perfect = [not any(word in family for word in DEFECTIVE) for family in bank.families]
     return Atlas(
         torch.from_numpy(r), torch.from_numpy(density), bank.phases, torch.from_numpy(bank.lattice),
-        torch.tensor(perfect),
+        torch.from_numpy(bank.whole),
     )  # fmt: skip
 
 

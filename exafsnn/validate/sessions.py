@@ -15,7 +15,7 @@ from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import SettingsError
-from exafsnn.learn.dataset import DEFECTIVE, PairMaker, StateBank
+from exafsnn.learn.dataset import PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
 from exafsnn.metals import IDEAL_RATIO
@@ -151,10 +151,7 @@ class Beamline:
         self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float
     ) -> tuple[ChiK, str]:
         bank = _of_treatment(self._standards, treatment)
-        perfect = [
-            row for row, family in enumerate(bank.families)
-            if bank.phases[row] in CRYSTALS and not any(word in family for word in DEFECTIVE)
-        ]  # fmt: skip
+        perfect = [row for row, phase in enumerate(bank.phases) if phase in CRYSTALS and bank.whole[row]]
         own = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, which has the largest share
         crystals = [row for row in perfect if bank.phases[row] == own] or perfect
         if not crystals:

@@ -26,7 +26,7 @@ def bank_of(phase="fcc", gain=1.0):
     k, variance = LIBRARY_K, 0.005 + 0.03**2
     chi = 12 / (k * 2.5**2) * np.exp(-2 * 0.005 * k**2) * np.sin(2 * k * 2.5)
     rdf = 12 * np.exp(-0.5 * (R - 2.5) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
-    same = ((phase,), ("one",), np.array([3.6]), np.array([300.0]), (0,))
+    same = (np.array([True]), (phase,), ("one",), np.array([3.6]), np.array([300.0]), (0,))
     gains, envelope = np.full((1, len(k)), gain), k * np.exp(-0.01 * k**2)
     parts = np.array([[chi, 0 * chi, 0 * chi]])
     return StateBank(k, parts, rdf[None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain)
