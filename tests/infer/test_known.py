@@ -13,7 +13,10 @@ from exafsnn.infer.fit import Data
 from exafsnn.infer.known import _TEMPER, OWN_LEAST, Known, Likely
 from exafsnn.infer.predict import load_model
 from exafsnn.infer.theory import Theory
+from exafsnn.infer.structure import parse_structure
 from exafsnn.learn.atlas import smoothed
+from exafsnn.learn.model_file import shipped_models
+from exafsnn.metals import METALS
 from exafsnn.records import ChiK
 
 
@@ -85,3 +88,14 @@ def test_likelihoods_are_those_of_each_scans_own_range_and_session(known, model)
         surprise = (left @ torch.linalg.inv(covariance[row]) * left).sum(dim=1)
         mean = (-0.5 * surprise / _TEMPER).softmax(dim=0) @ known.density
         assert found[row].numpy() == pytest.approx(mean.numpy(), abs=0.02 * float(mean.max()))
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_perfect_crystals_have_all_their_atoms(name):
+    """No particle or cluster passes as one, for whoever sees it without a standard; heat takes a tenth of some."""
+    model = load_model(name)
+    atlas, metal = model.atlas, METALS[model.absorber]
+    whole = sum(count for _, count in parse_structure(metal.structure).shells(model.ranges["first"][1]))
+    own = np.asarray(atlas.perfect) & (np.array(atlas.phases) == metal.phase)
+    n = model.ensemble.first(np.asarray(atlas.density)[own])[0]
+    assert 0.87 * whole < n.min() <= n.max() < 1.01 * whole
