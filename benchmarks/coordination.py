@@ -62,7 +62,7 @@ def main(path: str, name: str = "fe-k") -> None:
     """Print each state and the slopes."""
     model, library = load_model(name), load(path)
     bank, metal = make_bank(library, model.pairs), METALS[model.absorber]
-    true = moments(bank.fine_r, bank.fine_rdf, *model.ranges["first"])[:, 0]
+    true = moments(bank.fine_r, bank.fine_rdf[:, 0], *model.ranges["first"])[:, 0]
     full = sum(count for _, count in parse_structure(metal.structure).shells(model.ranges["first"][1]))
     whole = [i for i in range(len(true)) if bank.phases[i] == metal.phase and abs(true[i] - full) < 0.15]
     standard = min(whole, key=lambda i: bank.temperature[i])

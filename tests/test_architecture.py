@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {
-    *("constants", "errors", "records", "settings", "edges", "metals"),
+    *("constants", "errors", "records", "settings", "edges", "metals", "partials"),
     *("linear", "rise", "shells", "files", "workers"),
 }
 ORDER = ("read", "measure", "physics", "simulate", "learn", "infer", "validate", "analyse", "run", "write")

@@ -19,9 +19,7 @@ from torch import Tensor
 
 from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.infer.predict import Model
-from exafsnn.learn.atlas import PHASES, Atlas, smoothed
-from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.physics.fourier import broaden
+from exafsnn.learn.atlas import PHASES, Atlas
 from exafsnn.records import CRYSTALS, Array, Lattice, PartialRDF
 
 ATOMS_PER_CELL: Mapping[str, float] = {"bcc": 2.0, "fcc": 4.0, "hcp": 2.0 / math.sqrt(2.0)}
@@ -57,12 +55,12 @@ class LatticeFinder:
     """
 
     def __init__(self, model: Model) -> None:
-        self._pair = model.pair
-        self._step = model.pairs.r_step
+        self._pair = model.partials.pairs[0]
+        self._atlas = model.atlas
         self.atomic_mass = _atomic_mass(model.absorber)
         """[u]"""
-        density, self._labels = _known(model.atlas, model.pairs)
-        self._outlines = smoothed(density, self._step)
+        density, self._labels = _known(model.atlas)
+        self._outlines = model.atlas.outlines(density)
 
     def find(self, rdf: PartialRDF, *, standard: bool = True) -> Lattice | None:
         """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
@@ -107,9 +105,9 @@ class LatticeFinder:
 
     def _around(self, density: Tensor) -> _Neighbourhood:
         """What the known crystals around one RDF (1, b) tell."""
-        outline = smoothed(density, self._step)
+        outline = self._atlas.outlines(density)
         rows = torch.cdist(outline, self._outlines)[0].topk(_NEIGHBOURS, largest=False).indices
-        return _Neighbourhood.fitted(self._outlines[rows], self._labels[rows], outline, self._step)
+        return _Neighbourhood.fitted(self._outlines[rows], self._labels[rows], outline, self._atlas)
 
 
 @dataclass(frozen=True)
@@ -126,10 +124,10 @@ class _Neighbourhood:
     """(l,) standard deviations of what the relations leave."""
     unexplained: float
     """Share of the RDF outside of the neighbourhood's plane."""
-    step: float
+    atlas: Atlas
 
     @staticmethod
-    def fitted(outlines: Tensor, labels: Tensor, wanted: Tensor, step: float) -> _Neighbourhood:
+    def fitted(outlines: Tensor, labels: Tensor, wanted: Tensor, atlas: Atlas) -> _Neighbourhood:
         """By ridge regression over neighbours (n, b) with ``labels`` (n, l), for an outline (1, b)."""
         centre, mean = outlines.mean(dim=0), labels.mean(dim=0)
         apart = outlines - centre
@@ -140,11 +138,11 @@ class _Neighbourhood:
         left_out = inverse @ (labels - mean) / torch.diagonal(inverse)[:, None]  # each neighbour, by the others
         plane = (wanted - centre) @ apart.T @ inverse @ apart + centre
         unexplained = float((plane - wanted).abs().sum() / wanted.sum())
-        return _Neighbourhood(centre, mean, slopes, left_out.std(dim=0).numpy(), unexplained, step)
+        return _Neighbourhood(centre, mean, slopes, left_out.std(dim=0).numpy(), unexplained, atlas)
 
     def labels(self, density: Tensor) -> Array:
         """(n, l) labels of RDFs (n, b)."""
-        found: Array = (self.mean + (smoothed(density, self.step) - self.centre) @ self.slopes).numpy()
+        found: Array = (self.mean + (self.atlas.outlines(density) - self.centre) @ self.slopes).numpy()
         return found
 
 
@@ -155,7 +153,7 @@ def _mean_volume(labels: Array) -> Array:
     return mean
 
 
-def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
+def _known(atlas: Atlas) -> tuple[Tensor, Tensor]:
     """RDFs (n, b) of states and of mixtures of two, and their labels (n, 8).
 
     Labels: shares of bcc, fcc, hcp, of the melt, of imperfect crystals; ln of the volume per atom of the bcc, fcc and
@@ -166,7 +164,7 @@ def _known(atlas: Atlas, pairs: PairSettings) -> tuple[Tensor, Tensor]:
     uniform = torch.rand(3, count, generator=random, dtype=torch.float64)
     factor = 1 + _STRETCH * (2 * uniform[0] - 1)
     rows = atlas.density.double().repeat(_CHANGES, 1)
-    rows = broaden(rows, _EXTRA_SIGMA2 * (2 * uniform[1] - 1).clamp_min(0), pairs.r_step)
+    rows = atlas.broadened(rows, _EXTRA_SIGMA2 * (2 * uniform[1] - 1).clamp_min(0))
     rows = atlas.stretched(rows, factor).clamp_min(0)
     of = torch.tensor([PHASES.index(phase) for phase in atlas.phases])
     per_cell = torch.tensor([ATOMS_PER_CELL.get(phase, 2.0) for phase in atlas.phases], dtype=torch.float64)

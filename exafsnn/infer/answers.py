@@ -12,6 +12,7 @@ from exafsnn.errors import Finding
 from exafsnn.infer.error_bars import Kept, Shells
 from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, misfit_finding, neighbours_finding
+from exafsnn.partials import Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
@@ -23,9 +24,7 @@ class Origin:
 
     model: str
     """Name and checksum."""
-    pair: str
-    r: Array
-    """(b,) bin centres [Å]."""
+    partials: Partials
     smoothing: float
     """[Å]"""
     k_min: float
@@ -46,9 +45,9 @@ class Answers:
 
     origin: Origin
     density: Array
-    """(s, b) n(r) [Å⁻¹]."""
+    """(s, c) n(r) [Å⁻¹] of all pairs (``partials``)."""
     spread: Array | None
-    """(s, b) one standard deviation of it, and (s, n, b) samples: only where these were to be kept."""
+    """(s, c) one standard deviation of it, and (s, n, c) samples: only where these were to be kept."""
     samples: Kept | None
     shells: Mapping[str, Shells]
     """By name of the range; ``"first"`` is always there."""
@@ -135,11 +134,11 @@ class Answers:
         if self.samples is None or self.spread is None:
             raise ValueError("a record needs the samples of its RDF, which were not kept")
         origin = self.origin
-        shells = {name: shells.one(row, origin.pair) for name, shells in self.shells.items()}
+        shells = {name: shells.one(row) for name, shells in self.shells.items()}
+        density, spread, samples = map(origin.partials.split, (self.density[row], self.spread[row], self.samples[row]))
         rdf = PartialRDF(
-            r=origin.r, pairs=(origin.pair,), density=self.density[row, None], spread=self.spread[row, None],
-            samples=self.samples[row, :, None].copy(), smoothing=origin.smoothing, told=shells["first"],
-            least=origin.least,
+            r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
+            smoothing=origin.smoothing, told=shells["first"], least=origin.least,
         )  # fmt: skip
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
         numbers = {name: float(getattr(self, name)[row]) for name in names}

@@ -29,18 +29,14 @@ class Ensemble:
     def __init__(self, parts: ModelParts) -> None:
         self._parts = parts
         self._map = FeatureMap(parts.features)
-        self._r = parts.pairs.bins()
-
-    def inside(self, r_min: float, r_max: float) -> Array:
-        """(b,) how much of each bin lies between two distances [Å]; bins that they cut count in part."""
-        step = self._r[1] - self._r[0]
-        return np.clip(np.minimum(self._r + step / 2, r_max) - np.maximum(self._r - step / 2, r_min), 0.0, None)
+        partials = parts.partials
+        self._first = partials.within(partials.range("first", parts.info["ranges"]["first"]))
+        self._far = self._first * np.tile(partials.r, len(partials.pairs))
 
     def first(self, density: Array) -> tuple[Array, Array]:
-        """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, b) [Å⁻¹]."""
-        inside = self.inside(*self._parts.info["ranges"]["first"])
-        coordination: Array = density @ inside
-        distance: Array = (density * self._r) @ inside / np.maximum(coordination, 1e-9)
+        """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, c) [Å⁻¹]."""
+        coordination: Array = density @ self._first
+        distance: Array = density @ self._far / np.maximum(coordination, 1e-9)
         return coordination, distance
 
     def estimates(self, signals: Signals, reference: Reference | None) -> Estimates:
@@ -93,15 +89,15 @@ class Ensemble:
         within = (k >= float(inner[0])) & (k <= float(inner[-1]))
         return np.where(within, amplitude[:, None] * moved, 0.0)
 
-    def samples(self, found: Estimates, referenced: bool, bins: slice = slice(None)) -> Samples:
-        """(s, 200, b) RDFs about the members' mean that carry spread, their disagreement and the amplitude.
+    def samples(self, found: Estimates, referenced: bool, cells: slice = slice(None)) -> Samples:
+        """(s, 200, c) RDFs about the members' mean that carry spread, their disagreement and the amplitude.
 
         The random numbers are the same for all scans.
         """
         modes, members, scatter = self._draws["reference" if referenced else "blind"]
-        density = found.density[:, :, bins].astype(np.float32)
-        spread = np.exp(found.log_spread[:, :, bins].mean(axis=1)).astype(np.float32)
-        samples = modes[:, bins] * spread[:, None]
+        density = found.density[:, :, cells].astype(np.float32)
+        spread = np.exp(found.log_spread[:, :, cells].mean(axis=1)).astype(np.float32)
+        samples = modes[:, cells] * spread[:, None]
         for member, rows in enumerate(members):
             samples[:, rows] += density[:, None, member]
         if referenced:  # without, the shells say so (``error_bars``)

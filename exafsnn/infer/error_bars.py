@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exafsnn.learn.intervals import Scale
+from exafsnn.learn.intervals import Scale, is_first, scale_of
+from exafsnn.partials import Partials, Range
 from exafsnn.records import Array, Shell
-from exafsnn.shells import Z95, Errors, as_wide, moments, spreads
+from exafsnn.shells import Z95, Errors, as_wide
 
 Samples = NDArray[np.float32]
-"""(s, n, b) equally likely RDFs [Å⁻¹], while they are made …"""
+"""(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
 Kept = NDArray[np.float16]
 """… and as they are kept: a digit in two thousand is nothing to their spread."""
-_Range = tuple[float, float]
-"""Two distances [Å]."""
-
 _FOILS_APART, _BEAMLINES_APART = 0.007, 0.006
 """Standard deviation [Å] of distances beyond what is simulated. Without a standard refined R of foils of nine metals is
 off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With one of another
@@ -36,8 +34,9 @@ _FEW = 8
 
 @dataclass(frozen=True)
 class Shells:
-    """The fields of ``records.Shell`` for one range of r, each (s,)."""
+    """The fields of ``records.Shell`` for one range of r of one pair, each (s,)."""
 
+    pair: str
     r_min: float
     r_max: float
     coordination: Array
@@ -55,24 +54,27 @@ class Shells:
     c3: Array
     c3_std: Array
 
-    def one(self, row: int, pair: str) -> Shell:
+    def one(self, row: int) -> Shell:
         """The record of one scan."""
-        values = {name: float(value[row]) for name, value in vars(self).items() if name not in ("r_min", "r_max")}
-        return Shell(pair, self.r_min, self.r_max, **values)
+        values = {name: float(value[row]) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
+        return Shell(self.pair, self.r_min, self.r_max, **values)
 
 
 @dataclass(frozen=True)
 class Raw:
     """RDFs whose error bars do not yet cover."""
 
-    r: Array
-    """(b,) [Å]"""
+    partials: Partials
     smoothing: float
     """Standard deviation of the Gaussian with which they are smoothed [Å]."""
     density: Array
-    """(s, b) n(r) [Å⁻¹]."""
+    """(s, c) n(r) [Å⁻¹]."""
     draw: Callable[[slice, slice], Samples]
-    """Samples of some scans, in some bins."""
+    """Samples of some scans, in some cells."""
+
+    def values(self, limits: Range) -> Array:
+        """(s, 4) N, R, σ² and C₃ of a range, the variance of the smoothing subtracted."""
+        return self.partials.moments(self.density, limits) - np.array([0, 0, self.smoothing**2, 0])
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Told:
 
     shells: Mapping[str, Shells]
     spread: Array | None
-    """(s, b) one standard deviation of the density [Å⁻¹]; None where no samples are kept."""
+    """(s, c) one standard deviation of the density [Å⁻¹]; None where no samples are kept."""
     samples: Kept | None
 
 
@@ -102,36 +104,38 @@ class ErrorBars:
     other: Array | float = 0.0
     """(s,) how far it may lie elsewhere, relatively, if something else is true; the sign says on which side."""
 
-    def told(self, raw: Raw, ranges: Mapping[str, _Range], *, keep: bool) -> Told:
+    def told(self, raw: Raw, ranges: Mapping[str, Range], *, keep: bool) -> Told:
         """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
 
         Those of ``first`` are calibrated; those of other ranges are as much wider than their samples' spread. Samples
-        are made a few scans at a time and, where none are kept, only in the bins of the ranges.
+        are made a few scans at a time and, where none are kept, only in the cells of the ranges.
         """
-        bins = slice(None) if keep else _bins(raw.r, ranges.values())
-        stds: dict[str, list[Array]] = {name: [] for name in ranges}
-        bare, wide, kept = [], [], []
+        cells = slice(0, raw.partials.count) if keep else raw.partials.touched(ranges.values())
+        firsts = [name for name in ranges if is_first(name)]
+        others = [name for name in ranges if not is_first(name)]
+        bare: dict[str, list[Array]] = {name: [] for name in firsts}
+        stds: dict[str, list[Array]] = {name: [] for name in ("first", *others)}
+        wide, kept = [], []
         for start in range(0, max(len(raw.density), 1), _FEW):
             rows = slice(start, start + _FEW)
-            samples = raw.draw(rows, bins)
-            bare.append(spreads(raw.r[bins], samples, *ranges["first"]))
-            if keep or len(ranges) > 1:
-                wide.append(self._widen(rows, samples, raw.density[rows, bins]))
-            if len(ranges) > 1:
-                for name, limits in ranges.items():
-                    stds[name].append(spreads(raw.r[bins], samples, *limits))
+            samples = raw.draw(rows, cells)
+            for name in firsts:
+                bare[name].append(raw.partials.spreads(samples, ranges[name], cells.start))
+            if keep or others:
+                wide.append(self._widen(rows, samples, raw.density[rows, cells]))
+            for name in ("first", *others) if others else ():
+                stds[name].append(raw.partials.spreads(samples, ranges[name], cells.start))
             if keep:
                 kept.append(_halved(samples))
-        first = self._first(raw, ranges["first"], np.concatenate(bare))
-        shells = {"first": first}
-        if others := {name: limits for name, limits in ranges.items() if name != "first"}:
-            known = Errors.of_shells(first, np.concatenate(stds["first"])[:, :3], self.least)
-            for name, limits in others.items():
-                shells[name] = self._other(raw, limits, np.concatenate(stds[name]), known)
+        shells = {name: self._first(raw, name, ranges[name], np.concatenate(bare[name])) for name in firsts}
+        if others:
+            known = Errors.of_shells(shells["first"], np.concatenate(stds["first"])[:, :3], self.least)
+            shells |= {name: self._other(raw, ranges[name], np.concatenate(stds[name]), known) for name in others}
+            shells = {name: shells[name] for name in ranges}
         return Told(shells, np.concatenate(wide), np.concatenate(kept)) if keep else Told(shells, None, None)
 
     def _widen(self, rows: slice, samples: Samples, density: Array) -> Array:
-        """Scale samples (s, n, b) about the density (s, b), in place → the spread (s, b) that they have then."""
+        """Scale samples (s, n, c) about the density (s, c), in place → the spread (s, c) that they have then."""
         middle = density[:, None].astype(np.float32)
         samples -= middle  # their squares are summed about it, for no digits are lost so near their mean
         mean = samples.mean(axis=1).astype(np.float64)
@@ -145,31 +149,31 @@ class ErrorBars:
         np.maximum(samples, 0.0, out=samples)
         return spread
 
-    def _first(self, raw: Raw, limits: _Range, stds: Array) -> Shells:
-        """N, R, σ² and C₃ of the range ``first``, by the standard deviations (s, 4) over the samples."""
-        values = _values(raw, limits)
+    def _first(self, raw: Raw, name: str, limits: Range, stds: Array) -> Shells:
+        """N, R, σ² and C₃ of the range ``first`` of a pair, by the standard deviations (s, 4) over the samples."""
+        values = raw.values(limits)
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         for quantity, value, std in zip(_QUANTITIES, values.T, stds.T, strict=False):
-            ends = self.interval(quantity, value, std)
+            ends = self.interval(scale_of(quantity, name), value, std)
             told |= {quantity: value} | {f"{quantity}_{end}": found for end, found in zip(_ENDS, ends, strict=True)}
-        return Shells(r_min=limits[0], r_max=limits[1], **told)
+        return Shells(limits.pair, limits.r_min, limits.r_max, **told)
 
-    def _other(self, raw: Raw, limits: _Range, stds: Array, known: Errors) -> Shells:
+    def _other(self, raw: Raw, limits: Range, stds: Array, known: Errors) -> Shells:
         """Those of another range, with errors as wide as the ``known`` ones."""
-        values = _values(raw, limits)
+        values = raw.values(limits)
         told: dict[str, Array] = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         told |= dict(zip(_QUANTITIES, values.T, strict=False))
         for end, found in zip(_ENDS, as_wide(values[:, :3], stds[:, :3], known, self.least), strict=True):
             told |= {f"{quantity}_{end}": part for quantity, part in zip(_QUANTITIES, found.T, strict=True)}
-        return Shells(r_min=limits[0], r_max=limits[1], **told)
+        return Shells(limits.pair, limits.r_min, limits.r_max, **told)
 
     def interval(self, quantity: str, value: Array, raw: Array) -> tuple[Array, Array, Array]:
-        """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of the range ``first``.
+        """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of a range ``first``.
 
         Parameters
         ----------
         quantity
-            ``"coordination"``, ``"distance"`` or ``"sigma2"``.
+            ``"coordination"``, ``"distance"`` or ``"sigma2"``, of another pair than the first as ``scale_of`` has it.
         value, raw
             (s,) values, and their raw standard deviations.
         """
@@ -180,10 +184,10 @@ class ErrorBars:
             low, high = scale.interval(0.95, raw, self.given)
             std = scale.half_width(0.68, raw, self.given)
             found = std * self.wider, value + low * self.wider, value + high * self.wider
-        if quantity == "coordination":
+        if quantity.startswith("coordination"):
             return self._doubted(value, *found)
         apart = _BEAMLINES_APART if self.referenced else _FOILS_APART
-        return _apart(value, *found, apart) if quantity == "distance" and self.scales else found
+        return _apart(value, *found, apart) if quantity.startswith("distance") and self.scales else found
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
@@ -205,14 +209,6 @@ def _apart(distance: Array, std: Array, low: Array, high: Array, apart: float) -
     )
 
 
-def _bins(r: Array, ranges: Iterable[_Range]) -> slice:
-    """Those that the ranges touch, and all between."""
-    low, high = zip(*ranges, strict=True)
-    step = r[1] - r[0]
-    touched = np.flatnonzero((r + step / 2 > min(low)) & (r - step / 2 < max(high)))
-    return slice(int(touched[0]), int(touched[-1]) + 1)
-
-
 def _halved(samples: Samples) -> Kept:
     """Samples in half precision; numpy would convert them one by one, which takes four times as long.
 
@@ -225,9 +221,3 @@ def _halved(samples: Samples) -> Kept:
     np.maximum(bits, 0, out=bits)
     bits >>= 13
     return bits.astype(np.uint16).view(np.float16)
-
-
-def _values(raw: Raw, limits: _Range) -> Array:
-    """(s, 4) N, R, σ² and C₃ of a range, the variance of the smoothing subtracted."""
-    found: Array = moments(raw.r, raw.density, *limits) - np.array([0, 0, raw.smoothing**2, 0])
-    return found

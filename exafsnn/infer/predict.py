@@ -16,12 +16,12 @@ from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Told
 from exafsnn.infer.estimates import Limit, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
-from exafsnn.learn.atlas import PHASES, Atlas, Kind, smoothed
+from exafsnn.learn.atlas import PHASES, Atlas, Kind
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.model_file import ModelParts, read_model
+from exafsnn.partials import Range
 from exafsnn.physics.forward import Forward
 from exafsnn.records import Array, ChiK, Prediction, Spectrum
-from exafsnn.shells import moments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,11 +45,11 @@ class Model:
         self.name = parts.name
         self.absorber = str(parts.info["absorber"])
         self.edge = str(parts.info["edge"])
-        self.pair = f"{self.absorber}-{parts.info['neighbour']}"
+        self.partials = parts.partials
         self.ranges = {name: (float(low), float(high)) for name, (low, high) in parts.info["ranges"].items()}
         self.pairs = parts.pairs
         self.features = parts.features
-        self.r = parts.pairs.bins()
+        self.r = parts.partials.r
         self._known: dict[tuple[Kind, int], tuple[Tensor, Tensor]] = {}
 
     def uncalibrated(self) -> Model:
@@ -72,10 +72,10 @@ class Model:
         return self._parts.atlas.of_torch()
 
     def known(self, kind: Kind, least: int = 0) -> tuple[Tensor, Tensor]:
-        """(n, b) RDFs that there may be, by what it learned from (``Atlas.samples``), and outlines; made once."""
+        """(n, c) RDFs that there may be, by what it learned from (``Atlas.samples``), and outlines; made once."""
         if (kind, least) not in self._known:
             samples = self.atlas.samples(self.pairs, kind, least).double()
-            self._known[kind, least] = samples, smoothed(samples, self.pairs.r_step)
+            self._known[kind, least] = samples, self.atlas.outlines(samples)
         return self._known[kind, least]
 
     @cached_property
@@ -159,7 +159,10 @@ class Model:
         found = ensemble.estimates(signals, reference)
         density = found.mean
         raw = Raw(
-            self.r, self.pairs.smoothing, density, lambda rows, bins: ensemble.samples(found[rows], referenced, bins)
+            self.partials,
+            self.pairs.smoothing,
+            density,
+            lambda rows, cells: ensemble.samples(found[rows], referenced, cells),
         )
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
         implied = ensemble.implied(density)
@@ -240,25 +243,31 @@ class Model:
         kind = f"{how} {'with reference' if referenced else 'blind'}"
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
         bars = ErrorBars(self.intervals.get(kind, {}), given, wider, referenced, self._least(referenced), other)
-        return bars.told(raw, self.ranges, keep=keep)
+        ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
+        return bars.told(raw, ranges, keep=keep)
 
     def _least(self, referenced: bool) -> float:
         """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""
         return SAMPLES_APART if referenced else self.pairs.amplitude_std
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
-        """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, b) [Å⁻¹].
+        """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, c) [Å⁻¹].
 
         Parameters
         ----------
         k_max, noise
             (s,) largest k that was used [Å⁻¹], and ε_k over the amplitude that was predicted.
         """
-        sigma2 = moments(self.r, density, *self.ranges["first"])[:, 2]
+        sigma2 = self.partials.moments(density, self.first)[:, 2]
         return self.ensemble.circumstances(k_max, noise, density, sigma2)
 
+    @property
+    def first(self) -> Range:
+        """The range ``first`` of the first pair."""
+        return self.partials.range("first", self.ranges["first"])
+
     def seen_as(self, density: Array) -> list[str]:
-        """The phases that RDFs (s, b) are most like, of ``learn.atlas.PHASES``."""
+        """The phases that RDFs (s, c) are most like, of ``learn.atlas.PHASES``."""
         return [PHASES[number] for number in self.ensemble.likeness(density).argmax(axis=1)]
 
     @property
@@ -268,7 +277,7 @@ class Model:
 
     def _origin(self, reference: Reference | None) -> Origin:
         return Origin(
-            self.identity, self.pair, self.r, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
+            self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
             self._said(reference), self._least(reference is not None), self.most_neighbours,
         )  # fmt: skip
 

@@ -37,8 +37,7 @@ from exafsnn.infer.reference import calibrate
 from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.theory import Session, Theory
 from exafsnn.infer.verdict import misfit_of
-from exafsnn.learn.atlas import Kind, smoothed
-from exafsnn.physics.fourier import broaden
+from exafsnn.learn.atlas import Kind
 from exafsnn.records import Array, ChiK, Prediction
 
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000}
@@ -87,7 +86,6 @@ class Refiner:
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
         self._way = way = _COUNTED if self.reference else _RECOGNISED
         self._theory = Theory(model.forward, model.pairs, way.errors)
-        self._step = model.pairs.r_step
         self._session, self._likely, self._whole = None, None, 0.0
         found = {kind: Known.of(*model.known(kind, _LEAST[kind])) for kind in {one.kind for one in way.hypotheses}}
         if standard is not None and structure and self.reference:
@@ -140,7 +138,7 @@ class Refiner:
         start = model.answers(signals, self.reference)
         fits = self._fits(signals, start, cores)
         density, zero, bins = fits.density.numpy(), fits.shared[:, 0].numpy(), fits.density.shape[1]
-        raw = Raw(model.r, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
+        raw = Raw(model.partials, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
         given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
         implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
@@ -206,7 +204,7 @@ class Refiner:
             start = self._likely.mean(data, start, sessions)
 
         def prior(density: Tensor, _rows: Tensor) -> Around:
-            return known.around(smoothed(density, self._step), one.neighbours, self._way.own_share)
+            return known.around(self._model.atlas.outlines(density), one.neighbours, self._way.own_share)
 
         return fit(self._theory, data, start, sessions, prior)
 
@@ -225,7 +223,8 @@ class Refiner:
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
         parsed = parse_structure(structure)
-        crystals = self._model.atlas.crystals(parsed.kind, parsed.constant).double()
+        atlas = self._model.atlas
+        crystals = atlas.crystals(parsed.kind, parsed.constant).double()
         if len(crystals) == 0:
             raise SettingsError(
                 f"the model {self._model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
@@ -234,8 +233,8 @@ class Refiner:
         self._whole = float(self._first(crystals).mean())
         signals = Signals.of([standard])
         estimates = self._model.ensemble.estimates(signals, reference)
-        known = Known.of(crystals, smoothed(crystals, self._step))
-        likest = known.nearest(smoothed(torch.from_numpy(estimates.mean), self._step), _CRYSTALS)[0]
+        known = Known.of(crystals, atlas.outlines(crystals))
+        likest = known.nearest(atlas.outlines(torch.from_numpy(estimates.mean)), _CRYSTALS)[0]
         same = np.zeros(len(likest), dtype=int)
         e0, amplitude = np.array([reference.delta_e0]), np.array([reference.amplitude])
         session = self._theory.session(e0[same], _STANDARD[0], amplitude[same], _STANDARD[1])
@@ -248,9 +247,10 @@ class Refiner:
 
     def _changed(self, crystals: Tensor) -> Around:
         """Priors of RDFs that differ a little from those of crystals (n, b)."""
-        expanded = self._model.atlas.stretched(crystals, torch.full_like(crystals[:, 0], 1 + _EXPANDED)) - crystals
+        atlas = self._model.atlas
+        expanded = atlas.stretched(crystals, torch.full_like(crystals[:, 0], 1 + _EXPANDED)) - crystals
         sigma2 = torch.full_like(crystals[:, 0], _BROADENED * self._model.pairs.scale**2)
-        broadened = broaden(crystals, sigma2, self._step) - crystals
+        broadened = atlas.broadened(crystals, sigma2) - crystals
         own = OWN_LEAST**2 + (_CRYSTAL_SHARE * crystals) ** 2
         return Around(crystals, torch.stack([expanded, broadened], dim=1), own)
 

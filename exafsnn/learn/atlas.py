@@ -52,7 +52,7 @@ class Atlas:
     r: Numbers
     """(b,) bin centres [Å]."""
     density: Numbers
-    """(s, b) n(r) [Å⁻¹], smoothed like all RDFs of the model."""
+    """(s, c) n(r) [Å⁻¹] of all pairs, one after the other (``partials``), smoothed like all RDFs of the model."""
     phases: tuple[str, ...]
     lattice: Numbers
     """(s,) lattice constant a of the box [Å]."""
@@ -107,7 +107,7 @@ class Atlas:
         Returns
         -------
         Tensor
-            (n, b) n(r) [Å⁻¹], the same at every call; none where no state is of that kind.
+            (n, c) n(r) [Å⁻¹], the same at every call; none where no state is of that kind.
         """
         import torch
 
@@ -123,18 +123,18 @@ class Atlas:
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)
         sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
-        rows = broaden(rows, sigma2, pairs.r_step)
+        rows = self.broadened(rows, sigma2)
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
         if kind == "counted":
             small = (uniform[6] < _SMALL).to(rows.dtype)
             rows = self._strained(rows, small * uniform[7] * _STRAIN * pairs.scale**2, pairs.scale)
-            rows = rows * in_sphere(self.r, small * uniform[8] / (_LEAST_RADIUS * pairs.scale))
+            rows = rows * self._of_each_pair(in_sphere(self.r, small * uniform[8] / (_LEAST_RADIUS * pairs.scale)))
             missing = torch.rand(n, generator=random, dtype=self.r.dtype) < pairs.diluted[1]
             rows = rows * (1 - pairs.dilution * uniform[2] * missing)[:, None]
         return rows.clip(0, None)
 
     def _as_hot(self, uniform: Tensor, scale: float) -> Tensor:
-        """(n, b) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""
+        """(n, c) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""
         order = self._motion(scale).argsort()
         place = order.argsort().repeat(len(uniform) // len(order))
         reach = max(_AS_HOT * len(order), 2.0)
@@ -147,7 +147,7 @@ class Atlas:
         That side knows of no other shell, and it is as wide of bcc as of fcc.
         """
         near = self.r < _NEAR * scale
-        first, r = self.density[:, near], self.r[near]
+        first, r = self._by_pair(self.density).sum(dim=1)[:, near], self.r[near]
         top, peak = first.max(dim=1)
         below = (first < 0.5 * top[:, None]) & (r < r[peak][:, None])
         last = (below * r).argmax(dim=1).clamp(0, len(r) - 2)
@@ -156,14 +156,14 @@ class Atlas:
         return r[peak] - (r[last] + part * self.step)
 
     def _strained(self, rows: Tensor, sigma2: Tensor, scale: float) -> Tensor:
-        """Rows (n, b) whose distances scatter by σ² (n,) [Å²] at 2 R₁, by nothing at R₁, and linearly in R.
+        """Rows (n, c) whose distances scatter by σ² (n,) [Å²] at 2 R₁, by nothing at R₁, and linearly in R.
 
         So they do in small particles: far neighbours are strained more than near ones.
         """
         far = (self.r / (_NEAREST * scale) - 1).clip(0, None)
         last = math.ceil(float(far.max()))
         return sum(
-            (1 - (far - level).abs()).clip(0, None) * broaden(rows, level * sigma2, self.step)
+            self._of_each_pair((1 - (far - level).abs()).clip(0, None)) * self.broadened(rows, level * sigma2)
             for level in range(last + 1)
         )
 
@@ -173,10 +173,10 @@ class Atlas:
         return float(self.r[1] - self.r[0])
 
     def likeness(self, density: Numbers) -> Numbers:
-        """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, b)."""
+        """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, c)."""
         outlines, half_square, of_phases = self._outlines
         xp = namespace(density)
-        far = half_square - smoothed(xp.astype(density, xp.float64), self.step) @ outlines.T  # ½|o − d|² − ½|d|²
+        far = half_square - self.outlines(xp.astype(density, xp.float64)) @ outlines.T  # ½|o − d|² − ½|d|²
         far = xp.astype(far - xp.min(far, axis=1)[:, None], xp.float32)  # which is sorted five times as fast
         last = xp.sort(far, axis=1)[:, min(_LIKEST, len(self.phases)) - 1]
         near = xp.astype(far <= last[:, None], xp.float64)
@@ -184,21 +184,47 @@ class Atlas:
 
     @cached_property
     def _outlines(self) -> tuple[Numbers, Numbers, Numbers]:
-        """(s, b) ``smoothed`` RDFs of the states, (s,) half the squares of their lengths, (s, 4) the phase of each."""
+        """(s, c) outlines of the states, (s,) half the squares of their lengths, (s, 4) the phase of each."""
         xp = namespace(self.density)
-        outlines = smoothed(xp.astype(self.density, xp.float64), self.step)
+        outlines = self.outlines(xp.astype(self.density, xp.float64))
         of_phases = xp.asarray([[float(phase == name) for name in PHASES] for phase in self.phases], dtype=xp.float64)
         return outlines, 0.5 * (outlines**2).sum(axis=1), of_phases
 
     def crystals(self, kind: str, constant: float) -> Numbers:
-        """(n, b) RDFs of perfect crystals of phase ``kind``, all distances scaled to the lattice constant [Å]."""
+        """(n, c) RDFs of perfect crystals of phase ``kind``, all distances scaled to the lattice constant [Å]."""
         pick = namespace(self.r).asarray([phase == kind for phase in self.phases]) & self.perfect
         return self.stretched(self.density[pick], constant / self.lattice[pick]).clip(0, None)
 
     def stretched(self, rows: Numbers, factor: Numbers) -> Numbers:
-        """Rows with all distances multiplied by ``factor`` (n,)."""
-        where = (self.r / factor[:, None] - self.r[0]) / self.step
-        return interpolate_cubic(rows, where.clip(0, len(self.r) - 1.0)) / factor[:, None]
+        """Rows (n, c) with all distances multiplied by ``factor`` (n,)."""
+        factor = self._repeated(factor)[:, None]
+        where = (self.r / factor - self.r[0]) / self.step
+        single = rows.reshape((-1, len(self.r)))
+        return (interpolate_cubic(single, where.clip(0, len(self.r) - 1.0)) / factor).reshape(rows.shape)
+
+    def broadened(self, rows: Numbers, sigma2: Numbers) -> Numbers:
+        """Rows (n, c) whose distances scatter by σ² (n,) [Å²] more."""
+        single = rows.reshape((-1, len(self.r)))
+        return broaden(single, self._repeated(sigma2), self.step).reshape(rows.shape)
+
+    def outlines(self, rows: Numbers) -> Numbers:
+        """(n, c) rows convolved with a Gaussian: neighbours are told by their outline."""
+        kernel = namespace(rows).asarray(_smoothing(len(self.r), self.step), dtype=rows.dtype)
+        return (rows.reshape((-1, len(self.r))) @ kernel).reshape(rows.shape)
+
+    def _by_pair(self, rows: Numbers) -> Numbers:
+        """(n, p, b) of rows (n, c)."""
+        return rows.reshape((len(rows), -1, len(self.r)))
+
+    def _repeated(self, values: Numbers) -> Numbers:
+        """(n·p,) values (n,), once for each pair."""
+        count = self.density.shape[1] // len(self.r)
+        return namespace(values).repeat(values, count) if count > 1 else values
+
+    def _of_each_pair(self, rows: Numbers) -> Numbers:
+        """(n, c) of rows (n, b) or (b,) that are the same of each pair."""
+        xp, count = namespace(rows), self.density.shape[1] // len(self.r)
+        return xp.concat([rows] * count, axis=-1)
 
 
 def in_sphere(r: Numbers, curvature: Numbers) -> Numbers:
@@ -206,11 +232,6 @@ def in_sphere(r: Numbers, curvature: Numbers) -> Numbers:
     apart = (r * curvature[:, None]).clip(0, 2)
     constant, linear, square, cube = IN_SPHERE
     return constant + apart * (linear + apart * (square + apart * cube))
-
-
-def smoothed(rows: Numbers, step: float) -> Numbers:
-    """(n, b) rows convolved with a Gaussian: neighbours are told by their outline."""
-    return rows @ namespace(rows).asarray(_smoothing(rows.shape[1], step), dtype=rows.dtype)
 
 
 @cache

@@ -42,7 +42,7 @@ class StateBank:
     chi: Array
     """(s, 3, m) mean χ(k) of each state, S₀² = 1: paths through one, two and three atoms."""
     fine_rdf: Array
-    """(s, f) n(r) [Å⁻¹] on a grid of 0.01 Å, smoothed."""
+    """(s, p, f) n(r) [Å⁻¹] of each pair on a grid of 0.01 Å, smoothed."""
     fine_r: Array
     """(f,) [Å]."""
     families: tuple[str, ...]
@@ -124,7 +124,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
         gains / sizes[:, None], theories.envelope, theories.phase_length,
-        rdf @ common.T * fall,
+        np.einsum("kpr,spr->sk", common, rdf) * fall,
     )  # fmt: skip
 
 
@@ -149,11 +149,11 @@ def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array, scale: 
     sample = state.sample
     kernel = kernels[state.label["theory"]]
     multiple = np.stack([sample.mean_pair, sample.triple.mean(axis=0)])
-    return np.concatenate([(kernel @ sample.rdf)[None], _without_far_paths(multiple, k, scale)])
+    return np.concatenate([(np.einsum("kpr,pr->k", kernel, sample.rdf))[None], _without_far_paths(multiple, k, scale)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
-    """Counts per bin → n(r) [Å⁻¹], smoothed with a Gaussian."""
+    """(s, p, f) counts per bin → n(r) [Å⁻¹], smoothed with a Gaussian."""
     step = r[1] - r[0]
     kernel = np.exp(-0.5 * ((r[:, None] - r[None]) / sigma) ** 2)
     kernel /= kernel.sum(axis=1, keepdims=True).max()
@@ -169,7 +169,7 @@ class Pairs:
     """(n, m) χ on the features' k grid, divided by the assumed amplitude, shifted by the assumed energy zero."""
     known: Known
     density: Tensor
-    """(n, b) true n(r) [Å⁻¹]."""
+    """(n, c) true n(r) [Å⁻¹] of all pairs, one after the other."""
     e0: Tensor
     """(n,) true energy zero minus the assumed one [eV]."""
     log_amplitude: Tensor
@@ -231,7 +231,7 @@ class PairMaker:
         orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
         orders[:, 1:] *= 1 + s.theory_multiple * self._normal(n, 1)
         chi = torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
-        rdf = kept[:, None] * torch.einsum("ns,nsr->nr", weights, self._rdf[rows])
+        rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
         kmax = self._uniform(n, *s.kmax)
         chi, gain = self._theory_error(chi)
@@ -303,11 +303,13 @@ class PairMaker:
         k = self._bank_k
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) / stretch[:, None] * torch.exp(-2 * sigma2[:, None] * k**2)
-        rdf = broaden(rdf, sigma2, float(self._fine_r[1] - self._fine_r[0]))
-        source = (self._bins + (stretch[:, None] - 1) * self._phase_length) / stretch[:, None]
+        pairs = rdf.shape[1]
+        wide, by = sigma2.repeat_interleave(pairs), stretch.repeat_interleave(pairs)[:, None]
+        rdf = broaden(rdf.flatten(0, 1), wide, float(self._fine_r[1] - self._fine_r[0]))  # [spectrum and pair, bin]
+        source = (self._bins + (by - 1) * self._phase_length) / by
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])
-        density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / stretch[:, None]
-        return chi, density.clamp_min(0)
+        density = interpolate_cubic(rdf, where.clamp(0, rdf.shape[1] - 1.0)) / by
+        return chi, density.clamp_min(0).reshape(n, -1)
 
     def _smooth_curve(self, n: int, lowest: int) -> Tensor:
         """(n, m) random smooth functions of k of unit variance: cosines over the range, from order ``lowest`` to 3."""

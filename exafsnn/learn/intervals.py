@@ -57,6 +57,16 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
     return np.stack([np.clip(column, -4.0, 4.0) for column in columns], axis=-1)
 
 
+def is_first(name: str) -> bool:
+    """Whether a range is the first of its pair: its errors are calibrated."""
+    return name.partition(" ")[0] == "first"
+
+
+def scale_of(quantity: str, name: str) -> str:
+    """What the scale of a quantity of a range ``first`` is called: ``"distance"``, or ``"distance Ni-Ni"``."""
+    return quantity + name.removeprefix("first")
+
+
 @dataclass(frozen=True)
 class Scale:
     """How a raw standard deviation becomes an interval."""

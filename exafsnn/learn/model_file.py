@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,18 @@ from exafsnn.files import replacing, sync
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import Domain
 from exafsnn.learn.features import KINDS, FeatureSettings
-from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, scales_from_mapping
+from exafsnn.learn.intervals import (
+    KINDS_OF_ANSWERS,
+    QUANTITIES,
+    Scale,
+    is_first,
+    scale_of,
+    scales_from_mapping,
+)
 from exafsnn.learn.network import Network, NetworkSettings, shapes
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.metals import METALS
+from exafsnn.partials import Partials
 from exafsnn.physics.forward import LAYERS, Forward
 from exafsnn.settings import is_like
 
@@ -39,7 +47,7 @@ if TYPE_CHECKING:
 
 Single = NDArray[np.float32]
 
-_FORMAT = "exafsnn-model-4"
+_FORMAT = "exafsnn-model-5"
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
 
@@ -55,9 +63,11 @@ _FINEST, _LARGEST = 1e-3, 100.0
 """No grid of R [Å] or k [Å⁻¹] is finer, or goes further …"""
 _MOST_POINTS = 2000
 """… or has more points: k up to 20 Å⁻¹ in steps of 0.01, five times as fine as is usual."""
+_MOST_NEIGHBOURS = 8
+"""No model tells more pairs."""
 _KEYS = frozenset(
     (
-        *("format", "sha256", "absorber", "edge", "neighbour", "ranges", "members", "pairs", "features", "network"),
+        *("format", "sha256", "absorber", "edge", "neighbours", "ranges", "members", "pairs", "features", "network"),
         *(
             "optimiser",
             "held_out_states",
@@ -89,6 +99,8 @@ class ModelParts:
     """Correlations of the errors on held-out states (``learn.calibration``)."""
     intervals: Mapping[str, Mapping[str, Scale]]
     """By kind of answer, ``"predicted blind"`` …, and quantity; empty if the model is not calibrated."""
+    partials: Partials
+    """Which RDFs it tells."""
     domain: Domain | None
     """What spectra it can know; None if it is not calibrated."""
     pairs: PairSettings
@@ -266,34 +278,35 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     network = NetworkSettings.checked(info["network"])
     _check_info(info, pairs)
     _check_tensors(tensors, info["members"])
-    _check_grids(features, pairs, tensors)
+    _check_grids(features, pairs, len(info["neighbours"]), tensors)
+    partials = Partials(pairs.bins(), tuple(f"{info['absorber']}-{neighbour}" for neighbour in info["neighbours"]))
     if not 1 <= network.layers <= _MOST:
         raise ModelError(f"no network has {network.layers} layers")
-    width, bins = features.width, len(pairs.bins())
     members = []
     for number in range(info["members"]):
         own = _with_prefix(tensors, f"member{number}.")
-        _check_shapes(own, shapes(width, bins, network))
+        _check_shapes(own, shapes(features.width, partials.count, network))
         members.append(Network(own, network))
     own = _with_prefix(tensors, "forward.")
     _check_shapes(own, _forward_shapes(own))
     forward = Forward(own | {"k": features.k_grid().astype(np.float32)})
-    atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], pairs)
+    atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], partials)
     errors = _with_prefix(tensors, "errors.")
-    intervals = _intervals(info["intervals"])
+    intervals = _intervals(info["intervals"], info["ranges"])
     domain = _domain(info["domain"])
-    return ModelParts(name, info, tuple(members), forward, atlas, errors, intervals, domain, pairs, features, checksum)
+    told = (intervals, partials, domain)
+    return ModelParts(name, info, tuple(members), forward, atlas, errors, *told, pairs, features, checksum)
 
 
 def _forward_shapes(own: Mapping[str, Single]) -> dict[str, tuple[int, ...]]:
-    """Shapes of a forward model's arrays, as its grid, its bins and the sizes of its rest and its errors have them."""
-    points, bins = own["kernel"].shape
+    """Shapes of a forward model's arrays, as its grid, its cells and the sizes of its rest and its errors have them."""
+    points, cells = own["kernel"].shape
     components, ranks, hidden = len(own["rest_basis"]), len(own["errors"]), len(own["layers.0.weight"])
     found: dict[str, tuple[int, ...]] = {
-        "k": (points,), "kernel": (points, bins), "mean": (bins,), "scale": (bins,), "rest_mean": (points,),
+        "k": (points,), "kernel": (points, cells), "mean": (cells,), "scale": (cells,), "rest_mean": (points,),
         "rest_basis": (components, points), "errors": (ranks, points),
     }  # fmt: skip
-    sizes = (bins, hidden, hidden, components)
+    sizes = (cells, hidden, hidden, components)
     for number, layer in enumerate(LAYERS):
         found |= {f"{layer}.weight": (sizes[number + 1], sizes[number]), f"{layer}.bias": (sizes[number + 1],)}
     return found
@@ -311,29 +324,31 @@ def _domain(info: Any) -> Domain | None:
     return Domain(weights, limit)
 
 
-def _intervals(info: Any) -> dict[str, dict[str, Scale]]:
+def _intervals(info: Any, ranges: Iterable[str]) -> dict[str, dict[str, Scale]]:
     """The scales of the error bars: of all kinds of answers, or of none."""
     if info and set(info) != set(KINDS_OF_ANSWERS):
         raise ModelError("the intervals are not of the answers that a model gives")
     found = {kind: scales_from_mapping(table) for kind, table in info.items()}
-    if any(set(scales) != set(QUANTITIES) for scales in found.values()):
+    wanted = {scale_of(quantity, name) for quantity in QUANTITIES[:3] for name in ranges if is_first(name)}
+    if any(set(scales) != {*wanted, QUANTITIES[3]} for scales in found.values()):
         raise ModelError("the intervals are not of the quantities that a model gives")
     return found
 
 
-def _atlas(own: dict[str, Single], info: Any, pairs: PairSettings) -> Atlas:
+def _atlas(own: dict[str, Single], info: Any, partials: Partials) -> Atlas:
     """The atlas of RDFs, its parts of one size."""
-    r = pairs.bins().astype(np.float32)
+    r = partials.r.astype(np.float32)
     states, components = own["scores"].shape
     if set(info) != {"phases", "lattice", "perfect"} or any(len(info[key]) != states for key in info):
         raise ModelError(f"the atlas does not describe its {states} states")
-    _check_shapes(own, {"mean": (len(r),), "scores": (states, components), "shapes": (components, len(r))})
+    cells = partials.count
+    _check_shapes(own, {"mean": (cells,), "scores": (states, components), "shapes": (components, cells)})
     if not all(is_like(value, 1.0) and 0 < value < _LARGEST for value in info["lattice"]):
         raise ModelError("a lattice constant of the atlas is none")
     if not all(isinstance(value, bool) for value in info["perfect"]) or not any(info["perfect"]):
         raise ModelError("the atlas does not say which states are perfect")
-    if states * len(r) > _MOST_CELLS:
-        raise ModelError(f"no atlas has {states} states of {len(r)} bins")
+    if states * cells > _MOST_CELLS:
+        raise ModelError(f"no atlas has {states} states of {cells} bins")
     atlas = Atlas.restored(r, own, {**info, "phases": [str(name) for name in info["phases"]]})
     if not bool((atlas.density < _DENSEST).all()):
         raise ModelError(f"the atlas holds densities of more than {_DENSEST:g} Å⁻¹")
@@ -346,17 +361,23 @@ def _with_prefix(tensors: dict[str, Single], prefix: str) -> dict[str, Single]:
 
 def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
     """Check what the JSON says of atoms, ranges and numbers: their names reach tables, and places in ``results.h5``."""
-    for key, pattern in (("absorber", "[A-Z][a-z]?"), ("neighbour", "[A-Z][a-z]?"), ("edge", "[KLM][1-5]?")):
+    for key, pattern in (("absorber", "[A-Z][a-z]?"), ("edge", "[KLM][1-5]?")):
         if not re.fullmatch(pattern, str(info[key])):
             raise ModelError(f"{key} = {str(info[key])[:40]!r} is none")
+    neighbours = info["neighbours"]
+    are_elements = isinstance(neighbours, list) and all(re.fullmatch("[A-Z][a-z]?", str(one)) for one in neighbours)
+    if not are_elements or not 1 <= len(set(neighbours)) == len(neighbours) <= _MOST_NEIGHBOURS:
+        raise ModelError(f"neighbours = {str(neighbours)[:40]!r} are none")
     if not isinstance(info["members"], int) or not 1 <= info["members"] <= _MOST:
         raise ModelError(f"members = {str(info['members'])[:40]} is no number of networks")
     if not is_like(info["misfit_limit"], 1.0) or info["misfit_limit"] <= 0:
         raise ModelError(f"misfit_limit = {str(info['misfit_limit'])[:40]} is no limit")
     if "first" not in info["ranges"]:
         raise ModelError("the range 'first' is missing")
+    known = {f"{info['absorber']}-{neighbour}" for neighbour in neighbours}
     for name, limits in info["ranges"].items():
-        if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not is_like(tuple(limits), (0.0, 0.0)):
+        is_named = re.fullmatch(r"[A-Za-z]\w{0,40}( \S+)?", name) and name.partition(" ")[2] in {"", *known}
+        if not is_named or not is_like(tuple(limits), (0.0, 0.0)):
             raise ModelError(f"range {name[:40]!r} is none")
     for name, limits in info["ranges"].items():
         if not pairs.r_min <= limits[0] < limits[1] <= pairs.r_max:
@@ -376,7 +397,9 @@ def _check_tensors(tensors: Mapping[str, Single], members: int) -> None:
             raise ModelError(f"tensor {name[:40]} is not finite")
 
 
-def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mapping[str, Single]) -> None:
+def _check_grids(
+    features: FeatureSettings, pairs: PairSettings, neighbours: int, tensors: Mapping[str, Single]
+) -> None:
     """Check that grids are of sensible size, and that the tensors are of that size."""
     grids = (
         (features.kmin - features.dk, features.kmax + features.dk / 2, features.kstep),
@@ -389,15 +412,15 @@ def _check_grids(features: FeatureSettings, pairs: PairSettings, tensors: Mappin
             raise ModelError(f"no grid goes from {low:g} to {high:g} in steps of {step:g}")
     if features.kind not in KINDS:
         raise ModelError(f"no features are of kind {features.kind[:40]!r}")
-    bins, points = len(pairs.bins()), len(features.k_grid())
+    cells, points = neighbours * len(pairs.bins()), len(features.k_grid())
     if points * features.width > _MOST_CELLS:
         raise ModelError(f"no features are {features.width} of {points} points")
-    for name, shape in {"forward.kernel": (points, bins), "forward.k": (points,)}.items():
+    for name, shape in {"forward.kernel": (points, cells), "forward.k": (points,)}.items():
         if tuple(tensors[name].shape) != shape:
             raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, not {shape}")
     for name in ("errors.blind", "errors.reference"):
-        if tensors[name].ndim != 2 or tensors[name].shape[1] != bins or not 2 <= tensors[name].shape[0] <= bins:
-            raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, which does not fit {bins} bins")
+        if tensors[name].ndim != 2 or tensors[name].shape[1] != cells or not 2 <= tensors[name].shape[0] <= cells:
+            raise ModelError(f"{name} has shape {tuple(tensors[name].shape)}, which does not fit {cells} bins")
 
 
 def _check_shapes(own: Mapping[str, Single], wanted: Mapping[str, tuple[int, ...]]) -> None:

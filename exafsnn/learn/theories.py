@@ -68,24 +68,25 @@ def common_theories(library: SiteLibrary) -> list[SingleScattering]:
 
 
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
-    """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
-    amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
-        [np.interp(r, theory.r, part) for part in theory.amplitude.imag.T]
-    )
-    damping = np.exp(-2 * r[None] / theory.mean_free_path[:, None])
-    wave: Array = (amplitude * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
+    """(m, p, b) χ(k) of one atom of each element at distances ``r`` [Å]: single scattering is this times the RDF."""
+    own = theory.amplitude.transpose(2, 0, 1)  # [k, element, distance]
+    amplitude = np.array([[np.interp(r, theory.r, row.real) + 1j * np.interp(r, theory.r, row.imag) for row in at]
+                          for at in own])  # fmt: skip
+    damping = np.exp(-2 * r / theory.mean_free_path[:, None, None])
+    k = k[:, None, None]
+    wave: Array = (amplitude * np.exp(2j * k * r)).imag * damping / (k * r**2)
     return wave
 
 
 def _phase(theory: SingleScattering, k: Array, row: int) -> Array:
     """(m,) 2kR + φ(k) of the distance of that row."""
-    phase: Array = np.unwrap(np.angle(theory.amplitude[row])) + 2 * k * theory.r[row]
+    phase: Array = np.unwrap(np.angle(theory.amplitude[0, row])) + 2 * k * theory.r[row]
     return phase
 
 
 def _amplitude(theory: SingleScattering, k: Array, row: int) -> Array:
     """(m,) amplitude of χ(k), up to the distance's own factor."""
-    amplitude: Array = np.abs(theory.amplitude[row]) / k * np.exp(-2 * theory.r[row] / theory.mean_free_path)
+    amplitude: Array = np.abs(theory.amplitude[0, row]) / k * np.exp(-2 * theory.r[row] / theory.mean_free_path)
     return amplitude
 
 

@@ -92,12 +92,12 @@ def train_member(
     torch.manual_seed(optimiser.seed * 1000 + number)
     maker = PairMaker(bank, pairs, features, optimiser.seed * 1000 + number)
     feature_map = FeatureMap(features)
-    member = Member(feature_map.width, len(pairs.bins()), network)
+    member = Member(feature_map.width, bank.fine_rdf.shape[1] * len(pairs.bins()), network)
     member.fit_scale(features_of(maker.draw(4096, reference=optimiser.reference), feature_map))
     adam = torch.optim.AdamW(member.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(adam, optimiser.learning_rate, optimiser.steps, pct_start=0.1)
     for batch, seen in _batches(maker, feature_map, optimiser):
-        loss = _member_loss(member(seen), batch, pairs.r_step, optimiser.cumulative)
+        loss = _member_loss(member(seen), batch, len(pairs.bins()), pairs.r_step, optimiser.cumulative)
         adam.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(member.parameters(), 10.0)
@@ -122,12 +122,12 @@ def _batches(
                     done += 1
 
 
-def _member_loss(output: Output, pairs: _Targets, r_step: float, cumulative: float) -> Tensor:
+def _member_loss(output: Output, pairs: _Targets, bins: int, r_step: float, cumulative: float) -> Tensor:
     """Errors of n(r), of the count behind it and of the scalars, and the likelihood of the spread."""
     error = output.density - pairs.density
     counted = pairs.density * pairs.log_amplitude.exp()[:, None]
-    shape = _rdf_loss(output.density, pairs.density, r_step, cumulative)
-    shape = shape + 0.5 * _rdf_loss(output.apparent, counted, r_step, cumulative)
+    shape = _rdf_loss(output.density, pairs.density, bins, r_step, cumulative)
+    shape = shape + 0.5 * _rdf_loss(output.apparent, counted, bins, r_step, cumulative)
     scalars = ((output.e0 - pairs.e0) / 2.0).square().mean()
     scalars = scalars + ((output.log_amplitude - pairs.log_amplitude) / 0.05).square().mean()
     log_spread = output.log_spread.clamp(-6.0, 5.0)
@@ -135,11 +135,11 @@ def _member_loss(output: Output, pairs: _Targets, r_step: float, cumulative: flo
     return shape + 0.1 * scalars + 0.1 * likelihood
 
 
-def _rdf_loss(found: Tensor, true: Tensor, r_step: float, cumulative: float) -> Tensor:
+def _rdf_loss(found: Tensor, true: Tensor, bins: int, r_step: float, cumulative: float) -> Tensor:
     """Absolute and squared error of n(r), and squared error of its running integral, the coordination number."""
     error = found - true
     scale = true.sum(dim=1, keepdim=True).mean()
-    running = (error.cumsum(dim=1) * r_step).square().mean()
+    running = (error.unflatten(1, (-1, bins)).cumsum(dim=2) * r_step).square().mean()
     return 5.0 * (error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()) + cumulative * running
 
 
@@ -174,7 +174,7 @@ def _train_forward(
 def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
     """The RDFs of a bank, on the model's bins."""
     r = pairs.bins()
-    density = np.array([np.interp(r, bank.fine_r, rdf) for rdf in bank.fine_rdf])
+    density = np.array([np.concatenate([np.interp(r, bank.fine_r, rdf) for rdf in of]) for of in bank.fine_rdf])
     return Atlas(
         torch.from_numpy(r), torch.from_numpy(density), bank.phases, torch.from_numpy(bank.lattice),
         torch.from_numpy(bank.whole),
@@ -182,10 +182,11 @@ def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
 
 
 def _forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
-    """(m, b) single scattering per atom per Å and bin, of the common treatment; the smoothing of the RDF is undone."""
+    """(m, c) single scattering per atom per Å and cell, of the common treatment; the smoothing of the RDF is undone."""
     k, r = features.k_grid(), pairs.bins()
     kernels = [single_kernel(theory, library.k, r) for theory in common_theories(library)]
-    on_grid = np.array([np.interp(k, library.k, column) for column in np.mean(kernels, axis=0).T]).T
+    cells = np.mean(kernels, axis=0).reshape(len(library.k), -1)
+    on_grid = np.array([np.interp(k, library.k, column) for column in cells.T]).T
     factor = np.exp(2 * k**2 * pairs.smoothing**2) * atomic_fall(library.plan.element, library.plan.edge, k)
     return torch.from_numpy(on_grid * factor[:, None] * pairs.r_step).float()
 
@@ -410,12 +411,14 @@ def _train_members(
         if progress:
             progress(done, count, "networks trained")
     torch.set_num_threads(1 if min(workers, count) <= 1 else threads)  # resumed or not, the rest is computed alike
-    return [_member_of(settings, read_member(parts, key, number) or {}) for number in range(count)]
+    return [
+        _member_of(settings, bank.fine_rdf.shape[1], read_member(parts, key, number) or {}) for number in range(count)
+    ]
 
 
-def _member_of(settings: TrainingSettings, tensors: dict[str, Tensor]) -> Member:
-    """A trained member from its tensors."""
-    member = Member(FeatureMap(settings.features).width, len(settings.pairs.bins()), settings.network)
+def _member_of(settings: TrainingSettings, pairs: int, tensors: dict[str, Tensor]) -> Member:
+    """A trained member of so many pairs from its tensors."""
+    member = Member(FeatureMap(settings.features).width, pairs * len(settings.pairs.bins()), settings.network)
     member.load_state_dict(tensors)
     return member.eval()
 
@@ -432,7 +435,7 @@ def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank)
     return {
         "absorber": library.plan.element,
         "edge": library.plan.edge,
-        "neighbour": library.plan.element,
+        "neighbours": [library.plan.element],
         "ranges": {name: limits for name, *limits in settings.ranges},
         "members": settings.optimiser.members,
         "pairs": settings.pairs.to_mapping(),

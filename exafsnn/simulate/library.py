@@ -87,12 +87,12 @@ class SiteLibrary:
 
 @dataclass(frozen=True)
 class SingleScattering:
-    """Effective amplitude Q(k, r) of single scattering of one material and treatment (``physics.scattering``)."""
+    """Effective amplitude Q(k, r) of single scattering from each element of one material (``physics.scattering``)."""
 
     r: Array
     """(d,) [Å]."""
     amplitude: np.ndarray
-    """(d, m) complex Q [Å]."""
+    """(p, d, m) complex Q [Å]."""
     mean_free_path: Array
     """(m,) λ(k) [Å]."""
 
@@ -407,9 +407,10 @@ def _load_file(file: h5py.File) -> SiteLibrary:
         digest.update(group.attrs["label"].encode())
         for values in arrays.values():
             digest.update(values.tobytes())
+        arrays["rdf"] = np.atleast_2d(arrays["rdf"])  # of one element, its axis was not written
         states.append(LibraryState(int(name), json.loads(group.attrs["label"]), StateSample(**arrays)))
     theories = {
-        f"{phase}/{treatment}": SingleScattering(file["single_r"][()], group["single"][()], group["mean_free_path"][()])
+        f"{phase}/{treatment}": _single_of(file["single_r"][()], group["single"][()], group["mean_free_path"][()])
         for phase, treatments in file["theories"].items()
         for treatment, group in treatments.items()
     }
@@ -417,6 +418,10 @@ def _load_file(file: h5py.File) -> SiteLibrary:
     discarded = tuple(json.loads(group.attrs["label"])["discarded"] for group in file.get("discarded", {}).values())
     k, edges = file["k"][()], file["rdf_edges"][()]
     return SiteLibrary(plan, k, edges, tuple(states), theories, digest.hexdigest(), discarded)
+
+
+def _single_of(r: Array, amplitude: np.ndarray, mean_free_path: Array) -> SingleScattering:
+    return SingleScattering(r, amplitude.reshape(-1, len(r), len(mean_free_path)), mean_free_path)
 
 
 def join(paths: Sequence[str | Path]) -> SiteLibrary:

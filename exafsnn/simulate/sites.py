@@ -76,7 +76,7 @@ class StateSample:
     triple: Array
     """(sites, m) χ(k) of scattering from three atoms; unbiased, sampled."""
     rdf: Array
-    """(b,) atoms per absorber in the bins ``rdf_edges``, mean over all atoms of all frames."""
+    """(p, b) atoms of each element per absorber in the bins ``rdf_edges``, mean over all atoms of all frames."""
     mean_pair: Array
     """(m,) mean of the two-atom part over the stored and the control sites."""
 
@@ -100,7 +100,7 @@ def sample_state(
         single=np.array([single for single, _ in parts[: settings.sites]]),
         pair=np.array([pair for _, pair in parts[: settings.sites]]),
         triple=np.array(triple),
-        rdf=rdf_of(trajectory, rdf_edges(settings.far)),
+        rdf=rdf_of(trajectory, rdf_edges(settings.far))[None],
         mean_pair=np.mean([pair for _, pair in parts], axis=0),
     )
 

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 
 from exafsnn.errors import SettingsError
+from exafsnn.infer.answers import Answers
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.domain import fit_domain
-from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale, is_first, scale_of
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
-from exafsnn.records import Array, ChiK, PartialRDF
-from exafsnn.shells import spreads
+from exafsnn.records import Array, ChiK
 from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import run_all
@@ -106,7 +106,7 @@ def set_error_bars(name: str, answers: Sequence[Answer]) -> Path:
 def scales_of(answers: Sequence[Answer]) -> dict[str, Scale]:
     """The scales of the error bars of one kind of answer, by quantity."""
     found = {}
-    for quantity in QUANTITIES:
+    for quantity in answers[0].errors:
         error, raw = (np.concatenate(parts) for parts in zip(*(item.errors[quantity] for item in answers), strict=True))
         counts = [len(item.errors[quantity][0]) for item in answers]
         given = np.repeat(np.concatenate([item.given for item in answers]), counts, axis=0)
@@ -180,28 +180,26 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
     for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
         facts = (chi, session.states[number], session.phases[number])
         for kind, answers in (("predicted", predicted), ("refined", refined)):
-            errors, given = _errors_of(model, answers.one(number, chi).rdf, density), answers.given[number, None]
+            errors, given = _errors_of(model, answers[number : number + 1], density), answers.given[number, None]
             signs = float(answers.unexplained[number]), float(answers.disagreement[number])
             yield Answer(f"{kind} {how}", errors, given, signs, *facts)
 
 
-def _errors_of(model: Model, rdf: PartialRDF, density: Array) -> dict[str, tuple[Array, Array]]:
-    """Errors of an RDF of an uncalibrated model against the true one ``density`` (b,), and raw standard deviations.
+def _errors_of(model: Model, answer: Answers, density: Array) -> dict[str, tuple[Array, Array]]:
+    """Errors of the answer of an uncalibrated model to one scan against the true RDF (c,), and raw standard deviations.
 
     These are of the samples alone, as the scales are applied to them: no doubt about the amplitude is in them.
     """
-    if rdf.samples is None:
+    if answer.samples is None or answer.spread is None:
         raise ValueError("the error bars are set by the samples of RDFs, which were not kept")
-    bins, limits = rdf.density[0], model.ranges["first"]
-    shell = rdf.shell(model.pair, *limits)
-    raw = spreads(rdf.r, rdf.samples[:, 0].astype(np.float64), *limits)
-    truth = PartialRDF(model.r, (model.pair,), density[None], np.zeros_like(density)[None], None, rdf.smoothing)
-    true = truth.shell(model.pair, *limits)
-    seen = bins > _SEEN * bins.max()
-    found = {
-        "coordination": (shell.coordination - true.coordination, raw[0]),
-        "distance": (shell.distance - true.distance, raw[1]),
-        "sigma2": (shell.sigma2 - true.sigma2, raw[2]),
-        "density": ((bins - density)[seen], rdf.spread[0][seen]),
-    }
+    partials, cells = model.partials, answer.density[0]
+    found: dict[str, tuple[Array, Array]] = {}
+    for name, limits in model.ranges.items():
+        if is_first(name):
+            of = partials.range(name, limits)
+            errors = partials.moments(cells, of) - partials.moments(density, of)
+            raw = partials.spreads(answer.samples[0].astype(np.float64), of)
+            found |= {scale_of(key, name): (errors[i], raw[i]) for i, key in enumerate(QUANTITIES[:3])}
+    seen = cells > _SEEN * cells.max()
+    found["density"] = (cells - density)[seen], answer.spread[0][seen]
     return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}

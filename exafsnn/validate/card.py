@@ -19,14 +19,14 @@ _SHOWN = (0.68, 0.95)
 _QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
 _TEXT = """# {name}
 
-The {edge} edge of {absorber} among {neighbour} atoms. All of it is simulated: molecular dynamics of look-alikes, scaled
-to this metal's bond and motion, and FEFF.
+The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: molecular dynamics of look-alikes,
+scaled to this metal's bond and motion, and FEFF.
 
 - **Trained on** {states} states: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
 - **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹. The range `first` is
   {low:g}–{high:g} Å. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
-- **Cannot tell** {neighbour} from its neighbours in the periodic table, nor, without a reference, a small particle from
-  the bulk, nor with one a crystal that lacks less than a tenth of its atoms.
+- **Cannot tell** {neighbours} from its neighbours in the periodic table, nor, without a reference, a small particle
+  from the bulk, nor with one a crystal that lacks less than a tenth of its atoms.
 - **Known failures**: {failures}
 
 Accuracy and coverage on simulated sessions of {told} trajectories that no network saw ({phases}): random energy zero,
@@ -63,7 +63,7 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
     """
     plan, pairs, phases = info["library"]["plan"], info["pairs"], {item.trajectory: item.phase for item in answers}
     return _TEXT.format(
-        name=name, edge=info["edge"], absorber=info["absorber"], neighbour=info["neighbour"],
+        name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
         families=", ".join(f"{family['name']} ({family['count']})" for family in plan["families"]),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),

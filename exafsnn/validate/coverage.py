@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exafsnn.learn.intervals import LEVELS, QUANTITIES
+from exafsnn.learn.intervals import LEVELS
 from exafsnn.records import Array
 from exafsnn.validate.calibration import Answer, scales_of
 
@@ -35,11 +35,11 @@ def cross_fitted(answers: Sequence[Answer]) -> dict[str, Judged]:
     """Intervals for each part of the trajectories, set on the others as ``calibration`` sets them; by quantity."""
     trajectories = np.array(sorted({answer.trajectory for answer in answers}))
     part = dict(zip(np.random.default_rng(0).permutation(trajectories).tolist(), range(len(trajectories)), strict=True))
-    pieces: dict[str, list[tuple[Array, Array, Array, Array]]] = {quantity: [] for quantity in QUANTITIES}
+    pieces: dict[str, list[tuple[Array, Array, Array, Array]]] = {quantity: [] for quantity in answers[0].errors}
     for number in range(PARTS):
         own = [row for row, answer in enumerate(answers) if part[answer.trajectory] % PARTS == number]
         scales = scales_of([answer for answer in answers if part[answer.trajectory] % PARTS != number])
-        for quantity in QUANTITIES:
+        for quantity in pieces:
             for row in own:
                 error, raw = answers[row].errors[quantity]
                 ends = [scales[quantity].interval(level, raw, answers[row].given) for level in LEVELS]

@@ -37,7 +37,7 @@ def heated(model):
 
 
 def rdf_of(model, density, samples=None):
-    return PartialRDF(model.r, (model.pair,), density[None], 0 * density[None], samples, model.pairs.smoothing)
+    return PartialRDF(model.r, model.partials.pairs, density[None], 0 * density[None], samples, model.pairs.smoothing)
 
 
 def test_true_rdfs_have_the_lattice_constants_of_their_boxes(model, finder, heated):

@@ -126,7 +126,7 @@ def test_other_ranges_than_the_first(model, scans):
     assert shell.distance_std == pytest.approx(expected.distance_std, rel=1e-4)
     assert shell.coordination_std == max(expected.coordination_std, 0.15 * shell.coordination)
     arrays = wide.answers(Signals.of([scans[0]])).shells["second"]
-    assert arrays.one(0, "Fe-Fe").sigma2_std == pytest.approx(expected.sigma2_std, rel=1e-4)
+    assert arrays.one(0).sigma2_std == pytest.approx(expected.sigma2_std, rel=1e-4)
 
 
 def test_grids_that_differ_in_length_only_are_one(scans):

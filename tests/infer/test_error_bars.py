@@ -37,7 +37,7 @@ def test_the_uncalibrated_model_has_the_raw_errors_and_says_so(model, scan):
     prediction = raw.predict(scan)
     assert any("not calibrated" in warning for warning in prediction.warnings)
     given = raw.answers(Signals.of([scan])).given
-    shell = prediction.rdf.shell(raw.pair, *raw.ranges["first"])
+    shell = prediction.rdf.shell("Fe-Fe", *raw.ranges["first"])
     scale = model.intervals["predicted blind"]["distance"]
     expected = np.hypot(scale.half_width(0.68, np.array([shell.distance_std]), given)[0], 0.007)  # foils differ so
     assert model.predict(scan).shells["first"].distance_std == pytest.approx(expected, rel=1e-3)  # of half precision

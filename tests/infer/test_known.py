@@ -12,9 +12,8 @@ from exafsnn.infer.estimates import Signals
 from exafsnn.infer.fit import Data
 from exafsnn.infer.known import _TEMPER, OWN_LEAST, Known, Likely
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.theory import Theory
 from exafsnn.infer.structure import parse_structure
-from exafsnn.learn.atlas import smoothed
+from exafsnn.infer.theory import Theory
 from exafsnn.learn.model_file import shipped_models
 from exafsnn.metals import METALS
 from exafsnn.records import ChiK
@@ -61,7 +60,7 @@ def test_the_likeliest_rdf_is_that_which_gave_the_spectrum(known, model, number)
         moved = replace(signals, chi=model.ensemble.on_axis(signals, -session.mean[:, 0].numpy()).astype(float))
         data = Data(model.ensemble, theory, moved, model.features.kmin, torch.tensor([15.0]), 0.05)
         found = Likely(known, theory, session).mean(data, far, session)
-        near = known.nearest(smoothed(found, model.pairs.r_step), 10)[0]
+        near = known.nearest(model.atlas.outlines(found), 10)[0]
         assert number in near.tolist()
 
 

@@ -30,7 +30,7 @@ def bank() -> StateBank:
     parts = np.array([[one, 0 * one, 0 * one] for one in chi])
     same = (np.arange(22) < 20, ("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), np.full(22, 300.0), tuple(range(22)))
     gain, envelope = np.ones((22, len(LIBRARY_K))), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
-    return StateBank(LIBRARY_K, parts, np.array(rdf), R, families, *same, gain, envelope, 0.0, parts[:, 0])
+    return StateBank(LIBRARY_K, parts, np.array(rdf)[:, None], R, families, *same, gain, envelope, 0.0, parts[:, 0])
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from exafsnn.learn.atlas import Atlas, in_sphere, smoothed
+from exafsnn.learn.atlas import Atlas, in_sphere
 from exafsnn.learn.training import make_atlas
 
 
@@ -76,7 +76,7 @@ def test_samples_are_stretched_by_no_more_than_training(atlas, pairs):
 
 
 def test_smoothing_keeps_the_number_of_atoms(atlas):
-    rows = smoothed(atlas.density, 0.03)
+    rows = atlas.outlines(atlas.density)
     assert count(atlas, rows) == pytest.approx(count(atlas, atlas.density).numpy(), rel=1e-3)
 
 

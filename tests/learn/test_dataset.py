@@ -41,7 +41,7 @@ def test_the_rdf_keeps_its_atoms(quiet, bank):
     drawn = quiet(mixed=(0.0, 0.0)).draw(64, reference=0.0, zero_known=0.0)
     r = quiet().settings.bins()
     found = moments(r, drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
-    true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
+    true = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy(), 0], 1.7, 4.0)[:, 0]
     assert np.allclose(found, true, rtol=5e-3)
 
 
@@ -49,7 +49,7 @@ def test_dilution_takes_atoms_from_both(quiet, bank):
     maker = quiet(mixed=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, diluted=(1.0, 1.0))
     drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     left = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 0]
-    kept = left / moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 0]
+    kept = left / moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy(), 0], 1.7, 4.0)[:, 0]
     clean = shift_energy(maker._chi[drawn.states].sum(dim=1), maker._k, maker._bank_k, torch.zeros(64), K2_PER_EV)
     inside = maker._k > 4.0
     strength = (drawn.chi * clean)[:, inside].sum(dim=1) / (clean**2)[:, inside].sum(dim=1)
@@ -61,7 +61,7 @@ def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
     maker = quiet(mixed=(0.0, 0.0), extra_sigma2=0.0, e0_range=0.0, amplitude_std=1e-9, stretch=0.004)
     drawn = maker.draw(64, reference=0.0, zero_known=0.0)
     r = moments(maker.settings.bins(), drawn.density.double().numpy(), 1.7, 4.0)[:, 1]
-    own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy()], 1.7, 4.0)[:, 1]
+    own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy(), 0], 1.7, 4.0)[:, 1]
     k = maker._k.double().numpy()
     for row in range(8):
         expected = np.sin(2 * k * r[row]) / k
@@ -76,7 +76,7 @@ def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, featu
     changed, density = maker._deform(chi, rdf)
     moved = moments(pairs.bins(), density.double().numpy(), 1.7, 4.0)[:, 1]
     k, use = bank.k, (bank.k > 4) & (bank.k < 12)
-    strain = moved / moments(bank.fine_r, bank.fine_rdf[:20], 1.7, 4.0)[:, 1] - 1
+    strain = moved / moments(bank.fine_r, bank.fine_rdf[:20, 0], 1.7, 4.0)[:, 1] - 1
     sigma2 = ((1 + strain) ** 2 * (0.004 + 0.001 * (np.arange(20) % 5)))[:, None]
     expected = 12 / (k * moved[:, None] ** 2) * np.exp(-2 * sigma2 * k**2) * np.sin(2 * k * moved[:, None])
     size = (changed.double().numpy() * expected * k**4)[:, use].sum(1) / (expected**2 * k**4)[:, use].sum(1)
@@ -85,9 +85,9 @@ def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, featu
 
 
 def test_broadening_adds_its_variance_and_no_atoms(bank):
-    rows = torch.from_numpy(bank.fine_rdf[:3]).float()
+    rows = torch.from_numpy(bank.fine_rdf[:3, 0]).float()
     broad = broaden(rows, torch.tensor([0.0, 0.002, 0.004]), 0.01).double().numpy()
-    before, after = (moments(bank.fine_r, n, 1.7, 4.0) for n in (bank.fine_rdf[:3], broad))
+    before, after = (moments(bank.fine_r, n, 1.7, 4.0) for n in (bank.fine_rdf[:3, 0], broad))
     assert np.allclose(after[:, 0], before[:, 0], rtol=1e-3)
     assert np.allclose(after[:, 2] - before[:, 2], [0.0, 0.002, 0.004], atol=1e-4)
 
@@ -113,10 +113,10 @@ def test_the_phase_length_stays_out_of_the_stretch(bank, pairs, features):
     k = bank.k
     chi = np.array([np.sin(2 * k * (2.6 - length)) * np.exp(-0.01 * k**2) / k])
     rdf = np.exp(-0.5 * ((bank.fine_r - 2.6) / 0.06) ** 2)[None]
-    one = replace(bank.subset(np.array([0])), chi=np.stack([chi, 0 * chi, 0 * chi], axis=1), fine_rdf=rdf,
+    one = replace(bank.subset(np.array([0])), chi=np.stack([chi, 0 * chi, 0 * chi], axis=1), fine_rdf=rdf[:, None],
                   phase_length=length)  # fmt: skip
     maker = PairMaker(one, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=4)
-    changed, density = maker._deform(torch.from_numpy(chi).float(), torch.from_numpy(rdf).float())
+    changed, density = maker._deform(torch.from_numpy(chi).float(), torch.from_numpy(rdf[:, None]).float())
     moved = moments(pairs.bins(), density.double().numpy(), 1.9, 3.3)[0, 1]
     assert abs(moved - 2.6) > 1e-3
     expected = np.sin(2 * k * (moved - length))

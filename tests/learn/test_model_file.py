@@ -173,7 +173,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"ranges": None}, "lacks the key 'ranges'"),
         ({"sha256": None}, "lacks the key 'sha256'"),
         ({"more": 1}, "unknown key 'more'"),
-        ({"format": "exafsnn-model-3"}, "'exafsnn-model-3' is not exafsnn-model-4"),
+        ({"format": "exafsnn-model-3"}, "'exafsnn-model-3' is not exafsnn-model-5"),
         ({"format": None}, "None"),
         ({"format": ["x"] * 9}, "is not exafsnn-model"),
         ({"members": 10**9}, "members = 1000000000 is no number"),
@@ -296,7 +296,7 @@ def sealed(tmp_path):
 
 
 def test_both_files_name_each_other(sealed):
-    assert read_model(str(sealed)).info["format"] == "exafsnn-model-4"
+    assert read_model(str(sealed)).info["format"] == "exafsnn-model-5"
     tell(sealed, misfit_limit=1e3)
     with pytest.raises(ModelError, match="the JSON is not the one that the tensors name"):
         read_model(str(sealed))

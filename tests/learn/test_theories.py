@@ -20,7 +20,8 @@ def toy_theory(zero: float = 0.0, gain: float = 1.0) -> SingleScattering:
     """φ = −0.7 k and χ(E) of ``gain`` times the common size, on an energy axis that starts ``zero`` eV higher."""
     true_k = np.sqrt(LIBRARY_K**2 + zero * K2_PER_EV)
     phase = 2 * R[:, None] * (true_k - LIBRARY_K) - 0.7 * true_k
-    return SingleScattering(R, gain * LIBRARY_K / true_k * np.exp(1j * phase), np.full(len(LIBRARY_K), 1e9))
+    amplitude = gain * LIBRARY_K / true_k * np.exp(1j * phase)
+    return SingleScattering(R, amplitude[None], np.full(len(LIBRARY_K), 1e9))
 
 
 @pytest.fixture
@@ -56,4 +57,4 @@ def test_without_the_common_treatment_all_are_common(library):
 def test_the_kernel_is_the_textbooks():
     k, r = LIBRARY_K, np.array([2.5])
     expected = np.sin(2 * k * 2.5 - 0.7 * k) / (k * 2.5**2)
-    assert np.allclose(single_kernel(toy_theory(), k, r)[:, 0], expected, atol=1e-6)
+    assert np.allclose(single_kernel(toy_theory(), k, r)[:, 0, 0], expected, atol=1e-6)

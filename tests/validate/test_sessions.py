@@ -29,7 +29,7 @@ def bank_of(phase="fcc", gain=1.0):
     same = (np.array([True]), (phase,), ("one",), np.array([3.6]), np.array([300.0]), (0,))
     gains, envelope = np.full((1, len(k)), gain), k * np.exp(-0.01 * k**2)
     parts = np.array([[chi, 0 * chi, 0 * chi]])
-    return StateBank(k, parts, rdf[None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain)
+    return StateBank(k, parts, rdf[None, None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain)
 
 
 def size(chi):

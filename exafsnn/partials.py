@@ -1,0 +1,87 @@
+"""Which partial RDFs there are, and where they lie in arrays: the bins of one pair after those of the other.
+
+All that knows no distances (networks, forward models, priors, fits) works on such rows (…, c) and knows nothing of
+pairs; what asks for distances asks here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exafsnn.shells import moments
+
+Array = NDArray[np.float64]
+_Float = TypeVar("_Float", bound=np.floating)
+
+
+@dataclass(frozen=True)
+class Range:
+    """A range of distances of one pair."""
+
+    pair: str
+    r_min: float
+    r_max: float
+    """[Å]"""
+
+
+@dataclass(frozen=True)
+class Partials:
+    """The partial RDFs around one absorber."""
+
+    r: Array
+    """(b,) bin centres [Å], uniform."""
+    pairs: tuple[str, ...]
+    """(p) names, absorber first."""
+
+    @property
+    def count(self) -> int:
+        """Number of cells c: pairs times bins."""
+        return len(self.pairs) * len(self.r)
+
+    def range(self, name: str, limits: tuple[float, float]) -> Range:
+        """The range of a name: ``"first"`` is of the first pair, ``"first Ni-Ni"`` of that one."""
+        return Range(name.partition(" ")[2] or self.pairs[0], *limits)
+
+    def of(self, pair: str) -> slice:
+        """The cells of one pair."""
+        first = self.pairs.index(pair) * len(self.r)
+        return slice(first, first + len(self.r))
+
+    def split(self, rows: NDArray[_Float]) -> NDArray[_Float]:
+        """(…, p, b) of rows (…, c)."""
+        return rows.reshape(*rows.shape[:-1], len(self.pairs), len(self.r))
+
+    def each(self, rows: NDArray[_Float]) -> Iterator[tuple[str, NDArray[_Float]]]:
+        """Every pair, and its bins (…, b) of rows (…, c)."""
+        return ((pair, rows[..., self.of(pair)]) for pair in self.pairs)
+
+    def within(self, limits: Range) -> Array:
+        """(c,) how much of each cell lies in a range [Å]; bins that its limits cut count in part."""
+        half = (self.r[1] - self.r[0]) / 2
+        inside = np.zeros(self.count)
+        inside[self.of(limits.pair)] = np.clip(
+            np.minimum(self.r + half, limits.r_max) - np.maximum(self.r - half, limits.r_min), 0.0, None
+        )
+        return inside
+
+    def touched(self, ranges: Iterable[Range]) -> slice:
+        """The cells that ranges touch, and all between."""
+        cells = np.flatnonzero(np.any([self.within(limits) > 0 for limits in ranges], axis=0))
+        return slice(int(cells[0]), int(cells[-1]) + 1)
+
+    def moments(self, rows: NDArray[np.floating], limits: Range, first: int = 0) -> Array:
+        """(…, 4) N, R, σ², C₃ in a range (``shells.moments``) of rows (…, c), or of their cells from ``first`` on."""
+        own = self.of(limits.pair)
+        bins = slice(max(own.start, first), min(own.stop, first + rows.shape[-1]))
+        r = self.r[bins.start - own.start : bins.stop - own.start]
+        return moments(r, rows[..., bins.start - first : bins.stop - first], limits.r_min, limits.r_max)
+
+    def spreads(self, samples: NDArray[np.floating], limits: Range, first: int = 0) -> Array:
+        """(…, 4) standard deviations of these over samples (…, n, c)."""
+        found: Array = np.nanstd(self.moments(samples, limits, first), axis=-2)
+        return found
