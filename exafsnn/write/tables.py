@@ -84,7 +84,7 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     for name, shell in prediction.shells.items():
         if is_finite(shell):
             told = vars(shell) if prediction.in_domain else {key: getattr(shell, key) for key in _PLACE}
-            yield row | {"range": name} | told
+            yield row | {"range": name.partition(" ")[0]} | told
 
 
 def scan_facts(outcome: Outcome) -> Row:
@@ -140,10 +140,11 @@ def series_rows(course: Course) -> Iterator[Row]:
                 and np.isfinite(trend.value[number])
                 and np.isfinite(trend.std[number])
             ):
-                pair = outcome.prediction.rdf.pairs[0] if outcome.prediction and key.range else ""
+                pair = outcome.prediction.shells[key.range].pair if outcome.prediction and key.range else ""
                 yield scan | {
-                    "phase": key.phase or course.series.phases[number], "pair": pair, "range": key.range,
-                    "quantity": key.quantity, "value": trend.value[number], "std": trend.std[number],
+                    "phase": key.phase or course.series.phases[number], "pair": pair,
+                    "range": key.range.partition(" ")[0], "quantity": key.quantity,
+                    "value": trend.value[number], "std": trend.std[number],
                 }  # fmt: skip
 
 

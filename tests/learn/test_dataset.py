@@ -154,3 +154,17 @@ def test_no_trajectory_is_on_both_sides(bank):
     assert not set(learn.index) & set(held_out.index)
     assert set(learn.index) | set(held_out.index) == set(bank.index)
     assert set(held_out.families) == set(bank.families)
+
+
+def test_every_pair_is_stretched_and_keeps_its_atoms(bank, pairs, features):
+    """A bank of two pairs, of which the second has half the first's atoms, 0.6 Å farther."""
+    shift = round(0.6 / float(bank.fine_r[1] - bank.fine_r[0]))
+    both = np.concatenate([bank.fine_rdf, 0.5 * np.roll(bank.fine_rdf, shift, axis=2)], axis=1)
+    maker = PairMaker(replace(bank, fine_rdf=both), replace(pairs, **QUIET, mixed=(0.0, 0.0)), features, seed=5)
+    drawn = maker.draw(32, reference=0.0)
+    first, second = drawn.density.double().numpy().reshape(32, 2, -1).swapaxes(0, 1)
+    near, far = moments(pairs.bins(), first, 1.8, 3.2), moments(pairs.bins(), second, 2.4, 3.8)
+    assert far[:, 0] == pytest.approx(0.5 * near[:, 0], rel=1e-3)
+    own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy(), 0], 1.7, 4.0)[:, 1]
+    assert near[:, 1] / (far[:, 1] - near[:, 1]) == pytest.approx(own / 0.6, rel=1e-3)
+    assert np.ptp(near[:, 1] / own) > pairs.stretch
