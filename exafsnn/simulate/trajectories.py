@@ -6,23 +6,15 @@ what was simulated for one metal is kept in the user's cache, and serves the nex
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
-from exafsnn.errors import LibraryError
-from exafsnn.files import explained
 from exafsnn.records import Array
+from exafsnn.simulate.cache import kept
 from exafsnn.simulate.dynamics import DynamicsSettings, State, Trajectory, run_atoms, run_state, run_with_vacancies
-from exafsnn.simulate.parts import read_part, write_part
 from exafsnn.simulate.structures import nanoparticle
 
 _VERSION = 1
@@ -43,11 +35,6 @@ class Sample:
     """Of the empty sites."""
 
 
-def cache_folder() -> Path:
-    """Where trajectories are kept: ``EXAFSNN_CACHE``, else the user's cache."""
-    return Path(os.environ.get("EXAFSNN_CACHE") or platformdirs.user_cache_dir("exafsnn")) / "trajectories"
-
-
 def trajectory_of(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
     """The trajectory of a sample, from the cache or simulated now; lengths are those of the dynamics.
 
@@ -59,18 +46,13 @@ def trajectory_of(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
         If the cache cannot be written.
     """
     told = {"version": _VERSION, "sample": asdict(sample), "dynamics": dynamics.to_mapping()}
-    name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
-    path = cache_folder() / name[:2] / f"{name}.npz"
-    if path.exists():
-        with suppress(LibraryError, KeyError):  # damaged, or none of ours: it is simulated again, and replaced
-            return _restored(*read_part(path))
-    found = _simulated(sample, dynamics)
-    label: dict[str, Any] = {"provenance": dict(found.provenance), "phase": found.phase, "periodic": found.periodic}
-    arrays: dict[str, Array] = {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.cell}
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_part(path, label, arrays)
-    return _restored(*read_part(path))
+    return kept("trajectories", told, lambda: _parts(_simulated(sample, dynamics)), _restored)
+
+
+def _parts(found: Trajectory) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Label and arrays of a trajectory, as they are kept."""
+    label = {"provenance": dict(found.provenance), "phase": found.phase, "periodic": found.periodic}
+    return label, {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.cell}
 
 
 def _simulated(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
