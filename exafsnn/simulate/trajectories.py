@@ -21,7 +21,8 @@ import platformdirs
 from exafsnn.errors import LibraryError
 from exafsnn.files import explained
 from exafsnn.records import Array
-from exafsnn.simulate.dynamics import DynamicsSettings, State, Trajectory, run_atoms, run_state, run_with_vacancies
+from exafsnn.simulate.dynamics import DynamicsSettings, State, run_atoms, run_state, run_with_vacancies
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.parts import read_part, write_part
 from exafsnn.simulate.structures import nanoparticle
 
@@ -66,7 +67,7 @@ def trajectory_of(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
             return _restored(*read_part(path))
     found = _simulated(sample, dynamics)
     label: dict[str, Any] = {"provenance": dict(found.provenance), "phase": found.phase, "periodic": found.periodic}
-    arrays: dict[str, Array] = {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.cell}
+    arrays: dict[str, Array] = {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.box}
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_part(path, label, arrays)
@@ -87,4 +88,4 @@ def _restored(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> Trajecto
     """The trajectory of a part file; its atoms are of no element yet."""
     frames = arrays["frames"].astype(np.float64)
     symbols = ("X",) * frames.shape[1]
-    return Trajectory(frames, arrays["cell"], label["periodic"], label["phase"], symbols, label["provenance"])
+    return Trajectory.in_box(frames, arrays["cell"], label["periodic"], label["phase"], symbols, label["provenance"])
