@@ -408,10 +408,12 @@ def _load_file(file: h5py.File) -> SiteLibrary:
         digest.update(group.attrs["label"].encode())
         for values in arrays.values():
             digest.update(values.tobytes())
-        arrays["rdf"] = np.atleast_2d(arrays["rdf"])  # of one element, its axis was not written
+        arrays["rdf"] = _of_each(arrays["rdf"], 2)
         states.append(LibraryState(int(name), json.loads(group.attrs["label"]), StateSample(**arrays)))
     theories = {
-        f"{phase}/{treatment}": _single_of(file["single_r"][()], group["single"][()], group["mean_free_path"][()])
+        f"{phase}/{treatment}": SingleScattering(
+            file["single_r"][()], _of_each(group["single"][()]), group["mean_free_path"][()]
+        )
         for phase, treatments in file["theories"].items()
         for treatment, group in treatments.items()
     }
@@ -421,8 +423,9 @@ def _load_file(file: h5py.File) -> SiteLibrary:
     return SiteLibrary(plan, k, edges, tuple(states), theories, digest.hexdigest(), discarded)
 
 
-def _single_of(r: Array, amplitude: np.ndarray, mean_free_path: Array) -> SingleScattering:
-    return SingleScattering(r, amplitude.reshape(-1, len(r), len(mean_free_path)), mean_free_path)
+def _of_each(values: np.ndarray, axes: int = 3) -> np.ndarray:
+    """Values of each element, whose axis was not written where there was one."""
+    return values if values.ndim == axes else values[None]
 
 
 def join(paths: Sequence[str | Path]) -> SiteLibrary:

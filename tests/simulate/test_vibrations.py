@@ -161,10 +161,13 @@ def test_vacant_sites_are_of_one_element() -> None:
         with_vacant_sites(whole, "Pt", 0.1, np.random.default_rng(1))
 
 
-def test_motion_and_boxes_that_make_no_sense_are_refused() -> None:
+def test_motion_that_makes_no_sense_is_refused() -> None:
     for wrong in ({"temperature": -1.0}, {"static": 2.0}, {"asymmetry": 9.0}, {"frames": 0}):
         with pytest.raises(SettingsError, match=r"none of a solid|at least 1"):
             Motion(**wrong)
+
+
+def test_a_box_of_any_shape_keeps_its_neighbours() -> None:
     skew = bulk("Cu")
-    with pytest.raises(SimulationError, match="box is not orthogonal"):
-        trajectory_from(skew, skew.positions[None], "", {})
+    ((relative, _),) = trajectory_from(skew, skew.positions[None], "", {})[0].spheres([0], 3.0)
+    assert np.linalg.norm(relative, axis=1) == pytest.approx(np.full(12, skew.cell[0, 1] * np.sqrt(2)))
