@@ -87,6 +87,24 @@ class Potentials:
 
 
 @dataclass(frozen=True)
+class PhaseShifts:
+    """The photoelectron of one material, treatment and absorber, as FEFF's phase module left it."""
+
+    k: Array
+    """(e,) real wavenumbers above the Fermi level [Å⁻¹]."""
+    momentum: np.ndarray
+    """(e,) complex momentum p between the muffin tins [Å⁻¹]; 1/Im p is the mean free path."""
+    upper: np.ndarray
+    """(potentials, e, l) complex phase shifts of j = l + ½; zero where FEFF has none."""
+    lower: np.ndarray
+    """(potentials, e, l) the same of j = l − ½."""
+    moments: np.ndarray
+    """(8, e) reduced dipole matrix elements to the final states in FEFF's order, with the absorber's phase shifts."""
+    hole: int
+    """FEFF's number of the core level: 1 K, 2 L1, 3 L2, 4 L3."""
+
+
+@dataclass(frozen=True)
 class _EffectiveScattering:
     """Effective scattering of single-scattering paths, as FEFF tabulates it.
 
@@ -336,6 +354,40 @@ def _read_effective(path: Path) -> Array:
     return table
 
 
+def read_phases(potentials: Potentials) -> PhaseShifts:
+    """Everything that FEFF8.5L's ``phase.pad`` says of the electron on the horizontal energies, to the largest k.
+
+    Raises
+    ------
+    SimulationError
+        If the potentials are FEFF6L's, which writes another file.
+    """
+    if "phase.pad" not in potentials.files:
+        raise SimulationError("FEFF6L's potentials hold no phase.pad", remedy="Use program 8.5L")
+    lines = potentials.files["phase.pad"].decode("latin-1").splitlines()
+    _, energies, main, _, last, hole, *_ = (int(cell) for cell in lines[0].split()[:8])
+    edge_values, cursor = _unpad(lines, 1, 3, parts=1)
+    energy, cursor = _unpad(lines, cursor, energies, parts=2)
+    reference, cursor = _unpad(lines, cursor, energies, parts=2)
+    tables = []
+    for _ in range(last + 1):
+        l_max = int(lines[cursor].split()[0])
+        values, cursor = _unpad(lines, cursor + 1, energies * (2 * l_max + 1), parts=2)
+        tables.append(values.reshape(energies, 2 * l_max + 1)[:main])
+    moments, _ = _unpad(lines, cursor, energies * 8, parts=2)
+    excess = 2 * (energy - edge_values[2]).real[:main]
+    width = max(table.shape[1] for table in tables) // 2
+    delta = np.array([np.pad(t, ((0, 0), (width - t.shape[1] // 2,) * 2)) for t in tables])  # [potential, energy, ±l]
+    return PhaseShifts(
+        k=np.sign(excess) * np.sqrt(np.abs(excess)) / BOHR_ANGSTROM,
+        momentum=np.sqrt(2 * (energy - reference))[:main] / BOHR_ANGSTROM,
+        upper=delta[..., width::-1],
+        lower=delta[..., width:],
+        moments=moments.reshape(8, energies)[:, :main],
+        hole=hole,
+    )
+
+
 def partial_waves(potentials: Potentials) -> tuple[np.ndarray, Array]:
     """Phase shifts of FEFF8.5L's ``phase.pad`` on the EXAFS range.
 
@@ -346,22 +398,9 @@ def partial_waves(potentials: Potentials) -> tuple[np.ndarray, Array]:
     k
         (energies,) real wavenumbers [Å⁻¹], 3 to 13.
     """
-    lines = potentials.files["phase.pad"].decode("latin-1").splitlines()
-    _, energies, main, _, last, *_ = (int(cell) for cell in lines[0].split()[:8])
-    cursor = 1
-    edge_values, cursor = _unpad(lines, cursor, 3, parts=1)
-    em, cursor = _unpad(lines, cursor, energies, parts=2)
-    _, cursor = _unpad(lines, cursor, energies, parts=2)
-    tables = []
-    for _ in range(last + 1):
-        l_max = int(lines[cursor].split()[0])
-        values, cursor = _unpad(lines, cursor + 1, energies * (2 * l_max + 1), parts=2)
-        tables.append(values.reshape(energies, 2 * l_max + 1)[:, l_max:])
-    k = np.sqrt(np.maximum(2 * (em - edge_values[2]).real, 0.0))[:main] / BOHR_ANGSTROM
-    use = np.flatnonzero((k > 3.0) & (k < 13.0))
-    width = max(table.shape[1] for table in tables)
-    phases = np.array([np.pad(table[use], ((0, 0), (0, width - table.shape[1]))) for table in tables])
-    return phases, k[use]
+    phases = read_phases(potentials)
+    use = (phases.k > 3.0) & (phases.k < 13.0)
+    return phases.lower[:, use], phases.k[use]
 
 
 def _unpad(lines: list[str], cursor: int, count: int, *, parts: int) -> tuple[np.ndarray, int]:
