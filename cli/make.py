@@ -39,5 +39,5 @@ def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool,
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
     path = workshop.make(recipe, progress_bar(), workers, keep=keep)
-    found = "by the edge of a scan" if recipe.name == recipe.metal.model else f"with --model {recipe.name}"
+    found = "by the edge of a scan" if recipe.is_by_edge else f"with --model {recipe.name}"
     click.echo(f"The model is {path}; exafsnn predict finds it {found}", err=True)

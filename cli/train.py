@@ -38,7 +38,7 @@ def train(libraries: tuple[str, ...], output: str, trial: tuple[str, ...], overr
         table = tomllib.loads(Path(overruled).read_text(encoding="utf-8")) if overruled else {}
     except ValueError as error:
         raise click.BadParameter(f"{overruled} is no TOML file: {error}", param_hint="--settings") from error
-    settings = training.training_from_mapping(table, plan_of(libraries[0]).metal)
+    settings = training.training_from_mapping(table, plan_of(libraries[0]).material)
     path = training.train(libraries, output, settings, progress_bar())
     if settings.calibration.sessions:
         click.echo("Setting its error bars on held-out states …", err=True)

@@ -22,6 +22,8 @@ _OVER_A: Mapping[str, float] = {"bcc": math.sqrt(3) / 2, "fcc": 1 / math.sqrt(2)
 """R₁ over the lattice constant a; hcp metals have their six neighbours of the same layer there."""
 
 _IRON: Mapping[str, float] = {"bcc": 2.8665 * _OVER_A["bcc"], "fcc": 3.574 * _OVER_A["fcc"], "hcp": 2.540}
+IRON_BOND = _IRON["bcc"]
+"""Lengths elsewhere in the code are given for it [Å]."""
 _IRON_SIGMA2 = 0.005
 """R₁ [Å] of iron in each phase at room temperature, and its σ² [Å²]: the scale of ``simulate.potentials``."""
 
@@ -93,6 +95,16 @@ class Metal(Settings):
     def first(self) -> tuple[float, float]:
         """The range of its first coordination shell [Å]; of bcc the first two together."""
         return round(_BEGIN_OF_FIRST * self.nearest, 2), round(_END_OF_FIRST[self.phase] * self.nearest, 2)
+
+    @property
+    def neighbours(self) -> tuple[str, ...]:
+        """Elements around it."""
+        return (self.symbol,)
+
+    @property
+    def ranges(self) -> tuple[tuple[str, float, float], ...]:
+        """Name and limits [Å] of the range that its models tell."""
+        return (("first", *self.first),)
 
     @property
     def model(self) -> str:

@@ -43,7 +43,7 @@ class Settings:
         missing = [item.name for item in fields(cls) if item.name not in mapping and _is_required(item)]
         if missing:
             raise SettingsError(f"{missing[0]} is missing", where=cls.__name__, remedy="Add it")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()})
+        return cls(**{key: _frozen(value) for key, value in mapping.items()})
 
     @classmethod
     def checked(cls, mapping: Any) -> Self:
@@ -66,6 +66,11 @@ class Settings:
     def to_mapping(self) -> dict[str, Any]:
         """All values, as a plain dictionary that JSON can hold."""
         return asdict(self)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, however deep."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def is_like(value: Any, default: Any) -> bool:

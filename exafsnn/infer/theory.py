@@ -71,8 +71,8 @@ class Theory:
     def __init__(self, forward: Forward, pairs: PairSettings, errors: float = 1.0) -> None:
         self.forward = Forward({name: torch.from_numpy(value).double() for name, value in forward.parts.items()})
         self.k = self.forward.k
-        self.length_scale = pairs.scale
-        """Lengths of the metal over those of iron."""
+        self.length_scale = pairs.r_max / PairSettings.r_max
+        """Reach of its RDFs over that of iron."""
         self.amplitude_modes = smooth_modes(self.k, lowest=1)
         self.phase_modes = smooth_modes(self.k, lowest=0)
         self._single = Forward({name: torch.from_numpy(value) for name, value in forward.parts.items()})

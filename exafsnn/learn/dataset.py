@@ -118,7 +118,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     return StateBank(
         library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels),
-        np.array([not (label["vacancies"] or label["atoms"]) for label in labels]),
+        np.array([not (label["vacancies"] or label["atoms"] or label.get("exchanged")) for label in labels]),
         tuple(label["phase"] for label in labels),
         tuple(label["treatment"] for label in labels), np.array([label["a"] for label in labels]),
         np.array([label["temperature"] for label in labels]),

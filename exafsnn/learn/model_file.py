@@ -326,7 +326,7 @@ def _domain(info: Any) -> Domain | None:
 
 def _intervals(info: Any, ranges: Iterable[str]) -> dict[str, dict[str, Scale]]:
     """The scales of the error bars: of all kinds of answers, or of none."""
-    if info and set(info) != set(KINDS_OF_ANSWERS):
+    if info and set(info) not in (set(KINDS_OF_ANSWERS), {kind for kind in KINDS_OF_ANSWERS if "blind" in kind}):
         raise ModelError("the intervals are not of the answers that a model gives")
     found = {kind: scales_from_mapping(table) for kind, table in info.items()}
     wanted = {scale_of(quantity, name) for quantity in QUANTITIES[:3] for name in ranges if is_first(name)}

@@ -44,7 +44,7 @@ def compare_theories(library: SiteLibrary) -> _TheoryComparison:
     treatment = {name: name.split("/")[1] for name in library.theories}
     chosen = _COMMON_TREATMENT if _COMMON_TREATMENT in treatment.values() else min(treatment.values())
     common = common_theories(library)[0]
-    k, metal = library.k, library.plan.metal
+    k, metal = library.k, library.plan.material
     row = int(np.argmin(np.abs(common.r - metal.nearest)))
     standard = _phase(common, k, row)
     first = {treatment[name]: theory for name, theory in sorted(library.theories.items(), reverse=True)}

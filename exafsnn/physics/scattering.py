@@ -23,6 +23,7 @@ from torch.nn.functional import embedding_bag
 
 from exafsnn.physics.feff import PathSummer, Potentials, ScatteringPath
 from exafsnn.physics.fourier import fade
+from exafsnn.physics.paths import single_paths
 from exafsnn.records import Array
 
 _ANGLES = np.radians(np.concatenate([np.arange(0.0, 40.0, 4.0), np.arange(40.0, 181.0, 7.0)]))
@@ -73,10 +74,8 @@ def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> Scatteri
         Largest half path length [Å].
     """
     scatterers = range(1, len(potentials.symbols))
+    single, free_path = single_amplitudes(potentials, k)
     with PathSummer(potentials) as summer:
-        lines = [[ScatteringPath(np.array([[0.0, 0.0, r]]), (n,)) for r in SINGLE_DISTANCES] for n in scatterers]
-        singles = [_amplitudes(summer, paths, k) for paths in lines]
-        free_path = summer.effective(lines[0][:1], k).mean_free_path
         pairs = {
             (kind, i, j): torch.from_numpy(_pair_grid(summer, kind, i, j, k, reach))
             for kind, i, j in product(KINDS, scatterers, scatterers)
@@ -84,10 +83,18 @@ def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> Scatteri
     return ScatteringTable(
         k=torch.from_numpy(k.astype(np.float32)),
         mean_free_path=torch.from_numpy(free_path.astype(np.float32)),
-        single=torch.from_numpy(np.array(singles)),
+        single=torch.from_numpy(single),
         pairs=pairs,
         reach=reach,
     )
+
+
+def single_amplitudes(potentials: Potentials, k: Array) -> tuple[np.ndarray, Array]:
+    """(p, d, m) Q of single scattering from each potential at ``SINGLE_DISTANCES``, and (m,) λ(k) [Å], by FEFF."""
+    with PathSummer(potentials) as summer:
+        lines = [single_paths(SINGLE_DISTANCES, number) for number in range(1, len(potentials.symbols))]
+        singles = np.array([_amplitudes(summer, paths, k) for paths in lines])
+        return singles, summer.effective(lines[0][:1], k).mean_free_path
 
 
 def _amplitudes(summer: PathSummer, paths: Sequence[ScatteringPath], k: Array) -> np.ndarray:

@@ -25,6 +25,7 @@ import h5py
 import numpy as np
 import torch
 
+from exafsnn.compounds import Compound
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import (
     Sink,
@@ -39,16 +40,28 @@ from exafsnn.files import (
 )
 from exafsnn.metals import Metal
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
+from exafsnn.physics.path_tables import make_path_tables
 from exafsnn.physics.paths import strength_from_phases
-from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
+from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table, single_amplitudes
 from exafsnn.records import Array
 from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.potentials import IRON_LATTICE
-from exafsnn.simulate.sites import LIBRARY_K, StateSample, Theory, neighbours, rdf_edges, sample_state
+from exafsnn.simulate.sites import (
+    LIBRARY_K,
+    ExactTheory,
+    StateSample,
+    TabledTheory,
+    Theory,
+    neighbours,
+    rdf_edges,
+    sample_state,
+)
+from exafsnn.simulate.solids import Solid, simulated
 from exafsnn.simulate.structures import crystal
 from exafsnn.simulate.trajectories import Sample, trajectory_of
+from exafsnn.simulate.vibrations import trajectory_from
 from exafsnn.workers import run_all
 
 FORMAT = "exafsnn-site-library-2"
@@ -56,6 +69,10 @@ OLD_FORMAT = "exafsnn-site-library-1"
 """The same without checksums; still read."""
 _SCRATCH = "exafsnn-simulate-"
 _Progress = Callable[[int, int, str], None]
+_CLUSTER = 7.0
+"""Radius of the cluster that a compound's potentials are of [Å]."""
+_NEAREST = 0.6
+"""Atoms of a compound come no nearer to each other, in units of its bond."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +146,7 @@ def build(
     with only_writer(output):
         parts = _open_parts(plan, output)
         states = planned_states(plan)
-        wanted = sorted({_theory_name(plan, item.treatment) for item in states})
+        wanted = sorted({_theory_name(plan, item) for item in states})
         shared = [_theory_file(name) for name in wanted] if tables else []
         _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
@@ -211,9 +228,9 @@ def _scratch(parts: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _theory_name(plan: LibrarySettings, treatment: FeffTreatment) -> str:
-    """``phase/treatment``: all states have the potentials of the metal's own crystal, which serve a few per cent."""
-    return f"{plan.metal.phase}/{treatment.name}"
+def _theory_name(plan: LibrarySettings, item: PlannedState) -> str:
+    """``phase/treatment``: states of a metal have the potentials of its own crystal, which serve a few per cent."""
+    return f"{item.family.phase if isinstance(item.family, Solid) else plan.metal.phase}/{item.treatment.name}"
 
 
 def _theory_file(name: str) -> str:
@@ -236,12 +253,36 @@ def _build_theory(task: tuple[str, str]) -> None:
     plan = _plan_of(parts)
     phase, treatment_name = name.split("/")
     treatment = next(item for item in plan.treatments if item.name == treatment_name)
-    potentials = crystal_potentials(plan.metal, phase, treatment)
-    table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)
-    arrays: dict[str, Any] = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
+    arrays: dict[str, Any] = {}
+    if solid := _solid_of(plan, phase):
+        potentials = solid_potentials(solid, plan.material, treatment)
+        arrays["single"], arrays["mean_free_path"] = single_amplitudes(potentials, LIBRARY_K)
+    else:
+        potentials = crystal_potentials(plan.metal, phase, treatment)
+        table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)
+        arrays |= {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
+        arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
-    arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
     write_part(Path(parts) / _theory_file(name), {}, arrays)
+
+
+def _solid_of(plan: LibrarySettings, phase: str) -> Solid | None:
+    """The solid of a phase, if it is one of a compound."""
+    return next((solid for solid in plan.solids if solid.phase == phase), None)
+
+
+def solid_potentials(solid: Solid, compound: Metal | Compound, treatment: FeffTreatment) -> Potentials:
+    """FEFF potentials of a solid at rest: of the absorber, and one of each element around it."""
+    elements = compound.neighbours
+    cell = solid.atoms
+    still = trajectory_from(cell, cell.positions[None], solid.phase, {})
+    absorber = still.symbols.index(compound.symbol)
+    ((relative, which),) = still[0].spheres([absorber], _CLUSTER)
+    numbers = [0, *(1 + elements.index(still.symbols[other]) for other in which)]
+    symbols = [compound.symbol, *elements]
+    return make_potentials(
+        np.vstack([np.zeros(3), relative]), symbols, treatment, edge=compound.edge, feff_numbers=numbers
+    )
 
 
 def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Potentials:
@@ -258,16 +299,21 @@ def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Po
 @cache
 def _load_theory(parts: str, name: str) -> Theory:
     plan = _plan_of(parts)
-    treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
+    phase, treatment_name = name.split("/")
+    treatment = next(item for item in plan.treatments if item.name == treatment_name)
     _, stored = read_part(Path(parts) / _theory_file(name))
     files = {key.removeprefix("file-"): stored[key].tobytes() for key in stored if key.startswith("file-")}
+    sites, elements = plan.own_sites, plan.material.neighbours
+    if _solid_of(plan, phase):
+        potentials = Potentials(treatment, (plan.element, *elements), files)
+        nearest = _NEAREST * plan.material.nearest
+        return ExactTheory(make_path_tables(potentials, LIBRARY_K, sites.reach, nearest))
     pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
     single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
     k = torch.from_numpy(LIBRARY_K.astype(np.float32))
-    sites = plan.own_sites
     table = ScatteringTable(k, free_path, single, pairs, sites.reach, sites.fade)
-    return Theory(potentials, table, strength_from_phases(*partial_waves(potentials)))
+    return TabledTheory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
 
 def _build_state(task: tuple[str, int]) -> str:
@@ -282,7 +328,8 @@ def _build_state(task: tuple[str, int]) -> str:
         trajectory = simulate_planned(item, plan)
         label |= _facts(trajectory)
         theory, sites = _load_theory(parts, label["theory"]), plan.own_sites
-        sample = sample_state(trajectory, theory, sites, np.random.default_rng([item.seed, 1]))
+        around = (plan.element, plan.material.neighbours)
+        sample = sample_state(trajectory, theory, sites, np.random.default_rng([item.seed, 1]), around)
         arrays = asdict(sample)
         message = f"state {index}: {item.family.name}"
     except SimulationError as error:
@@ -293,7 +340,9 @@ def _build_state(task: tuple[str, int]) -> str:
 
 
 def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
-    """One planned state in the metal's lengths: a crystal or melt that is checked, or a defective one that is not."""
+    """One planned state in its own lengths: a crystal or melt that is checked, or a defective one that is not."""
+    if isinstance(item.family, Solid):
+        return simulated(item.family, item.state, plan.dynamics.frames, np.random.default_rng([item.seed, 2]))
     defective, atoms = item.family.vacancies[1] > 0, item.atoms if item.family.atoms[1] > 0 else 0
     sample = Sample(item.state, item.vacancies if defective else 0.0, defective, atoms, item.seed)
     return trajectory_of(sample, plan.dynamics).scaled(plan.length_scale, plan.element)
@@ -301,16 +350,20 @@ def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
 
 def _label(plan: LibrarySettings, item: PlannedState) -> dict[str, Any]:
     """What is known of a state before it is simulated; lengths and temperature are the metal's."""
-    theory = _theory_name(plan, item.treatment)
+    theory = _theory_name(plan, item)
     label: dict[str, Any] = {"family": item.family.name, "treatment": item.treatment.name, "theory": theory}
     label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed} | asdict(item.state)
+    if isinstance(item.family, Solid):
+        edge = float(np.linalg.norm(item.family.cell[0])) * item.state.strain
+        return label | {"phase": item.family.phase, "a": edge}
     label["a"] *= plan.length_scale
     label["temperature"] *= plan.temperature_scale
     return label
 
 
 def _facts(trajectory: Trajectory) -> dict[str, Any]:
-    facts = {key: trajectory.provenance[key] for key in ("displacement", "fractions", "md_temperature", "length_scale")}
+    known = ("displacement", "fractions", "md_temperature", "length_scale", "weights", "slowest")
+    facts = {key: trajectory.provenance[key] for key in known if key in trajectory.provenance}
     return facts | {"cell": trajectory.box.tolist(), "frames": len(trajectory.frames)}
 
 
@@ -341,7 +394,9 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
         for name, stored in tables.items():
             group = file.create_group(f"theories/{name}")
-            group["single"], group["mean_free_path"] = stored["single"][0], stored["mean_free_path"]
+            single = stored["single"]  # its first axis is not written where there is one element
+            group["single"] = single[0] if len(single) == 1 else single
+            group["mean_free_path"] = stored["mean_free_path"]
         for index, label, arrays in found:
             group = file.create_group(f"{'states' if arrays else 'discarded'}/{index:05d}")
             group.attrs["label"] = json.dumps(label, sort_keys=True)

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
+from exafsnn.compounds import Compound
 from exafsnn.errors import SettingsError
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.physics.feff import FeffTreatment
@@ -22,6 +24,7 @@ from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import DynamicsSettings, State
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import SiteSettings
+from exafsnn.simulate.solids import Solid, drawn, solid_of
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,19 @@ class LibrarySettings(Settings):
     treatments: tuple[FeffTreatment, ...] = ()
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sites: SiteSettings = field(default_factory=SiteSettings)
-    known: Metal | None = None
+    known: Metal | Compound | None = None
     """What is known of the element, where the table of metals does not have it or has it otherwise."""
+    solids: tuple[Solid, ...] = ()
+    """States of compounds."""
 
     @property
-    def metal(self) -> Metal:
-        """What is known of the element.
+    def states(self) -> int:
+        """How many there are."""
+        return sum(family.count for family in self.families) + sum(solid.count for solid in self.solids)
+
+    @property
+    def material(self) -> Metal | Compound:
+        """What is known of the absorber and its neighbours.
 
         Raises
         ------
@@ -70,9 +80,20 @@ class LibrarySettings(Settings):
         return self.known or metal_of(self.element, self.edge)
 
     @property
+    def metal(self) -> Metal:
+        """What is known of the element as a metal.
+
+        Raises
+        ------
+        SettingsError
+            If nothing is.
+        """
+        return self.known if isinstance(self.known, Metal) else metal_of(self.element, self.edge)
+
+    @property
     def length_scale(self) -> float:
         """Length in the metal over that in the dynamics, whose unit is the bond of iron (``simulate.potentials``)."""
-        return self.metal.length_scale
+        return self.material.length_scale
 
     @property
     def own_sites(self) -> SiteSettings:
@@ -90,8 +111,9 @@ class PlannedState:
     """One state of the plan, with all that its random numbers decide."""
 
     index: int
-    family: _Family
-    state: State
+    family: Any
+    """A ``_Family`` with a ``State``, or a ``Solid`` with a ``SolidState``."""
+    state: Any
     treatment: FeffTreatment
     vacancies: float
     atoms: int
@@ -149,6 +171,51 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
         families.append(states(f"{phase} with vacancies", phase, holes, "cold", vacancies=(0.02, 0.13)))
         families.append(states(f"{phase} particles", phase, particles, "cold", atoms=_ATOMS))
         families.append(states(f"{phase} clusters", phase, clusters, "cold", atoms=_FEW_ATOMS))
+    treatments = _treatments(metal.edge)
+    sites = SiteSettings(sites=10, control_sites=40, three_atom_paths=50)
+    known = None if METALS.get(metal.symbol) == metal else metal
+    return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites, known=known)
+
+
+_FRAMES = 12
+_SOLID_STATES: Mapping[str, tuple[int, Mapping[str, tuple[float, float]]]] = {
+    "cold": (60, {"temperature": (30.0, 250.0)}),
+    "hot": (60, {"temperature": (200.0, 900.0), "strain": (0.99, 1.04)}),
+    "strained": (24, {"static": (0.001, 0.008)}),
+    "with vacancies": (24, {"vacancies": (0.02, 0.2)}),
+    "with antisites": (30, {"exchanged": (0.03, 0.5), "static": (0.0, 0.004)}),
+}
+"""States of a compound's library of usual size, and what is drawn of them."""
+
+
+def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, size: float = 1.0) -> LibrarySettings:
+    """The states that a model of a compound learns from: its crystal, cold and hot, strained, lacking, misplaced.
+
+    Parameters
+    ----------
+    compound, cell
+        Its absorber, and its unit cell.
+    phase
+        What the crystal is called.
+    seed
+        Of all that is drawn.
+    size
+        How many states, in units of the usual 198.
+    """
+    solids = tuple(
+        solid_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, **ranges)
+        for name, (count, ranges) in _SOLID_STATES.items()
+    )
+    treatments = _treatments(compound.edge)
+    sites = SiteSettings(sites=12, control_sites=12, reach=6.5, fade=1.0)
+    dynamics = DynamicsSettings(frames=_FRAMES)
+    return LibrarySettings(
+        compound.symbol, compound.edge, seed, (), treatments, dynamics, sites, known=compound, solids=solids
+    )
+
+
+def _treatments(edge: str) -> tuple[FeffTreatment, ...]:
+    """Of L edges only those of exchange 5, which are nearer to foils."""
     nearer = (
         FeffTreatment("scf-nl", exchange=5, scf_radius=4.0),
         FeffTreatment("atoms-nl", exchange=5, scf_radius=0.0, overlap=1.05),
@@ -156,10 +223,7 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
     further = (
         FeffTreatment("scf-hl", exchange=0, scf_radius=4.0), FeffTreatment("atoms-hl", exchange=0, scf_radius=0.0)
     )  # fmt: skip
-    treatments = (*further, *nearer) if metal.edge == "K" else nearer
-    sites = SiteSettings(sites=10, control_sites=40, three_atom_paths=50)
-    known = None if METALS.get(metal.symbol) == metal else metal
-    return LibrarySettings(metal.symbol, metal.edge, seed, tuple(families), treatments, sites=sites, known=known)
+    return (*further, *nearer) if edge == "K" else nearer
 
 
 def read_plan(path: str | Path) -> LibrarySettings:
@@ -181,13 +245,15 @@ def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
     """The plan that a parsed TOML table (or the JSON in a library) describes."""
     parts = dict(table)
     parts["families"] = tuple(_Family.from_mapping(item) for item in parts.get("families", ()))
+    parts["solids"] = tuple(Solid.from_mapping(item) for item in parts.get("solids", ()))
     parts["treatments"] = tuple(FeffTreatment.from_mapping(item) for item in parts.get("treatments", ()))
     parts["dynamics"] = DynamicsSettings.from_mapping(parts.get("dynamics", {}))
     parts["sites"] = SiteSettings.from_mapping(parts.get("sites", {}))
-    parts["known"] = Metal.from_mapping(parts["known"]) if parts.get("known") else None
+    if known := parts.get("known"):
+        parts["known"] = (Metal if "phase" in known else Compound).from_mapping(known)
     plan = LibrarySettings.from_mapping(parts)
-    if not plan.families or not plan.treatments:
-        raise SettingsError("a plan needs at least one of [[families]] and one of [[treatments]]")
+    if not (plan.families or plan.solids) or not plan.treatments:
+        raise SettingsError("a plan needs at least one of [[families]] or [[solids]], and one of [[treatments]]")
     return plan
 
 
@@ -196,7 +262,7 @@ def plan_text(plan: LibrarySettings) -> str:
     lines = [f"{name} = {_toml(getattr(plan, name))}" for name in ("element", "edge", "seed")]
     for name in ("known", "dynamics", "sites"):
         lines += ["", f"[{name}]", *_items(item)] if (item := getattr(plan, name)) else []
-    for name in ("treatments", "families"):
+    for name in ("treatments", "families", "solids"):
         for item in getattr(plan, name):
             lines += ["", f"[[{name}]]", *_items(item)]
     return "\n".join(lines) + "\n"
@@ -213,15 +279,20 @@ def _toml(value: Any) -> str:
 
 def planned_states(plan: LibrarySettings) -> list[PlannedState]:
     """All states of the plan, in a shuffled order that is the same every time."""
-    listed = [(number, family, member) for number, family in enumerate(plan.families) for member in range(family.count)]
+    families: list[_Family | Solid] = [*plan.families, *plan.solids]
+    listed = [(number, family, member) for number, family in enumerate(families) for member in range(family.count)]
     order = np.random.default_rng(plan.seed).permutation(len(listed))
     return [_draw(plan, index, *listed[int(place)]) for index, place in enumerate(order)]
 
 
-def _draw(plan: LibrarySettings, index: int, number: int, family: _Family, member: int) -> PlannedState:
+def _draw(plan: LibrarySettings, index: int, number: int, family: _Family | Solid, member: int) -> PlannedState:
     """Draw one state; its random numbers depend on the plan's seed, the family and the member alone."""
     rng = np.random.default_rng([plan.seed, number, member])
     seed = int(rng.integers(1, 2**30))
+    if isinstance(family, Solid):
+        solid = drawn(family, member, rng)
+        treatment = plan.treatments[int(rng.integers(len(plan.treatments)))]
+        return PlannedState(index, family, solid, treatment, solid.vacancies, 0, seed)
     state = State(
         phase=family.phase,
         potential=family.potentials[member % len(family.potentials)],

@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import torch
 
+from exafsnn.physics.all_paths import chi_of_site
 from exafsnn.physics.feff import PathSummer, Potentials
+from exafsnn.physics.path_tables import PathTables
 from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths
 from exafsnn.physics.scattering import ScatteringTable, chi_of_cluster
 from exafsnn.records import Array
 from exafsnn.settings import Settings
-from exafsnn.simulate.frames import Trajectory
+from exafsnn.simulate.frames import Index, Trajectory
 
 
 def rdf_edges(far: float) -> Array:
@@ -53,13 +57,70 @@ class SiteSettings(Settings):
         return replace(self, **lengths)
 
 
+class Theory(Protocol):
+    """One material in one FEFF treatment: all that turns clusters into χ(k)."""
+
+    def sums(self, clusters: Sequence[Cluster], settings: SiteSettings, rng: np.random.Generator, /) -> Sums:
+        """χ(k) of clusters; that of three atoms only of the first ones, which are stored."""
+
+
+Cluster = tuple[Array, Index]
+"""(n, 3) atoms relative to the absorber [Å], the nearest first, and (n,) unique potential of each, from 1."""
+Sums = tuple[Array, Array, Array]
+"""(n, m) χ(k) of single scattering, (n, m) of two atoms, and (sites, m) of three, on ``LIBRARY_K``."""
+
+
 @dataclass(frozen=True)
-class Theory:
-    """One material in one FEFF treatment: all that turns a cluster into χ(k)."""
+class TabledTheory:
+    """Paths of one and two atoms from tables, those of three a weighted sample, by FEFF."""
 
     potentials: Potentials
     table: ScatteringTable
     strength: ScatteringStrength
+
+    def sums(self, clusters: Sequence[Cluster], settings: SiteSettings, rng: np.random.Generator) -> Sums:
+        """As of ``Theory``."""
+        parts = np.array([self._single_and_pair(*cluster) for cluster in clusters])  # [cluster, part, k]
+        with PathSummer(self.potentials) as summer:
+            triple = [self._triple(summer, *cluster, settings, rng) for cluster in clusters[: settings.sites]]
+        return parts[:, 0], parts[:, 1], np.array(triple)
+
+    def _single_and_pair(self, positions: Array, numbers: Index) -> tuple[Array, Array]:
+        """(m,) single scattering of the whole cluster, and multiple scattering of its two-atom paths."""
+        single, pair = chi_of_cluster(
+            self.table, torch.from_numpy(positions.astype(np.float32)), torch.from_numpy(numbers.astype(np.int64))
+        )
+        return single.numpy().astype(float), pair.numpy().astype(float)
+
+    def _triple(
+        self, summer: PathSummer, cluster: Array, numbers: Index, settings: SiteSettings, rng: np.random.Generator
+    ) -> Array:
+        """(m,) χ(k) of the three-atom paths of one cluster, by FEFF."""
+        near = np.linalg.norm(cluster, axis=1) <= settings.reach
+        positions = np.vstack([np.zeros(3), cluster[near]])
+        paths = sample_three_atom_paths(
+            positions, np.append(0, numbers[near]), self.strength, settings.reach, settings.three_atom_paths, rng,
+            settings.fade,
+        )  # fmt: skip
+        return summer.chi(paths, LIBRARY_K)
+
+
+@dataclass(frozen=True)
+class ExactTheory:
+    """All paths, by own matrices."""
+
+    tables: PathTables
+
+    def sums(self, clusters: Sequence[Cluster], settings: SiteSettings, _rng: np.random.Generator) -> Sums:
+        """As of ``Theory``; nothing is drawn."""
+        found = []
+        for positions, numbers in clusters:
+            near = np.linalg.norm(positions, axis=1) <= settings.far
+            atoms, kinds = torch.from_numpy(positions[near]), torch.from_numpy(numbers[near].astype(np.int64))
+            chi = chi_of_site(self.tables, atoms, kinds, settings.reach, settings.fade)
+            found.append([chi.single.numpy(), chi.double.numpy(), chi.triple.numpy()])
+        single, pair, triple = np.array(found, dtype=float).swapaxes(0, 1)
+        return single, pair, triple[: settings.sites]
 
 
 @dataclass(frozen=True)
@@ -81,34 +142,48 @@ class StateSample:
 
 
 def sample_state(
-    trajectory: Trajectory, theory: Theory, settings: SiteSettings, rng: np.random.Generator
+    trajectory: Trajectory,
+    theory: Theory,
+    settings: SiteSettings,
+    rng: np.random.Generator,
+    around: tuple[str, tuple[str, ...]] | None = None,
 ) -> StateSample:
     """Compute sites of a trajectory, and the means of its state.
 
     The state's mean spectrum is best taken as χ_single[rdf] + mean_pair + ⟨triple⟩: single scattering of all atoms is
     known exactly, so that only the small rest carries sampling noise (a control variate).
+
+    Parameters
+    ----------
+    around
+        The absorber, and the elements around it in the order of the theory's potentials; None: all atoms are alike.
     """
-    chosen = _choose(trajectory, settings.sites + settings.control_sites, rng)
-    clusters = [neighbours(trajectory, frame, atom, settings.far) for frame, atom in chosen]
-    parts = [_single_and_pair(theory.table, cluster) for cluster in clusters]
-    stored = clusters[: settings.sites]
-    with PathSummer(theory.potentials) as summer:
-        triple = [_triple(summer, theory.strength, cluster, settings, rng) for cluster in stored]
+    absorber, elements = around or (trajectory.symbols[0], (trajectory.symbols[0],))
+    absorbers = np.flatnonzero(np.array(trajectory.symbols) == absorber)
+    kinds = np.array([elements.index(symbol) for symbol in trajectory.symbols], dtype=np.intp)
+    chosen = _choose(len(trajectory), absorbers, settings.sites + settings.control_sites, rng)
+    clusters = [_cluster(trajectory, kinds, *place, settings.far) for place in chosen]
+    single, pair, triple = theory.sums(clusters, settings, rng)
     return StateSample(
-        distances=_padded([np.linalg.norm(cluster, axis=1) for cluster in stored]),
-        single=np.array([single for single, _ in parts[: settings.sites]]),
-        pair=np.array([pair for _, pair in parts[: settings.sites]]),
-        triple=np.array(triple),
-        rdf=rdf_of(trajectory, rdf_edges(settings.far))[None],
-        mean_pair=np.mean([pair for _, pair in parts], axis=0),
+        distances=_padded([np.linalg.norm(positions, axis=1) for positions, _ in clusters[: settings.sites]]),
+        single=single[: settings.sites],
+        pair=pair[: settings.sites],
+        triple=triple,
+        rdf=_rdf_of(trajectory, absorbers, kinds, len(elements), rdf_edges(settings.far)),
+        mean_pair=pair.mean(axis=0),
     )
 
 
-def _choose(trajectory: Trajectory, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
+def _choose(frames: int, atoms: Index, count: int, rng: np.random.Generator) -> list[tuple[int, int]]:
     """Pairs (frame, atom), all different as long as there are enough."""
-    frames, atoms = trajectory.frames.shape[:2]
-    every = rng.permutation(frames * atoms)
-    return [divmod(int(i), atoms) for i in np.resize(every, count)]
+    every = rng.permutation(frames * len(atoms))
+    return [(int(i) // len(atoms), int(atoms[int(i) % len(atoms)])) for i in np.resize(every, count)]
+
+
+def _cluster(trajectory: Trajectory, kinds: Index, frame: int, atom: int, reach: float) -> Cluster:
+    """The atoms within ``reach`` of one [Å]."""
+    ((relative, which),) = trajectory[frame].spheres([atom], reach)
+    return relative, 1 + kinds[which]
 
 
 def neighbours(trajectory: Trajectory, frame: int, atom: int, reach: float) -> Array:
@@ -119,29 +194,18 @@ def neighbours(trajectory: Trajectory, frame: int, atom: int, reach: float) -> A
 
 def rdf_of(trajectory: Trajectory, edges: Array = RDF_EDGES) -> Array:
     """(b,) mean number of neighbours per atom in bins of such edges [Å], over all atoms of all frames."""
-    frames, atoms = trajectory.frames.shape[:2]
-    counts: Array = sum(trajectory[frame].distance_counts(edges)[0] for frame in range(frames)) / (frames * atoms)
-    return counts
+    atoms = np.arange(len(trajectory.symbols))
+    found: Array = _rdf_of(trajectory, atoms, np.zeros_like(atoms), 1, edges)[0]
+    return found
 
 
-def _single_and_pair(table: ScatteringTable, cluster: Array) -> tuple[Array, Array]:
-    """(m,) single scattering of the whole cluster, and multiple scattering of its two-atom paths."""
-    positions = torch.from_numpy(cluster.astype(np.float32))
-    single, pair = chi_of_cluster(table, positions, torch.ones(len(cluster), dtype=torch.long))
-    return single.numpy().astype(float), pair.numpy().astype(float)
-
-
-def _triple(
-    summer: PathSummer, strength: ScatteringStrength, cluster: Array, settings: SiteSettings, rng: np.random.Generator
-) -> Array:
-    """(m,) χ(k) of the three-atom paths of one cluster, by FEFF."""
-    near = cluster[np.linalg.norm(cluster, axis=1) <= settings.reach]
-    positions = np.vstack([np.zeros(3), near])
-    numbers = np.array([0, *[1] * len(near)], dtype=np.intp)
-    paths = sample_three_atom_paths(
-        positions, numbers, strength, settings.reach, settings.three_atom_paths, rng, settings.fade
-    )
-    return summer.chi(paths, LIBRARY_K)
+def _rdf_of(trajectory: Trajectory, absorbers: Index, kinds: Index, count: int, edges: Array) -> Array:
+    """(p, b) mean number of atoms of each of so many kinds around an absorber."""
+    counts = np.zeros((count, len(edges) - 1))
+    for frame in range(len(trajectory)):
+        found = trajectory[frame].distance_counts(edges, absorbers, kinds)
+        counts[: len(found)] += found
+    return counts / (len(trajectory) * len(absorbers))
 
 
 def _padded(rows: list[Array]) -> Array:

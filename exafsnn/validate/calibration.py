@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from exafsnn.compounds import Compound
 from exafsnn.errors import SettingsError
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.estimates import Signals
@@ -25,7 +26,7 @@ from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_sca
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
 from exafsnn.records import Array, ChiK
-from exafsnn.simulate.library import joined, load
+from exafsnn.simulate.library import joined, load, plan_of
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import run_all
 
@@ -90,14 +91,21 @@ def tried(
 ) -> list[Answer]:
     """All answers to the simulated sessions of ``calibrate``, in one order."""
     paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
-    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
+    kinds = (True, False) if _has_standards([*libraries, *trial]) else (False,)
+    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in kinds]
     found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
     return [answer for task in tasks for answer in found[task]]  # whichever is done first
 
 
+def _has_standards(libraries: Sequence[str | Path]) -> bool:
+    """Whether there are crystals that ``--structure`` can name."""
+    return any(not isinstance(plan_of(path).material, Compound) for path in libraries)
+
+
 def set_error_bars(name: str, answers: Sequence[Answer]) -> Path:
     """Write into a model what its answers, against the truth, say of its error bars and its domain."""
-    intervals = {kind: scales_of([item for item in answers if item.kind == kind]) for kind in KINDS_OF_ANSWERS}
+    of_kind = {kind: [item for item in answers if item.kind == kind] for kind in KINDS_OF_ANSWERS}
+    intervals = {kind: scales_of(found) for kind, found in of_kind.items() if found}
     predicted = [item for kind in KINDS_OF_ANSWERS[:2] for item in answers if item.kind == kind]
     signs, given = np.array([item.signs for item in predicted]), np.concatenate([item.given for item in predicted])
     return set_calibration(name, intervals, fit_domain(signs[:, 0], signs[:, 1], given))

@@ -77,7 +77,9 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
 
 
 def _rows(answers: Sequence[Answer]) -> Iterator[str]:
-    """Lines of the table of one kind of answers."""
+    """Lines of the table of one kind of answers; none if there are none."""
+    if not answers:
+        return
     judged = cross_fitted(answers)
     for quantity, (title, form) in _QUANTITIES.items():
         error = form.format(float(np.sqrt(np.mean(judged[quantity].truth ** 2))))

@@ -12,7 +12,9 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from exafsnn.compounds import Compound
 from exafsnn.constants import K2_PER_EV
 from exafsnn.edges import next_edge, tabulated
 from exafsnn.errors import ModelError, SettingsError
@@ -21,7 +23,8 @@ from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.simulate.library import build
-from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_text
+from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_of_compound, plan_text
+from exafsnn.simulate.solids import cell_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
 from exafsnn.workers import cores
@@ -44,15 +47,20 @@ class Recipe:
     """All that decides a model."""
 
     name: str
-    metal: Metal
+    material: Metal | Compound
     library: LibrarySettings
     trial: LibrarySettings
     training: TrainingSettings
 
     @property
+    def is_by_edge(self) -> bool:
+        """Whether its model is that of an edge, which scans find by themselves."""
+        return self.name == f"{self.material.symbol}-{self.material.edge}".lower()
+
+    @property
     def states(self) -> int:
         """How many states are simulated."""
-        return sum(family.count for plan in (self.library, self.trial) for family in plan.families)
+        return sum(plan.states for plan in (self.library, self.trial))
 
     @property
     def seconds(self) -> float:
@@ -83,7 +91,29 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
 
 
 def _recipe(metal: Metal, *, full: bool) -> Recipe:
-    """The recipe of a metal, if its edge has room for χ(k)."""
+    """The recipe of a metal."""
+    training, size = _training(metal, full=full)
+    library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
+    return Recipe(metal.model, metal, library, trial, training)
+
+
+def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
+    """The recipe of what ``[compound]`` says; a file is looked for in ``folder``."""
+    if unknown := sorted(set(table) ^ {"structure", "absorber", "edge"}):
+        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
+    phase, cell = cell_of(str(table["structure"]), folder)
+    name = f"{phase}-{table['absorber']}".lower()
+    compound = compound_of(name, cell, str(table["absorber"]), str(table["edge"]))
+    training, size = _training(compound, full=full)
+    library, trial = (
+        plan_of_compound(compound, cell, phase, seed, part)
+        for seed, part in ((_SEED, size), (_SEED + 1, _TRIED * size))
+    )
+    return Recipe(name, compound, library, trial, training)
+
+
+def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings, float]:
+    """The training of a model, if its edge has room for χ(k), and the size of its library."""
     training = settings_for(metal)
     if above := next_edge(metal.symbol, metal.edge):
         room, k = above.energy - tabulated(metal.symbol, metal.edge), training.pairs.kmax[0]
@@ -93,8 +123,7 @@ def _recipe(metal: Metal, *, full: bool) -> Recipe:
     size = FULL if full else QUICK
     if not full:
         training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
-    library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
-    return Recipe(metal.model, metal, library, trial, training)
+    return training, size
 
 
 _TEMPLATE = """# A plan for exafsnn make: lengths in Å, temperatures in K, sigma2 of the first neighbours at 300 K in Å²
@@ -116,7 +145,7 @@ def template(name: str) -> str:
     SettingsError
         As ``recipe_for``.
     """
-    metal = recipe_for(name).metal
+    metal = recipe_for(name).material
     given = {key: value for key, value in metal.to_mapping().items() if value is not None}
     lines = (f"{key} = {json.dumps(item)}" for key, item in given.items())
     return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
@@ -134,28 +163,40 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the plan cannot be read: {error}", where=str(path)) from error
-    if unknown := sorted(set(table) - {"name", "full", "metal", "training"}):
+    if unknown := sorted(set(table) - {"name", "full", "metal", "compound", "training"}):
         raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
-    if not isinstance(table.get("metal"), dict):
-        raise SettingsError("[metal] is missing", where=str(path), remedy="exafsnn make --template NAME shows it")
-    try:
-        metal = Metal.from_mapping(table["metal"])
-    except TypeError as error:
-        raise SettingsError(f"[metal] holds what is no number: {error}", where=str(path)) from error
-    except SettingsError as error:
-        raise SettingsError(error.reason, where=f"{path}, [metal]", remedy=error.remedy) from error
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
-    recipe = _recipe(metal, full=full or table.get("full", False))
-    training = training_from_mapping(table.get("training", {}), metal, recipe.training)
-    name = table.get("name", metal.model)
+    recipe = _recipe_in(table, Path(path), full=full or table.get("full", False))
+    training = training_from_mapping(table.get("training", {}), recipe.material, recipe.training)
+    usual = recipe.material.model
+    name = table.get("name", usual)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
         reason = f"name = {str(name)[:60]!r} is no name of a model"
         raise SettingsError(reason, where=str(path), remedy="Use small letters, digits, - and _")
-    if name != metal.model and re.fullmatch(_EDGE, name, re.IGNORECASE):
-        reason = f"name = {name!r} is that of another edge, whose scans would get this model of {metal.model}"
-        raise SettingsError(reason, where=str(path), remedy=f"Name it {metal.model}, or otherwise")
+    if name != usual and re.fullmatch(_EDGE, name, re.IGNORECASE):
+        reason = f"name = {name!r} is that of another edge, whose scans would get this model of {usual}"
+        raise SettingsError(reason, where=str(path), remedy=f"Name it {usual}, or otherwise")
     return replace(recipe, name=name, training=training)
+
+
+_COMPOUND = 'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K"'
+
+
+def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
+    """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
+    kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
+    if len(kinds) != 1:
+        reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
+        raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
+    try:
+        if kinds == ["compound"]:
+            return _recipe_of_compound(table["compound"], path.parent, full=full)
+        return _recipe(Metal.from_mapping(table["metal"]), full=full)
+    except TypeError as error:
+        raise SettingsError(f"[{kinds[0]}] holds what is no number: {error}", where=str(path)) from error
+    except SettingsError as error:
+        raise SettingsError(error.reason, where=f"{path}, [{kinds[0]}]", remedy=error.remedy) from error
 
 
 def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep: bool = False) -> Path:

@@ -22,7 +22,7 @@ from exafsnn.validate.make import Recipe, make, makeable, recipe_for, recipe_of_
 
 def test_a_name_is_a_metal_and_its_edge() -> None:
     assert recipe_for("pt").name == recipe_for("Pt-L3").name == "pt-l3"
-    assert recipe_for("pt-l2").metal.edge == "L2"
+    assert recipe_for("pt-l2").material.edge == "L2"
     assert all(recipe_for(name).name == name for name in makeable())
     for name in ("", "copper", "cu-k-1", "xx", "zn"):
         with pytest.raises(SettingsError):
@@ -136,7 +136,7 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("EXAFSNN_MODELS", "EXAFSNN_CACHE"):
         monkeypatch.setenv(name, str(tmp_path / name))
     quick = lead(tmp_path)
-    plans = [plan_for(quick.metal, seed, 0.12) for seed in (1, 2)]
+    plans = [plan_for(quick.material, seed, 0.12) for seed in (1, 2)]
     plans = [
         replace(plan, treatments=plan.treatments[1:2], sites=replace(plan.sites, sites=2, control_sites=4))
         for plan in plans
@@ -168,4 +168,4 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     page = (path.parent / "tiny.md").read_text()
     assert "The L3 edge of Pb" in page
     assert page.count("| refined") == 6
-    assert (model.absorber, model.ranges["first"]) == ("Pb", quick.metal.first)
+    assert (model.absorber, model.ranges["first"]) == ("Pb", quick.material.first)

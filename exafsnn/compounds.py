@@ -1,0 +1,76 @@
+"""What is known of a compound before any of it is measured: the edge, whose neighbours there are, and where.
+
+It stands beside ``metals.Metal`` where a model is made: both tell an absorber, its neighbours and the ranges of its
+first shells.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exafsnn.edges import edges_of, is_element
+from exafsnn.errors import SettingsError
+from exafsnn.metals import IRON_BOND
+from exafsnn.settings import Settings
+
+_BONDS = (1.3, 4.0)
+"""Distances of nearest neighbours [Å]."""
+
+
+@dataclass(frozen=True)
+class Compound(Settings):
+    """One absorber in a compound.
+
+    Raises
+    ------
+    SettingsError
+        If it is none.
+    """
+
+    name: str
+    """Of its model."""
+    symbol: str
+    edge: str
+    neighbours: tuple[str, ...]
+    """Elements around the absorber, the nearest first."""
+    shells: tuple[tuple[float, float], ...]
+    """For each of them, where the range ``first`` begins and ends [Å]."""
+    nearest: float
+    """Distance of the nearest neighbours [Å]."""
+    sigma2: float = 0.006
+    """Their σ² at 300 K [Å²], more or less: it weighs what FEFF treatments differ by along k."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is none."""
+        fault = ""
+        if not all(is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
+            fault = f"{', '.join((self.symbol, *self.neighbours))} are not all elements"
+        elif not any(edge.name == self.edge for edge in edges_of(self.symbol)):
+            fault = f"{self.symbol} has no {self.edge} edge"
+        elif not self.neighbours or not len(set(self.neighbours)) == len(self.neighbours) == len(self.shells):
+            fault = "its neighbours are not each an element with a range"
+        elif not _BONDS[0] < self.nearest < _BONDS[1]:
+            fault = f"its nearest neighbours are {self.nearest:g} Å apart, which no bond is"
+        if fault:
+            raise SettingsError(fault, where="compound", remedy="Look at its structure, and at the absorber")
+
+    @property
+    def model(self) -> str:
+        """Name of its model."""
+        return self.name
+
+    @property
+    def ranges(self) -> tuple[tuple[str, float, float], ...]:
+        """Names and limits [Å] of the first shell of each pair; that of the first pair is ``first``."""
+        names = ["first", *(f"first {self.symbol}-{neighbour}" for neighbour in self.neighbours[1:])]
+        return tuple((name, *limits) for name, limits in zip(names, self.shells, strict=True))
+
+    @property
+    def length_scale(self) -> float:
+        """Lengths of its simulation over those of iron: the spheres are as large."""
+        return 1.0
+
+    @property
+    def bond_scale(self) -> float:
+        """Length of its bonds over those of iron."""
+        return self.nearest / IRON_BOND
