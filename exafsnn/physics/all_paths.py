@@ -77,10 +77,11 @@ def chi_of_site(
     numbers = torch.cat([torch.zeros(1, dtype=torch.long), numbers.long()])
     pairs = _find_pairs(atoms, reach)
     _check(tables, atoms, pairs, reach)
-    first, last = _half_paths(tables, pairs, atoms, numbers)
-    double, triple = _Sum(tables), _Sum(tables)
-    _add_triangles(double, pairs, first, last, atoms, reach, fading)
-    _add_paths(double, triple, tables, pairs, first, last, numbers, reach, fading)
+    double, triple, cut = _Sum(tables), _Sum(tables), (reach - fading, reach)
+    if len(pairs.i) > 0:
+        halves = _half_paths(tables, pairs, atoms, numbers)
+        _add_triangles(double, halves, atoms, cut)
+        _add_paths(double, triple, tables, halves, numbers, cut)
     return SiteChi(_single(tables, atoms[1:], numbers[1:]), double.chi(), triple.chi())
 
 
@@ -133,8 +134,8 @@ class _Sum:
         index = (half.detach() / _BIN).long()
         excess = (2 * (half - self._middle[index])).to(values.real.dtype)[:, None]
         momentum = self._momentum.to(values.dtype)
-        wave = values * torch.exp(1j * excess * momentum) / momentum**legs
-        self._envelope = self._envelope.index_add(0, index, wave)
+        wave = torch.polar(torch.exp(-excess * momentum.imag), excess * momentum.real)
+        self._envelope = self._envelope.index_add(0, index, values * wave / momentum**legs)
 
     def chi(self) -> Tensor:
         """(m,) χ(k)."""
@@ -166,7 +167,7 @@ def _find_pairs(atoms: Tensor, reach: float) -> _Pairs:
     """All pairs 0 → i → j from which a path can return within ``reach``."""
     with torch.no_grad():
         r = atoms.norm(dim=1)
-        way = r[:, None] + torch.cdist(atoms, atoms)  # [i, j]
+        way = r[:, None] + torch.cdist(atoms, atoms, compute_mode="donot_use_mm_for_euclid_dist")  # [i, j]
         near = way + r <= 2 * reach
         near[0] = False
         near.fill_diagonal_(False)
@@ -195,12 +196,23 @@ def _unit_normal(cross: Tensor, aside: Tensor) -> tuple[Tensor, Tensor]:
     return safe / size[:, None], torch.where(flat[:, 0], 0.0, size)
 
 
-def _half_paths(tables: PathTables, pairs: _Pairs, atoms: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """(pairs, component, wave, e) amplitudes absorber → i → leg to j, and leg from j → i → absorber; over both legs.
+@dataclass(frozen=True)
+class _HalfPaths:
+    """Amplitudes of half paths, (pairs, component, wave, e) complex, over the product of their two legs.
 
-    Components are those of the final states in the laboratory. Waves are about the axis from i to j, or back, in the
-    plane of the pair, whose normal is ``pairs.normal``, or its opposite.
+    Components are those of the final states in the laboratory. Waves are about the leg between i and j, in the plane
+    of the pair.
     """
+
+    pairs: _Pairs
+    first: Tensor
+    """Absorber → i → leg to j; the plane's normal is that of the pair."""
+    last: Tensor
+    """Leg from j → i → absorber; the plane's normal is the opposite one."""
+
+
+def _half_paths(tables: PathTables, pairs: _Pairs, atoms: Tensor, numbers: Tensor) -> _HalfPaths:
+    """Scattering at the first or last atom of all paths."""
     r = atoms[pairs.i].norm(dim=1)
     z = atoms[pairs.i] / r[:, None]
     axes = final_axes(tables.electron, z, torch.linalg.cross(pairs.normal, z), pairs.normal).float()
@@ -214,11 +226,11 @@ def _half_paths(tables: PathTables, pairs: _Pairs, atoms: Tensor, numbers: Tenso
     for number in kind.unique().tolist():
         rows = (kind == number).nonzero()[:, 0]
         geometry = (part[rows].float() for part in (r, pairs.leg, cosine, sine))
-        values = tables.ends[number].at(*geometry) * scale[rows].float()[:, None, None]
+        values = tables.ends[number - 1].at(*geometry) * scale[rows].float()[:, None, None]
         halves = values.unflatten(1, (2, -1)).movedim(1, 0)  # [half, pair, element, energy]
         found.append(torch.stack([_in_laboratory(half, even_axes[rows], odd_axes[rows]) for half in halves]))
     both = torch.cat(found, dim=1)[:, torch.argsort(place)]
-    return both[0], both[1]
+    return _HalfPaths(pairs, both[0], both[1])
 
 
 def _in_laboratory(values: Tensor, even_axes: Tensor, odd_axes: Tensor) -> Tensor:
@@ -232,45 +244,35 @@ def _in_laboratory(values: Tensor, even_axes: Tensor, odd_axes: Tensor) -> Tenso
     return torch.view_as_complex(torch.cat([even.view(shape), odd.view(shape)], dim=2))
 
 
-def _add_triangles(
-    total: _Sum, pairs: _Pairs, first: Tensor, last: Tensor, atoms: Tensor, reach: float, fading: float
-) -> None:
+def _add_triangles(total: _Sum, halves: _HalfPaths, atoms: Tensor, cut: tuple[float, float]) -> None:
     """Paths 0 → i → j → 0, and their reverses."""
-    size = len(atoms)
-    place = torch.full((size, size), -1)
+    pairs = halves.pairs
+    place = torch.full((len(atoms), len(atoms)), -1)
     place[pairs.i, pairs.j] = torch.arange(len(pairs.i))
     rows = (pairs.j > 0).nonzero()[:, 0]
     back = place[pairs.j[rows], pairs.i[rows]]
     half = 0.5 * (pairs.way[rows] + atoms[pairs.j[rows]].norm(dim=1))
-    trace = (first[rows] * last[back]).sum(dim=(1, 2))
-    weight = fade(half, reach - fading, reach) * pairs.leg[rows]
-    total.add(trace * weight.float()[:, None], half, legs=3)
+    weight = fade(half, *cut) * pairs.leg[rows]  # by which both amplitudes are divided
+    for part in torch.arange(len(rows)).split(_CHUNK):
+        there, home = halves.first.index_select(0, rows[part]), halves.last.index_select(0, back[part])
+        total.add((there * home).sum(dim=(1, 2)) * weight[part].float()[:, None], half[part], legs=3)
 
 
 def _add_paths(
-    double: _Sum,
-    triple: _Sum,
-    tables: PathTables,
-    pairs: _Pairs,
-    first: Tensor,
-    last: Tensor,
-    numbers: Tensor,
-    reach: float,
-    fading: float,
+    double: _Sum, triple: _Sum, tables: PathTables, halves: _HalfPaths, numbers: Tensor, cut: tuple[float, float]
 ) -> None:
     """Paths 0 → i → j → k → 0 by the potential of j, those of two atoms and those of three."""
-    before, after = _join(pairs, reach)
-    middle = pairs.j[before]
+    before, after = _join(halves.pairs, cut[1])
+    half = 0.5 * (halves.pairs.way[before] + halves.pairs.way[after])
+    weight = (fade(half, *cut) * torch.where(before == after, 1.0, 2.0)).float()
+    middle = halves.pairs.j[before]
     two = (middle == 0) | (before == after)
     for total, chosen in ((double, two), (triple, ~two)):
         for number in numbers[middle[chosen]].unique().tolist():
             rows = (chosen & (numbers[middle] == number)).nonzero()[:, 0]
             for part in rows.split(_CHUNK):
-                a, b = before[part], after[part]
-                half = 0.5 * (pairs.way[a] + pairs.way[b])
-                weight = fade(half, reach - fading, reach) * torch.where(a == b, 1.0, 2.0)
-                trace = _trace(tables, number, pairs, first, last, a, b)
-                total.add(trace * weight.float()[:, None], half, legs=4)
+                trace = _trace(tables, number, halves, before[part], after[part])
+                total.add(trace * weight[part, None], half[part], legs=4)
 
 
 def _join(pairs: _Pairs, reach: float) -> tuple[Tensor, Tensor]:
@@ -284,19 +286,24 @@ def _join(pairs: _Pairs, reach: float) -> tuple[Tensor, Tensor]:
         return before, before + torch.arange(len(before)) - start[before]
 
 
-def _trace(tables: PathTables, number: int, pairs: _Pairs, first: Tensor, last: Tensor, a: Tensor, b: Tensor) -> Tensor:
+def _trace(tables: PathTables, number: int, halves: _HalfPaths, a: Tensor, b: Tensor) -> Tensor:
     """(n, e) traces of paths whose halves are the pairs ``a``, walked to the middle, and ``b``, walked from it."""
+    pairs = halves.pairs
     cosine = -(pairs.step[a] * pairs.step[b]).sum(dim=1)
     cross = torch.linalg.cross(pairs.step[b], pairs.step[a])
     normal, sine = _unit_normal(cross, _aside(pairs.step[a]))
     geometry = (part.float() for part in (pairs.leg[a], pairs.leg[b], cosine, sine))
     matrix = tables.middle[number].at(*geometry)
-    come = _twisted(first[a], _turn(pairs.normal[a], normal, pairs.step[a]))
-    leave = _twisted(last[b], _turn(-pairs.normal[b], normal, -pairs.step[b]))
-    total = torch.zeros_like(matrix[:, 0])
-    for (i, j), element in zip(tables.middle_elements, matrix.unbind(dim=1), strict=True):
-        total = total + element * (leave[i] * come[j]).sum(dim=1)
-    return total
+    come = _twisted(halves.first.index_select(0, a), _turn(pairs.normal[a], normal, pairs.step[a]))
+    leave = _twisted(halves.last.index_select(0, b), _turn(-pairs.normal[b], normal, -pairs.step[b]))
+    elements = matrix[:, :, None].unbind(dim=1)
+    scattered = [torch.zeros_like(come[0]) for _ in leave]
+    for (i, j), element in zip(tables.middle_elements, elements, strict=True):
+        scattered[i] = torch.addcmul(scattered[i], element, come[j])
+    total = torch.zeros_like(come[0])
+    for wave, amplitude in zip(leave, scattered, strict=True):
+        total = torch.addcmul(total, wave, amplitude)
+    return total.sum(dim=1)
 
 
 def _turn(before: Tensor, after: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ FARTHEST = 12.0
 """Largest distance of single scattering [Å]."""
 _RADIAL, _SINGLE = 8, 16
 """Chebyshev polynomials in 1/r, for each leg of a scattering matrix and for single scattering."""
-_KEPT = 3e-5
+_KEPT = 5e-5
 """Singular values below this share of the largest are left out of a table."""
 _USUAL_LEG = 2.7
 """Length of a leg [Å] for which waves are scaled."""
@@ -83,9 +83,9 @@ class PathTables:
     single: Tensor
     """(potentials, polynomials, e) single scattering, complex."""
     ends: tuple[MatrixTable, ...]
-    """Scattering between the absorber's waves and those of a leg, by potential: first atoms, then last ones."""
+    """Scattering between the absorber's waves and those of a leg, by potential from 1: first atoms, then last ones."""
     middle: tuple[MatrixTable, ...]
-    """Scattering between the waves of two legs, by potential, the absorber among them."""
+    """Scattering between the waves of two legs, by potential from 0: the absorber can be between."""
 
     @property
     def middle_elements(self) -> list[tuple[int, int]]:
@@ -128,7 +128,7 @@ def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, neare
         electron=electron,
         interpolation=torch.from_numpy(spline),
         single=torch.from_numpy(np.array([_single_table(electron, n, nearest) for n in numbers])),
-        ends=tuple(_make_table(*_end_elements(electron, n, inverse), inverse) for n in numbers),
+        ends=tuple(_make_table(*_end_elements(electron, n, inverse), inverse) for n in numbers[1:]),
         middle=tuple(_make_table(*_middle_elements(electron, n, inverse), inverse) for n in numbers),
     )
 
@@ -165,7 +165,7 @@ def _spread(low: float, high: float, count: int) -> Array:
 
 def _to_coefficients(count: int) -> Array:
     """(polynomial, node) values at Chebyshev's nodes → coefficients."""
-    matrix: Array = chebyshev.chebvander(chebyshev.chebpts1(count), count - 1).T * (2.0 / count)
+    matrix = np.asarray(chebyshev.chebvander(chebyshev.chebpts1(count), count - 1).T, dtype=float) * (2.0 / count)
     matrix[0] *= 0.5
     return matrix
 
@@ -223,7 +223,7 @@ def _make_table(grid: np.ndarray, sideways: list[bool], inverse: tuple[float, fl
     grid = np.einsum("bB,aA,cC,xBACe->bacxe", radial, radial, angular, grid, optimize=True)
     flat = np.stack([grid.real, grid.imag], axis=-1).reshape(np.prod(grid.shape[:3]), -1)
     squares, directions = np.linalg.eigh(flat @ flat.T)  # of singular values; ascending
-    basis = directions[:, squares > (_KEPT**2) * squares[-1]]
+    basis = directions[:, squares > _KEPT**2 * squares[-1]]
     values = basis.T @ flat
     return MatrixTable(
         basis=torch.from_numpy(basis.astype(np.float32)),
