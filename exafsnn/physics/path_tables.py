@@ -99,7 +99,7 @@ class PathTables:
 
 
 def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, nearest: float = 1.6) -> PathTables:
-    """Tabulate the scattering matrices of all elements of one FEFF calculation; takes about a second an element.
+    """Tabulate the scattering matrices of all elements of one FEFF calculation; takes a second or two an element.
 
     Parameters
     ----------

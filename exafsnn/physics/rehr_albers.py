@@ -107,9 +107,9 @@ def _t(delta: _Complex) -> _Complex:
 
 
 def spherical_polynomials(rho: _Complex, degree: int, orders: int = 4) -> _Complex:
-    """(…, l, m) the factors c_l^(m)(z) z^m/m! of spherical waves at ρ = 1/(iz), 0 where m > l.
+    """(…, l, m) the factors c_l^(m)(z) z^m/m! of spherical waves, z = 1/(iρ); 0 where m > l.
 
-    c_{l+1}^(m) = c_{l−1}^(m) − (2l + 1) z (c_l^(m) + m-th derivative's share), Rehr & Albers, eqs. B9–B11.
+    By recursion in l: c_{l+1,m} = c_{l−1,m} − (2l + 1) z (c_{l,m} + c_{l,m−1}), Rehr & Albers, appendix B.
     """
     z = -1j / np.asarray(rho, dtype=complex)
     c = np.zeros((*z.shape, degree + 2, orders), dtype=complex)
