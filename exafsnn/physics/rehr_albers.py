@@ -4,7 +4,7 @@ Rehr & Albers, Phys. Rev. B 41, 8139 (1990), expand the propagator between two a
 λ = (μ, ν) about the axis of the leg, so that a path with legs ρ₁ … ρ_N (ρ = pr, p the complex momentum) is a trace of
 small matrices,
 
-    χ(k) = Im Σ_paths Tr[ M F_{N−1} ⋯ F_1 ] Π exp(iρ_i)/ρ_i,                                              (their eq. 13)
+    χ(k) = Im Σ_paths Tr[ M F_{N−1} ⋯ F_1 ] Π exp(iρ_i)/ρ_i,
 
 with one scattering matrix F for each atom that it visits and the termination M at the absorber. As in FEFF8.5L, λ has
 six members between two scatterers (2ν + |μ| ≤ 2), of which legs that end at the absorber keep those with ν, |μ| ≤ l of
@@ -138,14 +138,14 @@ def _norm(mu: int, degree: int) -> Array:
 
 
 def outgoing(c: _Complex, wave: Wave) -> _Complex:
-    """(…, l) amplitude that the partial waves l of an atom put into a wave of the leg that leaves it (γ, eq. 10)."""
+    """(…, l) amplitude that the partial waves l of an atom put into a wave of the leg that leaves it (γ)."""
     degree = c.shape[-2] - 1
     factor: _Complex = (-1) ** wave.mu * _norm(wave.mu, degree) * c[..., wave.mu + wave.nu]
     return factor
 
 
 def incoming(c: _Complex, wave: Wave) -> _Complex:
-    """(…, l) amplitude that a wave of the leg that comes in gives to the partial waves l (γ̃/(2l + 1), eq. 11)."""
+    """(…, l) amplitude that a wave of the leg that comes in gives to the partial waves l (γ̃ over 2l + 1)."""
     norm = _norm(wave.mu, c.shape[-2] - 1)
     inverse = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
     factor: _Complex = inverse * c[..., wave.nu]
