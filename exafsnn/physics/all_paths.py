@@ -1,92 +1,31 @@
 """Phase shifts and positions → χ(k): every scattering path of up to four legs, none sampled, none filtered away.
 
-A path 0 → i → j → k → 0 is cut in the middle: what reaches j by way of i serves all k, and backwards. So the work is
-that of pairs (i, j), and one small matrix for each path, of which there are thousands. Scattering matrices vary slowly
-with 1/r, 1/r′ and cos β once exp(iρ)/ρ is taken out: they are polynomials in these, of which a singular value
-decomposition keeps what counts. So a site costs a few products of real matrices in single precision.
-
-Tables come from the phase shifts of one FEFF calculation by ``physics.rehr_albers``, one for each element: they grow
-with the number of elements, not of pairs of them. Energies are FEFF's own; the envelope of all paths of about one
-length is smooth in k, and is interpolated once for all of them.
+A path 0 → i → j → k → 0 is cut in the middle: what reaches j by way of i serves all k, and what returns by way of k all
+i. So most of the work is that of pairs; for each path, of which there are thousands, one small matrix is left
+(``physics.path_tables``). Energies are FEFF's own; the envelope of all paths of about one length is smooth in k, and is
+interpolated once for all of them. Nothing is shared between sites: their order and number change no digit.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.polynomial import chebyshev
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from exafsnn.errors import SimulationError
-from exafsnn.physics.feff import Potentials, read_phases
 from exafsnn.physics.fourier import fade
-from exafsnn.physics.rehr_albers import (
-    SIX,
-    Electron,
-    elements,
-    electron_of,
-    final_axes,
-    scattering_elements,
-    single_amplitude,
-    walked_back,
-)
-from exafsnn.records import Array
+from exafsnn.physics.path_tables import FARTHEST, PathTables
+from exafsnn.physics.rehr_albers import final_axes
 
-_FARTHEST = 12.0
-"""Largest distance of single scattering [Å]."""
-_RADIAL, _SINGLE = 8, 16
-"""Chebyshev polynomials in 1/r, for each leg of a scattering matrix and for single scattering."""
-_KEPT = 2e-5
-"""Singular values below this share of the largest are left out of a table."""
-_SPACING = 0.19
-"""FEFF's energies are thinned out to this distance [Å⁻¹]."""
 _BIN = 0.1
 """Paths whose half lengths are that near [Å] are interpolated in k together."""
 _CHUNK = 256
 """Triple-scattering paths summed at a time: what fits into the processor's cache."""
-
-
-@dataclass(frozen=True)
-class _Table:
-    """Scattering matrices of one element as Σ_q (polynomial of the geometry)_q · (elements and energies)_q."""
-
-    basis: Tensor
-    """(polynomials, q)."""
-    values: Tensor
-    """(q, elements · e · 2) real and imaginary parts."""
-
-    def at(self, into: Tensor, out: Tensor, cosine: Tensor, energies: int) -> Tensor:
-        """(n, elements, e) complex; ``into`` and ``out`` are scaled to −1 … 1."""
-        count = self.basis.shape[0] // _RADIAL**2
-        radial = _polynomials(out, _RADIAL)[:, :, None] * _polynomials(into, _RADIAL)[:, None]
-        features = radial.flatten(1)[:, :, None] * _polynomials(cosine, count)[:, None]
-        flat = features.flatten(1) @ self.basis @ self.values
-        return torch.view_as_complex(flat.view(len(flat), -1, energies, 2))
-
-
-@dataclass(frozen=True)
-class PathTables:
-    """Scattering of the photoelectron by every element of one material, treatment, absorber and edge."""
-
-    k: Tensor
-    """(m,) wavenumbers of χ(k) [Å⁻¹]."""
-    reach: float
-    """Largest half length of multiple-scattering paths [Å]."""
-    nearest: float
-    """Smallest distance of two atoms [Å]."""
-    electron: Electron
-    """Momentum and final states on the (e,) energies of the tables."""
-    interpolation: Tensor
-    """(m, e) from those energies to ``k``."""
-    single: Tensor
-    """(potentials, polynomials, e) single scattering."""
-    ends: tuple[_Table, ...]
-    """Scattering between the absorber's waves and those of a leg, by potential: first atoms, then last ones."""
-    middle: tuple[_Table, ...]
-    """Scattering between the waves of two legs, by potential, the absorber among them."""
+_FLAT = 1e-9
+"""A triangle of smaller area [Å²] is a line: any plane through it does."""
+_APART = 1000.0
+"""Longer than any path [Å]: keys of different atoms are apart by it."""
 
 
 @dataclass(frozen=True)
@@ -104,141 +43,6 @@ class SiteChi:
     def total(self) -> Tensor:
         """(m,) the sum."""
         return self.single + self.double + self.triple
-
-
-def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, nearest: float = 1.6) -> PathTables:
-    """Tabulate the scattering matrices of all elements of one FEFF calculation; takes about a second an element.
-
-    Parameters
-    ----------
-    potentials
-        FEFF8.5L potentials and phases; number 0 is the absorber.
-    k
-        (m,) wavenumbers of χ(k) [Å⁻¹].
-    reach
-        Largest half path length [Å] that will be asked for.
-    nearest
-        Smallest distance of two atoms that will be asked for [Å].
-
-    Raises
-    ------
-    SimulationError
-        If the potentials are FEFF6L's, or do not reach the largest k.
-    """
-    electron = _thinned(electron_of(read_phases(potentials)), k)
-    spline = CubicSpline(electron.k, np.eye(len(electron.k)))(k)
-    legs = 1.0 / _spread(1.0 / reach, 1.0 / nearest, _RADIAL)
-    numbers = range(len(potentials.symbols))
-    return PathTables(
-        k=torch.from_numpy(np.asarray(k, dtype=float)),
-        reach=reach,
-        nearest=nearest,
-        electron=electron,
-        interpolation=torch.from_numpy(spline),
-        single=torch.from_numpy(np.array([_single_table(electron, n, nearest) for n in numbers])),
-        ends=tuple(_make_table(_end_elements(electron, n, legs)) for n in numbers),
-        middle=tuple(_make_table(_middle_elements(electron, n, legs)) for n in numbers),
-    )
-
-
-def _thinned(electron: Electron, k: Array) -> Electron:
-    """The energies that a smooth curve on ``k`` needs, two more on either side."""
-    if k[-1] > electron.k[-1] or k[0] < electron.k[0]:
-        raise SimulationError(
-            f"FEFF's phases reach from {electron.k[0]:.1f} to {electron.k[-1]:.1f} Å⁻¹, χ(k) is asked for from "
-            f"{k[0]:.1f} to {k[-1]:.1f} Å⁻¹",
-            remedy="Set the treatment's k_max",
-        )
-    kept = [len(electron.k) - 1]
-    for index in range(len(electron.k) - 2, -1, -1):
-        if electron.k[kept[-1]] - electron.k[index] > _SPACING:
-            kept.append(index)
-    nodes = np.array(kept[::-1])
-    first = max(np.searchsorted(electron.k[nodes], k[0], side="right") - 3, 0)
-    last = np.searchsorted(electron.k[nodes], k[-1]) + 3
-    use = nodes[first:last]
-    return Electron(
-        k=electron.k[use],
-        momentum=electron.momentum[use],
-        strength=electron.strength[:, use],
-        finals={final: weight[use] for final, weight in electron.finals.items()},
-    )
-
-
-def _spread(low: float, high: float, count: int) -> Array:
-    """Chebyshev's nodes between ``low`` and ``high``."""
-    nodes: Array = 0.5 * (low + high) + 0.5 * (high - low) * chebyshev.chebpts1(count)
-    return nodes
-
-
-def _to_coefficients(count: int) -> Array:
-    """(polynomial, node) values at Chebyshev's nodes → coefficients."""
-    matrix = chebyshev.chebvander(chebyshev.chebpts1(count), count - 1).T * (2.0 / count)
-    matrix[0] *= 0.5
-    return matrix
-
-
-def _single_table(electron: Electron, number: int, nearest: float) -> np.ndarray:
-    """(polynomials, e) of single scattering."""
-    r = 1.0 / _spread(1.0 / _FARTHEST, 1.0 / nearest, _SINGLE)
-    coefficients: np.ndarray = _to_coefficients(_SINGLE) @ single_amplitude(electron, number, r)
-    return coefficients
-
-
-def _angles(electron: Electron) -> Array:
-    """Chebyshev's nodes in cos β, enough for all partial waves."""
-    heard = np.flatnonzero(np.abs(electron.strength).max(axis=(0, 1)))
-    return chebyshev.chebpts1(int(heard[-1]) + 1)
-
-
-def _end_elements(electron: Electron, number: int, legs: Array) -> np.ndarray:
-    """(element, leg, end, angle, e) of the first stage, then the last, both by channel, then wave."""
-    angles = _angles(electron)
-    first = scattering_elements(electron, number, "first", legs, legs, angles)
-    last = scattering_elements(electron, number, "last", legs, legs, angles).swapaxes(1, 2)
-    signs = [walked_back(*electron.channels[channel]) for channel, _ in elements("last", electron)]
-    last = last * np.array(signs)[:, None, None, None, None]
-    order = sorted(range(len(first)), key=lambda n: elements("first", electron)[n][::-1])
-    return np.concatenate([first[order], last])
-
-
-def _middle_elements(electron: Electron, number: int, legs: Array) -> np.ndarray:
-    return scattering_elements(electron, number, "middle", legs, legs, _angles(electron))
-
-
-def _make_table(grid: np.ndarray) -> _Table:
-    """Polynomials through a grid (element, out, in, angle, e), compressed."""
-    radial, angular = _to_coefficients(grid.shape[1]), _to_coefficients(grid.shape[3])
-    grid = np.einsum("bB,aA,cC,xBACe->bacxe", radial, radial, angular, grid, optimize=True)
-    flat = np.stack([grid.real, grid.imag], axis=-1).reshape(np.prod(grid.shape[:3]), -1)
-    u, size, v = np.linalg.svd(flat, full_matrices=False)
-    kept = int((size > _KEPT * size[0]).sum())
-    basis, values = u[:, :kept], size[:kept, None] * v[:kept]
-    return _Table(torch.from_numpy(basis.astype(np.float32)), torch.from_numpy(values.astype(np.float32)))
-
-
-def _polynomials(x: Tensor, count: int) -> Tensor:
-    """(n, count) Chebyshev polynomials."""
-    found = [torch.ones_like(x), x]
-    while len(found) < count:
-        found.append(2 * x * found[-1] - found[-2])
-    return torch.stack(found[:count], dim=1)
-
-
-@dataclass(frozen=True)
-class _Pairs:
-    """Directed pairs i → j of a first atom i and its next, j; sorted by j, then by the way to it."""
-
-    i: Tensor
-    j: Tensor
-    way: Tensor
-    """(pairs,) r_i + r_ij [Å]."""
-    leg: Tensor
-    """(pairs,) r_ij [Å]."""
-    step: Tensor
-    """(pairs, 3) from i to j [Å]."""
-    normal: Tensor
-    """(pairs, 3) of the plane of absorber, i and j."""
 
 
 def chi_of_site(
@@ -273,4 +77,251 @@ def chi_of_site(
     numbers = torch.cat([torch.zeros(1, dtype=torch.long), numbers.long()])
     pairs = _find_pairs(atoms, reach)
     _check(tables, atoms, pairs, reach)
-    raise NotImplementedError
+    double, triple, cut = _Sum(tables), _Sum(tables), (reach - fading, reach)
+    if len(pairs.i) > 0:
+        halves = _half_paths(tables, pairs, atoms, numbers)
+        _add_triangles(double, halves, atoms, cut)
+        _add_paths(double, triple, tables, halves, numbers, cut)
+    return SiteChi(_single(tables, atoms[1:], numbers[1:]), double.chi(), triple.chi())
+
+
+def _check(tables: PathTables, atoms: Tensor, pairs: _Pairs, reach: float) -> None:
+    """The geometry lies in the tables."""
+    if reach > tables.reach + 1e-9:
+        raise SimulationError(
+            f"paths to {reach:.2f} Å were asked for, the tables go to {tables.reach:.2f} Å",
+            remedy="Make the tables with a larger reach",
+        )
+    legs = torch.cat([atoms[1:].norm(dim=1), pairs.leg]).tolist()
+    nearest, farthest = min(legs, default=tables.nearest), max(legs, default=tables.nearest)
+    if nearest < tables.nearest or farthest > FARTHEST:
+        raise SimulationError(
+            f"atoms at {nearest:.2f} to {farthest:.2f} Å, the tables go from {tables.nearest:.2f} to {FARTHEST:.0f} Å",
+            remedy="Look for overlapping atoms; if they are meant, make the tables with a smaller nearest distance",
+        )
+
+
+def _single(tables: PathTables, positions: Tensor, numbers: Tensor) -> Tensor:
+    """(m,) χ(k) of single scattering."""
+    r = positions.norm(dim=1)
+    total = torch.zeros_like(tables.k)
+    momentum, k = _momentum(tables)
+    for number in numbers.unique().tolist():
+        at = r[numbers == number, None]
+        envelope = tables.single_at(number, at[:, 0]) * torch.exp(2j * at * (momentum - k)) / (at * momentum) ** 2
+        smooth = envelope @ tables.interpolation.T.to(envelope.dtype)  # [atom, k]
+        total = total + (smooth * torch.exp(2j * at * tables.k)).imag.sum(dim=0)
+    return total
+
+
+def _momentum(tables: PathTables) -> tuple[Tensor, Tensor]:
+    """(e,) complex momentum and wavenumber of the tables' energies [Å⁻¹]."""
+    return torch.from_numpy(tables.electron.momentum), torch.from_numpy(tables.electron.k)
+
+
+class _Sum:
+    """Collects paths by half length, each without exp(2ikR) of the middle of its bin."""
+
+    def __init__(self, tables: PathTables) -> None:
+        self._tables = tables
+        self._momentum, self._k = _momentum(tables)
+        bins = int(tables.reach / _BIN) + 1
+        self._middle = _BIN * (torch.arange(bins, dtype=torch.float64) + 0.5)
+        self._envelope = torch.zeros(bins, len(self._k), dtype=torch.complex64)  # [bin, energy]
+
+    def add(self, values: Tensor, half: Tensor, legs: int) -> None:
+        """Add paths of traces (n, e), over the product of their legs, and half lengths ``half`` (n,)."""
+        index = (half.detach() / _BIN).long()
+        excess = (2 * (half - self._middle[index])).to(values.real.dtype)[:, None]
+        momentum = self._momentum.to(values.dtype)
+        wave = torch.polar(torch.exp(-excess * momentum.imag), excess * momentum.real)
+        self._envelope = self._envelope.index_add(0, index, values * wave / momentum**legs)
+
+    def chi(self) -> Tensor:
+        """(m,) χ(k)."""
+        middle = self._middle[:, None]
+        envelope = self._envelope * torch.exp(2j * middle * (self._momentum - self._k))
+        smooth = envelope @ self._tables.interpolation.T.to(envelope.dtype)  # [bin, k]
+        return (smooth * torch.exp(2j * middle * self._tables.k)).imag.sum(dim=0)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Directed pairs i → j of an atom i and another or the absorber, j; sorted by j, then by the way to it."""
+
+    i: Tensor
+    j: Tensor
+    way: Tensor
+    """(pairs,) r_i + r_ij [Å]."""
+    leg: Tensor
+    """(pairs,) r_ij [Å]."""
+    step: Tensor
+    """(pairs, 3) unit vector from i to j."""
+    normal: Tensor
+    """(pairs, 3) unit normal of the plane of absorber, i and j: along r_i × r_j."""
+    area: Tensor
+    """(pairs,) |r_i × r_j| [Å²]."""
+
+
+def _find_pairs(atoms: Tensor, reach: float) -> _Pairs:
+    """All pairs 0 → i → j from which a path can return within ``reach``."""
+    with torch.no_grad():
+        r = atoms.norm(dim=1)
+        way = r[:, None] + torch.cdist(atoms, atoms, compute_mode="donot_use_mm_for_euclid_dist")  # [i, j]
+        near = way + r <= 2 * reach
+        near[0] = False
+        near.fill_diagonal_(False)
+        j, i = near.T.nonzero(as_tuple=True)
+        order = torch.argsort(j * _APART + way[i, j], stable=True)
+        i, j = i[order], j[order]
+    step = atoms[j] - atoms[i]
+    leg = step.norm(dim=1)
+    low, high = torch.minimum(i, j), torch.maximum(i, j)
+    cross = torch.where(i < j, 1.0, -1.0)[:, None] * torch.linalg.cross(atoms[low], atoms[high])
+    normal, area = _unit_normal(cross, torch.where(i < j, 1.0, -1.0)[:, None] * _aside(atoms[high]))
+    return _Pairs(i, j, atoms[i].norm(dim=1) + leg, leg, step / leg[:, None], normal, area)
+
+
+def _aside(vector: Tensor) -> Tensor:
+    """(n, 3) a unit vector normal to each."""
+    axis = torch.eye(3, dtype=vector.dtype)[vector.detach().abs().argmin(dim=1)]
+    return torch.nn.functional.normalize(torch.linalg.cross(vector.detach(), axis), dim=1)
+
+
+def _unit_normal(cross: Tensor, aside: Tensor) -> tuple[Tensor, Tensor]:
+    """(n, 3) direction and (n,) size of cross products; ``aside`` where there is none."""
+    flat = (cross.detach().norm(dim=1) < _FLAT)[:, None]
+    safe = torch.where(flat, aside, cross)
+    size = safe.norm(dim=1)
+    return safe / size[:, None], torch.where(flat[:, 0], 0.0, size)
+
+
+@dataclass(frozen=True)
+class _HalfPaths:
+    """Amplitudes of half paths, (pairs, component, wave, e) complex, over the product of their two legs.
+
+    Components are those of the final states in the laboratory. Waves are about the leg between i and j, in the plane
+    of the pair.
+    """
+
+    pairs: _Pairs
+    first: Tensor
+    """Absorber → i → leg to j; the plane's normal is that of the pair."""
+    last: Tensor
+    """Leg from j → i → absorber; the plane's normal is the opposite one."""
+
+
+def _half_paths(tables: PathTables, pairs: _Pairs, atoms: Tensor, numbers: Tensor) -> _HalfPaths:
+    """Scattering at the first or last atom of all paths."""
+    r = atoms[pairs.i].norm(dim=1)
+    z = atoms[pairs.i] / r[:, None]
+    axes = final_axes(tables.electron, z, torch.linalg.cross(pairs.normal, z), pairs.normal).float()
+    odd = torch.tensor([wave.odd for _, wave in tables.electron.channels])
+    even_axes, odd_axes = axes[:, ~odd].mT, axes[:, odd].mT  # [pair, component, channel]
+    cosine, sine = (z * pairs.step).sum(dim=1), pairs.area / (r * pairs.leg)
+    scale = 1.0 / (r * pairs.leg)
+    found = []
+    kind = numbers[pairs.i]
+    place = torch.cat([(kind == n).nonzero()[:, 0] for n in kind.unique().tolist()])
+    for number in kind.unique().tolist():
+        rows = (kind == number).nonzero()[:, 0]
+        geometry = (part[rows].float() for part in (r, pairs.leg, cosine, sine))
+        values = tables.ends[number - 1].at(*geometry) * scale[rows].float()[:, None, None]
+        halves = values.unflatten(1, (2, -1)).movedim(1, 0)  # [half, pair, element, energy]
+        found.append(torch.stack([_in_laboratory(half, even_axes[rows], odd_axes[rows]) for half in halves]))
+    both = torch.cat(found, dim=1)[:, torch.argsort(place)]
+    return _HalfPaths(pairs, both[0], both[1])
+
+
+def _in_laboratory(values: Tensor, even_axes: Tensor, odd_axes: Tensor) -> Tensor:
+    """(n, component, wave, e) of matrix elements (n, element, e), even ones first, by channel, then by wave."""
+    n, _, energies = values.shape
+    split = 4 * even_axes.shape[2]
+    real = torch.view_as_real(values.contiguous())
+    even = even_axes @ real[:, :split].reshape(n, even_axes.shape[2], -1)
+    odd = odd_axes @ real[:, split:].reshape(n, odd_axes.shape[2], -1)
+    shape = (n, even_axes.shape[1], -1, energies, 2)
+    return torch.view_as_complex(torch.cat([even.view(shape), odd.view(shape)], dim=2))
+
+
+def _add_triangles(total: _Sum, halves: _HalfPaths, atoms: Tensor, cut: tuple[float, float]) -> None:
+    """Paths 0 → i → j → 0, and their reverses."""
+    pairs = halves.pairs
+    place = torch.full((len(atoms), len(atoms)), -1)
+    place[pairs.i, pairs.j] = torch.arange(len(pairs.i))
+    rows = (pairs.j > 0).nonzero()[:, 0]
+    back = place[pairs.j[rows], pairs.i[rows]]
+    half = 0.5 * (pairs.way[rows] + atoms[pairs.j[rows]].norm(dim=1))
+    weight = fade(half, *cut) * pairs.leg[rows]  # by which both amplitudes are divided
+    for part in torch.arange(len(rows)).split(_CHUNK):
+        there, home = halves.first.index_select(0, rows[part]), halves.last.index_select(0, back[part])
+        total.add((there * home).sum(dim=(1, 2)) * weight[part].float()[:, None], half[part], legs=3)
+
+
+def _add_paths(
+    double: _Sum, triple: _Sum, tables: PathTables, halves: _HalfPaths, numbers: Tensor, cut: tuple[float, float]
+) -> None:
+    """Paths 0 → i → j → k → 0 by the potential of j, those of two atoms and those of three."""
+    before, after = _join(halves.pairs, cut[1])
+    half = 0.5 * (halves.pairs.way[before] + halves.pairs.way[after])
+    weight = (fade(half, *cut) * torch.where(before == after, 1.0, 2.0)).float()
+    middle = halves.pairs.j[before]
+    two = (middle == 0) | (before == after)
+    for total, chosen in ((double, two), (triple, ~two)):
+        for number in numbers[middle[chosen]].unique().tolist():
+            rows = (chosen & (numbers[middle] == number)).nonzero()[:, 0]
+            for part in rows.split(_CHUNK):
+                trace = _trace(tables, number, halves, before[part], after[part])
+                total.add(trace * weight[part, None], half[part], legs=4)
+
+
+def _join(pairs: _Pairs, reach: float) -> tuple[Tensor, Tensor]:
+    """Pairs i → j and k → j that make a path within ``reach``, the one with the shorter way first."""
+    with torch.no_grad():
+        key = pairs.j * _APART + pairs.way
+        stop = torch.searchsorted(key, pairs.j * _APART + 2 * reach - pairs.way, right=True)
+        count = (stop - torch.arange(len(key))).clamp_min(0)
+        before = torch.repeat_interleave(torch.arange(len(key)), count)
+        start = torch.cumsum(count, 0) - count
+        return before, before + torch.arange(len(before)) - start[before]
+
+
+def _trace(tables: PathTables, number: int, halves: _HalfPaths, a: Tensor, b: Tensor) -> Tensor:
+    """(n, e) traces of paths whose halves are the pairs ``a``, walked to the middle, and ``b``, walked from it."""
+    pairs = halves.pairs
+    cosine = -(pairs.step[a] * pairs.step[b]).sum(dim=1)
+    cross = torch.linalg.cross(pairs.step[b], pairs.step[a])
+    normal, sine = _unit_normal(cross, _aside(pairs.step[a]))
+    geometry = (part.float() for part in (pairs.leg[a], pairs.leg[b], cosine, sine))
+    matrix = tables.middle[number].at(*geometry)
+    come = _twisted(halves.first.index_select(0, a), _turn(pairs.normal[a], normal, pairs.step[a]))
+    leave = _twisted(halves.last.index_select(0, b), _turn(-pairs.normal[b], normal, -pairs.step[b]))
+    elements = matrix[:, :, None].unbind(dim=1)
+    scattered = [torch.zeros_like(come[0]) for _ in leave]
+    for (i, j), element in zip(tables.middle_elements, elements, strict=True):
+        scattered[i] = torch.addcmul(scattered[i], element, come[j])
+    total = torch.zeros_like(come[0])
+    for wave, amplitude in zip(leave, scattered, strict=True):
+        total = torch.addcmul(total, wave, amplitude)
+    return total.sum(dim=1)
+
+
+def _turn(before: Tensor, after: Tensor, axis: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine (n,) of the angle about ``axis`` from one unit normal to another."""
+    cosine = (before * after).sum(dim=1)
+    return cosine, (torch.linalg.cross(before, after) * axis).sum(dim=1)
+
+
+def _twisted(waves: Tensor, turn: tuple[Tensor, Tensor]) -> list[Tensor]:
+    """The six waves, each (n, component, e), in a plane turned about their axis."""
+    c, s = (part.float()[:, None, None] for part in turn)
+    c2, s2 = c * c - s * s, 2 * c * s
+    zero, next_, one, two, one_odd, two_odd = waves.unbind(dim=2)
+    return [
+        zero,
+        next_,
+        c * one + s * one_odd,
+        c2 * two + s2 * two_odd,
+        c * one_odd - s * one,
+        c2 * two_odd - s2 * two,
+    ]

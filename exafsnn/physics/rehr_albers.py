@@ -4,7 +4,7 @@ Rehr & Albers, Phys. Rev. B 41, 8139 (1990), expand the propagator between two a
 λ = (μ, ν) about the axis of the leg, so that a path with legs ρ₁ … ρ_N (ρ = pr, p the complex momentum) is a trace of
 small matrices,
 
-    χ(k) = Im Σ_paths Tr[ M F_{N−1} ⋯ F_1 ] Π exp(iρ_i)/ρ_i,                                              (their eq. 13)
+    χ(k) = Im Σ_paths Tr[ M F_{N−1} ⋯ F_1 ] Π exp(iρ_i)/ρ_i,
 
 with one scattering matrix F for each atom that it visits and the termination M at the absorber. As in FEFF8.5L, λ has
 six members between two scatterers (2ν + |μ| ≤ 2), of which legs that end at the absorber keep those with ν, |μ| ≤ l of
@@ -107,9 +107,9 @@ def _t(delta: _Complex) -> _Complex:
 
 
 def spherical_polynomials(rho: _Complex, degree: int, orders: int = 4) -> _Complex:
-    """(…, l, m) the factors c_l^(m)(z) z^m/m! of spherical waves at ρ = 1/(iz), 0 where m > l.
+    """(…, l, m) the factors c_l^(m)(z) z^m/m! of spherical waves, z = 1/(iρ); 0 where m > l.
 
-    c_{l+1}^(m) = c_{l−1}^(m) − (2l + 1) z (c_l^(m) + m-th derivative's share), Rehr & Albers, eqs. B9–B11.
+    By recursion in l: c_{l+1,m} = c_{l−1,m} − (2l + 1) z (c_{l,m} + c_{l,m−1}), Rehr & Albers, appendix B.
     """
     z = -1j / np.asarray(rho, dtype=complex)
     c = np.zeros((*z.shape, degree + 2, orders), dtype=complex)
@@ -138,14 +138,14 @@ def _norm(mu: int, degree: int) -> Array:
 
 
 def outgoing(c: _Complex, wave: Wave) -> _Complex:
-    """(…, l) amplitude that the partial waves l of an atom put into a wave of the leg that leaves it (γ, eq. 10)."""
+    """(…, l) amplitude that the partial waves l of an atom put into a wave of the leg that leaves it (γ)."""
     degree = c.shape[-2] - 1
     factor: _Complex = (-1) ** wave.mu * _norm(wave.mu, degree) * c[..., wave.mu + wave.nu]
     return factor
 
 
 def incoming(c: _Complex, wave: Wave) -> _Complex:
-    """(…, l) amplitude that a wave of the leg that comes in gives to the partial waves l (γ̃/(2l + 1), eq. 11)."""
+    """(…, l) amplitude that a wave of the leg that comes in gives to the partial waves l (γ̃ over 2l + 1)."""
     norm = _norm(wave.mu, c.shape[-2] - 1)
     inverse = np.divide(1.0, norm, out=np.zeros_like(norm), where=norm > 0)
     factor: _Complex = inverse * c[..., wave.nu]
