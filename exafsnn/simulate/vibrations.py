@@ -35,7 +35,7 @@ UNSTABLE = -0.1
 _STILL = 0.1
 """Slower modes [THz] than this and not unstable are noise of the forces, and left out."""
 
-_BOND = 1.2
+BOND = 1.2
 """Atoms are bonded if no farther apart than so many times the distance of either's nearest neighbour."""
 
 
@@ -199,17 +199,17 @@ def _asymmetric(solid: HarmonicSolid, modes: Modes, amplitudes: Array, motion: M
 
 def _bonds(solid: HarmonicSolid) -> tuple[NDArray[np.intp], Array, Array]:
     """Atoms (p, 2), directions (p, 3) and stiffness (p,) [eV Å⁻²] of the bonds to nearest neighbours."""
-    first, second, apart, vector = neighbor_list("ijdD", solid.atoms, _BOND * _widest_gap(solid.atoms))
+    first, second, apart, vector = neighbor_list("ijdD", solid.atoms, BOND * widest_gap(solid.atoms))
     nearest = np.full(len(solid.atoms), np.inf)
     np.minimum.at(nearest, first, apart)
-    bonded = (first < second) & (apart <= _BOND * np.minimum(nearest[first], nearest[second]))
+    bonded = (first < second) & (apart <= BOND * np.minimum(nearest[first], nearest[second]))
     pairs = np.column_stack([first, second])[bonded]
     along = (vector / apart[:, None])[bonded]
     stiffness = -np.einsum("px,pxy,py->p", along, solid.force_constants[pairs[:, 0], pairs[:, 1]], along)
     return pairs, along, np.maximum(stiffness, 0.0)
 
 
-def _widest_gap(atoms: Atoms) -> float:
+def widest_gap(atoms: Atoms) -> float:
     """The largest distance of any atom to its nearest neighbour [Å]."""
     for reach in (3.0, 4.5, 7.0, 12.0):
         first, apart = neighbor_list("id", atoms, reach)
