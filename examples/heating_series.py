@@ -20,7 +20,8 @@ from exafsnn.physics.fourier import fade
 from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths, strength_from_phases
 from exafsnn.physics.scattering import ScatteringTable, chi_of_cluster, make_table, sum_single
 from exafsnn.records import Array
-from exafsnn.simulate.dynamics import State, Trajectory, run_state
+from exafsnn.simulate.dynamics import State, run_state
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.library import crystal_potentials
 from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES, neighbours, rdf_of
 
@@ -115,10 +116,10 @@ def _trajectory(temperature: int, work: Path) -> Trajectory:
     if not stored.exists():
         state = State(phase, POTENTIAL, lattice_constant(temperature), float(temperature), seed=4100 + temperature)
         run = run_state(state)
-        np.savez(stored, frames=run.frames.astype(np.float32), cell=run.cell)
+        np.savez(stored, frames=run.frames.astype(np.float32), cell=run.box)
     with np.load(stored) as arrays:
         frames = arrays["frames"].astype(float)
-        return Trajectory(frames, arrays["cell"], True, phase, ("Fe",) * frames.shape[1])
+        return Trajectory.in_box(frames, arrays["cell"], True, phase, ("Fe",) * frames.shape[1])
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from ase.neighborlist import neighbor_list
 from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
 from exafsnn.settings import Settings
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.potentials import Potential, potential_named
 from exafsnn.simulate.structures import crystal, with_vacancies
 
@@ -84,28 +85,6 @@ class DynamicsSettings(Settings):
     """Largest fraction of the quenched melt's atoms that may be of any crystal structure."""
     min_diffusion: float = 1.5
     """Least mean square displacement [Å²] of the melt over the production."""
-
-
-@dataclass(frozen=True)
-class Trajectory:
-    """Frames of one state, on iron's scale of lengths."""
-
-    frames: Array
-    """(f, n, 3) positions [Å]."""
-    cell: Array
-    """(3,) edges of the orthogonal box [Å]."""
-    periodic: bool
-    """False for free particles."""
-    phase: str
-    symbols: tuple[str, ...]
-    """(n) chemical symbols."""
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    """State, settings, potential, and what the checks measured."""
-
-    def scaled(self, factor: float, element: str) -> Trajectory:
-        """The same atoms as ones of another element, whose lengths are so many times as large."""
-        symbols = (element,) * len(self.symbols)
-        return replace(self, frames=self.frames * factor, cell=self.cell * factor, symbols=symbols)
 
 
 @dataclass(frozen=True)
@@ -185,9 +164,9 @@ def run_atoms(atoms: Atoms, state: State, settings: DynamicsSettings | None = No
     potential = potential_named(state.potential, state.phase)
     scale = potential.length_scale(state.phase)
     run = _simulate(atoms, potential, state, settings)
-    return Trajectory(
+    return Trajectory.in_box(
         frames=run.frames * scale,
-        cell=np.asarray(atoms.cell.lengths()),
+        edges=np.asarray(atoms.cell.lengths()),
         periodic=bool(atoms.pbc.all()),
         phase=state.phase,
         symbols=tuple(atoms.get_chemical_symbols()),

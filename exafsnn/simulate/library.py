@@ -42,7 +42,7 @@ from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, par
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table
 from exafsnn.records import Array
-from exafsnn.simulate.dynamics import Trajectory
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.potentials import IRON_LATTICE
@@ -248,7 +248,8 @@ def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Po
     """FEFF potentials of a perfect crystal of a metal at room temperature; of another phase than its own, as dense."""
     element, factor = metal.symbol, metal.length_scale
     atoms = crystal(phase, IRON_LATTICE[phase] * 1.004 * factor, element=element, min_length=15.5 * factor)
-    still = Trajectory(atoms.positions[None], np.asarray(atoms.cell.lengths()), True, phase, (element,) * len(atoms))
+    edges, symbols = np.asarray(atoms.cell.lengths()), (element,) * len(atoms)
+    still = Trajectory.in_box(atoms.positions[None], edges, True, phase, symbols)
     cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0 * factor)])
     numbers = [0] + [1] * (len(cluster) - 1)
     return make_potentials(cluster, [element, element], treatment, edge=metal.edge, feff_numbers=numbers)
@@ -310,7 +311,7 @@ def _label(plan: LibrarySettings, item: PlannedState) -> dict[str, Any]:
 
 def _facts(trajectory: Trajectory) -> dict[str, Any]:
     facts = {key: trajectory.provenance[key] for key in ("displacement", "fractions", "md_temperature", "length_scale")}
-    return facts | {"cell": trajectory.cell.tolist(), "frames": len(trajectory.frames)}
+    return facts | {"cell": trajectory.box.tolist(), "frames": len(trajectory.frames)}
 
 
 def _is_whole(path: Path) -> bool:

@@ -9,14 +9,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.spatial import cKDTree
 
 from exafsnn.physics.feff import PathSummer, Potentials
 from exafsnn.physics.paths import ScatteringStrength, sample_three_atom_paths
 from exafsnn.physics.scattering import ScatteringTable, chi_of_cluster
 from exafsnn.records import Array
 from exafsnn.settings import Settings
-from exafsnn.simulate.dynamics import Trajectory
+from exafsnn.simulate.frames import Trajectory
 
 
 def rdf_edges(far: float) -> Array:
@@ -112,38 +111,17 @@ def _choose(trajectory: Trajectory, count: int, rng: np.random.Generator) -> lis
     return [divmod(int(i), atoms) for i in np.resize(every, count)]
 
 
-def _images(trajectory: Trajectory, frame: int, reach: float) -> Array:
-    """(n', 3) the frame's atoms, and their periodic images within ``reach`` of the box [Å]; the originals first."""
-    positions = trajectory.frames[frame]
-    if not trajectory.periodic:
-        return positions
-    positions = positions % trajectory.cell
-    copies = np.ceil(reach / trajectory.cell).astype(int)
-    shifts = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in copies], indexing="ij"), axis=-1).reshape(-1, 3)
-    shifts = shifts[np.any(shifts != 0, axis=1)]
-    images = (positions[None] + (shifts * trajectory.cell)[:, None]).reshape(-1, 3)
-    near = np.all((images > -reach) & (images < trajectory.cell + reach), axis=1)
-    return np.concatenate([positions, images[near]])
-
-
 def neighbours(trajectory: Trajectory, frame: int, atom: int, reach: float) -> Array:
     """(n, 3) positions of all atoms within ``reach`` of an atom, relative to it, nearest first [Å]."""
-    images = _images(trajectory, frame, reach)
-    relative = images - images[atom]
-    r = np.linalg.norm(relative, axis=1)
-    near = np.flatnonzero((r <= reach) & (np.arange(len(r)) != atom))
-    return relative[near[np.argsort(r[near])]]
+    ((relative, _),) = trajectory[frame].spheres([atom], reach)
+    return relative
 
 
 def rdf_of(trajectory: Trajectory, edges: Array = RDF_EDGES) -> Array:
     """(b,) mean number of neighbours per atom in bins of such edges [Å], over all atoms of all frames."""
-    counts = np.zeros(len(edges) - 1)
     frames, atoms = trajectory.frames.shape[:2]
-    for frame in range(frames):
-        images = _images(trajectory, frame, edges[-1])
-        pairs = cKDTree(images[:atoms]).sparse_distance_matrix(cKDTree(images), edges[-1], output_type="ndarray")
-        counts += np.histogram(pairs["v"], edges)[0]
-    return counts / (frames * atoms)
+    counts: Array = sum(trajectory[frame].distance_counts(edges)[0] for frame in range(frames)) / (frames * atoms)
+    return counts
 
 
 def _single_and_pair(table: ScatteringTable, cluster: Array) -> tuple[Array, Array]:

@@ -14,7 +14,8 @@ import numpy as np
 
 from exafsnn.records import Array
 from exafsnn.simulate.cache import kept
-from exafsnn.simulate.dynamics import DynamicsSettings, State, Trajectory, run_atoms, run_state, run_with_vacancies
+from exafsnn.simulate.dynamics import DynamicsSettings, State, run_atoms, run_state, run_with_vacancies
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.structures import nanoparticle
 
 _VERSION = 1
@@ -52,7 +53,7 @@ def trajectory_of(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
 def _parts(found: Trajectory) -> tuple[dict[str, Any], dict[str, Array]]:
     """Label and arrays of a trajectory, as they are kept."""
     label = {"provenance": dict(found.provenance), "phase": found.phase, "periodic": found.periodic}
-    return label, {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.cell}
+    return label, {"frames": np.asarray(found.frames, dtype=np.float32), "cell": found.box}
 
 
 def _simulated(sample: Sample, dynamics: DynamicsSettings) -> Trajectory:
@@ -69,4 +70,4 @@ def _restored(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> Trajecto
     """The trajectory of a part file; its atoms are of no element yet."""
     frames = arrays["frames"].astype(np.float64)
     symbols = ("X",) * frames.shape[1]
-    return Trajectory(frames, arrays["cell"], label["periodic"], label["phase"], symbols, label["provenance"])
+    return Trajectory.in_box(frames, arrays["cell"], label["periodic"], label["phase"], symbols, label["provenance"])

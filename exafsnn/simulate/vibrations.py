@@ -24,7 +24,7 @@ from exafsnn.constants import HBAR2_PER_MASS_KELVIN, KELVIN_EV, THZ_EV
 from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
 from exafsnn.settings import Settings
-from exafsnn.simulate.dynamics import Trajectory
+from exafsnn.simulate.frames import Trajectory
 
 _HBAR2_PER_MASS = HBAR2_PER_MASS_KELVIN * KELVIN_EV
 """ħ²/u [eV Å²]: (ħω)² is this times an eigenvalue in eV Å⁻² u⁻¹."""
@@ -221,19 +221,10 @@ def widest_gap(atoms: Atoms) -> float:
 
 
 def trajectory_from(atoms: Atoms, frames: Array, phase: str, provenance: Mapping[str, Any]) -> Trajectory:
-    """The record that ``sites`` samples, of (f, n, 3) frames of atoms; the one place where boxes become its cells.
-
-    Raises
-    ------
-    SimulationError
-        If the box is periodic without being orthogonal along x, y and z.
-    """
-    periodic = bool(atoms.pbc.all())
-    cell = np.array(atoms.cell)
-    if periodic and not np.allclose(cell, np.diag(np.diag(cell)), atol=1e-6):
-        remedy = "Its lattice has no orthogonal box: cut free atoms from it, or take a cell that has one"
-        raise SimulationError("the box is not orthogonal", where=atoms.get_chemical_formula(), remedy=remedy)
-    return Trajectory(frames, np.diag(cell), periodic, phase, tuple(atoms.get_chemical_symbols()), provenance)
+    """The record that ``sites`` samples, of (f, n, 3) frames of atoms in one box, or of free atoms."""
+    cells = np.broadcast_to(np.array(atoms.cell), (len(frames), 3, 3))
+    a, b, c = (bool(repeats) for repeats in atoms.pbc)
+    return Trajectory(frames, cells, (a, b, c), phase, tuple(atoms.get_chemical_symbols()), provenance)
 
 
 def with_vacant_sites(trajectory: Trajectory, element: str, share: float, rng: np.random.Generator) -> Trajectory:

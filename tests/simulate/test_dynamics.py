@@ -21,7 +21,7 @@ def first_shell(state, trajectory):
     start = starting_atoms(state, DynamicsSettings()).get_all_distances(mic=True)
     i, j = np.nonzero(np.triu(np.abs(start - FIRST[state.phase] * state.a) < 0.1, 1))
     vectors = trajectory.frames[:, i] - trajectory.frames[:, j]
-    vectors -= trajectory.cell * np.round(vectors / trajectory.cell)
+    vectors -= trajectory.box * np.round(vectors / trajectory.box)
     distances = np.linalg.norm(vectors, axis=-1)
     return distances.mean(), distances.var()
 
@@ -30,7 +30,7 @@ def test_a_short_run_gives_frames_in_the_prescribed_box():
     state = State("bcc", "Fe_2003", 2.8665, 300.0, seed=1)
     trajectory = run_state(state, SHORT)
     assert trajectory.frames.shape == (4, 432, 3)
-    assert trajectory.cell == pytest.approx(6 * 2.8665)
+    assert trajectory.box == pytest.approx(6 * 2.8665)
     assert trajectory.provenance["fractions"] == {"bcc": 1.0}
     mean, variance = first_shell(state, trajectory)
     assert mean == pytest.approx(2.485, abs=0.004)
@@ -48,7 +48,7 @@ def test_the_seed_decides_and_nothing_else():
 
 def test_a_stand_in_is_scaled_to_the_lattice_of_iron():
     trajectory = run_state(State("fcc", "Au", 3.6, 0.0, seed=1), SHORT)
-    assert trajectory.cell == pytest.approx(5 * 3.6)
+    assert trajectory.box == pytest.approx(5 * 3.6)
     assert first_shell(State("fcc", "Au", 3.6, 0.0, 1), trajectory) == pytest.approx((3.6 / np.sqrt(2), 0), abs=1e-4)
 
 
@@ -119,7 +119,7 @@ def test_training_potentials_hold_their_phase_and_look_like_iron(phase, name):
 def test_the_melt_has_no_shells_beyond_the_first(name):
     trajectory = run_state(State("liquid", name, 2.98, 2000.0, 7))
     vectors = trajectory.frames[:, :, None] - trajectory.frames[:, None]
-    vectors -= trajectory.cell * np.round(vectors / trajectory.cell)
+    vectors -= trajectory.box * np.round(vectors / trajectory.box)
     distances = np.linalg.norm(vectors, axis=-1)
     edges = np.arange(2.0, 7.01, 0.1)
     shells = 4 / 3 * np.pi * np.diff(edges**3) * 2 / 2.98**3

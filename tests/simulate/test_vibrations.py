@@ -12,7 +12,7 @@ from ase.neighborlist import neighbor_list
 
 from exafsnn.constants import HBAR2_PER_MASS_KELVIN, KELVIN_EV
 from exafsnn.errors import SettingsError, SimulationError
-from exafsnn.simulate.vibrations import HarmonicSolid, Motion, modes_of, moving, trajectory_from, with_vacant_sites
+from exafsnn.simulate.vibrations import HarmonicSolid, Motion, modes_of, moving, with_vacant_sites
 
 K = 6.0
 """Stiffness of a bond [eV Å⁻²]."""
@@ -161,10 +161,15 @@ def test_vacant_sites_are_of_one_element() -> None:
         with_vacant_sites(whole, "Pt", 0.1, np.random.default_rng(1))
 
 
-def test_motion_and_boxes_that_make_no_sense_are_refused() -> None:
+def test_motion_that_makes_no_sense_is_refused() -> None:
     for wrong in ({"temperature": -1.0}, {"static": 2.0}, {"asymmetry": 9.0}, {"frames": 0}):
         with pytest.raises(SettingsError, match=r"none of a solid|at least 1"):
             Motion(**wrong)
-    skew = bulk("Cu")
-    with pytest.raises(SimulationError, match="box is not orthogonal"):
-        trajectory_from(skew, skew.positions[None], "", {})
+
+
+def test_skew_boxes_keep_their_neighbours() -> None:
+    """A primitive box gives the very distances of the cubic one."""
+    primitive = springs(bulk("Cu", "fcc", a=3.615).repeat(4), 2.6, 2.0)
+    trajectory = moving(primitive, Motion(0.0, frames=1), np.random.default_rng(1))
+    ((relative, _),) = trajectory[0].spheres([5], 2.9)
+    assert len(relative) == 12
