@@ -246,3 +246,24 @@ def with_vacant_sites(trajectory: Trajectory, element: str, share: float, rng: n
     symbols = tuple(trajectory.symbols[index] for index in kept)
     provenance = {**trajectory.provenance, "vacant": {element: number}}
     return replace(trajectory, frames=trajectory.frames[:, kept], symbols=symbols, provenance=provenance)
+
+
+def with_antisites(trajectory: Trajectory, pair: tuple[str, str], share: float, rng: np.random.Generator) -> Trajectory:
+    """The same motion with a share of the scarcer element's atoms, drawn at random, in the places of the other's.
+
+    Raises
+    ------
+    SettingsError
+        If the share is none, or one of the elements is not there.
+    """
+    symbols = np.array(trajectory.symbols, dtype=object)
+    sites = [rng.permutation(np.flatnonzero(symbols == element)) for element in pair]
+    scarcer = min(len(one) for one in sites)
+    if not 0 <= share <= 1 or not scarcer:
+        reason = f"{share:g} of {len(sites[0])} {pair[0]} cannot change places with {len(sites[1])} {pair[1]}"
+        raise SettingsError(reason, where="antisites", remedy="Give a share from 0 to 1 of elements that are there")
+    number = round(share * scarcer)
+    for one, element in zip(sites, reversed(pair), strict=True):
+        symbols[one[:number]] = element
+    provenance = {**trajectory.provenance, "antisites": {"-".join(pair): number}}
+    return replace(trajectory, symbols=tuple(symbols), provenance=provenance)
