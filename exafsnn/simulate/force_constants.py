@@ -172,7 +172,7 @@ def _relaxed(cell: Atoms, calculator: Calculator, settings: ForceConstantSetting
 
 
 def _conventional(cell: Atoms, tolerance: float) -> Atoms:
-    """The crystal's conventional cell, on its symmetry: a box of such cells has it, too, and takes few displacements."""
+    """The conventional cell, on its symmetry: a box of such cells has it, too, and takes few displacements."""
     try:
         import spglib  # comes with phonopy
     except ImportError as error:
