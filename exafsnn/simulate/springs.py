@@ -25,7 +25,7 @@ from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 from exafsnn.simulate.cells import supercell
-from exafsnn.simulate.vibrations import BOND, HarmonicSolid, modes_of, widest_gap
+from exafsnn.simulate.vibrations import BOND, HarmonicSolid, Modes, modes_of, widest_gap
 
 _NEXT = 1.7
 """The weaker springs reach to so many times the distance of either's nearest neighbour."""
@@ -35,6 +35,12 @@ _AT_REST = 1e-4
 
 _ROUNDS = 60
 _ROOM_TEMPERATURE = 300.0
+_FIRM = 10.0
+"""Stiffness with which the modes are found [eV Å⁻²]."""
+
+_LEAST_SHARE = 0.005
+"""Weaker springs than this, over the bonds, hold nothing up."""
+
 _BULK = 9.0
 """Shortest edge of the box in which the stiffness is set [Å]."""
 
@@ -89,7 +95,9 @@ class _Network:
         return found
 
 
-def springs_for(cell: Atoms, sigma2: float, springs: Springs | None = None) -> Springs:
+def springs_for(
+    cell: Atoms, sigma2: float, next_sigma2: float | None = None, springs: Springs | None = None
+) -> Springs:
     """The springs whose bonds have a given σ² in a crystal at 300 K, on average, zero-point motion included.
 
     Parameters
@@ -98,34 +106,92 @@ def springs_for(cell: Atoms, sigma2: float, springs: Springs | None = None) -> S
         Unit cell of the crystal, ordered.
     sigma2
         Of its bonds at 300 K [Å²].
+    next_sigma2
+        Of the pairs that the weaker springs join [Å²], which sets their share; None: that of ``springs``.
     springs
         What else is known of them; its stiffness is replaced.
 
     Raises
     ------
     SettingsError
-        If σ² is less than the zero-point motion of the stiffest springs, or more than any solid has.
+        If a σ² is none of a solid, or no share of the weaker springs gives the second.
     """
-    springs = springs or Springs(1.0)
+    firm = replace(springs or Springs(1.0), stiffness=_FIRM, lengths={})
     box = supercell(cell, _BULK)
+    if next_sigma2 is not None:
+        firm = replace(firm, next_share=_share(box, firm, sigma2, next_sigma2))
+    stiffness = _stiffness(_Widths.of(box, firm), sigma2)
+    return replace(firm, stiffness=stiffness, lengths=springs.lengths if springs else {})
+
+
+def _share(box: Atoms, firm: Springs, sigma2: float, next_sigma2: float) -> float:
+    """Share of the weaker springs that gives next neighbours their σ² where the bonds have theirs."""
+
+    def excess(log_share: float) -> float:
+        widths = _Widths.of(box, replace(firm, next_share=float(np.exp(log_share))))
+        return float(np.log(widths.next(_stiffness(widths, sigma2)) / next_sigma2))
+
+    low, high = np.log(_LEAST_SHARE), 0.0
+    if not 0 < next_sigma2 < 0.3 or excess(high) > 0 or excess(low) < 0:
+        reason = f"no springs give next neighbours {next_sigma2:g} Å² where bonds have {sigma2:g} Å²"
+        raise SettingsError(reason, where="springs", remedy="Give both at 300 K, in Å²")
+    return float(np.exp(brentq(excess, low, high, xtol=1e-3)))
+
+
+@dataclass(frozen=True)
+class _Widths:
+    """Vibrations of springs of the stiffness ``_FIRM``: of others the shapes are the same, the frequencies scale."""
+
+    modes: Modes
+    stretches: tuple[Array, Array]
+    """(m, p) of the bonds and of the weaker springs, by each mode."""
+
+    @classmethod
+    def of(cls, box: Atoms, springs: Springs) -> _Widths:
+        """Of a box of springs."""
+        network = _network(box, springs)
+        modes = modes_of(solid_of(box, springs))
+        along = _directions(network.vectors(box.positions))
+        stretch = modes.stretch(network.pairs, along)
+        return cls(modes, (stretch[:, network.bonds], stretch[:, ~network.bonds]))
+
+    def bonds(self, stiffness: float) -> float:
+        """Mean σ² of the bonds at 300 K [Å²]."""
+        return self._mean(0, stiffness)
+
+    def next(self, stiffness: float) -> float:
+        """… of the pairs that the weaker springs join."""
+        return self._mean(1, stiffness)
+
+    def _mean(self, which: int, stiffness: float) -> float:
+        scaled = Modes(self.modes.quanta * np.sqrt(stiffness / _FIRM), self.modes.vectors)
+        return float((scaled.variance(_ROOM_TEMPERATURE) @ self.stretches[which] ** 2).mean())
+
+
+def _stiffness(widths: _Widths, sigma2: float) -> float:
+    """Stiffness of the bonds that gives them a σ² at 300 K [eV Å⁻²]."""
 
     def excess(log_stiffness: float) -> float:
-        solid = solid_of(box, replace(springs, stiffness=float(np.exp(log_stiffness)), lengths={}))
-        return float(np.log(bond_variance(solid, _ROOM_TEMPERATURE).mean() / sigma2))
+        return float(np.log(widths.bonds(float(np.exp(log_stiffness))) / sigma2))
 
     low, high = np.log(0.05), np.log(200.0)
     if not 0 < sigma2 < 0.2 or excess(high) > 0 or excess(low) < 0:
-        raise SettingsError(f"sigma2 = {sigma2:g} Å² is none of a bond at 300 K", where="springs",
-                            remedy="Give it in Å²; usual are 0.002 to 0.02")  # fmt: skip
-    return replace(springs, stiffness=float(np.exp(brentq(excess, low, high, xtol=1e-4))))
+        reason = f"sigma2 = {sigma2:g} Å² is none of a bond at 300 K"
+        raise SettingsError(reason, where="springs", remedy="Give it in Å²; usual are 0.002 to 0.02")
+    return float(np.exp(brentq(excess, low, high, xtol=1e-4)))
 
 
-def bond_variance(solid: HarmonicSolid, temperature: float) -> Array:
-    """(b,) σ² [Å²] of each bond between nearest neighbours, harmonic."""
+def _directions(vectors: Array) -> Array:
+    """(p, 3) unit vectors."""
+    return vectors / np.linalg.norm(vectors, axis=1)[:, None]
+
+
+def bond_variance(solid: HarmonicSolid, temperature: float) -> tuple[Array, Array]:
+    """σ² [Å²] of each bond between nearest neighbours, and of each pair of next ones, harmonic."""
     network = _network(solid.atoms, Springs(1.0))
-    vectors = network.vectors(solid.atoms.positions)[network.bonds]
-    along = vectors / np.linalg.norm(vectors, axis=1)[:, None]
-    return modes_of(solid).pair_variance(network.pairs[network.bonds], along, temperature)
+    along = _directions(network.vectors(solid.atoms.positions))
+    found = modes_of(solid).pair_variance(network.pairs, along, temperature)
+    return found[network.bonds], found[~network.bonds]
 
 
 def solid_of(atoms: Atoms, springs: Springs) -> HarmonicSolid:
@@ -152,8 +218,7 @@ def solid_of(atoms: Atoms, springs: Springs) -> HarmonicSolid:
     resting = atoms.copy()
     resting.positions = _rest(atoms.positions, network) if springs.lengths else atoms.positions
     n = len(atoms)
-    vectors = network.vectors(resting.positions)
-    along = vectors / np.linalg.norm(vectors, axis=1)[:, None]
+    along = _directions(network.vectors(resting.positions))
     blocks = np.einsum("p,px,py->pxy", network.stiffness, along, along)
     constants = np.zeros((n, n, 3, 3))
     for one, other in ((0, 1), (1, 0)):

@@ -90,6 +90,8 @@ class Modes:
     """(m,) ħω [eV], positive."""
     vectors: Array
     """(m, n, 3) displacement of each atom per unit of the mode's mass-weighted amplitude [u^−½]."""
+    still: int = 0
+    """Modes too slow to be told from rest, which are left out."""
 
     def variance(self, temperature: float) -> Array:
         """(m,) ⟨Q²⟩ of each mode's mass-weighted amplitude [u Å²] at a temperature [K]."""
@@ -130,7 +132,7 @@ def modes_of(solid: HarmonicSolid, *, where: str = "vibrations") -> Modes:
     if np.any(frequency < UNSTABLE):
         raise _unstable(frequency, shapes[0], solid.atoms, where)
     real = frequency > _STILL
-    return Modes(frequency[real] * THZ_EV, shapes[real] / np.sqrt(masses)[None, :, None])
+    return Modes(frequency[real] * THZ_EV, shapes[real] / np.sqrt(masses)[None, :, None], int((~real).sum()))
 
 
 def _without_rigid(atoms: Atoms, root: Array) -> Array:
@@ -181,7 +183,7 @@ def moving(solid: HarmonicSolid, motion: Motion, rng: np.random.Generator, *, ph
     if motion.asymmetry > 0:
         moved = moved + _asymmetric(solid, modes, amplitudes, motion)
     static = rng.standard_normal(moved.shape) * np.sqrt(motion.static / 2)
-    provenance = {**solid.provenance, "motion": motion.to_mapping(), "modes": len(modes.quanta),
+    provenance = {**solid.provenance, "motion": motion.to_mapping(), "modes": len(modes.quanta), "still": modes.still,
                   "slowest": float(modes.quanta.min() / THZ_EV)}  # fmt: skip
     return trajectory_from(solid.atoms, solid.atoms.positions + moved + static, phase, provenance)
 

@@ -36,8 +36,16 @@ def test_bonds_have_the_width_asked_for_and_no_mode_is_soft(text: str, formula: 
     cell = UnitCell.named(text, formula).atoms
     springs = springs_for(cell, sigma2)
     solid = solid_of(UnitCell.named(text, formula).built(8.9, RNG(1)), springs)
-    assert bond_variance(solid, 300.0).mean() == pytest.approx(sigma2, rel=0.03)
+    assert bond_variance(solid, 300.0)[0].mean() == pytest.approx(sigma2, rel=0.03)
     assert len(modes_of(solid).quanta) == 3 * len(solid.atoms) - 3
+
+
+def test_next_neighbours_have_their_width_too() -> None:
+    cell = UnitCell.named("zincblende:5.6687", "ZnSe")
+    springs = springs_for(cell.atoms, 0.0060, 0.0165)
+    assert 0.05 < springs.next_share < 0.2
+    found = bond_variance(solid_of(cell.built(8.9, RNG(1)), springs), 300.0)
+    assert [width.mean() for width in found] == pytest.approx([0.0060, 0.0165], rel=0.03)
 
 
 def test_atoms_of_a_surface_move_more() -> None:
@@ -45,8 +53,8 @@ def test_atoms_of_a_surface_move_more() -> None:
     particle = carved(PLATINUM.atoms, "cuboctahedron", 2 * 3.924 / 2)
     solid = solid_of(particle, springs)
     assert len(modes_of(solid).quanta) == 3 * 55 - 6
-    assert bond_variance(solid, 300.0).mean() > 1.1 * 0.0049
-    widths = bond_variance(solid, 300.0)
+    assert bond_variance(solid, 300.0)[0].mean() > 1.1 * 0.0049
+    widths, _ = bond_variance(solid, 300.0)
     assert widths.max() > 1.5 * widths.min()
 
 
@@ -90,5 +98,7 @@ def test_nonsense_is_refused() -> None:
         springs_for(PLATINUM.atoms, 5.0)
     with pytest.raises(SettingsError, match="none of a bond"):
         springs_for(PLATINUM.atoms, 1e-5)
+    with pytest.raises(SettingsError, match="no springs give next neighbours"):
+        springs_for(PLATINUM.atoms, 0.005, 1e-4)
     with pytest.raises(SettingsError, match="stiffness = -1"):
         Springs(-1.0)
