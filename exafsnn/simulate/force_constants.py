@@ -44,7 +44,7 @@ class ForceConstantSettings(Settings):
     """How force constants are found."""
 
     weights: str = "r2scan"
-    """Of chgnet: ``"r2scan"`` or ``"0.3.0"``; they differ by a third in how far atoms move."""
+    """Of chgnet: ``"r2scan"`` or ``"0.3.0"``; σ² differ by up to two between them."""
     min_length: float = 9.5
     """The box is nowhere thinner [Å]: forces reach no farther than half of it."""
     displacement: float = 0.03
