@@ -26,7 +26,7 @@ from exafsnn.errors import SettingsError, SimulationError
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 from exafsnn.simulate.cache import kept
-from exafsnn.simulate.cells import require_sound, supercell
+from exafsnn.simulate.cells import require_sound
 from exafsnn.simulate.vibrations import HarmonicSolid
 
 _VERSION = 1
@@ -44,9 +44,9 @@ class ForceConstantSettings(Settings):
     """How force constants are found."""
 
     weights: str = "r2scan"
-    """Of chgnet: ``"r2scan"`` or ``"0.3.0"``; they differ by a third in how far atoms move."""
+    """Of chgnet: ``"r2scan"`` or ``"0.3.0"``; σ² differ by up to two between them."""
     min_length: float = 9.5
-    """Shortest edge of the box [Å]: forces reach no farther than half of it."""
+    """The box is nowhere thinner [Å]: forces reach no farther than half of it."""
     displacement: float = 0.03
     """By which atoms are displaced [Å]; the forces are of single precision."""
     symmetry: float = 0.01
@@ -154,7 +154,7 @@ def _restored(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> Harmonic
 
 def _relaxed(cell: Atoms, calculator: Calculator, settings: ForceConstantSettings) -> tuple[Atoms, float]:
     """The crystal on its symmetry, its free coordinates relaxed; and how far an atom moved at most [Å]."""
-    atoms = supercell(_conventional(cell, settings.symmetry), 0.0)
+    atoms = _conventional(cell, settings.symmetry)
     atoms.set_constraint(FixSymmetry(atoms, symprec=settings.symmetry, adjust_cell=False))
     before = atoms.positions.copy()
     atoms.calc = calculator
@@ -167,12 +167,12 @@ def _relaxed(cell: Atoms, calculator: Calculator, settings: ForceConstantSetting
         )
     moved = float(np.linalg.norm(atoms.positions - before, axis=1).max())
     edges = np.array(atoms.cell)
-    edges[np.abs(edges) < 1e-9] = 0.0  # rounding of the symmetrisation: an orthogonal box is exactly that
+    edges[np.abs(edges) < 1e-9] = 0.0  # rounding of the symmetrisation
     return Atoms(atoms.symbols, positions=atoms.positions, cell=edges, pbc=True), moved
 
 
 def _conventional(cell: Atoms, tolerance: float) -> Atoms:
-    """The crystal's conventional cell, on its symmetry: a box of such cells has the crystal's own symmetry."""
+    """The conventional cell, on its symmetry: a box of such cells has it, too, and takes few displacements."""
     try:
         import spglib  # comes with phonopy
     except ImportError as error:

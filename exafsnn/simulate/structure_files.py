@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.geometry import get_distances
 from ase.io import read
 from ase.io.cif import parse_cif
+from ase.io.formats import filetype
 from numpy.typing import NDArray
 
 from exafsnn.errors import SettingsError
@@ -23,10 +24,10 @@ from exafsnn.records import Array
 from exafsnn.simulate.cells import VACANT, UnitCell, require_sound
 
 _ONE_PLACE = 0.05
-"""Rows of a CIF whose sites are no farther apart share one [Å]."""
+"""Rows of a CIF whose sites are no farther apart share one, and images of a row are one [Å]."""
 
-_SPECIAL = 0.01
-"""Images of a row are one if no farther apart than so much of the cell: coordinates are written with few digits."""
+_DIGITS = 1.1e-3
+"""Images of a row that are no farther apart than its three digits tell, in fractions, are one."""
 
 _UNKNOWN = ("?", ".")
 
@@ -61,7 +62,7 @@ def read_particle(path: Path) -> Atoms:
         If it cannot be read, or its atoms overlap.
     """
     try:
-        atoms = _only(read(path, index=":"))
+        atoms = _atoms_of(path)
         atoms.set_pbc(False)
         atoms.center(vacuum=10.0)
         require_sound(atoms)
@@ -74,11 +75,19 @@ def read_particle(path: Path) -> Atoms:
 
 def _from_any(path: Path) -> UnitCell:
     """Read a format that knows no shared sites."""
-    atoms = _only(read(path, index=":"))
+    atoms = _atoms_of(path)
     if atoms.cell.rank < 3:
         raise SettingsError("it has no cell", remedy="Give one, or use it as a free particle")
     bare = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
     return UnitCell.ordered(bare)
+
+
+def _atoms_of(path: Path) -> Atoms:
+    """The one structure of a file in whichever format, as ASE reads it."""
+    if (kind := filetype(str(path))).startswith("lammps"):
+        remedy = "Write it as CIF, POSCAR or extended XYZ, with symbols"
+        raise SettingsError(f"its format ({kind}) numbers its atoms' types instead of naming elements", remedy=remedy)
+    return _only(read(path, index=":"))
 
 
 def _only(found: Any) -> Any:
@@ -98,11 +107,12 @@ def _from_cif(path: Path) -> UnitCell:
     written = block.get("_atom_site_occupancy") or [1.0] * len(rows)
     parts = [1.0 if value in _UNKNOWN else float(value) for value in written]
     group = block.get_spacegroup(subtrans_included=True)
+    tolerance = max(_ONE_PLACE / rows.cell.lengths().max(), _DIGITS)
     points: list[Array] = []  # each site, in fractions
     shares: list[dict[str, float]] = []
     groups: list[int] = []
     for number, (symbol, place, part) in enumerate(zip(rows.symbols, rows.get_scaled_positions(), parts, strict=True)):
-        images, _ = group.equivalent_sites([place], symprec=_SPECIAL)
+        images, _ = group.equivalent_sites([place], symprec=tolerance)
         known = _known(np.array(images), points, rows)
         if np.all(known < 0):
             points += list(images)

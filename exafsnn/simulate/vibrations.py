@@ -35,7 +35,7 @@ UNSTABLE = -0.1
 _STILL = 0.1
 """Slower modes [THz] than this and not unstable are noise of the forces, and left out."""
 
-_BOND = 1.2
+BOND = 1.2
 """Atoms are bonded if no farther apart than so many times the distance of either's nearest neighbour."""
 
 
@@ -90,6 +90,8 @@ class Modes:
     """(m,) ħω [eV], positive."""
     vectors: Array
     """(m, n, 3) displacement of each atom per unit of the mode's mass-weighted amplitude [u^−½]."""
+    still: int = 0
+    """Modes too slow to be told from rest, which are left out."""
 
     def variance(self, temperature: float) -> Array:
         """(m,) ⟨Q²⟩ of each mode's mass-weighted amplitude [u Å²] at a temperature [K]."""
@@ -130,7 +132,7 @@ def modes_of(solid: HarmonicSolid, *, where: str = "vibrations") -> Modes:
     if np.any(frequency < UNSTABLE):
         raise _unstable(frequency, shapes[0], solid.atoms, where)
     real = frequency > _STILL
-    return Modes(frequency[real] * THZ_EV, shapes[real] / np.sqrt(masses)[None, :, None])
+    return Modes(frequency[real] * THZ_EV, shapes[real] / np.sqrt(masses)[None, :, None], int((~real).sum()))
 
 
 def _without_rigid(atoms: Atoms, root: Array) -> Array:
@@ -181,7 +183,7 @@ def moving(solid: HarmonicSolid, motion: Motion, rng: np.random.Generator, *, ph
     if motion.asymmetry > 0:
         moved = moved + _asymmetric(solid, modes, amplitudes, motion)
     static = rng.standard_normal(moved.shape) * np.sqrt(motion.static / 2)
-    provenance = {**solid.provenance, "motion": motion.to_mapping(), "modes": len(modes.quanta),
+    provenance = {**solid.provenance, "motion": motion.to_mapping(), "modes": len(modes.quanta), "still": modes.still,
                   "slowest": float(modes.quanta.min() / THZ_EV)}  # fmt: skip
     return trajectory_from(solid.atoms, solid.atoms.positions + moved + static, phase, provenance)
 
@@ -199,17 +201,17 @@ def _asymmetric(solid: HarmonicSolid, modes: Modes, amplitudes: Array, motion: M
 
 def _bonds(solid: HarmonicSolid) -> tuple[NDArray[np.intp], Array, Array]:
     """Atoms (p, 2), directions (p, 3) and stiffness (p,) [eV Å⁻²] of the bonds to nearest neighbours."""
-    first, second, apart, vector = neighbor_list("ijdD", solid.atoms, _BOND * _widest_gap(solid.atoms))
+    first, second, apart, vector = neighbor_list("ijdD", solid.atoms, BOND * widest_gap(solid.atoms))
     nearest = np.full(len(solid.atoms), np.inf)
     np.minimum.at(nearest, first, apart)
-    bonded = (first < second) & (apart <= _BOND * np.minimum(nearest[first], nearest[second]))
+    bonded = (first < second) & (apart <= BOND * np.minimum(nearest[first], nearest[second]))
     pairs = np.column_stack([first, second])[bonded]
     along = (vector / apart[:, None])[bonded]
     stiffness = -np.einsum("px,pxy,py->p", along, solid.force_constants[pairs[:, 0], pairs[:, 1]], along)
     return pairs, along, np.maximum(stiffness, 0.0)
 
 
-def _widest_gap(atoms: Atoms) -> float:
+def widest_gap(atoms: Atoms) -> float:
     """The largest distance of any atom to its nearest neighbour [Å]."""
     for reach in (3.0, 4.5, 7.0, 12.0):
         first, apart = neighbor_list("id", atoms, reach)
@@ -221,10 +223,10 @@ def _widest_gap(atoms: Atoms) -> float:
 
 
 def trajectory_from(atoms: Atoms, frames: Array, phase: str, provenance: Mapping[str, Any]) -> Trajectory:
-    """The record that ``sites`` samples, of (f, n, 3) frames of atoms."""
+    """The record that ``sites`` samples, of (f, n, 3) frames of atoms in one box, or of free atoms."""
     cells = np.broadcast_to(np.array(atoms.cell), (len(frames), 3, 3))
-    first, second, third = (bool(axis) for axis in atoms.pbc)
-    return Trajectory(frames, cells, (first, second, third), phase, tuple(atoms.get_chemical_symbols()), provenance)
+    a, b, c = (bool(repeats) for repeats in atoms.pbc)
+    return Trajectory(frames, cells, (a, b, c), phase, tuple(atoms.get_chemical_symbols()), provenance)
 
 
 def with_vacant_sites(trajectory: Trajectory, element: str, share: float, rng: np.random.Generator) -> Trajectory:
@@ -246,3 +248,24 @@ def with_vacant_sites(trajectory: Trajectory, element: str, share: float, rng: n
     symbols = tuple(trajectory.symbols[index] for index in kept)
     provenance = {**trajectory.provenance, "vacant": {element: number}}
     return replace(trajectory, frames=trajectory.frames[:, kept], symbols=symbols, provenance=provenance)
+
+
+def with_antisites(trajectory: Trajectory, pair: tuple[str, str], share: float, rng: np.random.Generator) -> Trajectory:
+    """The same motion with a share of the scarcer element's atoms, drawn at random, in the places of the other's.
+
+    Raises
+    ------
+    SettingsError
+        If the share is none, or one of the elements is not there.
+    """
+    symbols = np.array(trajectory.symbols, dtype=object)
+    sites = [rng.permutation(np.flatnonzero(symbols == element)) for element in pair]
+    scarcer = min(len(one) for one in sites)
+    if not 0 <= share <= 1 or not scarcer:
+        reason = f"{share:g} of {len(sites[0])} {pair[0]} cannot change places with {len(sites[1])} {pair[1]}"
+        raise SettingsError(reason, where="antisites", remedy="Give a share from 0 to 1 of elements that are there")
+    number = round(share * scarcer)
+    for one, element in zip(sites, reversed(pair), strict=True):
+        symbols[one[:number]] = element
+    provenance = {**trajectory.provenance, "antisites": {"-".join(pair): number}}
+    return replace(trajectory, symbols=tuple(symbols), provenance=provenance)

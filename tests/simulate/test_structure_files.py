@@ -125,6 +125,27 @@ def test_what_is_no_structure_is_refused(tmp_path: Path) -> None:
         read_cell(tmp_path / "many.xyz")
 
 
+def test_types_that_are_no_elements_are_refused(tmp_path: Path) -> None:
+    """ASE would call type 1 hydrogen, or guess by mass."""
+    path = tmp_path / "frames.lammpsdata"
+    write(path, bulk("Cu", cubic=True), format="lammps-data")
+    with pytest.raises(SettingsError, match=r"numbers its atoms' types.*extended XYZ"):
+        read_cell(path)
+
+
+def test_a_site_that_is_split_by_symmetry_is_refused(tmp_path: Path) -> None:
+    """Six images of a sixth of an atom, a tenth of an ångström apart, are one atom that the file tells otherwise."""
+    with pytest.raises(SettingsError, match=r"are 0\.1\d Å apart.*split site"):
+        read_cell(cif(tmp_path, "Cs Cs 0.004 0 0 0.1667", "Cl Cl 0.5 0.5 0.5 1", group="P m -3 m", a=20.0))
+
+
+def test_rows_that_nearly_meet_share_their_sites(tmp_path: Path) -> None:
+    """Eight images each, pairwise in one place: together too much."""
+    rows = ["Zn Zn 0.25 0.25 0.25 1", "Cd Cd 0.2504 0.2504 0.2504 0.1"]
+    with pytest.raises(SettingsError, match=r"Zn 1, Cd 0\.1 add up to 1\.1"):
+        read_cell(cif(tmp_path, *rows, group="P m -3 m"))
+
+
 def test_free_particles_need_no_cell(tmp_path: Path) -> None:
     write(tmp_path / "free.xyz", Atoms("Pt2", [[0, 0, 0], [0, 0, 2.7]]), format="xyz")
     assert not read_particle(tmp_path / "free.xyz").pbc.any()
