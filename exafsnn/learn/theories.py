@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from exafsnn.constants import K2_PER_EV
+from exafsnn.physics import scattering
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import Array
 from exafsnn.simulate.library import SingleScattering, SiteLibrary
@@ -69,12 +70,7 @@ def common_theories(library: SiteLibrary) -> list[SingleScattering]:
 
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
     """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF."""
-    amplitude = np.array([np.interp(r, theory.r, part) for part in theory.amplitude.real.T]) + 1j * np.array(
-        [np.interp(r, theory.r, part) for part in theory.amplitude.imag.T]
-    )
-    damping = np.exp(-2 * r[None] / theory.mean_free_path[:, None])
-    wave: Array = (amplitude * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
-    return wave
+    return scattering.single_kernel(theory.r, theory.amplitude, theory.mean_free_path, k, r)
 
 
 def _phase(theory: SingleScattering, k: Array, row: int) -> Array:
