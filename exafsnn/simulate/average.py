@@ -423,8 +423,7 @@ def _fine_edges(settings: AverageSettings) -> Array:
     """(b + 1,) edges of the fine bins [Å]; a whole number of them makes a coarse one."""
     ratio = round(_COARSE / _FINE)
     count = ratio * int(np.ceil((settings.far - _NEAREST) / _COARSE - 1e-9))
-    edges: Array = _NEAREST + _FINE * np.arange(count + 1)
-    return edges
+    return np.asarray(_NEAREST + _FINE * np.arange(count + 1), dtype=float)
 
 
 @dataclass(frozen=True)
