@@ -66,7 +66,7 @@ class AverageSettings(Settings):
 
     sites: int = 100
     """Sites whose multiple scattering is summed."""
-    paths: int = 400
+    paths: int = 300
     """Mean number of paths that FEFF computes per site, sampled without bias from all of up to four legs."""
     reach: float = 7.0
     """Largest half length of a multiple-scattering path [Å]."""

@@ -69,7 +69,7 @@ def correlation_of(series: Array, alike: float, window: NDArray[np.intp] | None 
         inside = np.arange(1, len(rho) + 1)[:, None] >= _WINDOW * np.maximum(time, 0.5)
         end = np.where(inside.any(axis=0), inside.argmax(axis=0) + 1, len(rho))
         end = end if window is None else np.clip(np.maximum(end, window), 1, len(rho))
-        missing = np.maximum(0.0, 2 * time[end - 1, columns]) / n
+        missing = (own > 0) * np.maximum(0.0, 2 * time[end - 1, columns]) / n
         rho = (seen + missing) / (1 + missing)
     summed = rho * (np.arange(len(rho))[:, None] < end)
     total = np.maximum(0.5 + summed.sum(axis=0), 0.5)
