@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,13 @@ from ase.io import write
 from exafsnn_cli.main import run
 
 from exafsnn.write.results import faults_of
-from tests.simulate.conftest import toy_sum, toy_theory
-from tests.simulate.test_average import crystal_in_motion
 
+Frames = Callable[..., list[Atoms]]
 QUICK = ["--absorber", "Cu", "--sites", "12", "--workers", "1"]
 
 
 @pytest.fixture
-def trajectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("exafsnn.simulate.average.make_theory", toy_theory)
-    monkeypatch.setattr("exafsnn.simulate.average.site_sum", toy_sum)
+def trajectory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: None, crystal_in_motion: Frames) -> str:
     monkeypatch.chdir(tmp_path)
     write("cu.extxyz", crystal_in_motion(12, 1))
     return "cu.extxyz"
@@ -85,8 +83,8 @@ def test_wrong_usage(trajectory: str, options: list[str], said: str, capsys: pyt
     assert not Path("exafsnn-results").exists()
 
 
-def test_what_cannot_be_is_refused_and_earlier_results_stay(
-    trajectory: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_is_refused_and_results_stay(
+    trajectory: str, crystal_in_motion: Frames, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["average", trajectory, *QUICK]) == 0
     before = Path("exafsnn-results/chi.csv").read_bytes()

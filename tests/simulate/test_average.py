@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.build import bulk
 from ase.io import write
 
 from exafsnn.errors import SettingsError
@@ -18,20 +18,11 @@ from exafsnn.simulate.average import AverageSettings, average, make_theory, site
 from exafsnn.simulate.frames import Frame
 from exafsnn.simulate.sites import LIBRARY_K
 
+Frames = Callable[..., list[Atoms]]
 SMALL = AverageSettings(sites=40, reach=4.0, far=5.0, fade=0.5)
 
 
-def crystal_in_motion(frames: int, seed: int, memory: float = 0.6, repeat: int = 2) -> list[Atoms]:
-    """Copper whose atoms wander about their places, 0.08 Å along each axis, and remember where they were."""
-    rng, atoms = np.random.default_rng(seed), bulk("Cu", "fcc", a=3.63, cubic=True).repeat(repeat)
-    away, found = rng.normal(0, 0.08, atoms.positions.shape), []
-    for _ in range(frames):
-        found.append(Atoms(atoms.symbols, atoms.positions + away, cell=atoms.cell, pbc=True))
-        away = memory * away + np.sqrt(1 - memory**2) * rng.normal(0, 0.08, away.shape)
-    return found
-
-
-def test_shells_of_a_crystal(tmp_path: Path, toy: None) -> None:
+def test_shells_of_a_crystal(tmp_path: Path, toy: None, crystal_in_motion: Frames) -> None:
     write(tmp_path / "a.extxyz", crystal_in_motion(60, 1))
     found = average([tmp_path / "a.extxyz"], "Cu", settings=SMALL)
     first, second, third = found.shells["Cu-Cu"]
@@ -43,7 +34,7 @@ def test_shells_of_a_crystal(tmp_path: Path, toy: None) -> None:
     assert found.rdf.shell("Cu-Cu", 2.0, 3.1).coordination == pytest.approx(12, rel=1e-3)
 
 
-def test_all_sites_of_one_frame_are_their_plain_mean(tmp_path: Path, toy: None) -> None:
+def test_all_sites_of_one_frame_are_their_plain_mean(tmp_path: Path, toy: None, crystal_in_motion: Frames) -> None:
     """χ = χ_single[n(r)] + ⟨χ − χ_single⟩ is ⟨χ⟩ where nothing is left out."""
     atoms = crystal_in_motion(1, 3)[0]
     write(tmp_path / "a.xyz", atoms, format="extxyz")
@@ -63,7 +54,9 @@ def test_all_sites_of_one_frame_are_their_plain_mean(tmp_path: Path, toy: None) 
 
 
 @pytest.mark.slow
-def test_random_parts_of_a_trajectory_differ_by_what_they_say(tmp_path: Path, toy: None) -> None:
+def test_random_parts_of_a_trajectory_differ_by_what_they_say(
+    tmp_path: Path, toy: None, crystal_in_motion: Frames
+) -> None:
     """Random pairs of its parts: (χ − χ′)/√(σ² + σ′²) has unit variance, and so have N, R and σ²."""
     frames, parts = crystal_in_motion(3200, 11, repeat=2), 32
     length = len(frames) // parts
@@ -90,8 +83,7 @@ def test_random_parts_of_a_trajectory_differ_by_what_they_say(tmp_path: Path, to
     assert np.mean(np.square(shell), axis=0) == pytest.approx(1.0, abs=0.5)
 
 
-def test_workers_change_nothing(tmp_path: Path) -> None:
-    """Of the plan: sites, their paths' seeds and the order of frames are the same."""
+def test_sites_are_spread_evenly() -> None:
     plan = averaging._Plan.of(50, 8, AverageSettings(sites=30))
     assert np.bincount(plan.absorber_of_site).max() - np.bincount(plan.absorber_of_site).min() <= 1
     assert plan.sites.sum() == 30
@@ -102,7 +94,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
     assert len(averaging._Plan.of(2, 3, AverageSettings(sites=30)).frame_of_site) == 6
 
 
-def test_what_is_not_there_is_told(tmp_path: Path, toy: None) -> None:
+def test_what_is_not_there_is_told(tmp_path: Path, toy: None, crystal_in_motion: Frames) -> None:
     write(tmp_path / "a.extxyz", crystal_in_motion(2, 1))
     with pytest.raises(SettingsError, match=r"frame 0: there is no Pt among its atoms \(Cu\)"):
         average([tmp_path / "a.extxyz"], "Pt")
@@ -117,7 +109,7 @@ def test_the_usual_edges() -> None:
 
 
 @pytest.mark.slow
-def test_a_sites_paths_are_those_of_feff(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sites_paths_are_those_of_feff(monkeypatch: pytest.MonkeyPatch, crystal_in_motion: Frames) -> None:
     """Sampled so often that none is left out: FEFF's own path finder, filters off, gives the same χ(k)."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     of_feff = importlib.import_module("average").of_feff

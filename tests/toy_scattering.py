@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-import pytest
+from ase import Atoms
+from ase.build import bulk
 
 from exafsnn.physics.feff import FeffTreatment, Potentials
 from exafsnn.physics.paths import ScatteringStrength
@@ -43,8 +44,11 @@ def toy_sum(theory: SiteTheory, settings: AverageSettings) -> Iterator[SiteSum]:
     yield summed
 
 
-@pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ``average`` use it; only in this process."""
-    monkeypatch.setattr(averaging, "make_theory", toy_theory)
-    monkeypatch.setattr(averaging, "site_sum", toy_sum)
+def crystal_in_motion(frames: int, seed: int, memory: float = 0.6, repeat: int = 2) -> list[Atoms]:
+    """Copper whose atoms wander about their places, 0.08 Å along each axis, and remember where they were."""
+    rng, atoms = np.random.default_rng(seed), bulk("Cu", "fcc", a=3.63, cubic=True).repeat(repeat)
+    away, found = rng.normal(0, 0.08, atoms.positions.shape), []
+    for _ in range(frames):
+        found.append(Atoms(atoms.symbols, atoms.positions + away, cell=atoms.cell, pbc=True))
+        away = memory * away + np.sqrt(1 - memory**2) * rng.normal(0, 0.08, away.shape)
+    return found
