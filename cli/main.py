@@ -19,6 +19,7 @@ from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, ModelError, SettingsError
 from exafsnn.workers import one_thread_each
 
+from .average import average
 from .doctor import doctor
 from .make import make
 from .models import models
@@ -41,7 +42,7 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, series, preprocess, simulate, train, make, models, doctor):
+for command in (predict, refine, series, preprocess, simulate, train, make, average, models, doctor):
     root.add_command(command)
 
 

@@ -126,6 +126,13 @@ class Shown:
         return 0 if all(self._done) else SOME_REJECTED if any(self._done) else NONE_DONE
 
 
+def show_rows(folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool) -> int:
+    """Show what is in a folder of results, and return the exit code."""
+    shown = Shown()
+    shown.add_done(folder)
+    return shown.show(folder, columns, as_json)
+
+
 def with_bar(items: Iterable[str], unit: str) -> Iterator[str]:
     """Pass items on, with a progress bar on stderr if that is a terminal."""
     from tqdm import tqdm

@@ -95,3 +95,7 @@ class LibraryError(ExafsnnError):
 
 class ModelError(ExafsnnError):
     """A model file is missing, damaged, or unfit for the spectrum at hand."""
+
+
+class TrajectoryError(ExafsnnError):
+    """A trajectory cannot be read, or holds atoms as they cannot be."""

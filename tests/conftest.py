@@ -251,3 +251,22 @@ def write(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return writer
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let averages of trajectories do without FEFF, in this process."""
+    pytest.importorskip("ase")
+    from .toy_scattering import toy_sum, toy_theory
+
+    monkeypatch.setattr("exafsnn.simulate.average.make_theory", toy_theory)
+    monkeypatch.setattr("exafsnn.simulate.average.site_sum", toy_sum)
+
+
+@pytest.fixture
+def crystal_in_motion() -> Callable[..., Any]:
+    """Make frames of copper that remember one another: ``crystal_in_motion(60, seed=1)``."""
+    pytest.importorskip("ase")
+    from .toy_scattering import crystal_in_motion
+
+    return crystal_in_motion

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from exafsnn.constants import K2_PER_EV
+from exafsnn.physics import scattering
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import Array
 from exafsnn.simulate.library import SingleScattering, SiteLibrary
@@ -69,13 +70,8 @@ def common_theories(library: SiteLibrary) -> list[SingleScattering]:
 
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:
     """(m, p, b) χ(k) of one atom of each element at distances ``r`` [Å]: single scattering is this times the RDF."""
-    own = theory.amplitude.transpose(2, 0, 1)  # [k, element, distance]
-    amplitude = np.array([[np.interp(r, theory.r, row.real) + 1j * np.interp(r, theory.r, row.imag) for row in at]
-                          for at in own])  # fmt: skip
-    damping = np.exp(-2 * r / theory.mean_free_path[:, None, None])
-    k = k[:, None, None]
-    wave: Array = (amplitude * np.exp(2j * k * r)).imag * damping / (k * r**2)
-    return wave
+    each = (scattering.single_kernel(theory.r, own, theory.mean_free_path, k, r) for own in theory.amplitude)
+    return np.stack(list(each), axis=1)
 
 
 def _phase(theory: SingleScattering, k: Array, row: int) -> Array:

@@ -74,8 +74,8 @@ def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> Scatteri
         Largest half path length [Å].
     """
     scatterers = range(1, len(potentials.symbols))
-    single, free_path = single_amplitudes(potentials, k)
     with PathSummer(potentials) as summer:
+        singles, free_path = single_amplitudes(summer, scatterers, k)
         pairs = {
             (kind, i, j): torch.from_numpy(_pair_grid(summer, kind, i, j, k, reach))
             for kind, i, j in product(KINDS, scatterers, scatterers)
@@ -83,18 +83,50 @@ def make_table(potentials: Potentials, k: Array, reach: float = 7.0) -> Scatteri
     return ScatteringTable(
         k=torch.from_numpy(k.astype(np.float32)),
         mean_free_path=torch.from_numpy(free_path.astype(np.float32)),
-        single=torch.from_numpy(single),
+        single=torch.from_numpy(singles),
         pairs=pairs,
         reach=reach,
     )
 
 
-def single_amplitudes(potentials: Potentials, k: Array) -> tuple[np.ndarray, Array]:
-    """(p, d, m) Q of single scattering from each potential at ``SINGLE_DISTANCES``, and (m,) λ(k) [Å], by FEFF."""
-    with PathSummer(potentials) as summer:
-        lines = [single_paths(SINGLE_DISTANCES, number) for number in range(1, len(potentials.symbols))]
-        singles = np.array([_amplitudes(summer, paths, k) for paths in lines])
-        return singles, summer.effective(lines[0][:1], k).mean_free_path
+def single_amplitudes(
+    summer: PathSummer, scatterers: Sequence[int], k: Array, distances: Array = SINGLE_DISTANCES
+) -> tuple[np.ndarray, Array]:
+    """Q(k) of 0→i→0 for atoms of each potential at such distances [Å], and the mean free path.
+
+    Returns
+    -------
+    amplitudes
+        (scatterers, distances, m) complex.
+    mean_free_path
+        (m,) λ(k) [Å].
+    """
+    lines = [single_paths(distances, number) for number in scatterers]
+    return np.array([_amplitudes(summer, paths, k) for paths in lines]), summer.effective(
+        lines[0][:1], k
+    ).mean_free_path
+
+
+def single_kernel(distances: Array, amplitudes: np.ndarray, mean_free_path: Array, k: Array, r: Array) -> Array:
+    """(m, b) χ(k) of one atom at each distance ``r`` [Å]: single scattering is this times the RDF.
+
+    Parameters
+    ----------
+    distances
+        (d,) at which the amplitudes are known [Å]; between them Q is interpolated.
+    amplitudes
+        (d, m) complex Q(k).
+    mean_free_path
+        (m,) λ(k) [Å].
+    k
+        (m,) [Å⁻¹].
+    """
+    q = np.array([np.interp(r, distances, part) for part in amplitudes.real.T]) + 1j * np.array(
+        [np.interp(r, distances, part) for part in amplitudes.imag.T]
+    )  # [k, r]
+    damping = np.exp(-2 * r[None] / mean_free_path[:, None])
+    wave: Array = (q * np.exp(2j * k[:, None] * r[None])).imag * damping / (k[:, None] * r[None] ** 2)
+    return wave
 
 
 def _amplitudes(summer: PathSummer, paths: Sequence[ScatteringPath], k: Array) -> np.ndarray:

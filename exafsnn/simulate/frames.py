@@ -73,8 +73,10 @@ class Frame:
             order = np.argsort(np.linalg.norm(relative, axis=1))
             yield relative[order], owners[near[order]]
 
-    def distance_counts(self, edges: Array, atoms: Index | None = None, kinds: Index | None = None) -> Array:
-        """(kinds, b) number of distances from some atoms to those of each kind, in bins of such edges [Å].
+    def distance_counts(
+        self, edges: Array, atoms: Index | None = None, kinds: Index | None = None, count: int = 1
+    ) -> Array:
+        """(count, b) number of distances from some atoms to those of each kind, in bins of such edges [Å].
 
         Parameters
         ----------
@@ -84,12 +86,14 @@ class Frame:
             Of which the distances are counted; None: all.
         kinds
             (n,) number of each atom's kind, from 0; None: all are alike.
+        count
+            How many kinds there are.
         """
         atoms = np.arange(len(self.positions)) if atoms is None else atoms
         kinds = np.zeros(len(self.positions), dtype=np.intp) if kinds is None else kinds
         images, owners = self.images(edges[-1])
-        counts = np.zeros((int(kinds.max(initial=0)) + 1, len(edges) - 1))
-        for kind in range(len(counts)):
+        counts = np.zeros((count, len(edges) - 1))
+        for kind in range(count):
             tree = cKDTree(images[kinds[owners] == kind])
             for start in range(0, len(atoms), _ATOMS_AT_A_TIME):
                 some = cKDTree(images[atoms[start : start + _ATOMS_AT_A_TIME]])

@@ -39,7 +39,7 @@ from exafsnn.files import (
     write_whole,
 )
 from exafsnn.metals import Metal
-from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials, partial_waves
+from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, make_potentials, partial_waves
 from exafsnn.physics.path_tables import make_path_tables
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table, single_amplitudes
@@ -256,7 +256,9 @@ def _build_theory(task: tuple[str, str]) -> None:
     arrays: dict[str, Any] = {}
     if solid := _solid_of(plan, phase):
         potentials = solid_potentials(solid, plan.material, treatment)
-        arrays["single"], arrays["mean_free_path"] = single_amplitudes(potentials, LIBRARY_K)
+        with PathSummer(potentials) as summer:
+            single, free_path = single_amplitudes(summer, range(1, len(potentials.symbols)), LIBRARY_K)
+        arrays |= {"single": single, "mean_free_path": free_path}
     else:
         potentials = crystal_potentials(plan.metal, phase, treatment)
         table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)

@@ -21,7 +21,7 @@ from exafsnn.simulate.cells import UnitCell, require_present
 from exafsnn.simulate.force_constants import WEIGHTS, ForceConstantSettings, force_constants_of
 from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.structure_files import read_cell
-from exafsnn.simulate.vibrations import Motion, moving, with_vacant_sites
+from exafsnn.simulate.vibrations import Motion, moving, with_antisites, with_vacant_sites
 
 _BEYOND = 6.5
 """Shells are sought so far [Å]."""
@@ -60,7 +60,7 @@ class Solid(Settings):
     vacancies: tuple[float, float] = (0.0, 0.0)
     """Range of the share of sites that are empty."""
     exchanged: tuple[float, float] = (0.0, 0.0)
-    """Range of the share of atoms that are on a site of another element."""
+    """Range of the share of the scarcer of two elements that are on a site of the other."""
 
     @property
     def atoms(self) -> Atoms:
@@ -101,20 +101,13 @@ def simulated(solid: Solid, state: SolidState, frames: int, rng: np.random.Gener
     motion = Motion(state.temperature, frames, state.asymmetry, state.static)
     found = moving(harmonic, motion, rng, phase=solid.phase)
     found = replace(found, frames=found.frames * state.strain, cells=found.cells * state.strain)
-    found = _exchanged(found, state.exchanged, rng)
-    for element in sorted(set(found.symbols)) if state.vacancies else ():
+    elements = sorted(set(found.symbols))
+    if state.exchanged:
+        one, other = (str(element) for element in rng.permutation(elements)[:2])
+        found = with_antisites(found, (one, other), state.exchanged, rng)
+    for element in elements if state.vacancies else ():
         found = with_vacant_sites(found, element, state.vacancies, rng)
     return found
-
-
-def _exchanged(trajectory: Trajectory, share: float, rng: np.random.Generator) -> Trajectory:
-    """The same with a share of the atoms on a site of another element, two and two."""
-    symbols = np.array(trajectory.symbols)
-    kinds = sorted(set(trajectory.symbols))
-    for _ in range(round(share * len(symbols) / 2) if len(kinds) > 1 else 0):
-        one, other = (int(rng.choice(np.flatnonzero(symbols == kind))) for kind in rng.permutation(kinds)[:2])
-        symbols[[one, other]] = symbols[[other, one]]
-    return replace(trajectory, symbols=tuple(symbols.tolist()))
 
 
 def cell_of(text: str, folder: Path | None = None) -> tuple[str, Atoms]:

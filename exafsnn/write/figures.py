@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -29,6 +29,9 @@ from matplotlib.gridspec import SubplotSpec
 from matplotlib.text import Text
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
+
+if TYPE_CHECKING:
+    from exafsnn.simulate.average import Average
 
 _SIGNATURE = "exafsnn figure"
 """Written into every figure: what made it."""
@@ -71,6 +74,43 @@ def _fill(figure: Figure, panels: Sequence[Axes], chi: ChiK, prediction: Predict
     _draw_chi_r(next(empty), chi, prediction)
     if prediction:
         _draw_rdf(next(empty), prediction)
+
+
+def average_figure(file: str, average: Average) -> Figure:
+    """Show what a trajectory says: k²χ(k) with its error, and n(r) of each pair with its own and the shells' limits."""
+    figure = _figure(10.0, 7.0)
+    grid = figure.add_gridspec(2, 1, left=_LEFT, right=0.985, bottom=0.075, top=0.875, hspace=0.36)
+    inch = 1 / figure.get_figheight()
+    title = f"{_label(file, '')}: simulated"
+    figure.text(_LEFT, 1 - 0.16 * inch, title, size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+    facts = f"{average.absorber} {average.edge}    {average.frames} frames, {average.sites} sites    S₀² = 1"
+    figure.text(_LEFT, 1 - 0.41 * inch, facts, size=9.5, color=_GREY, va="top")
+    _draw_average_chi(_axes(figure, grid[0]), average)
+    _draw_average_rdf(_axes(figure, grid[1]), average)
+    return figure
+
+
+def _draw_average_chi(axes: Axes, average: Average) -> None:
+    k, chi, std = average.k, average.k**2 * average.chi, average.k**2 * average.chi_std
+    axes.axhline(0, color=_GREY, linewidth=0.5)
+    if np.isfinite(std).all():
+        axes.fill_between(k, chi - std, chi + std, color=_BLUE, alpha=0.35, linewidth=0, label="± 1σ")
+    axes.plot(k, chi, color=_BLUE, linewidth=1.0, label="simulated, mean of the sites")
+    axes.set(xlabel="k (Å⁻¹), from the theory's E₀", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
+    _legend(axes)
+
+
+def _draw_average_rdf(axes: Axes, average: Average) -> None:
+    rdf = average.rdf
+    for number, (pair, density, spread) in enumerate(zip(rdf.pairs, rdf.density, rdf.spread, strict=True)):
+        colour = _PAIR_COLOURS[number % len(_PAIR_COLOURS)]
+        if np.isfinite(spread).all():
+            axes.fill_between(rdf.r, density - spread, density + spread, color=colour, alpha=0.35, linewidth=0)
+        axes.plot(rdf.r, density, color=colour, linewidth=1.0, label=pair)
+        for shell in average.shells[pair]:
+            axes.axvline(shell.r_max, color=colour, linewidth=0.5, linestyle=(0, (1, 2)))
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r), ylim=(0, None))
+    _legend(axes)
 
 
 def overview_figure(names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> Figure:

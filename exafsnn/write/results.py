@@ -25,7 +25,7 @@ from importlib import metadata
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import numpy as np
 
@@ -39,9 +39,12 @@ from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
 from exafsnn.write.tables import (
+    SIMULATED,
     TABLES,
     Row,
     Table,
+    average_rows,
+    average_tables,
     chi_table,
     json_lines,
     particle_rows,
@@ -49,6 +52,9 @@ from exafsnn.write.tables import (
     scan_facts,
     summary_rows,
 )
+
+if TYPE_CHECKING:
+    from exafsnn.simulate.average import Average
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
 _OF_STANDARD = "particles.csv"
@@ -62,6 +68,7 @@ FIGURE_LIMIT = 50
 _ANSWERS = ("predict", "refine", "series")
 """The commands that answer with RDFs."""
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
+_FILES["average"] = {*TABLES["average"], "average.png"}
 _FILES["series"] |= {"transition.json", "report.html"}
 """What each command writes, besides figures and ``settings.json``."""
 _NOTHING_DONE = "Nothing was touched"
@@ -83,7 +90,7 @@ class ResultsFolder:
     folder
         Where the results appear; results of an earlier run of the same command are replaced.
     command
-        ``"predict"``, ``"refine"``, ``"series"`` or ``"preprocess"``.
+        ``"predict"``, ``"refine"``, ``"series"``, ``"preprocess"`` or ``"average"``.
     settings
         Everything that was asked for, for ``settings.json``.
     inputs
@@ -206,6 +213,30 @@ class ResultsFolder:
                 wrong = [item for item in self._drawings if item[0].status != "ok"]
                 self._drawings = wrong[: max(self._figure_limit - len(self._progress.figures), 0)]
             self._waiting, self._whole = [], True
+
+    def add_average(self, file: str, average: Average) -> None:
+        """Write what a trajectory says into the tables and a figure.
+
+        Raises
+        ------
+        ExafsnnError
+            If the disk refuses.
+        """
+        from exafsnn.write import figures
+
+        rows = list(average_rows(file, average))
+        chi, rdf = average_tables(file, average)
+        told = {name: getattr(average, name) for name in ("frames", "sites", "settings")}
+        findings = [dict(vars(finding)) for finding in average.findings]
+        scan = {"file": file, "record": SIMULATED, "status": rows[0]["status"], "findings": findings}
+        with explained(self.folder):
+            self._progress.scans.append(scan | {"simulated": True, **told})
+            self._progress.rows.extend(rows)
+            self._tables["summary.csv"].write(rows)
+            self._tables["chi.csv"].write_long(chi)
+            self._tables["rdf.csv"].write_long(rdf)
+            (self._stage / "average.png").write_bytes(figures.png(figures.average_figure(file, average)))
+        self._progress.figures["average.png"] = file
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""

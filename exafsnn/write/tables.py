@@ -23,6 +23,7 @@ from exafsnn.run.scans import Outcome, is_finite
 if TYPE_CHECKING:
     from exafsnn.analyse.transition.search import Transition
     from exafsnn.run.series import Course
+    from exafsnn.simulate.average import Average
 
 Row = dict[str, Any]
 
@@ -44,6 +45,10 @@ _PARTICLE_COLUMNS = (
     *("file", "record", "pair", "shape", "atoms", "atoms_low", "atoms_high"),
     *("diameter", "diameter_low", "diameter_high", "strain", "strain_std"),
 )
+_AVERAGE_COLUMNS = (
+    *("file", "record", "status", "edge", "pair", "range", "r_min", "r_max", "coordination", "coordination_std"),
+    *("distance", "distance_std", "sigma2", "sigma2_std", "warnings"),
+)
 _ANSWERS = {
     "summary.csv": _SUMMARY_COLUMNS,
     "rdf.csv": _RDF_COLUMNS,
@@ -60,7 +65,14 @@ TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "series.csv": _SERIES_COLUMNS,
     },
     "preprocess": {"summary.csv": _SCAN_COLUMNS, "chi.csv": _CHI_COLUMNS[:-1]},
+    "average": {
+        "summary.csv": _AVERAGE_COLUMNS,
+        "chi.csv": (*_CHI_COLUMNS[:-1], "chi_std"),
+        "rdf.csv": _RDF_COLUMNS,
+    },
 }
+SIMULATED = "simulated"
+"""What stands as the record of a χ(k) that no beamline measured."""
 
 
 def summary_rows(outcome: Outcome) -> Iterator[Row]:
@@ -121,6 +133,28 @@ def rdf_tables(outcome: Outcome, rdf: PartialRDF) -> list[_Long]:
     scan = {"file": outcome.file, "record": outcome.record}
     parts = zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
     return [(scan | {"pair": pair}, [rdf.r, density, spread]) for pair, density, spread in parts]
+
+
+def average_rows(file: str, average: Average) -> Iterator[Row]:
+    """One row per pair and shell of a trajectory; one without numbers for a pair that shows no shell."""
+    warnings = "; ".join(average.warnings)
+    row: Row = {"file": file, "record": SIMULATED, "status": "warned" if warnings else "ok", "warnings": warnings}
+    row |= {"edge": f"{average.absorber} {average.edge}"}
+    for pair, shells in average.shells.items():
+        for number, shell in enumerate(shells, start=1):
+            yield row | {"range": "first" if number == 1 else f"shell{number}"} | vars(shell)
+        if not shells:
+            yield row | {"pair": pair}
+
+
+def average_tables(file: str, average: Average) -> tuple[list[_Long], list[_Long]]:
+    """χ(k) and n(r) of a trajectory, with their errors."""
+    scan: Row = {"file": file, "record": SIMULATED}
+    edge = scan | {"edge": f"{average.absorber} {average.edge}"}
+    rdf = average.rdf
+    parts = zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
+    rows = [(scan | {"pair": pair}, [rdf.r, density, spread]) for pair, density, spread in parts]
+    return [(edge, [average.k, average.chi, average.chi_std])], rows
 
 
 _SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
