@@ -66,7 +66,7 @@ class AverageSettings(Settings):
 
     sites: int = 100
     """Sites whose multiple scattering is summed."""
-    paths: int = 300
+    paths: int = 350
     """Mean number of paths that FEFF computes per site, sampled without bias from all of up to four legs."""
     reach: float = 7.0
     """Largest half length of a multiple-scattering path [Å]."""
@@ -439,9 +439,10 @@ class _Parts:
     plan: _Plan
 
     def weighted(self, series: Array) -> Array:
-        """A series (g, …) of which the plain mean is that of all frames."""
-        weights = self.plan.frames / self.plan.frames.mean()
-        return series * weights.reshape(-1, *[1] * (series.ndim - 1))
+        """A series (g, …) of which the plain mean is that of all frames: groups of more frames deviate more."""
+        weights = (self.plan.frames / self.plan.frames.mean()).reshape(-1, *[1] * (series.ndim - 1))
+        mean = (weights * series).mean(axis=0)
+        return mean + weights * (series - mean)
 
 
 def _chi_of(parts: _Parts, theory: SiteTheory, settings: AverageSettings) -> tuple[Array, Array, Correlation | None]:
