@@ -24,7 +24,7 @@ from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import DynamicsSettings, State
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import SiteSettings
-from exafsnn.simulate.solids import Solid, drawn, solid_of
+from exafsnn.simulate.solids import Solid, drawn, states_of
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
         How many states, in units of the usual 198.
     """
     solids = tuple(
-        solid_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, **ranges)
+        states_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, **ranges)
         for name, (count, ranges) in _SOLID_STATES.items()
     )
     treatments = _treatments(compound.edge)

@@ -201,10 +201,10 @@ def rdf_of(trajectory: Trajectory, edges: Array = RDF_EDGES) -> Array:
 
 def _rdf_of(trajectory: Trajectory, absorbers: Index, kinds: Index, count: int, edges: Array) -> Array:
     """(p, b) mean number of atoms of each of so many kinds around an absorber."""
-    counts = np.zeros((count, len(edges) - 1))
-    for frame in range(len(trajectory)):
-        found = trajectory[frame].distance_counts(edges, absorbers, kinds)
-        counts[: len(found)] += found
+    frames = range(len(trajectory))
+    counts: Array = np.sum(
+        [trajectory[frame].distance_counts(edges, absorbers, kinds, count) for frame in frames], axis=0
+    )
     return counts / (len(trajectory) * len(absorbers))
 
 

@@ -133,7 +133,7 @@ def cell_of(text: str, folder: Path | None = None) -> tuple[str, Atoms]:
     return cell.atoms.get_chemical_formula("metal", empirical=True), cell.atoms
 
 
-def solid_of(name: str, cell: Atoms, count: int, phase: str, **ranges: tuple[float, float]) -> Solid:
+def states_of(name: str, cell: Atoms, count: int, phase: str, **ranges: tuple[float, float]) -> Solid:
     """States of a unit cell."""
     rows = tuple(tuple(float(x) for x in row) for row in np.array(cell.cell).round(6))
     places = tuple(tuple(float(x) for x in row) for row in cell.get_scaled_positions().round(6))

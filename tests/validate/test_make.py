@@ -169,3 +169,33 @@ def test_it_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "The L3 edge of Pb" in page
     assert page.count("| refined") == 6
     assert (model.absorber, model.ranges["first"]) == ("Pb", quick.material.first)
+
+
+COMPOUND = '[compound]\nstructure = "zincblende:5.6687 ZnSe"\nabsorber = "Zn"\nedge = "K"\n'
+
+
+def test_a_compound_is_a_plan_of_four_lines(tmp_path):
+    plan = tmp_path / "znse.toml"
+    plan.write_text(COMPOUND)
+    recipe = recipe_of_file(plan)
+    assert recipe.name == "znse-zn"
+    assert not recipe.is_by_edge
+    assert recipe.training.ranges[1][0] == "first Zn-Zn"
+    assert recipe.library.material.neighbours == ("Se", "Zn")
+    assert recipe.states == recipe.library.states + recipe.trial.states > 100
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('absorber = "Zn"\n', ""), "absorber is unknown or missing"),
+        (('"Zn"', '"Cd"'), "Cd"),
+        (("[compound]", "[metal]\n[compound]"), "two models"),
+        (("5.6687", "0.56687"), "nm"),
+    ],
+)
+def test_plans_of_compounds_that_cannot_be_are_refused(tmp_path, change, said):
+    plan = tmp_path / "bad.toml"
+    plan.write_text(COMPOUND.replace(*change))
+    with pytest.raises(SettingsError, match=said):
+        recipe_of_file(plan)
