@@ -49,7 +49,7 @@ class Dynamics:
         return item
 
 
-def fake_sample(item, theory, sites, rng):
+def fake_sample(item, theory, sites, rng, _around):
     x = rng.standard_normal((3, 8))
     return StateSample(x, x + 1, x + 2, x + 3, np.full(8, float(item.index)), x[0])
 
