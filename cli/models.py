@@ -46,7 +46,7 @@ def _facts(model: Model) -> dict[str, Any]:
     """What a model is of, what it was trained on, and for which scans."""
     library, pairs = model.info["library"], model.pairs
     states: Counter[str] = Counter()
-    for family in library["plan"]["families"]:
+    for family in (*library["plan"]["families"], *library["plan"].get("solids", ())):
         states[family["phase"]] += family["count"]
     return {
         "name": model.name, "absorber": model.absorber, "edge": model.edge, "ranges": model.ranges,

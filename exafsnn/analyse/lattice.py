@@ -59,11 +59,14 @@ class LatticeFinder:
         self._atlas = model.atlas
         self.atomic_mass = _atomic_mass(model.absorber)
         """[u]"""
-        density, self._labels = _known(model.atlas)
-        self._outlines = model.atlas.outlines(density)
+        self._knows = set(model.atlas.phases) <= set(PHASES)
+        if self._knows:
+            density, self._labels = _known(model.atlas)
+            self._outlines = model.atlas.outlines(density)
 
     def find(self, rdf: PartialRDF, *, standard: bool = True) -> Lattice | None:
-        """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
+        """The lattice behind an RDF; None if no crystal of one atom a site explains it: a
+        melt, a small particle, a compound, another material.
 
         Parameters
         ----------
@@ -72,6 +75,8 @@ class LatticeFinder:
         standard
             Whether a standard of the session freed it of the errors of theory; else they are in its own.
         """
+        if not self._knows:
+            return None
         theory = _THEORY_STD if standard else _BLIND_STD
         row = rdf.pairs.index(self._pair)
         mean = torch.from_numpy(rdf.density[row])[None].double()

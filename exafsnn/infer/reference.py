@@ -47,6 +47,11 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     """
     r_min, r_max = model.ranges["first"]
     parsed = parse_structure(structure)
+    if not len(model.ensemble.crystals(parsed.kind, parsed.constant)):
+        raise SettingsError(
+            f"the model {model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
+            where="--structure", remedy="Give another standard, or none",
+        )  # fmt: skip
     shells = parsed.shells(r_max)
     true = sum(count for _, count in shells)
     if true == 0 or shells[0][0] < r_min:

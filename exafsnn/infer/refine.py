@@ -317,9 +317,11 @@ def _samples(fits: Fits, part: slice) -> Samples:
 
 @cache
 def _normal(bins: int) -> Tensor:
-    """(200, b) random numbers of mean 0 and covariance 1."""
+    """(200, c) random numbers of mean 0 and covariance 1; of more cells than samples only their variances are 1."""
     drawn = np.random.default_rng(0).standard_normal((_SAMPLES, bins))
     drawn -= drawn.mean(axis=0)
+    if bins >= _SAMPLES:
+        return torch.from_numpy(drawn / drawn.std(axis=0)).float()
     factor = np.linalg.cholesky(drawn.T @ drawn / _SAMPLES)
     return torch.from_numpy(np.linalg.solve(factor, drawn.T).T).float()
 

@@ -251,7 +251,10 @@ def _read_info(path: Path) -> dict[str, Any]:
     if not isinstance(info, dict):
         raise ModelError(f"{path.name} holds no JSON object")
     if info.get("format") != _FORMAT:
-        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {_FORMAT}")
+        again = (
+            f"It is of an earlier version: make or train it again, or remove it, so that a shipped one serves ({path})"
+        )
+        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {_FORMAT}", remedy=again)
     if set(info) != _KEYS:
         unknown, missing = sorted(set(info) - _KEYS), sorted(_KEYS - set(info))
         fault = f"has the unknown key {unknown[0][:40]!r}" if unknown else f"lacks the key {missing[0]!r}"

@@ -177,7 +177,8 @@ def site_sum(theory: SiteTheory, settings: AverageSettings) -> Iterator[SiteSum]
             paths = sample_multiple_paths(
                 cluster, kinds, theory.strength, settings.reach, settings.paths, rng, settings.fade
             )
-            return np.concatenate(parts, axis=1).sum(axis=1), summer.chi(paths, LIBRARY_K)
+            single = np.concatenate(parts, axis=1).sum(axis=1) if parts else np.zeros(len(LIBRARY_K))
+            return single, summer.chi(paths, LIBRARY_K)
 
         yield summed
 
@@ -342,7 +343,7 @@ def _potential_site(frame: Frame, absorber: str, settings: AverageSettings) -> t
             return positions, [str(symbol) for symbol in symbols[near]]
     raise SimulationError(
         f"no {absorber} has {', '.join(sorted(needed))} all within {_POTENTIAL_RADII[-1]:g} Å, as potentials need",
-        remedy="Take away the atoms that hardly meet it, or use a smaller --far",
+        remedy="Take away the atoms that hardly meet it",
     )
 
 

@@ -104,6 +104,18 @@ def force_constants_of(
     )
 
 
+def require_force_field() -> None:
+    """See that phonopy and chgnet are there, before anything is computed for them.
+
+    Raises
+    ------
+    SimulationError
+        If one is not installed.
+    """
+    for package in ("phonopy", "chgnet"):
+        _version_of(package)
+
+
 def _version_of(package: str) -> str:
     """Version of an installed package."""
     try:

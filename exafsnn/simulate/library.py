@@ -44,6 +44,7 @@ from exafsnn.physics.path_tables import make_path_tables
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table, single_amplitudes
 from exafsnn.records import Array
+from exafsnn.simulate.force_constants import require_force_field
 from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
@@ -58,7 +59,7 @@ from exafsnn.simulate.sites import (
     rdf_edges,
     sample_state,
 )
-from exafsnn.simulate.solids import Solid, simulated
+from exafsnn.simulate.solids import Solid, shortest_bond, simulated
 from exafsnn.simulate.structures import crystal
 from exafsnn.simulate.trajectories import Sample, trajectory_of
 from exafsnn.simulate.vibrations import trajectory_from
@@ -72,7 +73,7 @@ _Progress = Callable[[int, int, str], None]
 _CLUSTER = 7.0
 """Radius of the cluster that a compound's potentials are of [Å]."""
 _NEAREST = 0.6
-"""Atoms of a compound come no nearer to each other, in units of its bond."""
+"""Atoms of a compound come no nearer to each other, in units of its shortest bond."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ def build(
         If another run writes ``output``, or the disk refuses.
     """
     plan, output = read_plan(config_path), Path(output)
+    if plan.solids:
+        require_force_field()
     workers = workers or os.cpu_count() or 1
     with explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -308,7 +311,7 @@ def _load_theory(parts: str, name: str) -> Theory:
     sites, elements = plan.own_sites, plan.material.neighbours
     if _solid_of(plan, phase):
         potentials = Potentials(treatment, (plan.element, *elements), files)
-        nearest = _NEAREST * plan.material.nearest
+        nearest = _NEAREST * min(shortest_bond(solid) for solid in plan.solids)
         return ExactTheory(make_path_tables(potentials, LIBRARY_K, sites.reach, nearest))
     pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
     single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
@@ -505,6 +508,12 @@ def joined(libraries: Sequence[SiteLibrary], paths: Sequence[str | Path]) -> Sit
                 f"the library is of {other.plan.element} {other.plan.edge}, not {first.plan.element} {first.plan.edge}",
                 where=str(path),
             )
+        if other.plan.material.neighbours != (own := first.plan.material.neighbours):
+            theirs = ", ".join(other.plan.material.neighbours)
+            raise LibraryError(
+                f"the library has {theirs} around {first.plan.element}, the first one has {', '.join(own)}",
+                where=str(path), remedy="Join libraries of one compound",
+            )  # fmt: skip
     states = [state for library in libraries for state in library.states]
     theories = {name: theory for library in reversed(libraries) for name, theory in library.theories.items()}
     checksum = hashlib.sha256("".join(library.checksum for library in libraries).encode()).hexdigest()

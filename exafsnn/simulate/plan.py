@@ -205,6 +205,7 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
     solids = tuple(
         states_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, **ranges)
         for name, (count, ranges) in _SOLID_STATES.items()
+        if "exchanged" not in ranges or len(compound.neighbours) > 1
     )
     treatments = _treatments(compound.edge)
     sites = SiteSettings(sites=12, control_sites=12, reach=6.5, fade=1.0)

@@ -21,7 +21,7 @@ from exafsnn.simulate.cells import UnitCell, require_present
 from exafsnn.simulate.force_constants import WEIGHTS, ForceConstantSettings, force_constants_of
 from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.structure_files import read_cell
-from exafsnn.simulate.vibrations import Motion, moving, with_antisites, with_vacant_sites
+from exafsnn.simulate.vibrations import Motion, moving, widest_gap, with_antisites, with_vacant_sites
 
 _BEYOND = 6.5
 """Shells are sought so far [Å]."""
@@ -108,6 +108,11 @@ def simulated(solid: Solid, state: SolidState, frames: int, rng: np.random.Gener
     for element in elements if state.vacancies else ():
         found = with_vacant_sites(found, element, state.vacancies, rng)
     return found
+
+
+def shortest_bond(solid: Solid) -> float:
+    """Distance of the nearest two atoms [Å]."""
+    return float(neighbor_list("d", solid.atoms, widest_gap(solid.atoms) + 0.1).min())
 
 
 def cell_of(text: str, folder: Path | None = None) -> tuple[str, Atoms]:

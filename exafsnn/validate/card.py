@@ -16,11 +16,11 @@ from exafsnn.validate.calibration import Answer
 from exafsnn.validate.coverage import cross_fitted
 
 _SHOWN = (0.68, 0.95)
+_LOOK_ALIKES = "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,"
 _QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
 _TEXT = """# {name}
 
-The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: molecular dynamics of look-alikes,
-scaled to this metal's bond and motion, and FEFF.
+The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: {motion} and FEFF.
 
 - **Trained on** {states} states: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
 - **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹. The range `first` is
@@ -65,7 +65,8 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
     return _TEXT.format(
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
-        families=", ".join(f"{family['name']} ({family['count']})" for family in plan["families"]),
+        families=", ".join(f"{family['name']} ({family['count']})" for family in (*plan["families"], *plan.get("solids", ()))),
+        motion="harmonic vibrations of a crystal, by a force field," if plan.get("solids") else _LOOK_ALIKES,
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
         low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],
@@ -81,7 +82,12 @@ def _rows(answers: Sequence[Answer]) -> Iterator[str]:
     if not answers:
         return
     judged = cross_fitted(answers)
-    for quantity, (title, form) in _QUANTITIES.items():
+    for quantity in judged:
+        name, _, pair = quantity.partition(" ")
+        if name not in _QUANTITIES:
+            continue
+        title, form = _QUANTITIES[name]
+        title += f" of {pair}" if pair else ""
         error = form.format(float(np.sqrt(np.mean(judged[quantity].truth ** 2))))
         inside = (judged[quantity].inside(LEVELS.index(level)).mean() for level in _SHOWN)
         yield f"| {answers[0].kind} | {title} | {error} | {', '.join(f'{share:.0%}' for share in inside)} |"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 
-from exafsnn.errors import SettingsError
+from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import solids
+from exafsnn.simulate.library import SiteLibrary, build, joined
 from exafsnn.simulate.plan import plan_of_compound, plan_text, planned_states, read_plan
 from exafsnn.simulate.sites import SiteSettings, rdf_edges, sample_state
-from exafsnn.simulate.solids import SolidState, cell_of, compound_of, simulated, states_of
+from exafsnn.simulate.solids import SolidState, cell_of, compound_of, shortest_bond, simulated, states_of
 from exafsnn.simulate.springs import Springs, solid_of
 
 STILL = SolidState("r2scan", 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -124,3 +126,41 @@ def test_ordered_files_are_cells(tmp_path):
     bulk("ZnS", "zincblende", a=5.41, cubic=True).write(tmp_path / "POSCAR", format="vasp")
     name, cell = cell_of("POSCAR", tmp_path)
     assert (name, len(cell)) == ("ZnS", 8)
+
+
+def test_a_crystal_of_one_element_has_no_antisites():
+    name, cell = cell_of("diamond:5.658 Ge")
+    plan = plan_of_compound(compound_of("ge", cell, "Ge", "K"), cell, name, 7, 0.1)
+    assert not any(solid.exchanged[1] for solid in plan.solids)
+
+
+def test_the_shortest_bond_need_not_be_the_absorbers():
+    """Carbonate: oxygen is nearer to carbon than to calcium."""
+    name, cell = cell_of("zincblende:5.6687 ZnSe")
+    assert shortest_bond(states_of(name, cell, 1, name)) == pytest.approx(5.6687 * np.sqrt(3) / 4, abs=1e-3)
+    cell += Atoms("C", positions=[[0.0, 0.0, 1.3]])
+    assert shortest_bond(states_of(name, cell, 1, name)) == pytest.approx(1.3, abs=1e-3)
+
+
+def test_what_moves_compounds_is_asked_for_before_anything_is_made(tmp_path, monkeypatch):
+    def missing(package):
+        raise SimulationError(f"{package} is not installed")
+
+    monkeypatch.setattr("exafsnn.simulate.force_constants._version_of", missing)
+    name, cell = cell_of("rocksalt:4.177 NiO")
+    plan = plan_of_compound(compound_of("nio-ni", cell, "Ni", "K"), cell, name, 7, 0.1)
+    (tmp_path / "plan.toml").write_text(plan_text(plan))
+    with pytest.raises(SimulationError, match="not installed"):
+        build(tmp_path / "plan.toml", tmp_path / "nio.h5", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.toml"]
+
+
+def test_libraries_of_two_compounds_are_not_one():
+    plans = []
+    for crystal in ("zincblende:5.6687 ZnSe", "zincblende:5.41 ZnS"):
+        name, cell = cell_of(crystal)
+        plans.append(plan_of_compound(compound_of(name.lower(), cell, "Zn", "K"), cell, name, 7, 0.1))
+    nothing = np.zeros(0)
+    both = [SiteLibrary(plan, nothing, nothing, (), {}, "") for plan in plans]
+    with pytest.raises(LibraryError, match="S, Zn around Zn"):
+        joined(both, ["znse.h5", "zns.h5"])
