@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _COLUMNS = {
     "scan": screen.scan_of,
     "status": screen.text("status"),
+    "pair": screen.text("pair"),
     "range": screen.text("range"),
     "N": screen.number("coordination", 2),
     "R (Å)": screen.number("distance", 3),

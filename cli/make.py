@@ -15,7 +15,9 @@ from .screen import progress_bar
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
 def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool, workers: int | None) -> None:
-    """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml ([metal] or [compound]): simulate, train, set error bars.
+    """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml ([metal] or [compound]).
+
+    It simulates, trains, and sets the error bars.
 
     Called again after an interruption, it goes on where it stopped.
     """

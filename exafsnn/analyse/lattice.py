@@ -65,8 +65,9 @@ class LatticeFinder:
             self._outlines = model.atlas.outlines(density)
 
     def find(self, rdf: PartialRDF, *, standard: bool = True) -> Lattice | None:
-        """The lattice behind an RDF; None if no crystal of one atom a site explains it: a
-        melt, a small particle, a compound, another material.
+        """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
+
+        Of compounds none is known: their phases are no crystals of one kind of atom.
 
         Parameters
         ----------

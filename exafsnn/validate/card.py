@@ -65,7 +65,7 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
     return _TEXT.format(
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
-        families=", ".join(f"{family['name']} ({family['count']})" for family in (*plan["families"], *plan.get("solids", ()))),
+        families=", ".join(f"{of['name']} ({of['count']})" for of in (*plan["families"], *plan.get("solids", ()))),
         motion="harmonic vibrations of a crystal, by a force field," if plan.get("solids") else _LOOK_ALIKES,
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
