@@ -19,7 +19,7 @@ def test_all_done(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "good.dat", "many.prj"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].split() == [
-        *("scan", "status", "range", "N", "R", "(Å)", "σ²", "(Å²)", "ΔE₀", "(eV)", "S₀²", "R-factor"),
+        *("scan", "status", "pair", "range", "N", "R", "(Å)", "σ²", "(Å²)", "ΔE₀", "(eV)", "S₀²", "R-factor"),
     ]
     assert "13.96 ± 0.31  2.651 ± 0.005  0.0412 ± 0.0031" in shown.out
     assert "many.prj::two" in shown.out
