@@ -45,7 +45,8 @@ class Partials:
 
     def range(self, name: str, limits: tuple[float, float]) -> Range:
         """The range of a name: ``"first"`` is of the first pair, ``"first Ni-Ni"`` of that one."""
-        return Range(name.partition(" ")[2] or self.pairs[0], *limits)
+        last = name.rpartition(" ")[2]
+        return Range(last if last in self.pairs else self.pairs[0], *limits)
 
     def of(self, pair: str) -> slice:
         """The cells of one pair."""

@@ -47,6 +47,7 @@ def test_a_part_of_the_cells_has_the_same_integrals(row):
 def test_names_of_ranges_tell_the_pair():
     assert NICKEL_OXIDE.range("first", (1.6, 2.5)) == Range("Ni-O", 1.6, 2.5)
     assert NICKEL_OXIDE.range("first Ni-Ni", (2.5, 3.4)) == Range("Ni-Ni", 2.5, 3.4)
+    assert NICKEL_OXIDE.range("second shell", (3.5, 4.5)) == Range("Ni-O", 3.5, 4.5)
 
 
 def test_splitting_keeps_the_order(row):

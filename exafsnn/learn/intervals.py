@@ -10,6 +10,7 @@ more of them, and may be anything (hierarchical conformal prediction: Lee, Barbe
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -59,7 +60,7 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
 
 def is_first(name: str) -> bool:
     """Whether a range is the first of its pair: its errors are calibrated."""
-    return name.partition(" ")[0] == "first"
+    return re.fullmatch(r"first( [A-Z][a-z]?-[A-Z][a-z]?)?", name) is not None
 
 
 def scale_of(quantity: str, name: str) -> str:

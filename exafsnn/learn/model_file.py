@@ -377,10 +377,8 @@ def _check_info(info: Mapping[str, Any], pairs: PairSettings) -> None:
         raise ModelError(f"misfit_limit = {str(info['misfit_limit'])[:40]} is no limit")
     if "first" not in info["ranges"]:
         raise ModelError("the range 'first' is missing")
-    known = {f"{info['absorber']}-{neighbour}" for neighbour in neighbours}
     for name, limits in info["ranges"].items():
-        is_named = re.fullmatch(r"[A-Za-z]\w{0,40}( \S+)?", name) and name.partition(" ")[2] in {"", *known}
-        if not is_named or not is_like(tuple(limits), (0.0, 0.0)):
+        if not re.fullmatch(r"[A-Za-z][\w -]{0,40}", name) or not is_like(tuple(limits), (0.0, 0.0)):
             raise ModelError(f"range {name[:40]!r} is none")
     for name, limits in info["ranges"].items():
         if not pairs.r_min <= limits[0] < limits[1] <= pairs.r_max:

@@ -96,7 +96,7 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     for name, shell in prediction.shells.items():
         if is_finite(shell):
             told = vars(shell) if prediction.in_domain else {key: getattr(shell, key) for key in _PLACE}
-            yield row | {"range": name.partition(" ")[0]} | told
+            yield row | {"range": name.removesuffix(f" {shell.pair}")} | told
 
 
 def scan_facts(outcome: Outcome) -> Row:
@@ -177,7 +177,7 @@ def series_rows(course: Course) -> Iterator[Row]:
                 pair = outcome.prediction.shells[key.range].pair if outcome.prediction and key.range else ""
                 yield scan | {
                     "phase": key.phase or course.series.phases[number], "pair": pair,
-                    "range": key.range.partition(" ")[0], "quantity": key.quantity,
+                    "range": key.range.removesuffix(f" {pair}"), "quantity": key.quantity,
                     "value": trend.value[number], "std": trend.std[number],
                 }  # fmt: skip
 
