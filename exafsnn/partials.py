@@ -6,7 +6,7 @@ pairs; what asks for distances asks here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -56,10 +56,6 @@ class Partials:
     def split(self, rows: NDArray[_Float]) -> NDArray[_Float]:
         """(…, p, b) of rows (…, c)."""
         return rows.reshape(*rows.shape[:-1], len(self.pairs), len(self.r))
-
-    def each(self, rows: NDArray[_Float]) -> Iterator[tuple[str, NDArray[_Float]]]:
-        """Every pair, and its bins (…, b) of rows (…, c)."""
-        return ((pair, rows[..., self.of(pair)]) for pair in self.pairs)
 
     def within(self, limits: Range) -> Array:
         """(c,) how much of each cell lies in a range [Å]; bins that its limits cut count in part."""
