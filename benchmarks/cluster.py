@@ -79,10 +79,10 @@ def programs_in(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            place, name = os.readlink(process / "cwd"), (process / "comm").read_text()
+            place, name = (process / "cwd").readlink(), (process / "comm").read_text()
         except OSError:
             continue
-        if name.startswith("feff") and place.startswith(str(folder)):
+        if name.startswith("feff") and place.is_relative_to(folder):
             found.append(int(process.name))
     return found
 
@@ -106,24 +106,32 @@ def workers_of(run: int) -> list[int]:
 def kill_some(
     run: subprocess.Popen[bytes], victims: Callable[[], list[int]], scratch: Path, parts: Path, kills: int
 ) -> Outcome:
-    """Kill one worker for each state that is done, until the run ends."""
+    """Kill one worker for each state that is done, at any time or as FEFF runs, until the run ends."""
     dice, outcome = random.Random(20261129), Outcome()  # noqa: S311
     while run.poll() is None:
         done = len(list(parts.glob("state-*.npz")))
-        time.sleep(dice.uniform(0.0, 1.0))
-        if outcome.kills >= kills or not (pids := victims()):
+        wanted, end = dice.random() < 0.7, time.monotonic() + dice.uniform(0.0, 1.0)
+        while run.poll() is None and (not (pids := victims()) or time.monotonic() < end):
+            time.sleep(0.01)
+        if outcome.kills >= kills or run.poll() is not None:
             continue
-        pid = dice.choice(pids)
-        programs = [child for guard in children(pid) for child in children(guard)]
-        os.kill(pid, signal.SIGKILL)
-        outcome.kills += 1
+        pid, end = dice.choice(pids), time.monotonic() + 10.0
+        while not (programs := programs_of(pid)) and wanted and run.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
         outcome.busy += bool(programs)
+        outcome.kills += 1
+        os.kill(pid, signal.SIGKILL)
         time.sleep(1.0)
         left = [program for program in programs if program in programs_in(scratch)]
         outcome.faults += [f"FEFF outlived its worker: process {program}" for program in left]
         while run.poll() is None and len(list(parts.glob("state-*.npz"))) <= done:
             time.sleep(0.05)
     return outcome
+
+
+def programs_of(worker: int) -> list[int]:
+    """FEFF programs that a worker runs, by way of their guard."""
+    return [child for guard in children(worker) for child in children(guard)]
 
 
 def trial(folder: Path, options: list[str], victims: Callable[[int], list[int]], kills: int, expected: str) -> Outcome:
@@ -165,7 +173,7 @@ def race(root: Path) -> tuple[float, float]:
         began = time.monotonic()
 
         def run(count: int, cluster: LocalCluster) -> None:
-            def note(done: int, total: int, message: str) -> None:
+            def note(*_: object) -> None:
                 ends[count].append(time.monotonic() - began)
 
             where = Cluster(cluster.scheduler_address, 2.0)
@@ -207,9 +215,10 @@ def main(kills: int) -> int:
             nannies = cluster.workers
 
             def victims(_: int) -> list[int]:
-                return [nanny.pid for nanny in nannies.values() if nanny.pid]
+                there = cluster.scheduler.workers  # a nanny replaces no worker that dies before it is known
+                return [nanny.pid for nanny in nannies.values() if nanny.pid and nanny.worker_address in there]
 
-            options = ["--scheduler", cluster.scheduler_address]
+            options = ["--scheduler", cluster.scheduler_address, "--patience", "1"]
             show("2 of a Dask cluster", trial(root / "dask", options, victims, kills, expected))
         done, seconds = race(root)
         print(
