@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import dask
 import h5py
 from distributed import LocalCluster
 
@@ -162,6 +163,7 @@ def trial(folder: Path, options: list[str], victims: Callable[[int], list[int]],
 def local_cluster(workers: int, cache: str) -> Iterator[LocalCluster]:
     """Workers of Dask on this machine, of one thread each."""
     os.environ["EXAFSNN_CACHE"] = cache
+    dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"})  # else one that dies twice in 15 s is given up
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as cluster:
         yield cluster
 
