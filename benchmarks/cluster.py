@@ -34,18 +34,18 @@ from distributed import LocalCluster
 from exafsnn.simulate.library import build
 from exafsnn.workers import Cluster
 
-KILLS = 12
-STATES = 14
+KILLS = 8
+STATES = 12
 PLAN = f"""
 [sites]
-sites = 6
+sites = 3
 control_sites = 2
-three_atom_paths = 20
+three_atom_paths = 10
 reach = 5.0
 [dynamics]
-equilibration = 200
-production = 200
-frames = 4
+equilibration = 100
+production = 100
+frames = 3
 [[treatments]]
 name = "quick"
 scf_radius = 0.0
