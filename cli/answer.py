@@ -12,9 +12,11 @@ from exafsnn.workers import cores
 
 from . import screen
 from .scan_options import background_settings, scan_options
+from .worker_options import worker_options
 
 if TYPE_CHECKING:
     from exafsnn.run.scans import Outcome
+    from exafsnn.workers import Cluster
 
 _COLUMNS = {
     "scan": screen.scan_of,
@@ -37,6 +39,7 @@ _OPTIONS = (
 
 def answer_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
     """Add the options of scans, model and reference to a command; whether it needs scans."""
+    command = worker_options(command)
     for option in reversed(_OPTIONS):
         command = option(command)
     return scan_options(command, required=required)
@@ -54,6 +57,8 @@ def show_answers(
     model: str | None,
     references: tuple[str, ...],
     structure: str | None,
+    workers: int | None,
+    cluster: Cluster | None,
     **background: float | None,
 ) -> int:
     """Answer for all scans, write and show the results, and return the exit code."""
@@ -65,8 +70,9 @@ def show_answers(
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns}
     rests_on = [*references, *filter(None, [structure, model and str(find_model(model))])]
+    here = workers or cores()
     folder = ResultsFolder(
-        output, command, {**asked, "background": settings.to_mapping()}, rests_on, full, workers=cores(), sources=scans
-    )  # fmt: skip
-    answers = partial(answer, screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cores())
+        output, command, {**asked, "background": settings.to_mapping()}, rests_on, full, workers=here, sources=scans
+    )
+    answers = partial(answer, screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cluster or here)
     return screen.show_scans(answers, folder, _COLUMNS, as_json)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .screen import progress_bar
+from .worker_options import worker_options
+
+if TYPE_CHECKING:
+    from exafsnn.workers import Cluster
 
 
 @click.command()
@@ -13,13 +19,22 @@ from .screen import progress_bar
 @click.option("--keep", is_flag=True, help="Keep the site libraries, in NAME.libraries/ beside the model.")
 @click.option("--template", is_flag=True, help="Print the plan of NAME, to change it and give it instead of NAME.")
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
-def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool, workers: int | None) -> None:
+@worker_options
+def make(
+    name: str | None,
+    full: bool,
+    keep: bool,
+    template: bool,
+    listed: bool,
+    workers: int | None,
+    cluster: Cluster | None,
+) -> None:
     """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml ([metal] or [compound]).
 
     It simulates, trains, and sets the error bars.
 
-    Called again after an interruption, it goes on where it stopped.
+    Called again after an interruption, it goes on where it stopped. With --scheduler the states are simulated on the
+    cluster, and the networks trained here.
     """
     from exafsnn.learn.model_file import shipped_models
     from exafsnn.validate import make as workshop
@@ -40,6 +55,6 @@ def make(name: str | None, full: bool, keep: bool, template: bool, listed: bool,
     )
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
-    path = workshop.make(recipe, progress_bar(), workers, keep=keep)
+    path = workshop.make(recipe, progress_bar(), workers, keep=keep, cluster=cluster)
     found = "by the edge of a scan" if recipe.is_by_edge else f"with --model {recipe.name}"
     click.echo(f"The model is {path}; exafsnn predict finds it {found}", err=True)

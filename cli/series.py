@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exafsnn.records import Lattice
     from exafsnn.run.folder import Stamps
     from exafsnn.run.series import Course, Follower
+    from exafsnn.workers import Cluster
     from exafsnn.write.series_results import SeriesFolder
 
 _COLUMNS = {
@@ -57,7 +58,16 @@ _COLUMNS = {
     type=Named(file_okay=False),
     help="Analyse new scans in this folder as they land, until interrupted.",
 )
-def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, as_json: bool, **options: Any) -> int:
+def series(
+    scans: tuple[str, ...],
+    watch: str | None,
+    output: str,
+    full: bool,
+    as_json: bool,
+    workers: int | None,
+    cluster: Cluster | None,
+    **options: Any,
+) -> int:
     """Follow one sample through SCANS: along temperature, time, potential.
 
     All scans are refined together and analysed as one: trends, lattice and density, phase transitions, a report.
@@ -78,8 +88,9 @@ def series(scans: tuple[str, ...], watch: str | None, output: str, full: bool, a
     tables = [options["values"]] if options["values"] else []
     inputs = [*options["references"], *tables]
     asked = options | {"background": settings.to_mapping()}
-    follower = Follower(**options, settings=settings, workers=cores())
-    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=cores())
+    here = workers or cores()
+    follower = Follower(**options, settings=settings, workers=cluster or here)
+    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=here)
     if watch:
         from exafsnn.run.folder import landed
 

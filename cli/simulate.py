@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .places import Named
 from .screen import progress_bar
+from .worker_options import worker_options
+
+if TYPE_CHECKING:
+    from exafsnn.workers import Cluster
 
 
 @click.command()
@@ -13,15 +19,15 @@ from .screen import progress_bar
 @click.option(
     "-o", "output", required=True, metavar="LIBRARY.h5", type=Named(), help="The site library to make or to go on with."
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
-def simulate(config: str, output: str, workers: int | None) -> None:
+@worker_options
+def simulate(config: str, output: str, workers: int | None, cluster: Cluster | None) -> None:
     """Simulate the structures of CONFIG.toml into a site library.
 
     Called again after an interruption, it goes on where it stopped.
     """
     from exafsnn.simulate.library import build, load
 
-    build(config, output, workers, progress_bar())
+    build(config, output, cluster or workers, progress_bar())
     library = load(output)
     sites = sum(len(state.sample.single) for state in library.states)
     click.echo(f"The library is {output}: {len(library.states)} states, {sites} sites", err=True)

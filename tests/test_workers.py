@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,10 @@ from pathlib import Path
 import pytest
 
 from exafsnn.errors import ExafsnnError
-from exafsnn.workers import run_all, undisturbed
+from exafsnn.processes import run_program
+from exafsnn.workers import DEATHS, Cluster, Shared, _versions, in_order, run_all, undisturbed
+
+needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
 
 SLEEPERS = """
 import os, signal, subprocess, sys, tempfile, time
@@ -59,7 +63,7 @@ def is_alive(pid):
         return False
 
 
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
+@needs_proc
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_worker_outlives_its_run(tmp_path, number):
     script, folder = tmp_path / "sleepers.py", tmp_path / "folder"
@@ -117,6 +121,201 @@ def test_a_run_ends_though_workers_are_sending(tmp_path):
         assert "KeyboardInterrupt" in done.stderr
 
 
-def test_a_worker_that_is_killed_is_told():
-    with pytest.raises(ExafsnnError, match="ended from outside"):
-        list(run_all(os._exit, [1, 2], 2))
+FATES = """
+import os, signal, time
+from pathlib import Path
+from exafsnn.processes import run_program
+
+def mortal(task):
+    \"\"\"Die as often as is told, then answer.\"\"\"
+    folder, number, deaths = task[:3]
+    for death in range(deaths):
+        grave = Path(folder) / f"{number}-{death}"
+        if not grave.exists():
+            grave.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return number * (task[3].value if len(task) > 3 else 1)
+
+def echo(content):
+    return content
+
+def large():
+    return 1000
+
+def unspeakable(task):
+    class Hidden(Exception):
+        pass
+    raise Hidden("of this function only")
+
+def fail(task):
+    raise ValueError("no such thing")
+
+def scratch(task):
+    import tempfile
+    with tempfile.TemporaryDirectory() as name:
+        return name
+
+def program(task):
+    \"\"\"Run a program with a child of its own, both noting who they are.\"\"\"
+    script = f"echo > $$.pid; sleep 60 & echo > $!.pid; echo > {os.getpid()}.worker; wait"
+    run_program(["/bin/sh", "-c", script], Path(task), 60.0)
+
+if __name__ == "__main__":
+    import sys
+    from exafsnn.workers import run_all
+    list(run_all(program, [sys.argv[1], sys.argv[1]], 2))
+"""
+
+
+@pytest.fixture(scope="module")
+def fates(tmp_path_factory):
+    """A module that workers may import, too."""
+    folder = tmp_path_factory.mktemp("fates")
+    (folder / "fates.py").write_text(FATES)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("fates")
+    sys.path.remove(str(folder))
+    del sys.modules["fates"]
+
+
+@pytest.fixture(scope="module")
+def cluster(fates):
+    """Two workers of Dask."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as made:
+        yield made
+
+
+def given_up(task, reason):
+    return f"{task[1]}: {reason}"
+
+
+@pytest.mark.parametrize("way", [run_all, in_order])
+def test_a_task_whose_worker_dies_is_done_again(fates, tmp_path, way):
+    tasks = [(str(tmp_path), number, 2 * (number == 1)) for number in range(5)]
+    found = list(way(fates.mortal, tasks, 2))
+    assert len(list(tmp_path.iterdir())) == 2
+    assert found == list(range(5)) if way is in_order else dict(found) == dict(zip(tasks, range(5), strict=True))
+
+
+def test_a_task_of_which_workers_die_is_given_up_and_the_others_are_done(fates, tmp_path):
+    tasks = [(str(tmp_path), number, 9 * (number == 1)) for number in range(5)]
+    found = dict(run_all(fates.mortal, tasks, 2, given_up))
+    assert found.pop(tasks[1]).startswith(
+        "1: 3 worker processes died of it, the last one: ended from outside by SIGKILL"
+    )
+    assert sorted(found.values()) == [0, 2, 3, 4]
+    assert len(list(tmp_path.iterdir())) == DEATHS
+    with pytest.raises(ExafsnnError, match=r"3 worker processes died of the same task.* what is done is kept"):
+        list(run_all(fates.mortal, [(str(tmp_path), 1, 9)], 2))
+
+
+def test_a_run_in_which_every_task_kills_ends(fates, tmp_path):
+    with pytest.raises(ExafsnnError, match="died of the same task"):
+        list(run_all(fates.mortal, [(str(tmp_path), number, 9) for number in range(9)], 2, given_up))
+
+
+def test_how_a_worker_ended_is_told():
+    with pytest.raises(ExafsnnError, match="ended with exit code 2"):
+        list(run_all(os._exit, [2, 2], 2))
+
+
+def test_large_tasks_and_results_do_not_wait_for_each_other(fates):
+    tasks = [bytes([number]) * 5_000_000 for number in range(12)]
+    assert list(in_order(fates.echo, tasks, 2)) == tasks
+
+
+def test_what_went_wrong_in_a_worker_says_where(fates):
+    with pytest.raises(ValueError, match="no such thing") as caught:
+        list(run_all(fates.fail, [1, 2], 2))
+    assert "in fail" in "".join(caught.value.__notes__)
+    with pytest.raises(RuntimeError, match="Hidden"):  # an error that cannot travel
+        list(run_all(fates.unspeakable, [1, 2], 2))
+
+
+def test_a_program_is_heard(tmp_path):
+    assert run_program(["/bin/sh", "-c", "pwd; echo no >&2; exit 3"], tmp_path, 9.0) == (3, f"{tmp_path}\nno\n")
+    assert run_program(["/bin/cat"], tmp_path, 9.0) == (0, "")  # there is nothing to read
+
+
+@needs_proc
+def test_a_program_that_runs_too_long_is_ended_with_its_children(tmp_path):
+    with pytest.raises(subprocess.TimeoutExpired):
+        run_program(["/bin/sh", "-c", "echo > $$.pid; sleep 60 & echo > $!.pid; wait"], tmp_path, 0.5)
+    pids = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    assert len(pids) == 2
+    wait_for(lambda: not any(map(is_alive, pids)))
+
+
+@needs_proc
+def test_a_program_dies_with_its_worker(fates, tmp_path):
+    """And a second attempt may write where the first one did."""
+    process = subprocess.Popen([sys.executable, fates.__file__, str(tmp_path)])
+    wait_for(lambda: len(list(tmp_path.glob("*.worker"))) == 2)
+    first = [int(path.stem) for path in tmp_path.glob("*.pid")]
+    for path in tmp_path.glob("*.worker"):
+        os.kill(int(path.stem), signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, first)))
+    wait_for(lambda: len(list(tmp_path.glob("*.worker"))) == 4)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not any(is_alive(int(path.stem)) for path in tmp_path.glob("*.pid")))
+
+
+def here(cluster, minutes=0.5):
+    return Cluster(cluster.scheduler_address, minutes)
+
+
+def test_a_cluster_does_the_same(fates, cluster, tmp_path):
+    tasks = [(str(tmp_path), number, int(number == 1), Shared(fates.large, ())) for number in range(6)]
+    assert list(in_order(fates.mortal, tasks, here(cluster))) == [1000 * number for number in range(6)]
+    assert {task: 1000 * task[1] for task in tasks} == dict(run_all(fates.mortal, tasks, here(cluster)))
+    with pytest.raises(ValueError, match="no such thing"):
+        list(run_all(fates.fail, [1, 2], here(cluster)))
+
+
+def test_an_attempt_on_a_cluster_has_a_folder_of_its_own(fates, cluster):
+    folders = [Path(name).parent for _, name in run_all(fates.scratch, range(3), here(cluster))]
+    assert len(set(folders)) == 3
+    assert all(folder.name.startswith("exafsnn-attempt-") and not folder.exists() for folder in folders)
+
+
+def test_a_task_of_which_workers_of_a_cluster_die_is_given_up(fates, cluster, tmp_path):
+    tasks = [(str(tmp_path), number, 9 * (number == 1)) for number in range(4)]
+    found = dict(run_all(fates.mortal, tasks, here(cluster), given_up))
+    assert "worker processes died of it, the last one: on tcp://" in found.pop(tasks[1])
+    assert sorted(found.values()) == [0, 2, 3]
+
+
+def test_what_all_lost_with_the_last_worker_is_sent_again(fates, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    task = (str(tmp_path), 7, 2, Shared(fates.large, ()))
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as alone:
+        assert list(run_all(fates.mortal, [task], here(alone))) == [(task, 7000)]
+
+
+def test_a_cluster_without_workers_is_told_after_a_while(fates):
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        pytest.warns(UserWarning, match=r"has no worker; waiting 0\.02 min"),
+        pytest.raises(ExafsnnError, match=r"no worker for 0\.02 min\. Look at the queue .* --patience"),
+    ):
+        list(run_all(fates.echo, [1], here(empty, 0.02)))
+
+
+def test_other_versions_are_told_before_work_starts(fates, cluster, monkeypatch):
+    monkeypatch.setattr("exafsnn.workers._versions", lambda: {**_versions(), "numpy": "0.1"})
+    with pytest.raises(
+        ExafsnnError, match=r"has other versions: numpy [0-9.]+ \(here 0\.1\)\. Give scheduler and workers"
+    ):
+        list(run_all(fates.echo, [1], here(cluster)))
+
+
+def test_a_scheduler_that_goes_is_told(fates):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as made:
+        results = run_all(fates.echo, range(100), here(made))
+        next(results)
+    with pytest.raises(ExafsnnError, match=r"the scheduler is gone.* what is done is kept"):
+        list(results)

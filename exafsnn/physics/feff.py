@@ -23,6 +23,7 @@ import numpy as np
 
 from exafsnn.constants import BOHR_ANGSTROM
 from exafsnn.errors import SimulationError
+from exafsnn.processes import run_program
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 
@@ -206,17 +207,15 @@ def _switch_control(folder: Path, before: str, after: str) -> None:
 
 
 def _run(program: str, folder: Path) -> None:
-    """Run one FEFF program in ``folder``, with no terminal and a time limit."""
+    """Run one FEFF program in ``folder``."""
     suffix = ".exe" if platform.system() == "Windows" else ""
     command = [str(program_folder() / (program + suffix))]
     try:
-        done = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-        )
+        code, said = run_program(command, folder, _TIMEOUT)
     except subprocess.TimeoutExpired as error:
         raise SimulationError(f"{program} ran longer than {_TIMEOUT:.0f} s", where=str(folder)) from error
-    if done.returncode != 0:
-        raise SimulationError(f"{program} failed: {(done.stdout + done.stderr).strip()[-300:]}", where=str(folder))
+    if code != 0:
+        raise SimulationError(f"{program} failed: {said.strip()[-300:]}", where=str(folder))
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -12,9 +12,9 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import partial
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from exafsnn.measure.scans import Stack, StackChiK, measure_stack
 from exafsnn.records import ChiK, Prediction, Shell, Spectrum
 from exafsnn.run.repeats import Repeats
 from exafsnn.settings import BackgroundSettings
-from exafsnn.workers import in_order
+from exafsnn.workers import Cluster, Shared, Workers, are_many, in_order
 
 if TYPE_CHECKING:
     from exafsnn.analyse.particles import ParticleFinder, Particles
@@ -43,6 +43,9 @@ _MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 16, 120
 
 _SMALL = 1 << 20
 """… and if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
+
+_GUEST_BURST = 64
+"""Scans that a worker of a cluster measures and answers at a time."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def measure_scans(
     *,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Turn scans into χ(k), one outcome per scan in the order given; a file given twice is measured once.
@@ -125,7 +128,8 @@ def measure_scans(
         Background removal; ``kmax`` also bounds the usable range of χ(k) files.
     workers
         Processes that read, where there are many files. With more than one the program has to be one that may be
-        imported: ``if __name__ == "__main__":`` before what it does.
+        imported: ``if __name__ == "__main__":`` before what it does. Or a cluster, which measures and answers what
+        this process reads.
     done
         How many scans of each file and record are passed over: an earlier run did them (``write.results``).
 
@@ -147,7 +151,7 @@ def predict_scans(
     structure: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
@@ -181,7 +185,7 @@ def refine_scans(
     structure: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
 ) -> Iterator[Outcome]:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
@@ -244,7 +248,7 @@ def _answer_all(
     structure: str | None,
     columns: str | None,
     settings: BackgroundSettings | None,
-    workers: int,
+    workers: Workers,
     done: Mapping[tuple[str, str], int] | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
@@ -253,14 +257,9 @@ def _answer_all(
     structure = structure_of(references, structure)
     standards = [chi_of(item, columns, settings) for item in references]
     answers, finders = _calibrated(standards, structure, model_for, answerer)
-
-    def answer_for(chi: ChiK) -> Answer:
-        found = model_for(chi)
-        if found.name not in answers:
-            answers[found.name] = answerer(found, None, None)
-        return answers[found.name]
-
-    workers = workers if answerer is _predictor else 1  # what refines takes all cores itself
+    answer_for = _AnswerFor(model_for, answerer, answers)
+    if answerer is not _predictor and not isinstance(workers, Cluster):
+        workers = 1  # what refines takes all cores itself
     bursts = _bursts(sources, columns, settings, workers, done, answer_for)
     served = bursts if done else _served(bursts, standards)  # who asks the edge of a scan that is done?
     outcomes = (_sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
@@ -324,18 +323,39 @@ _Burst = list[tuple[str, Outcome]]
 """Scans that were measured together, each with the source that was asked for."""
 
 
-_AnswerFor = Callable[[ChiK], Answer]
-"""From a χ(k) to what answers it."""
+@dataclass(frozen=True)
+class _AnswerFor:
+    """From a χ(k) to what answers it."""
 
-_SHARED: dict[int, tuple[Known, _AnswerFor | None]] = {}
-"""What this process knows, for workers that are copies of it."""
+    model_for: Callable[[ChiK], Model]
+    answerer: _Answerer
+    answers: dict[str, Answer]
+    """What is there already, by name of the model."""
+
+    def __call__(self, chi: ChiK) -> Answer:
+        found = self.model_for(chi)
+        if found.name not in self.answers:
+            self.answers[found.name] = self.answerer(found, None, None)
+        return self.answers[found.name]
+
+
+_Knowledge = tuple[Known, "_AnswerFor | None"]
+"""What was learned of the scans of a run, and what answers them."""
+
+_SHARED: dict[int, _Knowledge] = {}
+"""What this process knows of each run, for workers: those that are copies of it, and those of a cluster."""
+
+
+def _shared(number: int) -> _Knowledge:
+    """What is known of a run; a fresh process begins with nothing."""
+    return _SHARED.setdefault(number, (Known(), None))
 
 
 def _bursts(
     sources: Iterable[str],
     columns: str | None,
     settings: BackgroundSettings,
-    workers: int,
+    workers: Workers,
     done: Mapping[tuple[str, str], int] | None = None,
     answer_for: _AnswerFor | None = None,
 ) -> Iterator[_Burst]:
@@ -348,20 +368,68 @@ def _bursts(
 
     known, left = Known(), Counter(done or ())
     waiting = (source for source in dict.fromkeys(sources) if not _passed_over(split_source(source), left))
-    for small, run in groupby(waiting, lambda source: workers > 1 and _is_small(source)):
+    number = id(known)
+    _SHARED[number] = known, answer_for
+    try:
+        if isinstance(workers, Cluster):
+            yield from _guest_bursts(waiting, columns, settings, left, workers, number)
+        else:
+            yield from _own_bursts(waiting, columns, settings, left, workers, number)
+    finally:
+        del _SHARED[number]
+
+
+def _guest_bursts(
+    sources: Iterable[str],
+    columns: str | None,
+    settings: BackgroundSettings,
+    left: Counter[tuple[str, str]],
+    cluster: Cluster,
+    number: int,
+) -> Iterator[_Burst]:
+    """Let a cluster measure and answer what is read here.
+
+    The first scans are measured here: then the models that answer them are known, and go with all else.
+    """
+    bursts = _read_bursts(sources, columns, settings, left, _GUEST_BURST)
+    for first in islice(bursts, 1):
+        yield _measured(first, settings, _SHARED[number][0])
+    tasks = ((tuple(burst), settings, Shared(_shared, (number,))) for burst in bursts)
+    yield from in_order(_measured_and_answered, tasks, cluster, partial(_one_by_one, _measured_and_answered, cluster))
+
+
+def _own_bursts(
+    sources: Iterable[str],
+    columns: str | None,
+    settings: BackgroundSettings,
+    left: Counter[tuple[str, str]],
+    workers: Workers,
+    number: int,
+) -> Iterator[_Burst]:
+    """Measure here, burst by burst; many small files in worker processes."""
+    known = _SHARED[number][0]
+    for small, run in groupby(sources, lambda source: are_many(workers) and _is_small(source)):
         first = list(islice(run, _MANY_FILES if small else 0))
         many, every = len(first) == _MANY_FILES, chain(first, run)  # noqa: B031 (the first were taken to count them)
         yield from _measured_bursts(islice(every, _FIRST_FILES) if many else every, columns, settings, known, left)
         if not many:
             continue
-        number = id(known)
         tasks = ((part, columns, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
-        _SHARED[number] = known, answer_for
-        try:
-            for burst in in_order(_measured_files, tasks, workers):
-                yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
-        finally:
-            del _SHARED[number]
+        for burst in in_order(_measured_files, tasks, workers, partial(_one_by_one, _measured_files, workers)):
+            yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
+
+
+def _one_by_one(work: Callable[[Any], _Burst], workers: Workers, task: tuple[Any, ...], reason: str) -> _Burst:
+    """What stands for scans of which workers died: each alone, and the one that they die of is rejected."""
+    from exafsnn.read.sources import split_source
+
+    items, *rest = task
+    if len(items) > 1:
+        alone = [((item,), *rest) for item in items]
+        return list(chain.from_iterable(in_order(work, alone, workers, partial(_one_by_one, work, workers))))
+    source, name = (items[0], items[0]) if isinstance(items[0], str) else items[0][:2]
+    error = ScanError(reason, remedy="Is it far larger than the others? Look at it alone")
+    return [(source, rejected(Outcome(*split_source(name)), error))]
 
 
 def _is_small(source: str) -> bool:
@@ -398,8 +466,20 @@ _Task = tuple[Sequence[str], "str | None", BackgroundSettings, int]
 def _measured_files(task: _Task) -> _Burst:
     """Worker: measure the scans of some files and, if this process is a copy of the run, answer them."""
     sources, columns, settings, number = task
-    known, answer_for = _SHARED.setdefault(number, (Known(), None))
+    known, answer_for = _shared(number)
     burst = [item for part in _measured_bursts(sources, columns, settings, known, Counter()) for item in part]
+    return _with_answers(burst, answer_for)
+
+
+def _measured_and_answered(task: tuple[Sequence[_Read], BackgroundSettings, Shared[_Knowledge]]) -> _Burst:
+    """Worker of a cluster: measure what was read, and answer it."""
+    reads, settings, knowledge = task
+    known, answer_for = knowledge.value
+    return _with_answers(_measured(reads, settings, known), answer_for)
+
+
+def _with_answers(burst: _Burst, answer_for: _AnswerFor | None) -> _Burst:
+    """Answer scans, if it is known how."""
     if answer_for is None:
         return burst
     found = answered([outcome for _, outcome in burst], answer_for)
@@ -414,6 +494,18 @@ def _measured_bursts(
     left: Counter[tuple[str, str]],
 ) -> Iterator[_Burst]:
     """Read and measure the scans of some sources, burst by burst, but for those of ``left``."""
+    for burst in _read_bursts(sources, columns, settings, left, BURST):
+        yield _measured(burst, settings, known)
+
+
+def _read_bursts(
+    sources: Iterable[str],
+    columns: str | None,
+    settings: BackgroundSettings,
+    left: Counter[tuple[str, str]],
+    size: int,
+) -> Iterator[list[_Read]]:
+    """Read the scans of some sources, so many at most at a time, but for those of ``left``."""
     from exafsnn.read.sources import split_source
 
     burst: list[_Read] = []
@@ -423,11 +515,11 @@ def _measured_bursts(
             continue
         burst.append(item)
         points += len(item[3].energy) if isinstance(item[3], Spectrum) else 0
-        if len(burst) >= BURST or points >= _POINTS:
-            yield _measured(burst, settings, known)
+        if len(burst) >= size or points >= _POINTS:
+            yield burst
             burst, points = [], 0
     if burst:
-        yield _measured(burst, settings, known)
+        yield burst
 
 
 def _read(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[_Read]:
@@ -458,7 +550,7 @@ def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known
 
 
 def measured_by_source(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: int
+    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: Workers
 ) -> Iterator[tuple[str, Outcome]]:  # fmt: skip
     """``measure_scans``, each outcome with the source that it is of."""
     return chain.from_iterable(_bursts(sources, columns, settings, workers))
@@ -516,10 +608,26 @@ def models(name: str | None) -> Callable[[ChiK], Model]:
     """
     from exafsnn.infer.predict import load_model
 
-    load = cache(load_model)
+    found = _Models(name, {})
     if name is not None:
-        load(name)
-    return lambda chi: load(name or f"{chi.absorber}-{chi.edge}".lower())
+        found.loaded[name] = load_model(name)
+    return found
+
+
+@dataclass(frozen=True)
+class _Models:
+    """The models of a run, which travel with those that it has loaded."""
+
+    name: str | None
+    loaded: dict[str, Model]
+
+    def __call__(self, chi: ChiK) -> Model:
+        from exafsnn.infer.predict import load_model
+
+        name = self.name or f"{chi.absorber}-{chi.edge}".lower()
+        if name not in self.loaded:
+            self.loaded[name] = load_model(name)
+        return self.loaded[name]
 
 
 def _calibrated(

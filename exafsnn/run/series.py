@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
@@ -15,6 +16,7 @@ from exafsnn.records import ChiK, Lattice
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.scans import Outcome, chi_of, measured_by_source, models, once, rejected, structure_of
 from exafsnn.settings import BackgroundSettings
+from exafsnn.workers import Cluster, Shared, Workers, in_order
 
 if TYPE_CHECKING:
     from exafsnn.analyse.lattice import LatticeFinder
@@ -33,6 +35,8 @@ KEPT = 1000
 """Samples of the RDFs of so many scans are kept: 0.25 MB each."""
 _CHUNK = 512
 """Scans that are refined before the samples of the next ones are made."""
+_GUEST_CHUNK = 64
+"""Scans that a worker of a cluster refines at a time."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Follower:
         structure: str | None = None,
         columns: str | None = None,
         settings: BackgroundSettings | None = None,
-        workers: int = 1,
+        workers: Workers = 1,
     ) -> None:
         if len(references) > 1:
             raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
@@ -144,32 +148,26 @@ class Follower:
             self._tools = self._make_tools(*usable[0])
         judged = [_judged(outcome, self._tools[0]) for _, outcome in measured]
         before = sum(map(len, self._known.values()))
+        chunks = [judged[start : start + self._chunk] for start in range(0, len(judged), self._chunk)]
+        answers = chain.from_iterable(self._refined(chunks, self._tools))
         return [
-            answer if before + start + number < KEPT else (_without_samples(answer[0]), answer[1])
-            for start in range(0, len(judged), _CHUNK)
-            for number, answer in enumerate(self._refined(judged[start : start + _CHUNK], *self._tools))
+            answer if number < KEPT else (_without_samples(answer[0]), answer[1])
+            for number, answer in enumerate(answers, start=before)
         ]
 
-    def _refined(
-        self,
-        outcomes: Sequence[Outcome],
-        model: Model,
-        refiner: Refiner,
-        finder: LatticeFinder,
-        sizer: ParticleFinder | None,
-    ) -> Iterator[_Answer]:
-        """Refine some outcomes, and find their lattices and particles."""
-        predictions = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
-        found = zip(predictions, sizer.find(predictions) if sizer else [None] * len(predictions), strict=True)
-        for outcome in outcomes:
-            if not outcome.usable:
-                yield outcome, None
-                continue
-            prediction, particles = next(found)
-            lattice = (
-                finder.find(prediction.rdf, standard=refiner.reference is not None) if prediction.in_domain else None
-            )
-            yield replace(outcome, prediction=prediction, model=model.name, particles=particles), lattice
+    @property
+    def _chunk(self) -> int:
+        """Scans that are refined at a time."""
+        return _GUEST_CHUNK if isinstance(self._workers, Cluster) else _CHUNK
+
+    def _refined(self, chunks: Iterable[Sequence[Outcome]], tools: _Tools) -> Iterator[list[_Answer]]:
+        """Refine scans, chunk by chunk, here (on all cores) or on a cluster."""
+        _TOOLS[id(tools)] = tools
+        try:
+            tasks = ((chunk, Shared(_tools, (id(tools),))) for chunk in chunks)
+            yield from in_order(_refined, tasks, self._workers if isinstance(self._workers, Cluster) else 1)
+        finally:
+            del _TOOLS[id(tools)]
 
     def _make_tools(self, key: tuple[str, _Stamp], first: ChiK) -> _Tools:
         """The model of the first scan's edge, and what works with it; that scan may be the standard."""
@@ -215,6 +213,32 @@ class Follower:
         heated = series if self._against == TEMPERATURE else None
         thermal = thermal_of(heated, self._tools[2].atomic_mass) if heated and self._tools else ()
         return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, thermal)
+
+
+_TOOLS: dict[int, _Tools] = {}
+"""What this process refines with."""
+
+
+def _tools(number: int) -> _Tools:
+    return _TOOLS[number]
+
+
+def _refined(task: tuple[Sequence[Outcome], Shared[_Tools]]) -> list[_Answer]:
+    """Worker: refine some outcomes, and find their lattices and particles."""
+    outcomes, (model, refiner, finder, sizer) = task[0], task[1].value
+    predictions = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
+    found = zip(predictions, sizer.find(predictions) if sizer else [None] * len(predictions), strict=True)
+    answers: list[_Answer] = []
+    for outcome in outcomes:
+        if not outcome.usable:
+            answers.append((outcome, None))
+            continue
+        prediction, particles = next(found)
+        standard = refiner.reference is not None
+        lattice = finder.find(prediction.rdf, standard=standard) if prediction.in_domain else None
+        done = replace(outcome, prediction=prediction, model=model.name, particles=particles)
+        answers.append((done, lattice))
+    return answers
 
 
 def _judged(outcome: Outcome, model: Model) -> Outcome:

@@ -63,7 +63,7 @@ from exafsnn.simulate.solids import Solid, shortest_bond, simulated
 from exafsnn.simulate.structures import crystal
 from exafsnn.simulate.trajectories import Sample, trajectory_of
 from exafsnn.simulate.vibrations import trajectory_from
-from exafsnn.workers import run_all
+from exafsnn.workers import Shared, Workers, run_all
 
 FORMAT = "exafsnn-site-library-2"
 OLD_FORMAT = "exafsnn-site-library-1"
@@ -118,7 +118,7 @@ class SingleScattering:
 def build(
     config_path: str | Path,
     output: str | Path,
-    workers: int | None = None,
+    workers: Workers | None = None,
     progress: _Progress | None = None,
     tables: Path | None = None,
 ) -> Path:
@@ -126,6 +126,9 @@ def build(
 
     Parameters
     ----------
+    workers
+        Processes, by default one per core; or a cluster, to which all travels that it needs, and from which all returns
+        that is written. A state of which workers die repeatedly is discarded, with that as the reason.
     tables
         A folder for scattering tables, which libraries of one metal and the same treatments share.
 
@@ -138,7 +141,8 @@ def build(
     SimulationError
         If FEFF or LAMMPS is missing, or every state failed.
     ExafsnnError
-        If another run writes ``output``, or the disk refuses.
+        If another run writes ``output``, the disk refuses, workers die of a scattering table, or the cluster is not
+        there.
     """
     plan, output = read_plan(config_path), Path(output)
     if plan.solids:
@@ -153,7 +157,7 @@ def build(
         shared = [_theory_file(name) for name in wanted] if tables else []
         _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
-            _build_parts(parts, states, wanted, workers, progress or _silent)
+            _build_parts(plan, parts, states, wanted, workers, progress or _silent)
         _merge(plan, parts, output, wanted)
         _hand_over(parts, tables or parts, shared)
         remove_folder(parts)
@@ -170,16 +174,28 @@ def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def _build_parts(
-    parts: Path, states: Sequence[PlannedState], theories: Sequence[str], workers: int, tell: _Progress
+    plan: LibrarySettings,
+    parts: Path,
+    states: Sequence[PlannedState],
+    theories: Sequence[str],
+    workers: Workers,
+    tell: _Progress,
 ) -> None:
-    """Compute what is not yet there, or not whole."""
-    missing = [(str(parts), name) for name in theories if not _is_whole(parts / _theory_file(name))]
-    for count, ((_, name), _) in enumerate(run_all(_build_theory, missing, workers), start=1):
+    """Compute what is not yet there, or not whole; this process alone writes it."""
+    missing = [(plan, name) for name in theories if not _is_whole(parts / _theory_file(name))]
+    for count, ((_, name), arrays) in enumerate(run_all(_build_theory, missing, workers), start=1):
+        write_part(parts / _theory_file(name), {}, arrays)
         tell(count, len(missing), f"scattering table {name}")
-    todo = [(str(parts), item.index) for item in states if not _is_whole(parts / _state_file(item.index))]
-    done = len(states) - len(todo)
-    for count, (_, message) in enumerate(run_all(_build_state, todo, workers), start=done + 1):
-        tell(count, len(states), message)
+    todo = [
+        (plan, item, Shared(_load_theory, (str(parts), _theory_name(plan, item))))
+        for item in states
+        if not _is_whole(parts / _state_file(item.index))
+    ]
+    ended = run_all(_build_state, todo, workers, _set_aside)
+    for count, ((_, item, _), (label, arrays)) in enumerate(ended, start=len(states) - len(todo) + 1):
+        write_part(parts / _state_file(item.index), label, arrays)
+        fate = f" discarded, {label['discarded']}" if "discarded" in label else ""
+        tell(count, len(states), f"state {item.index}: {item.family.name}{fate}")
 
 
 def _silent(_done: int, _total: int, _message: str) -> None:
@@ -249,11 +265,10 @@ def _plan_of(parts: str) -> LibrarySettings:
     return plan_from_mapping(json.loads((Path(parts) / "plan.json").read_text(encoding="utf-8")))
 
 
-def _build_theory(task: tuple[str, str]) -> None:
-    """Worker: compute potentials and table of one theory, and write its part file."""
+def _build_theory(task: tuple[LibrarySettings, str]) -> dict[str, Any]:
+    """Worker: compute potentials and table of one theory, the arrays of its part."""
     torch.set_num_threads(1)
-    parts, name = task
-    plan = _plan_of(parts)
+    plan, name = task
     phase, treatment_name = name.split("/")
     treatment = next(item for item in plan.treatments if item.name == treatment_name)
     arrays: dict[str, Any] = {}
@@ -268,7 +283,7 @@ def _build_theory(task: tuple[str, str]) -> None:
         arrays |= {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
         arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
     arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
-    write_part(Path(parts) / _theory_file(name), {}, arrays)
+    return arrays
 
 
 def _solid_of(plan: LibrarySettings, phase: str) -> Solid | None:
@@ -321,27 +336,29 @@ def _load_theory(parts: str, name: str) -> Theory:
     return TabledTheory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
 
-def _build_state(task: tuple[str, int]) -> str:
-    """Worker: simulate one state and write its part file, or why it was discarded."""
+_StateTask = tuple[LibrarySettings, PlannedState, "Shared[Theory]"]
+
+
+def _build_state(task: _StateTask) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Worker: simulate one state, label and arrays of its part; or why it was discarded, and none."""
     torch.set_num_threads(1)
-    parts, index = task
-    plan = _plan_of(parts)
-    item = planned_states(plan)[index]
+    plan, item, theory = task
     label = _label(plan, item)
-    arrays: dict[str, Any] = {}
     try:
         trajectory = simulate_planned(item, plan)
         label |= _facts(trajectory)
-        theory, sites = _load_theory(parts, label["theory"]), plan.own_sites
         around = (plan.element, plan.material.neighbours)
-        sample = sample_state(trajectory, theory, sites, np.random.default_rng([item.seed, 1]), around)
-        arrays = asdict(sample)
-        message = f"state {index}: {item.family.name}"
+        rng = np.random.default_rng([item.seed, 1])
+        sample = sample_state(trajectory, theory.value, plan.own_sites, rng, around)
     except SimulationError as error:
-        label["discarded"] = str(error)
-        message = f"state {index}: {item.family.name} discarded, {error.reason}"
-    write_part(Path(parts) / _state_file(index), label, arrays)
-    return message
+        return label | {"discarded": str(error)}, {}
+    return label, asdict(sample)
+
+
+def _set_aside(task: _StateTask, reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What stands for a state that workers die of."""
+    plan, item, _ = task
+    return _label(plan, item) | {"discarded": f"state {item.index}, {item.family.name}: {reason}"}, {}
 
 
 def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:

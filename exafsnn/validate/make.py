@@ -27,7 +27,7 @@ from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_o
 from exafsnn.simulate.solids import cell_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
-from exafsnn.workers import cores
+from exafsnn.workers import Cluster, cores
 
 Progress = Callable[[int, int, str], None]
 
@@ -199,28 +199,41 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
         raise SettingsError(error.reason, where=f"{path}, [{kinds[0]}]", remedy=error.remedy) from error
 
 
-def make(recipe: Recipe, progress: Progress, workers: int | None = None, *, keep: bool = False) -> Path:
+def make(
+    recipe: Recipe,
+    progress: Progress,
+    workers: int | None = None,
+    *,
+    keep: bool = False,
+    cluster: Cluster | None = None,
+) -> Path:
     """Make the model of a recipe in the user's folder, or go on with it.
 
     Parameters
     ----------
+    workers
+        Processes of this machine; by default one per core.
     keep
         Whether to keep the site libraries, in ``NAME.libraries/`` beside it.
+    cluster
+        Where the states are simulated, if not here.
 
     Raises
     ------
     ExafsnnError
-        If FEFF or LAMMPS fails, the disk refuses, or another run makes it.
+        If FEFF or LAMMPS fails, the disk refuses, another run makes it, or the cluster is not there.
     """
     folder, workers = models_folder(), workers or cores()
     aside = folder / f"{recipe.name}.making"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     with only_writer(folder / f"{recipe.name}.safetensors"), explained(folder):
-        return _made(recipe, folder, aside, progress, workers, keep)
+        return _made(recipe, folder, aside, progress, workers, keep, cluster)
 
 
-def _made(recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool) -> Path:
+def _made(
+    recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool, cluster: Cluster | None
+) -> Path:
     """``make``, by the only run that makes it."""
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
@@ -228,7 +241,7 @@ def _made(recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
         if not path.exists():
             write_whole(config, plan_text(plan).encode())
-            build(config, path, workers, progress, aside / "tables")
+            build(config, path, cluster or workers, progress, aside / "tables")
         paths.append(path)
     model = aside / f"{recipe.name}.safetensors"
     if not _is_whole(model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,19 @@ from exafsnn_cli import doctor
 from exafsnn_cli.main import run
 
 from exafsnn.simulate.plan import LibrarySettings
+from exafsnn.workers import Cluster
+
+PLAN = """
+[[treatments]]
+name = "quick"
+[[families]]
+name = "bcc"
+phase = "bcc"
+count = 1
+potentials = ["Fe_2003"]
+a = [2.84, 2.90]
+temperature = [100.0, 500.0]
+"""
 
 
 def test_simulate_hands_over_what_was_asked(
@@ -19,7 +33,7 @@ def test_simulate_hands_over_what_was_asked(
 ) -> None:
     asked: list[Any] = []
 
-    def fake(config: str, output: str, workers: int | None, progress: Any) -> None:
+    def fake(config: str, output: str, workers: Any, progress: Any) -> None:
         asked.extend([config, output, workers])
         progress(1, 2, "half")
 
@@ -34,6 +48,43 @@ def test_simulate_hands_over_what_was_asked(
     said = capsys.readouterr().err
     assert "library.h5: 2 states, 60 sites" in said
     assert "discarded: collapsed" in said
+    assert (
+        run(["simulate", str(config), "-o", "library.h5", "--scheduler", "tcp://node1:8786", "--patience", "0.5"]) == 0
+    )
+    assert asked[-1] == Cluster("tcp://node1:8786", 0.5)
+
+
+@pytest.mark.parametrize("wrong", [["--patience", "5"], ["--scheduler", ""], ["--workers", "0"]])
+def test_options_of_a_cluster_are_for_a_cluster(tmp_path: Path, wrong: list[str]) -> None:
+    (tmp_path / "plan.toml").touch()
+    assert run(["simulate", str(tmp_path / "plan.toml"), "-o", str(tmp_path / "library.h5"), *wrong]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.toml"]
+
+
+@pytest.mark.parametrize("place", ["tcp://127.0.0.1:9", "carrier-pigeon://node1"])
+def test_a_scheduler_that_is_not_there_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    """And what was simulated before stays."""
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("exafsnn.workers._CONNECT", 0.3)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    output = tmp_path / "library.h5"
+    assert run(["simulate", str(tmp_path / "plan.toml"), "-o", str(output), "--scheduler", place]) == 4
+    said = capsys.readouterr().err
+    assert f"Error: {place}: no Dask scheduler answers" in said
+    assert "Is it started" in said
+    assert (tmp_path / "library.h5.parts" / "plan.json").exists()
+
+
+def test_without_dask_the_remedy_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    (tmp_path / "plan.toml").write_text(PLAN)
+    command = ["simulate", str(tmp_path / "plan.toml"), "-o", str(tmp_path / "library.h5"), "--scheduler", "node1"]
+    assert run(command) == 4
+    assert 'pip install "exafsnn[cluster]"' in capsys.readouterr().err
 
 
 def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,16 +167,18 @@ def test_make_says_what_it_would_take_and_hands_it_over(
 ) -> None:
     asked: list[Any] = []
 
-    def fake(recipe: Any, progress: Any, workers: int | None, *, keep: bool) -> Path:
-        asked.extend([recipe.name, workers, keep])
+    def fake(recipe: Any, progress: Any, workers: int | None, *, keep: bool, cluster: Any) -> Path:
+        asked.extend([recipe.name, workers, keep, cluster])
         return Path("pt-l3.safetensors")
 
     monkeypatch.setattr("exafsnn.validate.make.make", fake)
     assert run(["make", "pt", "--workers", "2", "--keep"]) == 0
-    assert asked == ["pt-l3", 2, True]
+    assert asked == ["pt-l3", 2, True, None]
     said = capsys.readouterr().err
     assert "min" in said
     assert "MB of disk" in said
+    assert run(["make", "pt", "--scheduler", "node1:8786"]) == 0
+    assert asked[-3:] == [None, False, Cluster("node1:8786")]
     assert run(["make"]) == 2
     assert run(["make", "unobtainium"]) == 2
     assert run(["make", "--list"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from exafsnn.read import nexus
 from exafsnn.read.scan import expand, read_all, read_one
 from exafsnn.records import Spectrum
 from exafsnn.run import scans as pipeline
-from exafsnn.run.scans import predict_scans
+from exafsnn.run.scans import predict_scans, refine_scans
+from exafsnn.settings import BackgroundSettings
+from exafsnn.workers import Cluster
 from exafsnn.write.archive import densities, read_scan
 from exafsnn.write.results import ResultsFolder
 
@@ -113,7 +116,7 @@ def test_workers_answer_as_this_process_does(copies, tmp_path, monkeypatch):
     alone = list(predict_scans(names))
     monkeypatch.setattr(pipeline, "_MANY_FILES", 4)
     monkeypatch.setattr(pipeline, "_FILES_AT_A_TIME", 2)
-    monkeypatch.setattr("exafsnn.workers._is_single", lambda: copies)
+    monkeypatch.setattr("exafsnn.processes._is_single", lambda: copies)
     done = {(names[0], ""): 1, (names[6], ""): 1}
     for passed, expected in ((None, alone), (done, [item for item in alone if (item.file, "") not in done])):
         together = list(predict_scans(names, workers=2, done=passed))
@@ -126,3 +129,54 @@ def test_workers_answer_as_this_process_does(copies, tmp_path, monkeypatch):
                 assert shells[0].coordination == pytest.approx(shells[1].coordination, rel=1e-4)
                 assert found.prediction.rdf.samples.shape == other.prediction.rdf.samples.shape
     assert pipeline._SHARED == {}
+
+
+@pytest.mark.slow
+def test_a_cluster_answers_as_this_process_does(tmp_path):
+    """Scans that are read here are measured, predicted and refined there; what is done is passed over."""
+    distributed = pytest.importorskip("distributed")
+    names = [shutil.copy(path, tmp_path) for path in sorted(SPECTRA.glob("*.dat"))[:7]]
+    names = [*names[:5], str(tmp_path / "absent.dat"), names[1], *names[5:]]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as made,
+    ):
+        patch.setattr(pipeline, "_GUEST_BURST", 2)
+        where = Cluster(made.scheduler_address, 1.0)
+        for way in (predict_scans, refine_scans):
+            alone, there = list(way(names)), list(way(names, workers=where))
+            assert [(item.file, item.status, item.warnings) for item in there] == [
+                (item.file, item.status, item.warnings) for item in alone
+            ]
+            for found, other in zip(there, alone, strict=True):
+                if other.prediction is not None:
+                    shells = found.prediction.shells["first"], other.prediction.shells["first"]
+                    assert shells[0].coordination == pytest.approx(shells[1].coordination, rel=1e-3)
+        done = list(predict_scans(names, workers=where, done={(names[0], ""): 1, (names[6], ""): 1}))
+        assert [item.file for item in done] == [names[2], names[3], names[4], names[5], *names[7:]]
+    assert pipeline._SHARED == {}
+
+
+FATAL = """
+import os
+from exafsnn.run import scans
+
+def measure(task):
+    if any("fatal" in str(name) for name in task[0]):
+        os._exit(9)
+    return scans._measured_files(task)
+"""
+
+
+def test_the_scan_that_workers_die_of_is_rejected_and_no_other(tmp_path, monkeypatch):
+    (tmp_path / "fatal_measure.py").write_text(FATAL)
+    monkeypatch.syspath_prepend(tmp_path)
+    measure = importlib.import_module("fatal_measure").measure
+    names = [str(shutil.copy(path, tmp_path)) for path in sorted(SPECTRA.glob("*.dat"))[:3]]
+    names.append(str(shutil.copy(names[0], tmp_path / "fatal.dat")))
+    task = (tuple(names), None, BackgroundSettings(), 1)
+    burst = pipeline._one_by_one(measure, 2, task, "3 died")
+    pipeline._SHARED.clear()
+    assert [outcome.file for _, outcome in burst] == names
+    assert [outcome.status == "rejected" for _, outcome in burst] == [False, False, False, True]
+    assert "3 worker processes died of it" in burst[3][1].reason

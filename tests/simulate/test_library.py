@@ -18,6 +18,7 @@ from exafsnn.files import only_writer
 from exafsnn.simulate import library
 from exafsnn.simulate.library import OLD_FORMAT, build, load, read_part
 from exafsnn.simulate.sites import StateSample
+from exafsnn.workers import Cluster
 
 PLAN = """
 seed = 5
@@ -55,9 +56,7 @@ def fake_sample(item, theory, sites, rng, _around):
 
 
 def fake_theory(task):
-    parts, name = task
-    arrays = {"single": np.ones((1, 4, 3), complex), "mean_free_path": np.arange(3.0)}
-    library.write_part(Path(parts) / library._theory_file(name), {}, arrays)
+    return {"single": np.ones((1, 4, 3), complex), "mean_free_path": np.arange(3.0)}
 
 
 @pytest.fixture
@@ -296,3 +295,60 @@ def test_join_keeps_the_checksums_apart(whole):
     one, two = load(whole), library.join([whole, whole])
     assert replace(one).checksum != two.checksum
     assert [state.index for state in two.states] == list(range(10))
+
+
+TINY = """
+[sites]
+sites = 2
+control_sites = 2
+three_atom_paths = 3
+reach = 3.5
+[dynamics]
+equilibration = 40
+production = 40
+frames = 2
+[[treatments]]
+name = "quick"
+scf_radius = 0.0
+[[families]]
+name = "bcc"
+phase = "bcc"
+count = 3
+potentials = ["Fe_2003"]
+a = [2.84, 2.90]
+temperature = [100.0, 500.0]
+"""
+
+
+@pytest.mark.slow
+def test_a_library_is_the_same_by_whoever_it_is_made(tmp_path, monkeypatch):
+    """This process, workers of this machine and of a cluster, with LAMMPS and FEFF; no trajectory is taken over."""
+    distributed = pytest.importorskip("distributed")
+    (tmp_path / "tiny.toml").write_text(TINY)
+
+    def made(name, workers):
+        monkeypatch.setenv("EXAFSNN_CACHE", str(tmp_path / f"cache-{name}"))
+        build(tmp_path / "tiny.toml", tmp_path / f"{name}.h5", workers, tables=tmp_path / f"tables-{name}")
+        return content(tmp_path / f"{name}.h5")
+
+    alone = made("alone", 1)
+    assert made("pool", 2) == alone
+    monkeypatch.setenv("EXAFSNN_CACHE", str(tmp_path / "cache-there"))
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        assert made("cluster", Cluster(cluster.scheduler_address, 1.0)) == alone
+        left = [path for worker in cluster.workers.values() for path in Path(worker.local_directory).rglob("exafsnn-*")]
+    assert not left
+    assert (tmp_path / "cache-there").exists()
+    assert not (tmp_path / "cache-cluster").exists()  # nothing of it was simulated here
+
+
+def test_a_state_of_which_workers_die_is_discarded(plan, dynamics, tmp_path, monkeypatch):
+    def all_but_one(function, tasks, workers, lost=None):
+        for task in tasks:
+            dead = lost is not None and task[1].index == 2
+            yield task, lost(task, "3 worker processes died of it") if dead else function(task)
+
+    monkeypatch.setattr(library, "run_all", all_but_one)
+    build(plan, tmp_path / "own.h5", workers=2)
+    assert load(tmp_path / "own.h5").discarded == ("state 2, bcc: 3 worker processes died of it",)
+    assert [state.index for state in load(tmp_path / "own.h5").states] == [0, 1, 3, 4]
