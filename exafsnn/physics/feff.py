@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import platform
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -29,6 +30,10 @@ from exafsnn.settings import Settings
 
 _PLATFORMS = {"Linux": "linux64", "Darwin": "darwin64", "Windows": "win64"}
 _TIMEOUT = 300.0
+_ELECTRONS = re.compile(r"^ +(\d+) +(\d) +(\d+\.\d{3}) *$", re.MULTILINE)
+"""Potential, angular momentum and number of electrons, as FEFF8.5L's potentials tell them."""
+_ELECTRONS_APART = 2.0
+"""Valence electrons of one kind by which potentials of one element may differ."""
 _RATIO = slice(21, 31)
 """Where FEFF8.5L's list of paths has their amplitudes."""
 _PATH_STEPS = {"8.5L": ("feff8l_genfmt", "feff8l_ff2x"), "6L": ("feff6l",)}
@@ -163,14 +168,16 @@ def make_potentials(
     Raises
     ------
     SimulationError
-        If FEFF fails or leaves out a file.
+        If FEFF fails or leaves out a file, or its self-consistency took core electrons for valence ones.
     """
     with tempfile.TemporaryDirectory(prefix="exafsnn-feff-") as name:
         folder = Path(name)
         (folder / "feff.inp").write_text(_input_text(positions, symbols, treatment, edge, feff_numbers))
         if treatment.program == "8.5L":
             for program in ("rdinp", "pot", "xsph"):
-                _run(f"feff8l_{program}", folder)
+                said = _run(f"feff8l_{program}", folder)
+                if program == "pot":
+                    _check_electrons(said, symbols)
             _switch_control(folder, "CONTROL 1 1 0 0 0 0", "CONTROL 0 0 0 0 1 1")
             _run("feff8l_rdinp", folder)
         else:
@@ -206,8 +213,8 @@ def _switch_control(folder: Path, before: str, after: str) -> None:
     path.write_text(path.read_text().replace(before, after))
 
 
-def _run(program: str, folder: Path) -> None:
-    """Run one FEFF program in ``folder``."""
+def _run(program: str, folder: Path) -> str:
+    """Run one FEFF program in ``folder``, and give what it says."""
     suffix = ".exe" if platform.system() == "Windows" else ""
     command = [str(program_folder() / (program + suffix))]
     try:
@@ -216,6 +223,30 @@ def _run(program: str, folder: Path) -> None:
         raise SimulationError(f"{program} ran longer than {_TIMEOUT:.0f} s", where=str(folder)) from error
     if code != 0:
         raise SimulationError(f"{program} failed: {said.strip()[-300:]}", where=str(folder))
+    return str(said)
+
+
+def _check_electrons(said: str, symbols: Sequence[str]) -> None:
+    """Refuse potentials of which atoms of one element hold quite other valence electrons.
+
+    FEFF counts those above the energy that parts core from valence. Where a 3d level lies near it (arsenic in GaAs,
+    exchange 5), electrons change sides on the way: FEFF ends without a word, and χ(k) of that element is nonsense. The
+    absorber, whose core hole draws an electron at most, tells what its element has.
+    """
+    held: dict[int, dict[int, float]] = {}
+    for number, momentum, electrons in _ELECTRONS.findall(said):
+        held.setdefault(int(number), {})[int(momentum)] = float(electrons)  # of the last iteration
+    for number in range(1, len(symbols)):
+        if symbols[number] != symbols[0] or not {0, number} <= set(held):
+            continue
+        apart = max(abs(electrons - held[0].get(level, 0.0)) for level, electrons in held[number].items())
+        if apart > _ELECTRONS_APART:
+            of, absorber = (", ".join(f"{held[which][level]:.1f}" for level in range(3)) for which in (number, 0))
+            raise SimulationError(
+                f"FEFF's self-consistency took core electrons for valence ones: {of} of s, p and d kind in"
+                f" {symbols[number]}, and {absorber} in the absorber",
+                remedy="Use another exchange, or overlapped atoms (scf_radius = 0)",
+            )
 
 
 def _read(folder: Path, name: str) -> bytes:

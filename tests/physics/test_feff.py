@@ -10,6 +10,7 @@ from exafsnn.physics.feff import (
     FeffTreatment,
     PathSummer,
     ScatteringPath,
+    _check_electrons,
     _part_columns,
     make_potentials,
     partial_waves,
@@ -95,3 +96,15 @@ def test_columns_that_run_together_are_parted(tmp_path):
     assert values[:, 0].tolist() == [1, 2, 3]
     assert values[:, 2].tolist() == [100.0, 99999.999, 99999.999]
     assert values[:, 5].tolist() == [6.85, 4.0, 4.2]
+
+
+def test_core_electrons_taken_for_valence_ones_are_an_error():
+    # as FEFF8.5L ended for arsenic in GaAs with exchange 5, and with exchange 0
+    table = "   iph    il      N_el\n     0     0    1.897\n     0     1    3.894\n     0     2    0.335\n"
+    wrong = table + "     2     0    0.315\n     2     1    6.322\n     2     2    8.258\n mu_new=    -6.134\n"
+    right = table + "     2     0    1.782\n     2     1    3.046\n     2     2    0.240\n mu_new=    -7.307\n"
+    _check_electrons(right, ("As", "Ga", "As"))
+    _check_electrons(wrong + right, ("As", "Ga", "As"))  # the last iteration counts
+    _check_electrons(wrong, ("As", "Ga", "Se"))  # of another element nobody can say
+    with pytest.raises(SimulationError, match=r"0\.3, 6\.3, 8\.3 of s, p and d kind in As, and 1\.9, 3\.9, 0\.3"):
+        _check_electrons(wrong, ("As", "Ga", "As"))
