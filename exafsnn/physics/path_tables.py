@@ -37,6 +37,8 @@ _KEPT = 5e-5
 """Singular values below this share of the largest are left out of a table."""
 _USUAL_LEG = 2.7
 """Length of a leg [Å] for which waves are scaled."""
+_AT_A_TIME = 256
+"""Distances of single scattering that are calculated together."""
 _SPACING = 0.19
 """FEFF's energies are thinned out to this distance [Å⁻¹]."""
 
@@ -117,8 +119,7 @@ def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, neare
     SimulationError
         If the potentials are FEFF6L's, or do not reach the largest k.
     """
-    electron = _thinned(electron_of(read_phases(potentials)), k)
-    spline = CubicSpline(electron.k, np.eye(len(electron.k)))(k)
+    electron, spline = _on(potentials, k)
     numbers = range(len(potentials.symbols))
     inverse = (1.0 / reach, 1.0 / nearest)
     return PathTables(
@@ -131,6 +132,30 @@ def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, neare
         ends=tuple(_make_table(*_end_elements(electron, n, inverse), inverse) for n in numbers[1:]),
         middle=tuple(_make_table(*_middle_elements(electron, n, inverse), inverse) for n in numbers),
     )
+
+
+def single_scattering(potentials: Potentials, number: int, r: Array, k: Array) -> Array:
+    """(m, n) χ(k) of one atom of a potential at each distance ``r`` (n,) [Å], without a table.
+
+    Raises
+    ------
+    SimulationError
+        As ``make_path_tables``.
+    """
+    electron, spline = _on(potentials, k)
+    found = [np.empty((0, len(k)))]
+    for start in range(0, len(r), _AT_A_TIME):
+        at = r[start : start + _AT_A_TIME, None]
+        slow = np.exp(2j * at * (electron.momentum - electron.k)) / (at * electron.momentum) ** 2
+        envelope = single_amplitude(electron, number, at[:, 0]) * slow @ spline.T  # [atom, k]
+        found.append((envelope * np.exp(2j * at * k)).imag)
+    return np.concatenate(found).T
+
+
+def _on(potentials: Potentials, k: Array) -> tuple[Electron, Array]:
+    """The electron on the energies that ``k`` (m,) needs, and (m, e) the interpolation between them."""
+    electron = _thinned(electron_of(read_phases(potentials)), k)
+    return electron, CubicSpline(electron.k, np.eye(len(electron.k)))(k)
 
 
 def _thinned(electron: Electron, k: Array) -> Electron:
