@@ -198,7 +198,7 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
         if "exchanged" not in ranges or len(compound.neighbours) > 1
     )
     treatments = _treatments(compound.edge)
-    sites = SiteSettings(sites=12, control_sites=12, reach=6.5, fade=1.0)
+    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
     dynamics = DynamicsSettings(frames=_FRAMES)
     return LibrarySettings(
         compound.symbol, compound.edge, seed, (), treatments, dynamics, sites, known=compound, solids=solids
