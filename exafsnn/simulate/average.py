@@ -250,7 +250,7 @@ def average(
     if not wanted:
         raise SettingsError(f"no frame of {len(source)} is asked for", where="frames", remedy="They count from 0")
     where, first = next(source.select(wanted[:1]))
-    absorbers = _absorbers(first, absorber, where)
+    absorbers = absorbers_of(first, absorber, where)
     tell(0, len(wanted), "potentials")
     theory = make_theory(first, absorber, edge, settings, treatment)
     plan = _Plan.of(len(wanted), len(absorbers), settings)
@@ -291,14 +291,20 @@ def _checked_edge(absorber: str, edge: str | None) -> str:
     return edge or usual_edge(absorber)
 
 
-def _absorbers(frame: Frame, absorber: str, where: str) -> Index:
-    """Which atoms absorb."""
+def absorbers_of(frame: Frame, absorber: str, where: str) -> Index:
+    """Which atoms absorb.
+
+    Raises
+    ------
+    SettingsError
+        If none does.
+    """
     found = np.flatnonzero(np.array(frame.symbols) == absorber)
     if not found.size:
         raise SettingsError(
             f"there is no {absorber} among its atoms ({', '.join(sorted(set(frame.symbols)))})",
             where=where,
-            remedy="Name one of these as --absorber, or name the types rightly",
+            remedy="Name one of these as the absorber, or name the types rightly",
         )
     return found
 

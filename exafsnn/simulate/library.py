@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def _build_theories(
     if not missing:
         return
     still = _at_rest(plan)
-    nearest = _NEAREST * min(_shortest(one[0]) for one in still.values())
+    nearest = min(_least(one) for one in still.values())
     tasks = [(plan, name, still[name.split("/")[0]], nearest) for name in missing]
     for count, ((_, name, _, _), arrays) in enumerate(run_all(_build_theory, tasks, workers), start=1):
         write_part(parts / _theory_file(name), {}, arrays)
@@ -192,7 +193,9 @@ def _build_theories(
 def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
     """Make what states share, the same way; returns why some of it cannot be made."""
     missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
-    for count, (need, (label, arrays)) in enumerate(run_all(_build_need, missing, workers), start=1):
+    local, others = ([need for need in missing if need.here == here] for here in (True, False))
+    made = chain(run_all(_build_need, local, 1), run_all(_build_need, others, workers))
+    for count, (need, (label, arrays)) in enumerate(made, start=1):
         write_part(parts / _need_file(need), label, arrays)
         tell(count, len(missing), f"{need.name}{_fate(label)}")
     labels = {need: read_part(parts / _need_file(need))[0] for need in needs}
@@ -292,6 +295,11 @@ def _at_rest(plan: LibrarySettings) -> dict[str, Trajectory]:
     """The structures at rest of which potentials are made, by name."""
     first = {family.theory(plan.material): family for family in reversed(plan.kinds)}
     return {name: family.at_rest(plan.material) for name, family in first.items()}
+
+
+def _least(still: Trajectory) -> float:
+    """How near atoms of a structure may come [Å]: as it says itself, if they are not at rest there."""
+    return float(still.provenance.get("nearest") or _NEAREST * _shortest(still[0]))
 
 
 def _shortest(frame: Frame) -> float:

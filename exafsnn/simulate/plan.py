@@ -23,12 +23,15 @@ from exafsnn.records import CRYSTALS
 from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.metal_states import MetalStates
+from exafsnn.simulate.own_frames import OwnFrames
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import SiteSettings
 from exafsnn.simulate.solids import Solid, states_of
 from exafsnn.simulate.states import State, States
 
-KINDS: Mapping[str, type[MetalStates | Solid]] = {"families": MetalStates, "solids": Solid}
+KINDS: Mapping[str, type[MetalStates | Solid | OwnFrames]] = {
+    "families": MetalStates, "solids": Solid, "frames": OwnFrames
+}  # fmt: skip
 """Tables of a plan that are states, and what each is: a new one comes last, or others would be drawn otherwise."""
 
 
@@ -48,6 +51,8 @@ class LibrarySettings(Settings):
     """What is known of the element, where the table of metals does not have it or has it otherwise."""
     solids: tuple[Solid, ...] = ()
     """States of compounds."""
+    frames: tuple[OwnFrames, ...] = ()
+    """States of a user's trajectories."""
 
     @property
     def kinds(self) -> tuple[States, ...]:
@@ -202,6 +207,18 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
     dynamics = DynamicsSettings(frames=_FRAMES)
     return LibrarySettings(
         compound.symbol, compound.edge, seed, (), treatments, dynamics, sites, known=compound, solids=solids
+    )
+
+
+STATES_OF_FRAMES = 198
+"""Blocks of a user's frames that a library of usual size has."""
+
+
+def plan_of_frames(compound: Compound, frames: tuple[OwnFrames, ...], seed: int) -> LibrarySettings:
+    """The plan of states that are blocks of a user's frames."""
+    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
+    return LibrarySettings(
+        compound.symbol, compound.edge, seed, (), _treatments(compound.edge), sites=sites, known=compound, frames=frames
     )
 
 

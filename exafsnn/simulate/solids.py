@@ -79,6 +79,7 @@ class ForceConstants:
 
     crystal: Crystal
     weights: str
+    here = False
 
     @property
     def name(self) -> str:

@@ -30,6 +30,10 @@ class Need(Protocol):
     def name(self) -> str:
         """Of its file, and what progress calls it: no two of a plan have the same."""
 
+    @property
+    def here(self) -> bool:
+        """Whether this machine alone can make it, from what a cluster does not see."""
+
     def require(self) -> None:
         """See that what makes it is there, before anything is computed.
 
