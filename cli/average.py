@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from exafsnn.workers import cores
@@ -43,12 +41,9 @@ def _slice(_: click.Context, __: click.Parameter, text: str | None) -> slice:
     """``START:STOP:STEP``, each of which may be missing; ``START:`` and a lone number, too."""
     if text is None:
         return slice(None)
-    if not re.fullmatch(r"-?\d+|-?\d*(:-?\d*){1,2}", text) or re.fullmatch(r".*:.*:-?0+", text):
-        raise click.BadParameter(f"{text!r} is no range of frames: write START:STOP:STEP, counted from 0")
-    ends = [int(part) if part else None for part in text.split(":")]
-    if len(ends) == 1:
-        return slice(ends[0], None if ends[0] == -1 else (ends[0] or 0) + 1)
-    return slice(*ends)
+    from exafsnn.simulate.frame_files import frame_range
+
+    return frame_range(text)
 
 
 @click.command()

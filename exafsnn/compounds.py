@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from exafsnn.edges import edges_of, is_element
 from exafsnn.errors import SettingsError
-from exafsnn.metals import IRON_BOND
+from exafsnn.metals import IRON_BOND, Metal
 from exafsnn.settings import Settings
 
 _BONDS = (1.3, 4.0)
@@ -74,3 +74,7 @@ class Compound(Settings):
     def bond_scale(self) -> float:
         """Length of its bonds over those of iron."""
         return self.nearest / IRON_BOND
+
+
+Material = Metal | Compound
+"""What a model is of."""

@@ -257,10 +257,9 @@ def write(tmp_path: Path) -> Callable[..., str]:
 def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let averages of trajectories do without FEFF, in this process."""
     pytest.importorskip("ase")
-    from .toy_scattering import toy_sum, toy_theory
+    from .toy_scattering import toy_theory
 
     monkeypatch.setattr("exafsnn.simulate.average.make_theory", toy_theory)
-    monkeypatch.setattr("exafsnn.simulate.average.site_sum", toy_sum)
 
 
 @pytest.fixture

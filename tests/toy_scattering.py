@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 from ase import Atoms
 from ase.build import bulk
 
 from exafsnn.physics.feff import FeffTreatment, Potentials
-from exafsnn.physics.paths import ScatteringStrength
-from exafsnn.simulate import average as averaging
-from exafsnn.simulate.average import AverageSettings, SiteSum, SiteTheory
+from exafsnn.simulate.average import AverageSettings, SiteTheory
 from exafsnn.simulate.frames import Frame
 from exafsnn.simulate.sites import LIBRARY_K
 
 
-def toy_theory(frame: Frame, absorber: str, edge: str, settings: AverageSettings, *_: object) -> SiteTheory:
-    elements = tuple(sorted(set(frame.symbols)))
-    strength = np.exp(-(((LIBRARY_K - 6) / 5) ** 2))
-    amplitudes = np.array(
-        [(1 + i) * np.tile(strength + 0j, (len(averaging._DISTANCES), 1)) for i in range(len(elements))]
-    )
-    potentials = Potentials(FeffTreatment(), (absorber, *elements), {})
-    return SiteTheory(
-        potentials, elements, ScatteringStrength(np.ones((1, 181))), amplitudes, np.full(len(LIBRARY_K), 8.0)
-    )
+class ToyTheory(SiteTheory):
+    def kernel(self, element: int, r: np.ndarray) -> np.ndarray:
+        strength = (1 + element) * np.exp(-(((LIBRARY_K - 6) / 5) ** 2)) / LIBRARY_K
+        return strength[:, None] * np.sin(2 * LIBRARY_K[:, None] * r) * np.exp(-2 * r / 8.0) / r**2
 
-
-@contextmanager
-def toy_sum(theory: SiteTheory, settings: AverageSettings) -> Iterator[SiteSum]:
-    def summed(positions: np.ndarray, numbers: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        r = np.linalg.norm(positions, axis=1)
-        near = positions[r < 3.4]
+    def multiple(self, positions: np.ndarray, numbers: np.ndarray, settings: AverageSettings) -> np.ndarray:
+        near = positions[np.linalg.norm(positions, axis=1) < 3.4]
         turns = np.linalg.norm(near[:, None] - near[None], axis=2)[np.triu_indices(len(near), 1)]
-        wave = np.sin(LIBRARY_K * turns[:, None]).sum(axis=0) * 0.02 * np.exp(-(((LIBRARY_K - 5) / 4) ** 2))
-        single = [
-            theory.kernel(n - 1, r[numbers == n]) * averaging._ends(r[numbers == n], settings) for n in set(numbers)
-        ]
-        return np.concatenate(single, axis=1).sum(axis=1), wave + rng.normal(0, 0.01, len(LIBRARY_K))
+        return np.sin(LIBRARY_K * turns[:, None]).sum(axis=0) * 0.02 * np.exp(-(((LIBRARY_K - 5) / 4) ** 2))
 
-    yield summed
+
+def toy_theory(frame: Frame, absorber: str, *_: object) -> SiteTheory:
+    elements = tuple(sorted(set(frame.symbols)))
+    return ToyTheory(Potentials(FeffTreatment(), (absorber, *elements), {}), elements)
 
 
 def crystal_in_motion(frames: int, seed: int, memory: float = 0.6, repeat: int = 2) -> list[Atoms]:

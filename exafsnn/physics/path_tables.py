@@ -8,7 +8,9 @@ grow with the number of elements, not of pairs of them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,8 +39,12 @@ _KEPT = 5e-5
 """Singular values below this share of the largest are left out of a table."""
 _USUAL_LEG = 2.7
 """Length of a leg [Å] for which waves are scaled."""
+_AT_A_TIME = 256
+"""Distances of single scattering that are calculated together."""
 _SPACING = 0.19
 """FEFF's energies are thinned out to this distance [Å⁻¹]."""
+_PARTS = ("basis", "values", "sideways")
+"""What a table of matrices is kept as."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,45 @@ class PathTables:
         x = _polynomials(r, _SINGLE, (1.0 / FARTHEST, 1.0 / self.nearest))
         return x.to(self.single.dtype) @ self.single[number]
 
+    def to_arrays(self) -> dict[str, Any]:
+        """All of it, to be kept in a file; ``of_arrays`` reads it."""
+        electron = self.electron
+        found: dict[str, Any] = {
+            "k": self.k.numpy(),
+            "limits": np.array([self.reach, self.nearest]),
+            "interpolation": self.interpolation.numpy(),
+            "single": self.single.numpy(),
+            **{f"electron-{name}": getattr(electron, name) for name in ("k", "momentum", "strength")},
+            **{f"final-{final}": weight for final, weight in electron.finals.items()},
+        }
+        for kind, tables in (("ends", self.ends), ("middle", self.middle)):
+            for number, table in enumerate(tables):
+                parts = {name: getattr(table, name).numpy() for name in _PARTS}
+                found |= {f"{kind}-{number}-{name}": value for name, value in parts.items()}
+        return found
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, Any]) -> PathTables:
+        """Those that ``to_arrays`` gave."""
+        reach, nearest = (float(limit) for limit in arrays["limits"])
+        finals = [
+            int(name.removeprefix("final-")) for name in arrays if name.startswith("final-")
+        ]  # their order counts
+        electron = Electron(
+            k=arrays["electron-k"],
+            momentum=arrays["electron-momentum"],
+            strength=arrays["electron-strength"],
+            finals={final: arrays[f"final-{final}"] for final in finals},
+        )
+
+        def tables(kind: str) -> tuple[MatrixTable, ...]:
+            count = len([name for name in arrays if name.startswith(f"{kind}-") and name.endswith("-basis")])
+            stored = [{part: torch.from_numpy(arrays[f"{kind}-{n}-{part}"]) for part in _PARTS} for n in range(count)]
+            return tuple(MatrixTable(**parts, inverse=(1.0 / reach, 1.0 / nearest)) for parts in stored)
+
+        k, interpolation, single = (torch.from_numpy(arrays[name]) for name in ("k", "interpolation", "single"))
+        return cls(k, reach, nearest, electron, interpolation, single, tables("ends"), tables("middle"))
+
 
 def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, nearest: float = 1.6) -> PathTables:
     """Tabulate the scattering matrices of all elements of one FEFF calculation; takes a second or two an element.
@@ -117,8 +162,7 @@ def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, neare
     SimulationError
         If the potentials are FEFF6L's, or do not reach the largest k.
     """
-    electron = _thinned(electron_of(read_phases(potentials)), k)
-    spline = CubicSpline(electron.k, np.eye(len(electron.k)))(k)
+    electron, spline = _on(potentials, k)
     numbers = range(len(potentials.symbols))
     inverse = (1.0 / reach, 1.0 / nearest)
     return PathTables(
@@ -131,6 +175,30 @@ def make_path_tables(potentials: Potentials, k: Array, reach: float = 7.0, neare
         ends=tuple(_make_table(*_end_elements(electron, n, inverse), inverse) for n in numbers[1:]),
         middle=tuple(_make_table(*_middle_elements(electron, n, inverse), inverse) for n in numbers),
     )
+
+
+def single_scattering(potentials: Potentials, number: int, r: Array, k: Array) -> Array:
+    """(m, n) χ(k) of one atom of a potential at each distance ``r`` (n,) [Å], without a table.
+
+    Raises
+    ------
+    SimulationError
+        As ``make_path_tables``.
+    """
+    electron, spline = _on(potentials, k)
+    found = [np.empty((0, len(k)))]
+    for start in range(0, len(r), _AT_A_TIME):
+        at = r[start : start + _AT_A_TIME, None]
+        slow = np.exp(2j * at * (electron.momentum - electron.k)) / (at * electron.momentum) ** 2
+        envelope = single_amplitude(electron, number, at[:, 0]) * slow @ spline.T  # [atom, k]
+        found.append((envelope * np.exp(2j * at * k)).imag)
+    return np.concatenate(found).T
+
+
+def _on(potentials: Potentials, k: Array) -> tuple[Electron, Array]:
+    """The electron on the energies that ``k`` (m,) needs, and (m, e) the interpolation between them."""
+    electron = _thinned(electron_of(read_phases(potentials)), k)
+    return electron, CubicSpline(electron.k, np.eye(len(electron.k)))(k)
 
 
 def _thinned(electron: Electron, k: Array) -> Electron:

@@ -9,7 +9,6 @@ Math. Ser. 12, 27 (1951)), so that the expected sum is the sum of all. ``simulat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,64 +92,17 @@ def sample_three_atom_paths(
     fading
         Over so many Å before ``reach`` the paths' weights fade to zero.
     """
-    families = [(three_atom_paths(positions, reach), 2.0)]
-    return _sampled(positions, numbers, strength, families, reach, wanted, rng, fading)
-
-
-def sample_multiple_paths(
-    positions: Array,
-    numbers: _Index,
-    strength: ScatteringStrength,
-    reach: float,
-    wanted: int,
-    rng: np.random.Generator,
-    fading: float = 0.0,
-) -> list[ScatteringPath]:
-    """A weighted random sample of all multiple-scattering paths of up to four legs; as ``sample_three_atom_paths``."""
-    families = [*two_atom_paths(positions, reach), (three_atom_paths(positions, reach), 2.0)]
-    return _sampled(positions, numbers, strength, families, reach, wanted, rng, fading)
-
-
-def _sampled(
-    positions: Array,
-    numbers: _Index,
-    strength: ScatteringStrength,
-    families: Sequence[tuple[_Index, float]],
-    reach: float,
-    wanted: int,
-    rng: np.random.Generator,
-    fading: float,
-) -> list[ScatteringPath]:
-    """A sample of families of paths: their atoms (paths, 2 or 3) and how often each counts."""
-    estimates = [_importance(positions, numbers, strength, rows) for rows, _ in families]
-    shares = [fade(torch.from_numpy(0.5 * length), reach - fading, reach).numpy() for _, length in estimates]
-    weights = np.concatenate([turns * share for (_, turns), share in zip(families, shares, strict=True)])
-    rows = [row for family, _ in families for row in family]
-    importance = np.concatenate([size for size, _ in estimates]) * weights
-    counts = np.flatnonzero(np.concatenate(shares) > _LEAST_SHARE)
-    probability = _keep_probability(importance[counts], wanted)
+    rows = three_atom_paths(positions, reach)
+    size, length = _importance(positions, numbers, strength, rows)
+    share = fade(torch.from_numpy(0.5 * length), reach - fading, reach).numpy()
+    weights = 2.0 * share  # a path and its reverse
+    counts = np.flatnonzero(share > _LEAST_SHARE)
+    probability = _keep_probability((size * weights)[counts], wanted)
     kept = rng.random(len(counts)) < probability
     return [
         ScatteringPath(positions[rows[path]], tuple(int(n) for n in numbers[rows[path]]), float(weights[path] / chance))
         for path, chance in zip(counts[kept], probability[kept], strict=True)
     ]
-
-
-def two_atom_paths(positions: Array, reach: float) -> list[tuple[_Index, float]]:
-    """Paths through one or two atoms of three or four legs, by family, with how often each counts.
-
-    0→i→j→0 with i < j (twice: the reversed one is not listed), 0→i→j→i→0, 0→i→0→j→0 with i < j (twice), 0→i→0→i→0.
-    """
-    r = np.linalg.norm(positions, axis=1)
-    between = np.linalg.norm(positions[:, None] - positions[None], axis=2)
-    others = ~np.eye(len(r), dtype=bool)
-    others[0] = others[:, 0] = False
-    i, j = np.nonzero(np.triu(others & (r[:, None] + between + r[None] <= 2 * reach)))
-    a, b = np.nonzero(others & (r[:, None] + between <= reach))
-    c, d = np.nonzero(np.triu(others & (r[:, None] + r[None] <= reach)))
-    alone = 1 + np.flatnonzero(2 * r[1:] <= reach)
-    families = [([i, j], 2.0), ([a, b, a], 1.0), ([c, 0 * c, d], 2.0), ([alone, 0 * alone, alone], 1.0)]
-    return [(np.stack(atoms, axis=1), turns) for atoms, turns in families]
 
 
 def three_atom_paths(positions: Array, reach: float) -> _Index:

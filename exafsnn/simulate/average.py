@@ -1,7 +1,7 @@
 """A trajectory → its mean χ(k) and partial RDFs, with their statistical errors; nothing is trained.
 
-Single scattering of every absorber in every frame follows exactly from their RDF; multiple scattering is summed for a
-sample of sites, spread evenly over frames and absorbers:
+Single scattering of every absorber in every frame follows exactly from their RDF; multiple scattering is summed, all
+paths of it, for a sample of sites, spread evenly over frames and absorbers:
 
     χ = χ_single[n(r) of all] + ⟨χ_site − χ_single,site⟩,
 
@@ -11,9 +11,10 @@ groups of successive frames (``blocks``). All of it is simulated. ``cli/average.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,15 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
+from scipy.spatial.distance import pdist
 
 from exafsnn.edges import edges_of
 from exafsnn.errors import Finding, SettingsError, SimulationError
 from exafsnn.metals import METALS
-from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, make_potentials, partial_waves
+from exafsnn.physics.all_paths import chi_of_site
+from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials
 from exafsnn.physics.fourier import fade
-from exafsnn.physics.paths import ScatteringStrength, sample_multiple_paths, strength_from_phases
-from exafsnn.physics.scattering import single_amplitudes, single_kernel
+from exafsnn.physics.path_tables import FARTHEST, PathTables, make_path_tables, single_scattering
 from exafsnn.records import Array, PartialRDF, Shell
 from exafsnn.settings import Settings
 from exafsnn.simulate.blocks import Correlation, correlation_of, samples_of_mean, std_of_mean
@@ -42,7 +44,8 @@ _NEAREST = 0.5
 """From here [Å] distances are counted …"""
 _FINE, _COARSE = 0.002, 0.02
 """… in bins so wide [Å] for single scattering, which are exact to 1e-4 at k = 16 Å⁻¹, and so wide for the RDF."""
-_DISTANCES = np.round(np.arange(0.9, 12.01, 0.1), 6)
+_LEAST_DISTANCES = (1.6, 1.3, 1.05, 0.85, 0.7)
+"""Of two atoms in tables of scattering [Å]: a site takes the first that it keeps. Tables of less are less exact."""
 _POTENTIAL_RADII = (7.0, 8.5, 10.0)
 """Of the sphere that FEFF's potentials are made for [Å]: the first that has all elements. FEFF takes 1000 atoms."""
 _CANDIDATES = 200
@@ -66,8 +69,6 @@ class AverageSettings(Settings):
 
     sites: int = 100
     """Sites whose multiple scattering is summed."""
-    paths: int = 350
-    """Mean number of paths that FEFF computes per site, sampled without bias from all of up to four legs."""
     reach: float = 7.0
     """Largest half length of a multiple-scattering path [Å]."""
     far: float = 8.5
@@ -75,7 +76,7 @@ class AverageSettings(Settings):
     fade: float = 1.2
     """Over so many Å before their ends both fade out: a sharp end would ring in χ(k)."""
     seed: int = 1
-    """Of the choice of sites and paths."""
+    """Of the choice of sites."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
@@ -85,9 +86,9 @@ class AverageSettings(Settings):
         SettingsError
             If a number is too small, or a length too large for the cluster that FEFF takes.
         """
-        if self.sites < 1 or self.paths < 10 or self.seed < 0:
-            raise SettingsError("sites must be at least 1, paths 10, seed 0", where="AverageSettings")
-        if not 2.0 < self.reach <= self.far <= _DISTANCES[-1] or not 0 <= self.fade < self.reach:
+        if self.sites < 1 or self.seed < 0:
+            raise SettingsError("sites must be at least 1, seed 0", where="AverageSettings")
+        if not 2.0 < self.reach <= self.far <= FARTHEST or not 0 <= self.fade < self.reach:
             raise SettingsError(
                 f"reach ({self.reach:g} Å) must be above 2 Å, and far ({self.far:g} Å) from there to 12 Å",
                 where="AverageSettings",
@@ -126,20 +127,25 @@ class Average:
 
 @dataclass(frozen=True)
 class SiteTheory:
-    """All that turns a site of a trajectory into χ(k): FEFF's potentials, and what follows of them."""
+    """All that turns a site of a trajectory into χ(k): FEFF's potentials."""
 
     potentials: Potentials
     elements: tuple[str, ...]
     """Of the unique potentials from number 1 on."""
-    strength: ScatteringStrength
-    amplitudes: np.ndarray
-    """(elements, d, m) Q(k) of single scattering at ``_DISTANCES``."""
-    mean_free_path: Array
-    """(m,) [Å]."""
 
     def kernel(self, element: int, r: Array) -> Array:
         """(m, b) χ(k) of single scattering from one atom of an element at each distance [Å]."""
-        return single_kernel(_DISTANCES, self.amplitudes[element], self.mean_free_path, LIBRARY_K, r)
+        return single_scattering(self.potentials, element + 1, r, LIBRARY_K)
+
+    def multiple(self, positions: Array, numbers: Index, settings: AverageSettings) -> Array:
+        """(m,) χ(k) of all multiple scattering of a site: atoms (n, 3) about it [Å], and their potentials (n,)."""
+        near = np.linalg.norm(positions, axis=1) <= settings.reach
+        atoms = positions[near]
+        tables = _tables_of(self.potentials, settings.reach, pdist(np.vstack([np.zeros(3), atoms])))
+        kinds = torch.from_numpy(numbers[near].astype(np.int64))
+        with torch.no_grad():
+            chi = chi_of_site(tables, torch.from_numpy(atoms), kinds, settings.reach, settings.fade)
+        return np.asarray(chi.double + chi.triple, dtype=float)
 
     def numbers(self, symbols: Sequence[str]) -> Index:
         """The potential of each atom.
@@ -159,28 +165,27 @@ class SiteTheory:
         return np.array([known[symbol] for symbol in symbols], dtype=np.intp)
 
 
-SiteSum = Callable[[Array, Index, np.random.Generator], tuple[Array, Array]]
-"""Atoms of a site (n, 3) relative to the absorber [Å] and their potentials (n,) → (m,) single, (m,) multiple χ(k)."""
+@dataclass(frozen=True)
+class _Tables:
+    """Which tables of scattering matrices are wanted."""
+
+    checksum: str
+    reach: float
+    nearest: float
+    potentials: Potentials = field(compare=False)
 
 
-@contextmanager
-def site_sum(theory: SiteTheory, settings: AverageSettings) -> Iterator[SiteSum]:
-    """What sums the scattering of a site: the single exactly, the multiple by FEFF, of an unbiased sample of paths."""
-    with PathSummer(theory.potentials) as summer:
+@lru_cache(maxsize=2 * len(_LEAST_DISTANCES))
+def _made(wanted: _Tables) -> PathTables:
+    return make_path_tables(wanted.potentials, LIBRARY_K, wanted.reach, wanted.nearest)
 
-        def summed(positions: Array, numbers: Index, rng: np.random.Generator) -> tuple[Array, Array]:
-            r = np.linalg.norm(positions, axis=1)
-            parts = [theory.kernel(n - 1, r[numbers == n]) * _ends(r[numbers == n], settings) for n in set(numbers)]
-            near = r <= settings.reach
-            cluster = np.vstack([np.zeros(3), positions[near]])
-            kinds = np.append(0, numbers[near])
-            paths = sample_multiple_paths(
-                cluster, kinds, theory.strength, settings.reach, settings.paths, rng, settings.fade
-            )
-            single = np.concatenate(parts, axis=1).sum(axis=1) if parts else np.zeros(len(LIBRARY_K))
-            return single, summer.chi(paths, LIBRARY_K)
 
-        yield summed
+def _tables_of(potentials: Potentials, reach: float, apart: Array) -> PathTables:
+    """Tables for atoms that are so far apart (pairs,) [Å]; made once in each process."""
+    nearest = min(apart, default=np.inf)
+    least = next((least for least in _LEAST_DISTANCES if least <= nearest), _LEAST_DISTANCES[-1])
+    content = hashlib.sha256(b"".join(potentials.files[name] for name in sorted(potentials.files)))
+    return _made(_Tables(content.hexdigest(), reach, least, potentials))
 
 
 def _ends(r: Array, settings: AverageSettings) -> Array:
@@ -245,7 +250,7 @@ def average(
     if not wanted:
         raise SettingsError(f"no frame of {len(source)} is asked for", where="frames", remedy="They count from 0")
     where, first = next(source.select(wanted[:1]))
-    absorbers = _absorbers(first, absorber, where)
+    absorbers = absorbers_of(first, absorber, where)
     tell(0, len(wanted), "potentials")
     theory = make_theory(first, absorber, edge, settings, treatment)
     plan = _Plan.of(len(wanted), len(absorbers), settings)
@@ -286,14 +291,20 @@ def _checked_edge(absorber: str, edge: str | None) -> str:
     return edge or usual_edge(absorber)
 
 
-def _absorbers(frame: Frame, absorber: str, where: str) -> Index:
-    """Which atoms absorb."""
+def absorbers_of(frame: Frame, absorber: str, where: str) -> Index:
+    """Which atoms absorb.
+
+    Raises
+    ------
+    SettingsError
+        If none does.
+    """
     found = np.flatnonzero(np.array(frame.symbols) == absorber)
     if not found.size:
         raise SettingsError(
             f"there is no {absorber} among its atoms ({', '.join(sorted(set(frame.symbols)))})",
             where=where,
-            remedy="Name one of these as --absorber, or name the types rightly",
+            remedy="Name one of these as the absorber, or name the types rightly",
         )
     return found
 
@@ -301,7 +312,7 @@ def _absorbers(frame: Frame, absorber: str, where: str) -> Index:
 def make_theory(
     frame: Frame, absorber: str, edge: str, settings: AverageSettings, treatment: FeffTreatment | None = None
 ) -> SiteTheory:
-    """FEFF's potentials for the most ordinary site of a frame, and single scattering of each element around it.
+    """FEFF's potentials for the most ordinary site of a frame.
 
     Raises
     ------
@@ -315,13 +326,7 @@ def make_theory(
     potentials = make_potentials(
         cluster, [absorber, *symbols], treatment or FeffTreatment(), edge=edge, feff_numbers=numbers
     )
-    use = _DISTANCES[: int(np.searchsorted(_DISTANCES, settings.far)) + 2]
-    with PathSummer(potentials) as summer:
-        found, free_path = single_amplitudes(summer, range(1, len(symbols) + 1), LIBRARY_K, use)
-    amplitudes = np.concatenate([found, np.repeat(found[:, -1:], len(_DISTANCES) - len(use), axis=1)], axis=1)
-    return SiteTheory(
-        potentials, tuple(symbols), strength_from_phases(*partial_waves(potentials)), amplitudes, free_path
-    )
+    return SiteTheory(potentials, tuple(symbols))
 
 
 def _potential_site(frame: Frame, absorber: str, settings: AverageSettings) -> tuple[Array, list[str]]:
@@ -412,11 +417,9 @@ def _frame_parts(task: _Task) -> tuple[Array, Array]:
     if not chosen.size:
         return counts, np.empty((0, len(LIBRARY_K)))
     found = []
-    with site_sum(task.theory, settings) as summed:
-        for site, (positions, near) in enumerate(frame.spheres(chosen, settings.far)):
-            rng = np.random.default_rng([settings.seed, 1, task.number, site])
-            numbers = task.theory.numbers([frame.symbols[atom] for atom in near])
-            found.append(summed(positions, numbers, rng)[1])
+    for positions, near in frame.spheres(chosen, settings.far):
+        numbers = task.theory.numbers([frame.symbols[atom] for atom in near])
+        found.append(task.theory.multiple(positions, numbers, settings))
     return counts, np.array(found)
 
 
@@ -449,8 +452,9 @@ class _Parts:
 def _chi_of(parts: _Parts, theory: SiteTheory, settings: AverageSettings) -> tuple[Array, Array, Correlation | None]:
     """(m,) mean χ(k), its standard deviation, and how long single scattering remembers."""
     r = _fine_edges(settings)[:-1] + 0.5 * _FINE
-    kernels = [theory.kernel(element, r) * _ends(r, settings) for element in range(len(theory.elements))]
-    each = [parts.counts[:, element] @ kernel.T for element, kernel in enumerate(kernels)]
+    taken = parts.counts.any(axis=(0, 1))
+    counts, r = parts.counts[:, :, taken] * _ends(r[taken], settings), r[taken]
+    each = [counts[:, element] @ theory.kernel(element, r).T for element in range(len(theory.elements))]
     single = np.sum(each, axis=0)  # [group, k]
     series = parts.weighted(single + parts.multiple)
     chi = series.mean(axis=0)

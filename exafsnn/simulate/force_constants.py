@@ -86,7 +86,7 @@ def force_constants_of(
     settings = settings or ForceConstantSettings()
     require_sound(cell)
     if calculator is not None:
-        return _restored(*_computed(cell, calculator, settings, progress))
+        return _computed(cell, calculator, settings, progress)
     if settings.weights not in WEIGHTS:
         raise SettingsError(
             f"unknown weights {settings.weights!r}", where="weights", remedy=f"Use {' or '.join(WEIGHTS)}"
@@ -99,9 +99,11 @@ def force_constants_of(
         "positions": cell.positions.round(6).tolist(),
         "numbers": cell.numbers.tolist(),
     }
-    return kept(
-        "force_constants", told, lambda: _computed(cell, _chgnet(settings.weights), settings, progress), _restored
-    )
+
+    def made() -> tuple[dict[str, Any], dict[str, Array]]:
+        return parts_of(_computed(cell, _chgnet(settings.weights), settings, progress))
+
+    return kept("force_constants", told, made, solid_of_parts)
 
 
 def require_force_field() -> None:
@@ -140,26 +142,30 @@ def _chgnet(weights: str) -> Calculator:
 
 def _computed(
     cell: Atoms, calculator: Calculator, settings: ForceConstantSettings, progress: _Progress
-) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Relax, displace, and put the forces together: label and arrays, as they are kept."""
+) -> HarmonicSolid:
+    """Relax, displace, and put the forces together."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the force field and of what reads symmetry
         relaxed, moved = _relaxed(cell, calculator, settings)
         box, constants, number = _displaced(relaxed, calculator, settings, progress)
-    label = {
-        "symbols": box.get_chemical_symbols(),
-        "provenance": {
-            "forces": type(calculator).__name__,
-            "settings": settings.to_mapping(),
-            "relaxed": moved,
-            "displacements": number,
-        },
+    provenance = {
+        "forces": type(calculator).__name__,
+        "settings": settings.to_mapping(),
+        "relaxed": moved,
+        "displacements": number,
     }
-    return label, {"cell": np.array(box.cell), "positions": box.positions, "force_constants": constants}
+    return HarmonicSolid(box, constants, provenance)
 
 
-def _restored(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> HarmonicSolid:
-    """The solid of a part file."""
+def parts_of(solid: HarmonicSolid) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Label and arrays, as a solid is kept."""
+    label = {"symbols": solid.atoms.get_chemical_symbols(), "provenance": dict(solid.provenance)}
+    arrays = {"cell": np.array(solid.atoms.cell), "positions": solid.atoms.positions}
+    return label, {**arrays, "force_constants": solid.force_constants}
+
+
+def solid_of_parts(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> HarmonicSolid:
+    """The solid of a label and arrays."""
     atoms = Atoms(label["symbols"], positions=arrays["positions"], cell=arrays["cell"], pbc=True)
     return HarmonicSolid(atoms, arrays["force_constants"], label["provenance"])
 

@@ -8,9 +8,10 @@ cell) is asked for, never guessed.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import StringIO
@@ -23,7 +24,7 @@ from scipy.spatial import cKDTree
 
 from exafsnn.errors import ExafsnnError, Finding, SettingsError, TrajectoryError
 from exafsnn.records import Array
-from exafsnn.settings import Settings
+from exafsnn.settings import Settings, is_like
 from exafsnn.simulate.frames import Frame
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Told(Settings):
         """
         from ase.data import atomic_numbers
 
+        if not isinstance(self.types, Mapping) or not is_like(self.free, False):
+            raise SettingsError("types are no table, or free is neither true nor false", where="trajectory")
+        if not isinstance(self.cell, tuple) or not all(is_like(length, 1.0) for length in self.cell):
+            raise SettingsError(f"{self.cell} is no cell", where="cell", remedy="Give a, b, c in Å, and angles")
         strange = [symbol for symbol in self.types.values() if atomic_numbers.get(symbol, 0) == 0]
         if strange:
             raise SettingsError(f"{strange[0]!r} is no chemical symbol", where="types", remedy="Write them as 1=Pt,2=O")
@@ -105,7 +110,7 @@ class Told(Settings):
                 "it has no cell",
                 where=where,
                 remedy="Give it with --cell a,b,c (Å; ,α,β,γ if they are not 90°), or say --free if it is a particle"
-                " in empty space",
+                " in empty space (in a plan: cell = [a, b, c], free = true)",
             )
         return np.asarray(cell.complete()), (pbc[0], pbc[1], pbc[2])
 
@@ -151,6 +156,11 @@ class Frames:
     def __len__(self) -> int:
         return sum(self._counts)
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Whole frames of each file."""
+        return tuple(self._counts)
+
     def _count(self, path: Path, how: _Format) -> int:
         """Whole frames of a file; one that is cut short is told."""
         count = 0
@@ -173,7 +183,7 @@ class Frames:
         if finding not in self.findings:
             self.findings.append(finding)
 
-    def select(self, wanted: range) -> Iterator[tuple[str, Frame]]:
+    def select(self, wanted: Collection[int]) -> Iterator[tuple[str, Frame]]:
         """Yield each of these frames, counted over all files from 0, with its name for messages; all are checked.
 
         Raises
@@ -399,9 +409,11 @@ def _named(types: Sequence[str], told: Told) -> list[str]:
     """The elements of numbered types."""
     unnamed = sorted(set(types) - set(told.types), key=int)
     if unnamed:
-        example = ",".join(f"{kind}=…" for kind in sorted(set(types), key=int))
+        kinds = sorted(set(types), key=int)
+        example, table = (sign.join(f"{kind}=…" for kind in kinds) for sign in (",", ", "))
         raise SettingsError(
-            f"its atoms have types ({', '.join(unnamed)}) and no elements", remedy=f"Name them: --types {example}"
+            f"its atoms have types ({', '.join(unnamed)}) and no elements",
+            remedy=f"Name them: --types {example} (in a plan: types = {{{table}}})",
         )
     return [told.types[kind] for kind in types]
 
@@ -462,7 +474,10 @@ def _dcd_pieces(path: Path) -> Iterator[Any]:
 def _read_dcd(frame: Any, told: Told) -> Atoms:
     """One frame of a DCD file, with the elements of the structure."""
     if not told.structure:
-        raise SettingsError("a DCD file has no elements", remedy="Give a file that has them: --structure POSCAR")
+        raise SettingsError(
+            "a DCD file has no elements",
+            remedy='Give a file that has them: --structure POSCAR (in a plan: structure = "POSCAR")',
+        )
     atoms = _structure(told.structure).copy()
     if len(atoms) != len(frame.xyz):
         raise SettingsError(
@@ -499,6 +514,23 @@ def _refuse_other_atoms(present: Counter[str], expected: Counter[str], where: st
             where=where,
             remedy="Give trajectories of one composition; a frame that lost atoms can be left out with --frames",
         )
+
+
+def frame_range(text: str) -> slice:
+    """``START:STOP:STEP`` of frames, each of which may be missing; ``START:`` and a lone number, too.
+
+    Raises
+    ------
+    SettingsError
+        If it is none.
+    """
+    if not re.fullmatch(r"-?\d+|-?\d*(:-?\d*){1,2}", text) or re.fullmatch(r".*:.*:-?0+", text):
+        remedy = "Write START:STOP:STEP, counted from 0"
+        raise SettingsError(f"{text!r} is no range of frames", where="frames", remedy=remedy)
+    ends = [int(part) if part else None for part in text.split(":")]
+    if len(ends) == 1:
+        return slice(ends[0], None if ends[0] == -1 else (ends[0] or 0) + 1)
+    return slice(*ends)
 
 
 def check(frame: Frame, where: str) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ import h5py
 import numpy as np
 import torch
 
-from exafsnn.compounds import Compound
+from exafsnn.compounds import Material
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import (
     Sink,
@@ -40,29 +41,25 @@ from exafsnn.files import (
 )
 from exafsnn.metals import Metal
 from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, make_potentials, partial_waves
-from exafsnn.physics.path_tables import make_path_tables
+from exafsnn.physics.path_tables import PathTables, make_path_tables
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table, single_amplitudes
 from exafsnn.records import Array
-from exafsnn.simulate.force_constants import require_force_field
-from exafsnn.simulate.frames import Trajectory
+from exafsnn.simulate.frames import Frame, Trajectory
+from exafsnn.simulate.metal_states import metal_at_rest
 from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
-from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import (
     LIBRARY_K,
+    Cluster,
     ExactTheory,
     StateSample,
     TabledTheory,
     Theory,
-    neighbours,
     rdf_edges,
     sample_state,
 )
-from exafsnn.simulate.solids import Solid, shortest_bond, simulated
-from exafsnn.simulate.structures import crystal
-from exafsnn.simulate.trajectories import Sample, trajectory_of
-from exafsnn.simulate.vibrations import trajectory_from
+from exafsnn.simulate.states import Need
 from exafsnn.workers import Shared, Workers, run_all
 
 FORMAT = "exafsnn-site-library-2"
@@ -71,7 +68,7 @@ OLD_FORMAT = "exafsnn-site-library-1"
 _SCRATCH = "exafsnn-simulate-"
 _Progress = Callable[[int, int, str], None]
 _CLUSTER = 7.0
-"""Radius of the cluster that a compound's potentials are of [Å]."""
+"""Radius of the cluster that potentials are of [Å], in iron."""
 _NEAREST = 0.6
 """Atoms of a compound come no nearer to each other, in units of its shortest bond."""
 
@@ -97,7 +94,7 @@ class SiteLibrary:
     """(b + 1,) edges of the fine distance histogram [Å]."""
     states: tuple[LibraryState, ...]
     theories: dict[str, SingleScattering]
-    """By ``phase/treatment``."""
+    """By ``structure/treatment``."""
     checksum: str
     discarded: tuple[str, ...] = ()
     """Why states of the plan are missing, one reason each."""
@@ -145,19 +142,24 @@ def build(
         there.
     """
     plan, output = read_plan(config_path), Path(output)
-    if plan.solids:
-        require_force_field()
+    states = planned_states(plan)
+    needs = list(dict.fromkeys(item.state.need for item in states if item.state.need))
+    for need in needs:
+        need.require()
     workers = workers or os.cpu_count() or 1
     with explained(output):
         output.parent.mkdir(parents=True, exist_ok=True)
     with only_writer(output):
         parts = _open_parts(plan, output)
-        states = planned_states(plan)
         wanted = sorted({_theory_name(plan, item) for item in states})
-        shared = [_theory_file(name) for name in wanted] if tables else []
+        files = [*(_theory_file(name) for name in wanted), *(_need_file(need) for need in needs)]
+        shared = files if tables else []
         _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
-            _build_parts(plan, parts, states, wanted, workers, progress or _silent)
+            tell = progress or _silent
+            _build_theories(plan, parts, wanted, workers, tell)
+            failed = _build_needs(needs, parts, workers, tell)
+            _build_states(plan, parts, states, failed, workers, tell)
         _merge(plan, parts, output, wanted)
         _hand_over(parts, tables or parts, shared)
         remove_folder(parts)
@@ -173,29 +175,65 @@ def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
                 copy_whole(source / name, target / name)
 
 
-def _build_parts(
+def _build_theories(
+    plan: LibrarySettings, parts: Path, theories: Sequence[str], workers: Workers, tell: _Progress
+) -> None:
+    """Compute the theories that are not yet there, or not whole; this process alone writes them."""
+    missing = [name for name in theories if not _is_whole(parts / _theory_file(name))]
+    if not missing:
+        return
+    still = _at_rest(plan)
+    nearest = min(_least(one) for one in still.values())
+    tasks = [(plan, name, still[name.split("/")[0]], nearest) for name in missing]
+    for count, ((_, name, _, _), arrays) in enumerate(run_all(_build_theory, tasks, workers), start=1):
+        write_part(parts / _theory_file(name), {}, arrays)
+        tell(count, len(missing), f"scattering table {name}")
+
+
+def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
+    """Make what states share, the same way; returns why some of it cannot be made."""
+    missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
+    local, others = ([need for need in missing if need.here == here] for here in (True, False))
+    made = chain(run_all(_build_need, local, 1), run_all(_build_need, others, workers))
+    for count, (need, (label, arrays)) in enumerate(made, start=1):
+        write_part(parts / _need_file(need), label, arrays)
+        tell(count, len(missing), f"{need.name}{_fate(label)}")
+    labels = {need: read_part(parts / _need_file(need))[0] for need in needs}
+    return {need: label["discarded"] for need, label in labels.items() if "discarded" in label}
+
+
+def _build_states(
     plan: LibrarySettings,
     parts: Path,
     states: Sequence[PlannedState],
-    theories: Sequence[str],
+    failed: dict[Need, str],
     workers: Workers,
     tell: _Progress,
 ) -> None:
-    """Compute what is not yet there, or not whole; this process alone writes it."""
-    missing = [(plan, name) for name in theories if not _is_whole(parts / _theory_file(name))]
-    for count, ((_, name), arrays) in enumerate(run_all(_build_theory, missing, workers), start=1):
-        write_part(parts / _theory_file(name), {}, arrays)
-        tell(count, len(missing), f"scattering table {name}")
-    todo = [
-        (plan, item, Shared(_load_theory, (str(parts), _theory_name(plan, item))))
-        for item in states
-        if not _is_whole(parts / _state_file(item.index))
+    """Simulate the states, the same way; those that need what cannot be made are discarded."""
+    left = [item for item in states if not _is_whole(parts / _state_file(item.index))]
+    for item in left:
+        if item.state.need in failed:
+            write_part(parts / _state_file(item.index), _label(plan, item) | {"discarded": failed[item.state.need]}, {})
+    todo: list[_StateTask] = [
+        (
+            plan,
+            item,
+            Shared(_load_theory, (str(parts), _theory_name(plan, item))),
+            Shared(_load_need, (str(parts), item.state.need)) if item.state.need else None,
+        )
+        for item in left
+        if item.state.need not in failed
     ]
     ended = run_all(_build_state, todo, workers, _set_aside)
-    for count, ((_, item, _), (label, arrays)) in enumerate(ended, start=len(states) - len(todo) + 1):
+    for count, ((_, item, *_), (label, arrays)) in enumerate(ended, start=len(states) - len(todo) + 1):
         write_part(parts / _state_file(item.index), label, arrays)
-        fate = f" discarded, {label['discarded']}" if "discarded" in label else ""
-        tell(count, len(states), f"state {item.index}: {item.family.name}{fate}")
+        tell(count, len(states), f"state {item.index}: {item.family.name}{_fate(label)}")
+
+
+def _fate(label: dict[str, Any]) -> str:
+    """What is told of a part that holds nothing."""
+    return f" discarded, {label['discarded']}" if "discarded" in label else ""
 
 
 def _silent(_done: int, _total: int, _message: str) -> None:
@@ -217,6 +255,7 @@ def _open_parts(plan: LibrarySettings, output: Path) -> Path:
     write_whole(marker, text.encode())
     _plan_of.cache_clear()
     _load_theory.cache_clear()
+    _load_need.cache_clear()
     return parts
 
 
@@ -248,12 +287,33 @@ def _scratch(parts: Path) -> Iterator[None]:
 
 
 def _theory_name(plan: LibrarySettings, item: PlannedState) -> str:
-    """``phase/treatment``: states of a metal have the potentials of its own crystal, which serve a few per cent."""
-    return f"{item.family.phase if isinstance(item.family, Solid) else plan.metal.phase}/{item.treatment.name}"
+    """``structure/treatment``."""
+    return f"{item.family.theory(plan.material)}/{item.treatment.name}"
+
+
+def _at_rest(plan: LibrarySettings) -> dict[str, Trajectory]:
+    """The structures at rest of which potentials are made, by name."""
+    first = {family.theory(plan.material): family for family in reversed(plan.kinds)}
+    return {name: family.at_rest(plan.material) for name, family in first.items()}
+
+
+def _least(still: Trajectory) -> float:
+    """How near atoms of a structure may come [Å]: as it says itself, if they are not at rest there."""
+    return float(still.provenance.get("nearest") or _NEAREST * _shortest(still[0]))
+
+
+def _shortest(frame: Frame) -> float:
+    """Distance of the nearest two atoms [Å]."""
+    spheres = frame.spheres(range(len(frame.positions)), _CLUSTER)
+    return min(float(np.linalg.norm(relative[0])) for relative, _ in spheres if len(relative))
 
 
 def _theory_file(name: str) -> str:
     return f"theory-{name.replace('/', '-')}.npz"
+
+
+def _need_file(need: Need) -> str:
+    return f"{need.name.replace('/', '-').replace(' ', '-')}.npz"
 
 
 def _state_file(index: int) -> str:
@@ -265,69 +325,80 @@ def _plan_of(parts: str) -> LibrarySettings:
     return plan_from_mapping(json.loads((Path(parts) / "plan.json").read_text(encoding="utf-8")))
 
 
-def _build_theory(task: tuple[LibrarySettings, str]) -> dict[str, Any]:
-    """Worker: compute potentials and table of one theory, the arrays of its part."""
+def _build_theory(task: tuple[LibrarySettings, str, Trajectory, float]) -> dict[str, Any]:
+    """Worker: compute potentials and tables of one theory, the arrays of its part.
+
+    The task: plan, name, structure at rest, and the smallest distance of two atoms [Å].
+    """
     torch.set_num_threads(1)
-    plan, name = task
-    phase, treatment_name = name.split("/")
-    treatment = next(item for item in plan.treatments if item.name == treatment_name)
-    arrays: dict[str, Any] = {}
-    if solid := _solid_of(plan, phase):
-        potentials = solid_potentials(solid, plan.material, treatment)
-        with PathSummer(potentials) as summer:
-            single, free_path = single_amplitudes(summer, range(1, len(potentials.symbols)), LIBRARY_K)
-        arrays |= {"single": single, "mean_free_path": free_path}
-    else:
-        potentials = crystal_potentials(plan.metal, phase, treatment)
+    plan, name, still, nearest = task
+    treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
+    potentials = potentials_at_rest(still, plan.material, treatment)
+    if isinstance(plan.material, Metal):
         table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)
-        arrays |= {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
+        arrays = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
         arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
-    arrays |= {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
-    return arrays
+        return arrays | {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
+    with PathSummer(potentials) as summer:
+        single, free_path = single_amplitudes(summer, range(1, len(potentials.symbols)), LIBRARY_K)
+    tables = make_path_tables(potentials, LIBRARY_K, plan.own_sites.reach, nearest).to_arrays()
+    return {"single": single, "mean_free_path": free_path} | {f"paths-{key}": value for key, value in tables.items()}
 
 
-def _solid_of(plan: LibrarySettings, phase: str) -> Solid | None:
-    """The solid of a phase, if it is one of a compound."""
-    return next((solid for solid in plan.solids if solid.phase == phase), None)
+def potentials_at_rest(still: Trajectory, material: Material, treatment: FeffTreatment) -> Potentials:
+    """FEFF potentials of a structure at rest: of the absorber, and one of each element around it.
 
-
-def solid_potentials(solid: Solid, compound: Metal | Compound, treatment: FeffTreatment) -> Potentials:
-    """FEFF potentials of a solid at rest: of the absorber, and one of each element around it."""
-    elements = compound.neighbours
-    cell = solid.atoms
-    still = trajectory_from(cell, cell.positions[None], solid.phase, {})
-    absorber = still.symbols.index(compound.symbol)
-    ((relative, which),) = still[0].spheres([absorber], _CLUSTER)
+    Raises
+    ------
+    SettingsError
+        If the absorber is not there.
+    SimulationError
+        If FEFF fails.
+    """
+    elements = material.neighbours
+    relative, which = _ordinary_site(still, material)
     numbers = [0, *(1 + elements.index(still.symbols[other]) for other in which)]
-    symbols = [compound.symbol, *elements]
+    symbols = [material.symbol, *elements]
     return make_potentials(
-        np.vstack([np.zeros(3), relative]), symbols, treatment, edge=compound.edge, feff_numbers=numbers
+        np.vstack([np.zeros(3), relative]), symbols, treatment, edge=material.edge, feff_numbers=numbers
     )
+
+
+def _ordinary_site(still: Trajectory, material: Material) -> Cluster:
+    """Surroundings of the absorber at which they are most like the others': (n, 3) relative [Å], and which atoms."""
+    absorbers = np.flatnonzero(np.array(still.symbols) == material.symbol)
+    return next(still[0].spheres(absorbers[:1], _CLUSTER * material.length_scale))
 
 
 def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Potentials:
     """FEFF potentials of a perfect crystal of a metal at room temperature; of another phase than its own, as dense."""
-    element, factor = metal.symbol, metal.length_scale
-    atoms = crystal(phase, IRON_LATTICE[phase] * 1.004 * factor, element=element, min_length=15.5 * factor)
-    edges, symbols = np.asarray(atoms.cell.lengths()), (element,) * len(atoms)
-    still = Trajectory.in_box(atoms.positions[None], edges, True, phase, symbols)
-    cluster = np.vstack([np.zeros(3), neighbours(still, 0, 0, 7.0 * factor)])
-    numbers = [0] + [1] * (len(cluster) - 1)
-    return make_potentials(cluster, [element, element], treatment, edge=metal.edge, feff_numbers=numbers)
+    return potentials_at_rest(metal_at_rest(metal, phase), metal, treatment)
+
+
+def _build_need(need: Need) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Worker: label and arrays of what states share; or why it cannot be made, and none."""
+    torch.set_num_threads(1)
+    try:
+        label, arrays = need.made()
+    except SimulationError as error:
+        return {"discarded": str(error)}, {}
+    return dict(label), dict(arrays)
+
+
+@cache
+def _load_need(parts: str, need: Need) -> Any:
+    return need.restored(*read_part(Path(parts) / _need_file(need)))
 
 
 @cache
 def _load_theory(parts: str, name: str) -> Theory:
     plan = _plan_of(parts)
-    phase, treatment_name = name.split("/")
-    treatment = next(item for item in plan.treatments if item.name == treatment_name)
     _, stored = read_part(Path(parts) / _theory_file(name))
-    files = {key.removeprefix("file-"): stored[key].tobytes() for key in stored if key.startswith("file-")}
-    sites, elements = plan.own_sites, plan.material.neighbours
-    if _solid_of(plan, phase):
-        potentials = Potentials(treatment, (plan.element, *elements), files)
-        nearest = _NEAREST * min(shortest_bond(solid) for solid in plan.solids)
-        return ExactTheory(make_path_tables(potentials, LIBRARY_K, sites.reach, nearest))
+    if not isinstance(plan.material, Metal):
+        return ExactTheory(PathTables.of_arrays(_starting(stored, "paths-")))
+    treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
+    files = {item: content.tobytes() for item, content in _starting(stored, "file-").items()}
+    sites = plan.own_sites
     pairs = {(key.removeprefix("pairs-"), 1, 1): torch.from_numpy(stored[key]) for key in stored if "pairs-" in key}
     single, free_path = torch.from_numpy(stored["single"]), torch.from_numpy(stored["mean_free_path"])
     potentials = Potentials(treatment, (plan.element, plan.element), files)
@@ -336,16 +407,21 @@ def _load_theory(parts: str, name: str) -> Theory:
     return TabledTheory(potentials, table, strength_from_phases(*partial_waves(potentials)))
 
 
-_StateTask = tuple[LibrarySettings, PlannedState, "Shared[Theory]"]
+def _starting(stored: dict[str, Array], start: str) -> dict[str, Array]:
+    """The arrays whose names start so, under what follows."""
+    return {key.removeprefix(start): value for key, value in stored.items() if key.startswith(start)}
+
+
+_StateTask = tuple[LibrarySettings, PlannedState, "Shared[Theory]", "Shared[Any] | None"]
 
 
 def _build_state(task: _StateTask) -> tuple[dict[str, Any], dict[str, Any]]:
     """Worker: simulate one state, label and arrays of its part; or why it was discarded, and none."""
     torch.set_num_threads(1)
-    plan, item, theory = task
+    plan, item, theory, needed = task
     label = _label(plan, item)
     try:
-        trajectory = simulate_planned(item, plan)
+        trajectory = simulate_planned(item, plan, needed and needed.value)
         label |= _facts(trajectory)
         around = (plan.element, plan.material.neighbours)
         rng = np.random.default_rng([item.seed, 1])
@@ -357,30 +433,19 @@ def _build_state(task: _StateTask) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _set_aside(task: _StateTask, reason: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What stands for a state that workers die of."""
-    plan, item, _ = task
+    plan, item, *_ = task
     return _label(plan, item) | {"discarded": f"state {item.index}, {item.family.name}: {reason}"}, {}
 
 
-def simulate_planned(item: PlannedState, plan: LibrarySettings) -> Trajectory:
-    """One planned state in its own lengths: a crystal or melt that is checked, or a defective one that is not."""
-    if isinstance(item.family, Solid):
-        return simulated(item.family, item.state, plan.dynamics.frames, np.random.default_rng([item.seed, 2]))
-    defective, atoms = item.family.vacancies[1] > 0, item.atoms if item.family.atoms[1] > 0 else 0
-    sample = Sample(item.state, item.vacancies if defective else 0.0, defective, atoms, item.seed)
-    return trajectory_of(sample, plan.dynamics).scaled(plan.length_scale, plan.element)
+def simulate_planned(item: PlannedState, plan: LibrarySettings, needed: Any = None) -> Trajectory:
+    """One planned state in its own lengths; ``needed`` is what it shares with others, if anything."""
+    return item.state.simulated(plan.material, plan.dynamics, needed)
 
 
 def _label(plan: LibrarySettings, item: PlannedState) -> dict[str, Any]:
-    """What is known of a state before it is simulated; lengths and temperature are the metal's."""
-    theory = _theory_name(plan, item)
-    label: dict[str, Any] = {"family": item.family.name, "treatment": item.treatment.name, "theory": theory}
-    label |= {"vacancies": item.vacancies, "atoms": item.atoms, "seed": item.seed} | asdict(item.state)
-    if isinstance(item.family, Solid):
-        edge = float(np.linalg.norm(item.family.cell[0])) * item.state.strain
-        return label | {"phase": item.family.phase, "a": edge}
-    label["a"] *= plan.length_scale
-    label["temperature"] *= plan.temperature_scale
-    return label
+    """What is known of a state before it is simulated; lengths and temperature are the material's."""
+    label = {"family": item.family.name, "treatment": item.treatment.name, "theory": _theory_name(plan, item)}
+    return label | {"vacancies": 0.0, "atoms": 0, "seed": item.seed} | item.state.label(plan.material)
 
 
 def _facts(trajectory: Trajectory) -> dict[str, Any]:

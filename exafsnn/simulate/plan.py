@@ -15,36 +15,24 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from exafsnn.compounds import Compound
+from exafsnn.compounds import Compound, Material
 from exafsnn.errors import SettingsError
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import Settings
-from exafsnn.simulate.dynamics import DynamicsSettings, State
+from exafsnn.simulate.dynamics import DynamicsSettings
+from exafsnn.simulate.metal_states import MetalStates
+from exafsnn.simulate.own_frames import OwnFrames
 from exafsnn.simulate.potentials import IRON_LATTICE
 from exafsnn.simulate.sites import SiteSettings
-from exafsnn.simulate.solids import Solid, drawn, states_of
+from exafsnn.simulate.solids import Solid, states_of
+from exafsnn.simulate.states import State, States
 
-
-@dataclass(frozen=True)
-class _Family(Settings):
-    """States of one kind: lattice constant and temperature are drawn independently of each other."""
-
-    name: str
-    phase: str
-    """``"bcc"``, ``"fcc"``, ``"hcp"`` or ``"liquid"``."""
-    count: int
-    potentials: tuple[str, ...]
-    """Names of interatomic potentials, used in turn."""
-    a: tuple[float, float]
-    """Range of the lattice constant [Å]."""
-    temperature: tuple[float, float]
-    """Range of the temperature [K]."""
-    vacancies: tuple[float, float] = (0.0, 0.0)
-    """Range of the fraction of empty sites."""
-    atoms: tuple[int, int] = (0, 0)
-    """Range of the number of atoms of a free particle; (0, 0): a periodic crystal."""
+KINDS: Mapping[str, type[MetalStates | Solid | OwnFrames]] = {
+    "families": MetalStates, "solids": Solid, "frames": OwnFrames
+}  # fmt: skip
+"""Tables of a plan that are states, and what each is: a new one comes last, or others would be drawn otherwise."""
 
 
 @dataclass(frozen=True)
@@ -54,22 +42,30 @@ class LibrarySettings(Settings):
     element: str = "Fe"
     edge: str = "K"
     seed: int = 1
-    families: tuple[_Family, ...] = ()
+    families: tuple[MetalStates, ...] = ()
+    """States of metals."""
     treatments: tuple[FeffTreatment, ...] = ()
     dynamics: DynamicsSettings = field(default_factory=DynamicsSettings)
     sites: SiteSettings = field(default_factory=SiteSettings)
-    known: Metal | Compound | None = None
+    known: Material | None = None
     """What is known of the element, where the table of metals does not have it or has it otherwise."""
     solids: tuple[Solid, ...] = ()
     """States of compounds."""
+    frames: tuple[OwnFrames, ...] = ()
+    """States of a user's trajectories."""
+
+    @property
+    def kinds(self) -> tuple[States, ...]:
+        """All tables of states."""
+        return tuple(item for kind in KINDS for item in getattr(self, kind))
 
     @property
     def states(self) -> int:
         """How many there are."""
-        return sum(family.count for family in self.families) + sum(solid.count for solid in self.solids)
+        return sum(item.count for item in self.kinds)
 
     @property
-    def material(self) -> Metal | Compound:
+    def material(self) -> Material:
         """What is known of the absorber and its neighbours.
 
         Raises
@@ -111,12 +107,9 @@ class PlannedState:
     """One state of the plan, with all that its random numbers decide."""
 
     index: int
-    family: Any
-    """A ``_Family`` with a ``State``, or a ``Solid`` with a ``SolidState``."""
-    state: Any
+    family: States
+    state: State
     treatment: FeffTreatment
-    vacancies: float
-    atoms: int
     seed: int
 
 
@@ -155,9 +148,11 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
         How many states, in units of the usual 270, or 390 of a metal that turns into another crystal when hot.
     """
 
-    def states(name: str, phase: str, count: int, kind: str = "", **lacking: Any) -> _Family:
+    def states(name: str, phase: str, count: int, kind: str = "", **lacking: Any) -> MetalStates:
         low, high = (round(strain * IRON_LATTICE[phase], 3) for strain in _STRAINS[kind])
-        return _Family(name, phase, max(round(size * count), 2), _KEEPING[phase], (low, high), _HEAT[kind], **lacking)
+        return MetalStates(
+            name, phase, max(round(size * count), 2), _KEEPING[phase], (low, high), _HEAT[kind], **lacking
+        )
 
     families = []
     for phase in CRYSTALS:
@@ -208,10 +203,22 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
         if "exchanged" not in ranges or len(compound.neighbours) > 1
     )
     treatments = _treatments(compound.edge)
-    sites = SiteSettings(sites=12, control_sites=12, reach=6.5, fade=1.0)
+    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
     dynamics = DynamicsSettings(frames=_FRAMES)
     return LibrarySettings(
         compound.symbol, compound.edge, seed, (), treatments, dynamics, sites, known=compound, solids=solids
+    )
+
+
+STATES_OF_FRAMES = 198
+"""Blocks of a user's frames that a library of usual size has."""
+
+
+def plan_of_frames(compound: Compound, frames: tuple[OwnFrames, ...], seed: int) -> LibrarySettings:
+    """The plan of states that are blocks of a user's frames."""
+    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
+    return LibrarySettings(
+        compound.symbol, compound.edge, seed, (), _treatments(compound.edge), sites=sites, known=compound, frames=frames
     )
 
 
@@ -245,16 +252,17 @@ def read_plan(path: str | Path) -> LibrarySettings:
 def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:
     """The plan that a parsed TOML table (or the JSON in a library) describes."""
     parts = dict(table)
-    parts["families"] = tuple(_Family.from_mapping(item) for item in parts.get("families", ()))
-    parts["solids"] = tuple(Solid.from_mapping(item) for item in parts.get("solids", ()))
+    for name, kind in KINDS.items():
+        parts[name] = tuple(kind.from_mapping(item) for item in parts.get(name, ()))
     parts["treatments"] = tuple(FeffTreatment.from_mapping(item) for item in parts.get("treatments", ()))
     parts["dynamics"] = DynamicsSettings.from_mapping(parts.get("dynamics", {}))
     parts["sites"] = SiteSettings.from_mapping(parts.get("sites", {}))
     if known := parts.get("known"):
         parts["known"] = (Metal if "phase" in known else Compound).from_mapping(known)
     plan = LibrarySettings.from_mapping(parts)
-    if not (plan.families or plan.solids) or not plan.treatments:
-        raise SettingsError("a plan needs at least one of [[families]] or [[solids]], and one of [[treatments]]")
+    if not plan.kinds or not plan.treatments:
+        kinds = " or ".join(f"[[{name}]]" for name in KINDS)
+        raise SettingsError(f"a plan needs at least one of {kinds}, and one of [[treatments]]")
     return plan
 
 
@@ -263,7 +271,7 @@ def plan_text(plan: LibrarySettings) -> str:
     lines = [f"{name} = {_toml(getattr(plan, name))}" for name in ("element", "edge", "seed")]
     for name in ("known", "dynamics", "sites"):
         lines += ["", f"[{name}]", *_items(item)] if (item := getattr(plan, name)) else []
-    for name in ("treatments", "families", "solids"):
+    for name in ("treatments", *KINDS):
         for item in getattr(plan, name):
             lines += ["", f"[[{name}]]", *_items(item)]
     return "\n".join(lines) + "\n"
@@ -280,28 +288,14 @@ def _toml(value: Any) -> str:
 
 def planned_states(plan: LibrarySettings) -> list[PlannedState]:
     """All states of the plan, in a shuffled order that is the same every time."""
-    families: list[_Family | Solid] = [*plan.families, *plan.solids]
-    listed = [(number, family, member) for number, family in enumerate(families) for member in range(family.count)]
+    listed = [(number, family, member) for number, family in enumerate(plan.kinds) for member in range(family.count)]
     order = np.random.default_rng(plan.seed).permutation(len(listed))
     return [_draw(plan, index, *listed[int(place)]) for index, place in enumerate(order)]
 
 
-def _draw(plan: LibrarySettings, index: int, number: int, family: _Family | Solid, member: int) -> PlannedState:
+def _draw(plan: LibrarySettings, index: int, number: int, family: States, member: int) -> PlannedState:
     """Draw one state; its random numbers depend on the plan's seed, the family and the member alone."""
     rng = np.random.default_rng([plan.seed, number, member])
     seed = int(rng.integers(1, 2**30))
-    if isinstance(family, Solid):
-        solid = drawn(family, member, rng)
-        treatment = plan.treatments[int(rng.integers(len(plan.treatments)))]
-        return PlannedState(index, family, solid, treatment, solid.vacancies, 0, seed)
-    state = State(
-        phase=family.phase,
-        potential=family.potentials[member % len(family.potentials)],
-        a=float(rng.uniform(*family.a)),
-        temperature=float(rng.uniform(*family.temperature)),
-        seed=seed % 900_000 + 1,
-    )
-    treatment = plan.treatments[int(rng.integers(len(plan.treatments)))]
-    vacancies = float(rng.uniform(*family.vacancies))
-    atoms = int(rng.integers(family.atoms[0], family.atoms[1] + 1))
-    return PlannedState(index, family, state, treatment, vacancies, atoms, seed)
+    state, treatment = family.draw(member, seed, plan.treatments, rng)
+    return PlannedState(index, family, state, treatment, seed)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from exafsnn.errors import SimulationError
 from exafsnn.physics.all_paths import chi_of_site
 from exafsnn.physics.feff import PathSummer, Potentials
 from exafsnn.physics.path_tables import PathTables
@@ -160,9 +161,10 @@ def sample_state(
     """
     absorber, elements = around or (trajectory.symbols[0], (trajectory.symbols[0],))
     absorbers = np.flatnonzero(np.array(trajectory.symbols) == absorber)
-    kinds = np.array([elements.index(symbol) for symbol in trajectory.symbols], dtype=np.intp)
+    order = {element: kind for kind, element in enumerate(elements)}
+    kinds = np.array([order.get(symbol, len(elements)) for symbol in trajectory.symbols], dtype=np.intp)
     chosen = _choose(len(trajectory), absorbers, settings.sites + settings.control_sites, rng)
-    clusters = [_cluster(trajectory, kinds, *place, settings.far) for place in chosen]
+    clusters = [_cluster(trajectory, kinds, len(elements) - 1, *place, settings.far) for place in chosen]
     single, pair, triple = theory.sums(clusters, settings, rng)
     return StateSample(
         distances=_padded([np.linalg.norm(positions, axis=1) for positions, _ in clusters[: settings.sites]]),
@@ -180,9 +182,13 @@ def _choose(frames: int, atoms: Index, count: int, rng: np.random.Generator) -> 
     return [(int(i) // len(atoms), int(atoms[int(i) % len(atoms)])) for i in np.resize(every, count)]
 
 
-def _cluster(trajectory: Trajectory, kinds: Index, frame: int, atom: int, reach: float) -> Cluster:
-    """The atoms within ``reach`` of one [Å]."""
+def _cluster(trajectory: Trajectory, kinds: Index, most: int, frame: int, atom: int, reach: float) -> Cluster:
+    """The atoms within ``reach`` of one [Å]; those of a kind above ``most`` are of no neighbour."""
     ((relative, which),) = trajectory[frame].spheres([atom], reach)
+    if len(strange := which[kinds[which] > most]):
+        raise SimulationError(
+            f"{trajectory.symbols[strange[0]]} comes near the absorber, of which there is no potential"
+        )
     return relative, 1 + kinds[which]
 
 

@@ -5,23 +5,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from exafsnn.compounds import Compound
+from exafsnn.compounds import Compound, Material
 from exafsnn.crystals import PROTOTYPES
 from exafsnn.errors import SettingsError
+from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 from exafsnn.simulate.cells import UnitCell, require_present
-from exafsnn.simulate.force_constants import WEIGHTS, ForceConstantSettings, force_constants_of
+from exafsnn.simulate.dynamics import DynamicsSettings
+from exafsnn.simulate.force_constants import (
+    WEIGHTS,
+    ForceConstantSettings,
+    force_constants_of,
+    parts_of,
+    require_force_field,
+    solid_of_parts,
+)
 from exafsnn.simulate.frames import Trajectory
+from exafsnn.simulate.states import one_of
 from exafsnn.simulate.structure_files import read_cell
-from exafsnn.simulate.vibrations import Motion, moving, widest_gap, with_antisites, with_vacant_sites
+from exafsnn.simulate.vibrations import (
+    HarmonicSolid,
+    Motion,
+    modes_of,
+    moving,
+    trajectory_from,
+    with_antisites,
+    with_vacant_sites,
+)
 
 _BEYOND = 6.5
 """Shells are sought so far [Å]."""
@@ -34,12 +54,66 @@ _MOST = 1.3
 
 
 @dataclass(frozen=True)
+class Crystal:
+    """A unit cell, of plain numbers: crystals can be compared."""
+
+    phase: str
+    """What it is called: ``"ZnSe"``."""
+    cell: tuple[tuple[float, float, float], ...]
+    """(3, 3) its edges, one a row [Å]."""
+    elements: tuple[str, ...]
+    """(n) of its sites …"""
+    sites: tuple[tuple[float, float, float], ...]
+    """… and where these are, in fractions of the edges."""
+
+    @property
+    def atoms(self) -> Atoms:
+        """The cell."""
+        places = np.array(self.sites, dtype=float)
+        return Atoms(list(self.elements), scaled_positions=places, cell=np.array(self.cell, dtype=float), pbc=True)
+
+
+@dataclass(frozen=True)
+class ForceConstants:
+    """What holds a crystal together, by one set of weights: a ``Need``, and kept in the user's cache, too."""
+
+    crystal: Crystal
+    weights: str
+    here = False
+
+    @property
+    def name(self) -> str:
+        """As of ``Need``."""
+        return f"force constants {self.crystal.phase} {self.weights}"
+
+    def require(self) -> None:
+        """As of ``Need``."""
+        require_force_field()
+
+    def made(self) -> tuple[Mapping[str, Any], Mapping[str, Array]]:
+        """As of ``Need``.
+
+        Raises
+        ------
+        SimulationError
+            If the atoms do not come to rest, or modes are unstable.
+        """
+        found = force_constants_of(self.crystal.atoms, ForceConstantSettings(weights=self.weights))
+        modes_of(found, where=f"{self.crystal.phase}, {self.weights}")
+        return parts_of(found)
+
+    def restored(self, label: Mapping[str, Any], arrays: Mapping[str, Array]) -> HarmonicSolid:
+        """As of ``Need``."""
+        return solid_of_parts(label, arrays)
+
+
+@dataclass(frozen=True)
 class Solid(Settings):
     """States of one crystal: how far it is stretched, how its atoms move, are lacking or misplaced."""
 
     name: str
     phase: str
-    """What it is called: ``"ZnSe"``."""
+    """What it is called: ``"ZnSe"``; of one name there is one crystal."""
     count: int
     cell: tuple[tuple[float, float, float], ...]
     """(3, 3) its edges, one a row [Å]."""
@@ -63,16 +137,34 @@ class Solid(Settings):
     """Range of the share of the scarcer of two elements that are on a site of the other."""
 
     @property
-    def atoms(self) -> Atoms:
-        """The cell."""
-        places = np.array(self.sites, dtype=float)
-        return Atoms(list(self.elements), scaled_positions=places, cell=np.array(self.cell, dtype=float), pbc=True)
+    def crystal(self) -> Crystal:
+        """The crystal at rest."""
+        return Crystal(self.phase, self.cell, self.elements, self.sites)
+
+    def draw(
+        self, member: int, seed: int, treatments: Sequence[FeffTreatment], rng: np.random.Generator
+    ) -> tuple[SolidState, FeffTreatment]:
+        """As of ``States``."""
+        names = ("strain", "temperature", "asymmetry", "static", "vacancies", "exchanged")
+        numbers = {name: float(rng.uniform(*getattr(self, name))) for name in names}
+        weights = self.weights[member % len(self.weights)]
+        return SolidState(self.crystal, seed, weights, **numbers), one_of(treatments, rng)
+
+    def theory(self, _material: Material) -> str:
+        """As of ``States``."""
+        return self.phase
+
+    def at_rest(self, _material: Material) -> Trajectory:
+        """As of ``States``: one cell."""
+        return trajectory_from(self.crystal.atoms, self.crystal.atoms.positions[None], self.phase, {})
 
 
 @dataclass(frozen=True)
 class SolidState:
-    """What is drawn of one state."""
+    """One state of a crystal."""
 
+    crystal: Crystal
+    seed: int
     weights: str
     strain: float
     temperature: float
@@ -81,38 +173,30 @@ class SolidState:
     vacancies: float
     exchanged: float
 
+    @property
+    def need(self) -> ForceConstants:
+        """Its force constants."""
+        return ForceConstants(self.crystal, self.weights)
 
-def drawn(solid: Solid, member: int, rng: np.random.Generator) -> SolidState:
-    """One state of a solid."""
-    names = ("strain", "temperature", "asymmetry", "static", "vacancies", "exchanged")
-    numbers = {name: float(rng.uniform(*getattr(solid, name))) for name in names}
-    return SolidState(solid.weights[member % len(solid.weights)], **numbers)
+    def simulated(self, _material: Material, dynamics: DynamicsSettings, needed: HarmonicSolid) -> Trajectory:
+        """As of ``State``."""
+        rng = np.random.default_rng([self.seed, 2])
+        motion = Motion(self.temperature, dynamics.frames, self.asymmetry, self.static)
+        found = moving(needed, motion, rng, phase=self.crystal.phase)
+        found = replace(found, frames=found.frames * self.strain, cells=found.cells * self.strain)
+        elements = sorted(set(found.symbols))
+        if self.exchanged:
+            one, other = (str(element) for element in rng.permutation(elements)[:2])
+            found = with_antisites(found, (one, other), self.exchanged, rng)
+        for element in elements if self.vacancies else ():
+            found = with_vacant_sites(found, element, self.vacancies, rng)
+        return found
 
-
-def simulated(solid: Solid, state: SolidState, frames: int, rng: np.random.Generator) -> Trajectory:
-    """Frames of one state.
-
-    Raises
-    ------
-    SimulationError
-        If its modes are unstable, or the force field is missing.
-    """
-    harmonic = force_constants_of(solid.atoms, ForceConstantSettings(weights=state.weights))
-    motion = Motion(state.temperature, frames, state.asymmetry, state.static)
-    found = moving(harmonic, motion, rng, phase=solid.phase)
-    found = replace(found, frames=found.frames * state.strain, cells=found.cells * state.strain)
-    elements = sorted(set(found.symbols))
-    if state.exchanged:
-        one, other = (str(element) for element in rng.permutation(elements)[:2])
-        found = with_antisites(found, (one, other), state.exchanged, rng)
-    for element in elements if state.vacancies else ():
-        found = with_vacant_sites(found, element, state.vacancies, rng)
-    return found
-
-
-def shortest_bond(solid: Solid) -> float:
-    """Distance of the nearest two atoms [Å]."""
-    return float(neighbor_list("d", solid.atoms, widest_gap(solid.atoms) + 0.1).min())
+    def label(self, _material: Material) -> dict[str, Any]:
+        """As of ``State``."""
+        told = {name: value for name, value in vars(self).items() if name != "crystal"}
+        edge = float(np.linalg.norm(self.crystal.cell[0])) * self.strain
+        return told | {"phase": self.crystal.phase, "a": edge}
 
 
 def cell_of(text: str, folder: Path | None = None) -> tuple[str, Atoms]:

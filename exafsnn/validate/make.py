@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,8 +23,19 @@ from exafsnn.files import copy_whole, explained, only_writer, remove_folder, wri
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.library import build
-from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_of_compound, plan_text
+from exafsnn.simulate.own_frames import gathered
+from exafsnn.simulate.plan import (
+    FULL,
+    QUICK,
+    STATES_OF_FRAMES,
+    LibrarySettings,
+    plan_for,
+    plan_of_compound,
+    plan_of_frames,
+    plan_text,
+)
 from exafsnn.simulate.solids import cell_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
@@ -112,6 +124,30 @@ def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> R
     return Recipe(name, compound, library, trial, training)
 
 
+def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
+    """The recipe of what ``[compound]`` says with ``trajectory``; files are looked for in ``folder``."""
+    known = {"trajectory", "absorber", "edge", *(optional := {"types", "cell", "free", "structure", "frames"})}
+    if unknown := sorted((set(table) - known) | (known - optional - set(table))):
+        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_TRAJECTORY)
+    names = [table["trajectory"]] if isinstance(table["trajectory"], str) else table["trajectory"]
+    told: dict[str, Any] = {key: table[key] for key in ("types", "cell", "free", "structure") if key in table}
+    if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
+        raise SettingsError("trajectory names no files", where="[compound]", remedy=_TRAJECTORY)
+    if "structure" in told:
+        told["structure"] = str(folder / str(told["structure"]))
+    size = FULL if full else QUICK
+    found = gathered(
+        [folder / name for name in names], Told.from_mapping(told), str(table["absorber"]), str(table["edge"]),
+        round((1 + _TRIED) * size * STATES_OF_FRAMES), frames=frame_range(str(table.get("frames", ":"))),
+    )  # fmt: skip
+    for finding in found.findings:
+        if finding.severity == "warning":
+            warnings.warn(finding.sentence, stacklevel=2)
+    training, _ = _training(found.compound, full=full)
+    library, trial = (plan_of_frames(found.compound, part, _SEED) for part in (found.learned, found.tried))
+    return Recipe(found.compound.name, found.compound, library, trial, training)
+
+
 def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings, float]:
     """The training of a model, if its edge has room for χ(k), and the size of its library."""
     training = settings_for(metal)
@@ -180,6 +216,10 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
     return replace(recipe, name=name, training=training)
 
 
+_TRAJECTORY = (
+    'Give trajectory = "run.extxyz" or a list of files, absorber = "Pt" and edge = "L3"; and what the files do not say:'
+    ' types = {1 = "Pt"}, cell = [a, b, c], free = true, structure = "start.pdb", frames = "100:"'
+)
 _COMPOUND = 'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K"'
 
 
@@ -190,6 +230,8 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
         reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
         raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
     try:
+        if "trajectory" in table.get("compound", {}):
+            return _recipe_of_frames(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:
             return _recipe_of_compound(table["compound"], path.parent, full=full)
         return _recipe(Metal.from_mapping(table["metal"]), full=full)

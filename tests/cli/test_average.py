@@ -73,8 +73,8 @@ def test_a_lost_frame_is_said_aloud(trajectory: str, capsys: pytest.CaptureFixtu
         (["--absorber", "Cu", "--types", "1:Cu"], "write them as 1=Pt,2=O"),
         (["--absorber", "Cu", "--cell", "a,b"], "is no cell"),
         (["--absorber", "Cu", "--cell", "9,9,9", "--free"], "a free particle has no cell"),
-        (["--absorber", "Cu", "--frames", "1-5"], "write START:STOP:STEP"),
-        (["--absorber", "Cu", "--frames", "::0"], "write START:STOP:STEP"),
+        (["--absorber", "Cu", "--frames", "1-5"], "Write START:STOP:STEP"),
+        (["--absorber", "Cu", "--frames", "::0"], "Write START:STOP:STEP"),
     ],
 )
 def test_wrong_usage(trajectory: str, options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

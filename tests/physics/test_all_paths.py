@@ -9,7 +9,7 @@ import torch
 from exafsnn.errors import SimulationError
 from exafsnn.physics.all_paths import chi_of_site
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath, make_potentials, read_phases
-from exafsnn.physics.path_tables import make_path_tables
+from exafsnn.physics.path_tables import PathTables, make_path_tables
 from exafsnn.physics.paths import single_paths
 from exafsnn.physics.rehr_albers import electron_of, path_amplitude
 
@@ -140,6 +140,14 @@ def every_path(positions, numbers, reach):
 def test_paths_of_all_kinds_were_in_that_sum():
     single, double, triple = every_path(*rocksalt_cluster(4.18, 4.9, sigma=0.06), 4.9)
     assert min(len(single), len(double), len(triple)) > 40
+
+
+def test_kept_tables_are_the_same_to_the_last_digit(tables, platinum, grid):
+    """Two channels of final states in the order that the stored matrices have, L₃ among them."""
+    there, kinds = as_tensors(*rocksalt_cluster(4.18, 4.3))
+    for made, numbers in ((tables, kinds), (make_path_tables(platinum, grid[:21], 5.5, 1.6), torch.ones_like(kinds))):
+        again = PathTables.of_arrays(made.to_arrays())
+        assert torch.equal(chi_of_site(again, there, numbers).total, chi_of_site(made, there, numbers).total)
 
 
 def test_a_perfect_crystal_rotated_scatters_the_same(tables):

@@ -43,7 +43,7 @@ class Dynamics:
         self.fail_at = None
         self.error = KeyboardInterrupt()
 
-    def __call__(self, item, plan):
+    def __call__(self, item, plan, needed):
         if item.index == self.fail_at:
             raise self.error
         self.done.append(item.index)

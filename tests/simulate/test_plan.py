@@ -15,24 +15,24 @@ from exafsnn.simulate.potentials import training_potentials
 def test_the_plan_of_a_metal_is_mostly_its_own_crystal(symbol: str) -> None:
     metal = METALS[symbol]
     states = planned_states(plan_for(metal, 1))
-    own = [item for item in states if item.state.phase in (metal.phase, metal.hot)]
+    drawn = [item.state.sample.state for item in states]
+    own = [state for state in drawn if state.phase in (metal.phase, metal.hot)]
     assert len(own) > 0.6 * len(states)
-    assert len([item for item in own if item.state.phase == metal.phase]) > 0.4 * len(states)
-    assert {item.state.phase for item in states} == {"bcc", "fcc", "hcp", "liquid"}
-    assert all(item.state.potential in training_potentials(item.state.phase) for item in states)
+    assert len([state for state in own if state.phase == metal.phase]) > 0.4 * len(states)
+    assert {state.phase for state in drawn} == {"bcc", "fcc", "hcp", "liquid"}
+    assert all(state.potential in training_potentials(state.phase) for state in drawn)
 
 
 def test_a_metal_that_changes_when_hot_is_hot_in_both_crystals() -> None:
-    hot = {item.state.phase for item in planned_states(plan_for(METALS["Fe"], 1)) if item.family.name.startswith("hot")}
-    assert hot == {"bcc", "fcc"}
-    particles = {item.state.phase for item in planned_states(plan_for(METALS["Fe"], 1)) if item.atoms}
-    assert particles == {"bcc", "fcc"}
-    assert {item.state.phase for item in planned_states(plan_for(METALS["Cu"], 1)) if item.atoms} == {"fcc"}
+    iron, copper = (planned_states(plan_for(METALS[symbol], 1)) for symbol in ("Fe", "Cu"))
+    assert {item.family.phase for item in iron if item.family.name.startswith("hot")} == {"bcc", "fcc"}
+    assert {item.family.phase for item in iron if item.state.sample.atoms} == {"bcc", "fcc"}
+    assert {item.family.phase for item in copper if item.state.sample.atoms} == {"fcc"}
 
 
 def test_two_seeds_share_no_state() -> None:
     states = [planned_states(plan_for(METALS["Cu"], seed)) for seed in (1, 2)]
-    drawn = [{item.state.temperature for item in some} for some in states]
+    drawn = [{item.state.sample.state.temperature for item in some} for some in states]
     assert not drawn[0] & drawn[1]
 
 

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
 
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
+from exafsnn.metals import METALS
 from exafsnn.physics.feff import FeffTreatment
-from exafsnn.simulate import solids
+from exafsnn.simulate import library, solids
+from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.library import SiteLibrary, build, joined
-from exafsnn.simulate.plan import plan_of_compound, plan_text, planned_states, read_plan
-from exafsnn.simulate.sites import SiteSettings, rdf_edges, sample_state
-from exafsnn.simulate.solids import SolidState, cell_of, compound_of, shortest_bond, simulated, states_of
+from exafsnn.simulate.plan import plan_for, plan_of_compound, plan_text, planned_states, read_plan
+from exafsnn.simulate.sites import SiteSettings, StateSample, rdf_edges, sample_state
+from exafsnn.simulate.solids import ForceConstants, SolidState, cell_of, compound_of, states_of
 from exafsnn.simulate.springs import Springs, solid_of
 
-STILL = SolidState("r2scan", 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+NAME, CELL = cell_of("zincblende:5.6687 ZnSe")
+ZINC_SELENIDE = states_of(NAME, CELL, 4, NAME)
+HELD = solid_of(CELL.repeat(2), Springs(8.0))
 
 
-@pytest.fixture
-def zinc_selenide(monkeypatch):
-    """A solid whose springs need no force field."""
-    monkeypatch.setattr(solids, "force_constants_of", lambda atoms, _: solid_of(atoms.repeat(2), Springs(8.0)))
-    name, cell = cell_of("zincblende:5.6687 ZnSe")
-    return states_of(name, cell, 4, name)
+def simulated(seed=0, frames=1, **drawn):
+    """A state of zinc selenide at rest but for what is said; its springs need no force field."""
+    still = dict.fromkeys(("temperature", "asymmetry", "static", "vacancies", "exchanged"), 0.0)
+    state = SolidState(ZINC_SELENIDE.crystal, seed, "r2scan", **{"strain": 1.0, **still, **drawn})
+    return state.simulated(compound_of("znse-zn", CELL, "Zn", "K"), DynamicsSettings(frames=frames), HELD)
 
 
 def test_the_nearest_neighbours_come_first():
@@ -60,20 +65,18 @@ def test_what_is_no_compound_is_refused(text, absorber, edge, said):
         compound_of("x", cell_of(text)[1], absorber, edge)
 
 
-def test_strain_moves_all_atoms_and_their_box(zinc_selenide):
-    still = simulated(zinc_selenide, STILL, 1, np.random.default_rng(0))
-    wide = simulated(zinc_selenide, SolidState("r2scan", 1.02, 0.0, 0.0, 0.0, 0.0, 0.0), 1, np.random.default_rng(0))
+def test_strain_moves_all_atoms_and_their_box():
+    still, wide = simulated(), simulated(strain=1.02)
     assert wide.frames == pytest.approx(1.02 * still.frames)
     assert wide.cells == pytest.approx(1.02 * still.cells)
 
 
-def test_vacancies_and_antisites_are_as_many_as_drawn(zinc_selenide):
-    rng = np.random.default_rng(0)
-    lacking = simulated(zinc_selenide, SolidState("r2scan", 1.0, 0.0, 0.0, 0.0, 0.25, 0.0), 1, rng)
+def test_vacancies_and_antisites_are_as_many_as_drawn():
+    lacking = simulated(vacancies=0.25)
     assert sorted(lacking.symbols) == ["Se"] * 24 + ["Zn"] * 24
-    mixed = simulated(zinc_selenide, SolidState("r2scan", 1.0, 0.0, 0.0, 0.0, 0.0, 0.25), 1, rng)
+    mixed = simulated(exchanged=0.25)
     assert sorted(mixed.symbols) == ["Se"] * 32 + ["Zn"] * 32
-    whole = simulated(zinc_selenide, STILL, 1, rng)
+    whole = simulated()
     assert sum(a != b for a, b in zip(mixed.symbols, whole.symbols, strict=True)) == 16
 
 
@@ -86,9 +89,9 @@ class Counting:
         return nothing, nothing, nothing[: settings.sites]
 
 
-def test_sites_are_of_the_absorber_and_count_each_element(zinc_selenide):
+def test_sites_are_of_the_absorber_and_count_each_element():
     """Around zinc: four selenium atoms, then twelve zinc atoms; selenium is potential 1."""
-    still = simulated(zinc_selenide, STILL, 1, np.random.default_rng(0))
+    still = simulated()
     theory, settings = Counting(), SiteSettings(sites=3, control_sites=2, far=4.4)
     sample = sample_state(still, theory, settings, np.random.default_rng(1), ("Zn", ("Se", "Zn")))
     assert theory.numbers == [[1] * 4 + [2] * 12] * 5
@@ -97,10 +100,9 @@ def test_sites_are_of_the_absorber_and_count_each_element(zinc_selenide):
     assert sample.rdf.sum(axis=1).tolist() == [4.0, 12.0]
 
 
-def test_atoms_of_a_pair_balance(zinc_selenide):
+def test_atoms_of_a_pair_balance():
     """c_A n_AB = c_B n_BA, with antisites and vacancies."""
-    state = SolidState("r2scan", 1.0, 300.0, 0.0, 0.0, 0.1, 0.2)
-    found = simulated(zinc_selenide, state, 2, np.random.default_rng(3))
+    found = simulated(3, 2, temperature=300.0, vacancies=0.1, exchanged=0.2)
     settings = SiteSettings(sites=1, control_sites=0, far=6.0)
     of = {
         one: sample_state(found, Counting(), settings, np.random.default_rng(1), (one, (one, other))).rdf[1]
@@ -136,10 +138,10 @@ def test_a_crystal_of_one_element_has_no_antisites():
 
 def test_the_shortest_bond_need_not_be_the_absorbers():
     """Carbonate: oxygen is nearer to carbon than to calcium."""
-    name, cell = cell_of("zincblende:5.6687 ZnSe")
-    assert shortest_bond(states_of(name, cell, 1, name)) == pytest.approx(5.6687 * np.sqrt(3) / 4, abs=1e-3)
-    cell += Atoms("C", positions=[[0.0, 0.0, 1.3]])
-    assert shortest_bond(states_of(name, cell, 1, name)) == pytest.approx(1.3, abs=1e-3)
+    zinc = compound_of("znse-zn", CELL, "Zn", "K")
+    assert library._shortest(ZINC_SELENIDE.at_rest(zinc)[0]) == pytest.approx(5.6687 * np.sqrt(3) / 4, abs=1e-3)
+    carbon = states_of(NAME, CELL + Atoms("C", positions=[[0.0, 0.0, 1.3]]), 1, NAME)
+    assert library._shortest(carbon.at_rest(zinc)[0]) == pytest.approx(1.3, abs=1e-3)
 
 
 def test_what_moves_compounds_is_asked_for_before_anything_is_made(tmp_path, monkeypatch):
@@ -164,3 +166,76 @@ def test_libraries_of_two_compounds_are_not_one():
     both = [SiteLibrary(plan, nothing, nothing, (), {}, "") for plan in plans]
     with pytest.raises(LibraryError, match="S, Zn around Zn"):
         joined(both, ["znse.h5", "zns.h5"])
+
+
+def test_force_constants_travel_as_parts():
+    need = ForceConstants(ZINC_SELENIDE.crystal, "r2scan")
+    again = need.restored(*solids.parts_of(HELD))
+    assert again.atoms == HELD.atoms
+    assert np.array_equal(again.force_constants, HELD.force_constants)
+    assert {need: 1}[ForceConstants(states_of(NAME, CELL, 9, NAME).crystal, "r2scan")] == 1
+
+
+def test_a_metal_is_the_same_beside_its_oxide():
+    """In a library of a compound, states of the metal have the metal's own lengths, temperatures and potentials."""
+    name, cell = cell_of("rocksalt:4.177 NiO")
+    oxide = plan_of_compound(compound_of("nio-ni", cell, "Ni", "K"), cell, name, 7, 0.1)
+    metal = plan_for(METALS["Ni"], 7, 0.1)
+    alone, beside = planned_states(metal), planned_states(replace(oxide, families=metal.families, solids=()))
+    told = [[library._label(plan, item) for item in states] for plan, states in ((metal, alone), (oxide, beside))]
+    assert {item["theory"].split("/")[0] for item in told[0]} == {"fcc"}
+    assert told[0] == told[1]
+
+
+@dataclass(frozen=True)
+class Heavy:
+    """What states share, in a test."""
+
+    fails: bool = False
+    name: str = "heavy/thing"
+
+    def require(self):
+        pass
+
+    def made(self):
+        MADE.append(self)
+        if self.fails:
+            raise SimulationError("it fell apart")
+        return {"said": "so"}, {"x": np.arange(3.0)}
+
+    def restored(self, label, arrays):
+        return label["said"], arrays["x"]
+
+
+MADE = []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_states_share_is_made_once_before_them(tmp_path, monkeypatch, fails):
+    """Of force constants that cannot be made no state is tried."""
+    given = []
+
+    def simulate(item, _plan, needed):
+        given.append(needed)
+        return item
+
+    MADE.clear()
+    monkeypatch.setattr(SolidState, "need", Heavy(fails))
+    monkeypatch.setattr(library, "simulate_planned", simulate)
+    monkeypatch.setattr(library, "_facts", lambda _: {})
+    monkeypatch.setattr(library, "sample_state", lambda *_: StateSample(*[np.ones((2, 3))] * 6))
+    monkeypatch.setattr(
+        library, "_build_theory", lambda _: {"single": np.ones((2, 4, 3)), "mean_free_path": np.ones(3)}
+    )
+    monkeypatch.setattr(library, "_load_theory", library.cache(lambda *_: None))
+    plan = plan_of_compound(compound_of("znse-zn", CELL, "Zn", "K"), CELL, NAME, 7, 0.02)
+    (tmp_path / "plan.toml").write_text(plan_text(plan))
+    if fails:
+        with pytest.raises(SimulationError, match="every state was discarded, the first because it fell apart"):
+            build(tmp_path / "plan.toml", tmp_path / "own.h5", 1)
+        assert given == []
+    else:
+        build(tmp_path / "plan.toml", tmp_path / "own.h5", 1)
+        assert len(given) == plan.states
+        assert all(said == "so" and x.tolist() == [0, 1, 2] for said, x in given)
+    assert len(MADE) == 1
