@@ -156,7 +156,8 @@ class JointModel:
         share = self._share(found, referenced)
         density = self.tied.sides(self.tied.together(found[0].mean, found[1].mean, share))
         explained = [
-            edge.explained(*of) for edge, *of in zip(self.both, signals, references, found, density, strict=True)
+            self._signed(edge.explained(*of))
+            for edge, *of in zip(self.both, signals, references, found, density, strict=True)
         ]
 
         def drawn(rows: slice) -> tuple[Samples, Samples]:
@@ -167,6 +168,11 @@ class JointModel:
             return self.tied.sides(self.tied.together(one, _shuffled(other), share[rows, None].astype(np.float32)))
 
         return self.told(explained, drawn, "predicted", referenced, keep=keep)
+
+    def _signed(self, answers: Answers) -> Answers:
+        """The same as answers of this model."""
+        said = f"{answers.origin.said}; tied to the other edge by {self.identity}"
+        return replace(answers, origin=replace(answers.origin, model=self.identity, said=said))
 
     def told(
         self, explained: Sequence[Answers], drawn: Drawn, how: str, referenced: bool, *, keep: bool,
@@ -189,9 +195,7 @@ class JointModel:
         for number, (edge, answers) in enumerate(zip(self.both, explained, strict=True)):
             raw = Raw(edge.partials, edge.pairs.smoothing, answers.density, partial(_of_edge, drawn, number))
             bars = edge.told(raw, how, referenced, given, excess, keep=keep, other=other)
-            said = f"{answers.origin.said}; tied to the other edge by {self.identity}"
-            origin = replace(answers.origin, model=self.identity, said=said)
-            found.append(replace(answers, origin=origin, given=given).with_errors(bars))
+            found.append(replace(answers, given=given).with_errors(bars))
         return found[0], found[1]
 
     def _share(self, found: Sequence[Estimates], referenced: bool) -> Array:
