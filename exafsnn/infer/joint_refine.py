@@ -16,7 +16,6 @@ from torch import Tensor
 
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core
-from exafsnn.infer.error_bars import Samples
 from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.infer.fit import Fits
 from exafsnn.infer.joint import JointModel, answer_samples
@@ -156,7 +155,6 @@ class JointRefiner:
         )
         explained = [edge.explained(*of) for edge, *of in of_both]
 
-        def samples(rows: slice) -> tuple[Samples, Samples]:
-            return tied.sides(drawn(fits[rows], slice(0, bins)))
-
-        return joint.told(explained, samples, "refined", all(self.references), keep=True), fits
+        return joint.told(
+            explained, lambda rows: drawn(fits[rows], slice(0, bins)), "refined", all(self.references), keep=True
+        ), fits

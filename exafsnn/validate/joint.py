@@ -48,8 +48,8 @@ class Trial:
 
 def joint_tried(
     name: str,
-    libraries: tuple[Paths, Paths],
-    trial: tuple[Paths, Paths],
+    libraries: Sequence[Paths],
+    trial: Sequence[Paths],
     settings: CalibrationSettings,
     workers: int,
     progress: Progress,
