@@ -15,7 +15,7 @@ import numpy as np
 from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core
-from exafsnn.infer.error_bars import Raw, Samples
+from exafsnn.infer.error_bars import Raw, Samples, Told
 from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.tied import Tied
@@ -30,8 +30,8 @@ _FEW = 8
 _NO_VARIANCE = 1e-12
 """[Å⁻²]"""
 
-Drawn = Callable[[slice], tuple[Samples, Samples]]
-"""Equally likely RDFs of both absorbers (s, n, a) and (s, n, b), of some samples of material."""
+Drawn = Callable[[slice], Samples]
+"""Equally likely rows of both absorbers (s, n, c), of some samples of material."""
 
 
 class JointModel:
@@ -156,17 +156,24 @@ class JointModel:
         share = self._share(found, referenced)
         density = self.tied.sides(self.tied.together(found[0].mean, found[1].mean, share))
         explained = [
-            edge.explained(*of) for edge, *of in zip(self.both, signals, references, found, density, strict=True)
+            self._signed(edge.explained(*of))
+            for edge, *of in zip(self.both, signals, references, found, density, strict=True)
         ]
 
-        def drawn(rows: slice) -> tuple[Samples, Samples]:
+        def drawn(rows: slice) -> Samples:
             one, other = (
                 edge.drawn(of, referenced)(rows, slice(0, edge.partials.count))
                 for edge, of in zip(self.both, found, strict=True)
             )
-            return self.tied.sides(self.tied.together(one, _shuffled(other), share[rows, None].astype(np.float32)))
+            tied: Samples = self.tied.together(one, _shuffled(other), share[rows, None].astype(np.float32))
+            return tied
 
         return self.told(explained, drawn, "predicted", referenced, keep=keep)
+
+    def _signed(self, answers: Answers) -> Answers:
+        """The same as answers of this model."""
+        said = f"{answers.origin.said}; tied to the other edge by {self.identity}"
+        return replace(answers, origin=replace(answers.origin, model=self.identity, said=said))
 
     def told(
         self, explained: Sequence[Answers], drawn: Drawn, how: str, referenced: bool, *, keep: bool,
@@ -185,14 +192,36 @@ class JointModel:
         """
         given = np.mean([answers.given for answers in explained], axis=0)
         excess = np.max([answers.excess for answers in explained], axis=0)
-        found = []
+        bars = []
         for number, (edge, answers) in enumerate(zip(self.both, explained, strict=True)):
-            raw = Raw(edge.partials, edge.pairs.smoothing, answers.density, partial(_of_edge, drawn, number))
-            bars = edge.told(raw, how, referenced, given, excess, keep=keep, other=other)
-            said = f"{answers.origin.said}; tied to the other edge by {self.identity}"
-            origin = replace(answers.origin, model=self.identity, said=said)
-            found.append(replace(answers, origin=origin, given=given).with_errors(bars))
-        return found[0], found[1]
+            raw = Raw(edge.partials, edge.pairs.smoothing, answers.density, partial(self._of_edge, drawn, number))
+            bars.append(edge.told(raw, how, referenced, given, excess, keep=keep, other=other))
+        bars[1] = self._mirrored(bars[0], bars[1], drawn)
+        one, second = (
+            replace(answers, given=given).with_errors(told) for answers, told in zip(explained, bars, strict=True)
+        )
+        return one, second
+
+    def _of_edge(self, drawn: Drawn, number: int, rows: slice, cells: slice) -> Samples:
+        """Samples of the RDFs of one edge, of some samples of material and in some cells."""
+        return np.array(self.tied.sides(drawn(rows))[number][..., cells], dtype=np.float32)
+
+    def _mirrored(self, first: Told, second: Told, drawn: Drawn) -> Told:
+        """What is said of the second edge, with the tied pair's samples as the first edge has them.
+
+        Each edge widens its samples by its own scale, and they are kept in half precision.
+        """
+        if first.samples is None or second.samples is None or first.spread is None or second.spread is None:
+            return second
+        (ahead, back), count = self.tied.cells, len(first.samples)
+        samples, spread = second.samples.copy(), second.spread.copy()
+        ratio = np.full((1, 1, 1), self.tied.ratio or 1.0)
+        if self.tied.ratio is None:
+            starts = range(0, count, _FEW)
+            ratio = np.concatenate([self.tied.ratio_of(drawn(slice(start, start + _FEW))) for start in starts])
+        samples[..., back] = (first.samples[..., ahead] * ratio).astype(np.float16)
+        spread[..., back] = first.spread[..., ahead] * ratio.mean(axis=1)
+        return replace(second, spread=spread, samples=samples)
 
     def _share(self, found: Sequence[Estimates], referenced: bool) -> Array:
         """(s, n) weight of what the first edge says of the tied cells, by the inverse of the variances."""
@@ -206,11 +235,6 @@ class JointModel:
         ratio = self.tied.ratio_between(found[0].mean, found[1].mean)
         share: Array = (other + _NO_VARIANCE) / (other + ratio**2 * one + 2 * _NO_VARIANCE)
         return share
-
-
-def _of_edge(drawn: Drawn, number: int, rows: slice, cells: slice) -> Samples:
-    """Samples of the RDFs of one edge, of some samples of material and in some cells."""
-    return np.array(drawn(rows)[number][..., cells], dtype=np.float32)
 
 
 def _shuffled(samples: Samples) -> Samples:
