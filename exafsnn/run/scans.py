@@ -333,7 +333,8 @@ def refiner(model: Model | JointModel, standards: Standards) -> Answer:
 
 def _by_edge(model: Model | JointModel, standards: Standards) -> list[tuple[Model, tuple[ChiK, str] | None]]:
     """The models of the edges, each with its standard."""
-    return [(edge, standards.get(f"{edge.absorber} {edge.edge}")) for edge in edges_of(model)]
+    named = zip(edges_of(model), edges_named(model), strict=True)
+    return [(edge, standards.get(name)) for edge, name in named]
 
 
 def edges_of(model: Model | JointModel) -> tuple[Model, ...]:
@@ -341,6 +342,11 @@ def edges_of(model: Model | JointModel) -> tuple[Model, ...]:
     from exafsnn.infer.joint import JointModel
 
     return model.edges if isinstance(model, JointModel) else (model,)
+
+
+def edges_named(model: Model | JointModel) -> list[str]:
+    """Their names: ``"Zn K"``, ``"Se K"``."""
+    return [f"{edge.absorber} {edge.edge}" for edge in edges_of(model)]
 
 
 def _answer_all(
@@ -356,7 +362,6 @@ def _answer_all(
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
-    sources = list(dict.fromkeys(sources)) if isinstance(sources, Sequence) else sources
     model_for = models(model)
     standards = standards_of(list(references), structure, columns, settings)
     answer_for = _AnswerFor(model_for, answerer, standards, {})
@@ -731,11 +736,13 @@ def standards_of(
     Raises
     ------
     SettingsError
-        If there are references and no structure, another number of structures than references, or two references of
-        one edge.
+        If there are references and no structure, another number of structures than references, one that is not
+        understood, or two references of one edge.
     ScanError
         If one cannot be read or used.
     """
+    from exafsnn.infer.structure import parse_structure
+
     structures = [structure] if isinstance(structure, str) else list(structure or ())
     if references and not structures:
         raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
@@ -744,6 +751,8 @@ def standards_of(
             f"there are {len(structures)} structures of {len(references)} references", where="--structure",
             remedy="Give one for all references, or one for each, in their order",
         )  # fmt: skip
+    for item in structures if references else ():
+        parse_structure(item)
     found: dict[str, tuple[ChiK, str]] = {}
     for number, source in enumerate(references):
         chi = chi_of(source, columns, settings)
@@ -763,7 +772,7 @@ def models(name: str | None) -> Models:
     ModelError
         If there is no model of that name, or it is damaged.
     """
-    found = Models(name, {}, [])
+    found = Models(name, {})
     if name is not None:
         found.load(name)
     return found
@@ -775,8 +784,6 @@ class Models:
 
     name: str | None
     loaded: dict[str, Model | JointModel]
-    joint: list[JointModel]
-    """All joint models that are known, once they were asked for."""
 
     def load(self, name: str) -> Model | JointModel:
         """A model by name."""
@@ -807,7 +814,19 @@ class Models:
         if len(edges) > 1:
             return self._joint_of(edges)
         fits = self.joint_with(edges[0]) if left else []
-        return _for_edges(fits[0], edges) if len(fits) == 1 else self.load(edges[0].replace(" ", "-").lower())
+        return _for_edges(fits[0], edges) if len(fits) == 1 else self._usual(edges[0])
+
+    def _usual(self, edge: str) -> Model | JointModel:
+        """The model that bears the name of an edge."""
+        from exafsnn.learn.model_file import known_models
+
+        name = edge.replace(" ", "-").lower()
+        if name not in self.loaded and name not in known_models():
+            others = [other.name for other in self._known() if edge in edges_named(other)]
+            if others:
+                remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
+                raise ModelError(f"no model is called {name}", remedy=remedy)
+        return self.load(name)
 
     def of_standard(self, chi: ChiK) -> Model | JointModel:
         """The model that learns from a standard: the one that was named, else that of its edge."""
@@ -839,16 +858,19 @@ class Models:
 
     def _known_joint(self) -> list[JointModel]:
         """All joint models that can be used."""
-        from exafsnn.infer.joint import load_joint
+        from exafsnn.infer.joint import JointModel
         from exafsnn.learn.joint_file import is_joint
+
+        return [model for model in self._known(is_joint) if isinstance(model, JointModel)]
+
+    def _known(self, wanted: Callable[[str], bool] = lambda _: True) -> Iterator[Model | JointModel]:
+        """All models that can be used; who names one that is damaged is told."""
         from exafsnn.learn.model_file import known_models
 
-        if not self.joint:
-            for name in known_models():
-                with suppress(ModelError):  # who names a damaged one is told
-                    if is_joint(name):
-                        self.joint.append(load_joint(name))
-        return self.joint
+        for name in known_models():
+            with suppress(ModelError):
+                if wanted(name):
+                    yield self.load(name)
 
 
 def _for_edges(model: Model | JointModel, edges: Sequence[str]) -> Model | JointModel:
@@ -859,7 +881,7 @@ def _for_edges(model: Model | JointModel, edges: Sequence[str]) -> Model | Joint
     ModelError
         If it is not of these edges.
     """
-    own = {f"{edge.absorber} {edge.edge}": edge for edge in edges_of(model)}
+    own = dict(zip(edges_named(model), edges_of(model), strict=True))
     if len(edges) == 1 and len(own) > 1 and edges[0] in own:
         return own[edges[0]]
     if len(edges) > 1 and len(own) == 1:
@@ -884,8 +906,11 @@ def _calibrated(answer_for: _AnswerFor) -> dict[str, ParticleFinder]:
         try:
             answer = answer_for.of(answer_for.model_for.of_standard(chi))
         except ModelError:
-            if not answer_for.model_for.joint_with(edge_of(chi)):
+            joint = answer_for.model_for.joint_with(edge_of(chi))
+            if not joint:
                 raise
+            if len(joint) == 1:
+                answer_for.of(joint[0])
             continue
         if isinstance(answer, _OneEdge):
             from exafsnn.analyse.particles import ParticleFinder
@@ -951,7 +976,7 @@ def fitting(outcome: Outcome, model: Model | JointModel) -> Outcome:
     ModelError
         If a scan alone cannot be answered, or a sample is of other edges than the model's or of one of them twice.
     """
-    own = {f"{edge.absorber} {edge.edge}": edge for edge in edges_of(model)}
+    own = dict(zip(edges_named(model), edges_of(model), strict=True))
     asked = [edge_of(chi) for chi in chis_of(outcome)]
     if not outcome.parts or len(set(asked)) < len(asked) or not set(asked) <= set(own):
         _check(model, chis_of(outcome))

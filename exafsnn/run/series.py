@@ -20,6 +20,7 @@ from exafsnn.run.scans import (
     Standards,
     chis_of,
     edge_of,
+    edges_named,
     edges_of,
     fitting,
     measured_by_source,
@@ -202,10 +203,10 @@ class Follower:
         if self._structure and not standards:
             standards = {edge_of(chi): (chi, self._structure) for chi in chis_of(first)}
             self._own_standard = key
-        own = {f"{edge.absorber} {edge.edge}" for edge in edges_of(model)}
+        own = edges_named(model)
         for edge, (chi, _) in standards.items():
             if edge not in own:
-                reason = f"the reference is of {edge}, the series of {' and '.join(sorted(own))}"
+                reason = f"the reference is of {edge}, the series of {' and '.join(own)}"
                 raise SettingsError(reason, where=chi.source, remedy="Give one of each edge of the series, or none")
         answer = refiner(model, standards)
         named = [f"{chi.source} ({structure})" for chi, structure in standards.values()]

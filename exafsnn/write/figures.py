@@ -44,6 +44,8 @@ _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # 
 _PAIR_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE)
 _EDGE_LINES = ("-", (0, (4, 2)))
 """Of the edges of a sample: what they tell of one pair may lie on top of each other."""
+_WIDEST, _ROW = 1.2, 0.215
+"""Width [Å] and height, in heights of the panel, of what is written above a shell."""
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -92,7 +94,7 @@ def sample_figure(name: str, predictions: Sequence[Prediction]) -> Figure:
     figure = _figure(10.0, 10.6)
     inch, count = 1 / figure.get_figheight(), len(predictions)
     top = figure.add_gridspec(
-        2, count, left=_LEFT, right=0.985, bottom=0.46, top=1 - 1.1 * inch, hspace=0.34, wspace=0.18
+        2, count, left=_LEFT, right=0.98, bottom=0.46, top=1 - 0.95 * inch, hspace=0.38, wspace=0.2
     )
     bottom = figure.add_gridspec(1, 1, left=_LEFT, right=0.66, bottom=0.055, top=0.375)
     known = all(prediction.in_domain for prediction in predictions)
@@ -715,28 +717,39 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
         outer = _band_95(rdf, number)
         axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
     axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r))
-    axes.set_ylim(*_rounded(0.0, 1.4 * (rdf.density + rdf.spread).max() or 1.0))
-    _draw_shells(axes, prediction)
+    rows = _draw_shells(axes, prediction)
+    axes.set_ylim(*_rounded(0.0, (1 + 0.4 * rows) * (rdf.density + rdf.spread).max() or 1.0))
     _legend(axes)
 
 
-def _draw_shells(axes: Axes, prediction: Prediction) -> None:
-    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets."""
+def _draw_shells(axes: Axes, prediction: Prediction) -> int:
+    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets.
+
+    Those that would lie on each other are in rows, whose number is returned.
+    """
+    pairs = prediction.rdf.pairs
+    written: list[tuple[float, int]] = []
     for shell in prediction.shells.values():
         axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
+        middle = (shell.r_min + shell.r_max) / 2
+        taken = {row for other, row in written if abs(other - middle) < _WIDEST}
+        row = next(row for row in range(len(written) + 1) if row not in taken)
+        written.append((middle, row))
+        named = f"{shell.pair}  " if len(pairs) > 1 else ""
         text = (
-            f"N {_with_error(shell.coordination, shell.coordination_std)}\n"
+            f"{named}N {_with_error(shell.coordination, shell.coordination_std)}\n"
             f"R {_with_error(shell.distance, shell.distance_std)} Å\n"
             f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²"
         )
         if not prediction.in_domain:
             text = "no numbers:\nforeign"
-        middle = (shell.r_min + shell.r_max) / 2
         axes.annotate(
-            text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=_INK,
+            text, (middle, 0.975 - _ROW * row), xycoords=("data", "axes fraction"), size=8, ha="center", va="top",
+            color=_PAIR_COLOURS[pairs.index(shell.pair) % len(_PAIR_COLOURS)] if len(pairs) > 1 else _INK,
             linespacing=1.4,
         )  # fmt: skip
+    return max((row for _, row in written), default=0) + 1
 
 
 def _with_error(value: float, std: float) -> str:
