@@ -135,7 +135,8 @@ def _pairs_of(predictions: Sequence[Prediction]) -> Iterator[tuple[tuple[int, in
 
 def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool) -> None:
     """Write the integrals of every range beside the RDFs, pair by pair."""
-    line = 0.185 / figure.get_figheight()
+    lines = 2.4 * sum(len(prediction.shells) for prediction in predictions)
+    line = min(0.185, 4.0 / lines) / figure.get_figheight()
     y = 0.375
     for (number, row), colour in _pairs_of(predictions):
         pair = predictions[number].rdf.pairs[row]
@@ -320,7 +321,7 @@ def trends_figure(
     height = 2.5 * ((len(panels) + 1) // 2)
     figure = _figure(10.0, height + 0.5)
     grid = figure.add_gridspec(
-        (len(panels) + 1) // 2, 2, left=0.075, right=0.985, bottom=0.55 / (height + 0.5), top=1 - 0.3 / (height + 0.5),
+        (len(panels) + 1) // 2, 2, left=0.085, right=0.985, bottom=0.55 / (height + 0.5), top=1 - 0.3 / (height + 0.5),
         hspace=0.34, wspace=0.2,
     )  # fmt: skip
     for number, panel in enumerate(panels):

@@ -125,7 +125,7 @@ def _figure(title: str, content: bytes) -> dict[str, str]:
 
 
 def _title(course: Course, done: list[Outcome]) -> str:
-    edges = sorted({item.edge for item in done})
+    edges = sorted({edge.edge for item in done for edge in item.edges})
     return f"{', '.join(edges) or 'No edge'} — {len(done)} scans against {printable(course.against)}"
 
 
