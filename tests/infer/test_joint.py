@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exafsnn_cli.main import run
 
 from exafsnn.errors import ModelError
 from exafsnn.infer.estimates import Signals
@@ -299,3 +300,14 @@ def test_parts_that_count_otherwise_make_no_model(tmp_path):
         toy.save_part(tmp_path / "other.safetensors", "Br" if "distances" in said else "Sr", ranges=ranges)
         with pytest.raises(ModelError, match=said):
             toy.save_joint(tmp_path / "toy.json", ("toy-sr", "other"), (1.0, 2.0))
+
+
+def test_the_command_lists_it(folder, monkeypatch, capsys):
+    monkeypatch.setenv("EXAFSNN_MODELS", str(folder))
+    assert run(["models", "toy", "--json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert (facts["name"], facts["parts"]) == ("toy", ["toy-sr", "toy-br"])
+    assert facts["ranges"].keys() == {"first", "first Sr-Sr", "first Br-Br"}
+    assert run(["models"]) == 0
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert next(line for line in shown if line[0] == "toy")[1:4] == ["Sr", "K+Br", "K"]

@@ -98,12 +98,12 @@ def save_part(path: Path, absorber: str, **changes: object) -> None:
     tensors |= {f"errors.{kind}": torch.full((3, cells), 0.5) for kind in ("blind", "reference")}
     tensors |= {f"atlas.{key}": value for key, value in atlas.tensors().items()}
     unlike, own = neighbours_of(absorber)
+    library = {"states": len(rows), "plan": {"families": [{"phase": "fluorite", "count": len(rows)}]}}
     info = {
         "absorber": absorber, "edge": "K", "neighbours": [unlike, own], "members": 1, "pairs": PAIRS.to_mapping(),
         "ranges": {"first": RANGES["first"], f"first {absorber}-{own}": RANGES[absorber]}, "misfit_limit": 0.5,
         "features": FEATURES.to_mapping(), "network": NETWORK.to_mapping(), "optimiser": {}, "held_out_states": [],
-        "library": {"states": len(rows)}, "versions": {}, "background": {}, "atlas": atlas.info(), "intervals": {},
-        "domain": {},
+        "library": library, "versions": {}, "background": {}, "atlas": atlas.info(), "intervals": {}, "domain": {},
     }  # fmt: skip
     save_model(path, info | changes, tensors)
 
