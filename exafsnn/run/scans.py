@@ -7,6 +7,7 @@ like any other, with the reason, and never stops the rest.
 
 from __future__ import annotations
 
+import json
 import math
 import traceback
 from collections import Counter
@@ -836,7 +837,7 @@ class Models:
         """The joint models of which one edge is this."""
         return [model for model in self._known_joint() if edge in model.names]
 
-    def _joint_of(self, edges: Sequence[str]) -> JointModel:
+    def _joint_of(self, edges: list[str]) -> JointModel:
         """The joint model of some edges."""
         if len(set(edges)) < len(edges):
             raise ModelError(
@@ -853,7 +854,8 @@ class Models:
         there = ", ".join(f"{model.name} ({'+'.join(model.names)})" for model in known) or "none"
         raise ModelError(
             f"no model is of {' and '.join(edges)} together",
-            remedy=f"Joint models: {there}. Make one (docs/edges.md), or give the scans one by one",
+            remedy=f"Joint models: {there}. Make one of its structure (exafsnn make with edges = {json.dumps(edges)},"
+            " docs/edges.md), or give the scans one by one",
         )
 
     def _known_joint(self) -> list[JointModel]:

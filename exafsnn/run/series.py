@@ -217,7 +217,7 @@ class Follower:
         """Each scan in its place, and the analysis of all."""
         from exafsnn.analyse.columns import Point
         from exafsnn.analyse.series import analyse
-        from exafsnn.analyse.thermal import thermal_of
+        from exafsnn.analyse.thermal import reduced_mass, thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))
         scans: dict[tuple[str, str], ChiK | None] = {}
@@ -240,8 +240,7 @@ class Follower:
             )
             series = replace(series, notes=(said, *series.notes))
         heated = series if self._against == TEMPERATURE else None
-        finder = self._tools.lattices if self._tools else None
-        thermal = thermal_of(heated, finder.atomic_mass) if heated and finder else ()
+        thermal = thermal_of(heated, reduced_mass(pair)) if heated else ()
         return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, pair, thermal)
 
 

@@ -24,7 +24,7 @@ from exafsnn.write.results import faults_of
 from ..infer import toy_compound as toy
 
 CONTRACT = Path(__file__).parents[3] / "shared" / "tools" / "check_contract.py"
-LATTICES = {300: 5.55, 400: 5.57, 500: 5.6, 600: 5.63}
+LATTICES = {300: 5.55, 400: 5.58, 500: 5.62}
 PAIRS = ("Sr-Br", "Sr-Sr", "Br-Sr", "Br-Br")
 
 
@@ -36,7 +36,7 @@ def write_scan(path: Path, absorber: str, constant: float, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of scans at four temperatures, with one missing at the second edge, and the model."""
+    """A folder of scans at three temperatures, with one missing at the second edge, and the model."""
     folder = tmp_path_factory.mktemp("samples")
     (folder / "models").mkdir()
     toy.save_toy(folder / "models")
@@ -153,7 +153,7 @@ def test_a_series_of_samples_has_trends_of_every_pair(results: dict[str, Path]) 
     assert names == {f"series-{kind}{ending}.png" for kind in ("map", "trends") for ending in endings}
     with h5py.File(folder / "results.h5") as archive:
         raw = archive["series/distance/first Br-Br/raw"][:]
-        assert np.array_equal(np.isnan(raw), [False, True, False, False])
+        assert np.array_equal(np.isnan(raw), [False, True, False])
 
 
 def test_the_report_shows_each_pair_and_names_where_to_find_it(results: dict[str, Path]) -> None:
@@ -167,6 +167,7 @@ def test_the_report_shows_each_pair_and_names_where_to_find_it(results: dict[str
     assert "<title>Br K, Sr K" in text
 
 
+@pytest.mark.slow
 def test_a_model_of_two_pairs_has_a_series_of_one_edge(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EXAFSNN_MODELS", str(place / "models"))
     monkeypatch.chdir(place)
