@@ -30,11 +30,22 @@ _COLUMNS = {
     "S₀²": screen.number("amplitude", 2),
     "R-factor": screen.number("misfit", 3),
 }
+
+
+def _one_or_several(
+    _context: click.Context, _option: click.Parameter, given: tuple[str, ...]
+) -> str | tuple[str, ...] | None:
+    """What was given once as it is, as settings.json has it."""
+    return given if len(given) > 1 else next(iter(given), None)
+
+
 _OPTIONS = (
-    click.option("--model", metavar="NAME", help="Model by name or path; by default that of the scan's edge."),
-    click.option("--reference", "references", multiple=True, metavar="SCAN", help="Standard of known structure."),
-    click.option("--structure", metavar="S", help="Its structure: bcc:a, fcc:a, hcp:a,c in Å, …"),
-)
+    click.option("--model", metavar="NAME", help="Model by name or path; by default that of the edge, or of both."),
+    click.option("--reference", "references", multiple=True, metavar="SCAN",
+                 help="Standard of known structure; once per edge."),
+    click.option("--structure", metavar="S", multiple=True, callback=_one_or_several,
+                 help="Its structure: bcc:a, fcc:a, hcp:a,c in Å, …; one for all references, or one for each."),
+)  # fmt: skip
 
 
 def answer_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
@@ -56,7 +67,7 @@ def show_answers(
     as_json: bool,
     model: str | None,
     references: tuple[str, ...],
-    structure: str | None,
+    structure: str | tuple[str, ...] | None,
     workers: int | None,
     cluster: Cluster | None,
     **background: float | None,
@@ -65,11 +76,14 @@ def show_answers(
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
     from exafsnn.learn.model_file import find_model
+    from exafsnn.run.samples import expanded
     from exafsnn.write.results import ResultsFolder
 
+    scans = expanded(scans)
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns}
-    rests_on = [*references, *filter(None, [structure, model and str(find_model(model))])]
+    structures = structure if isinstance(structure, tuple) else (structure,)
+    rests_on = [*references, *filter(None, [*structures, model and str(find_model(model))])]
     here = workers or cores()
     folder = ResultsFolder(
         output, command, {**asked, "background": settings.to_mapping()}, rests_on, full, workers=here, sources=scans

@@ -14,7 +14,8 @@ from .answer import answer_options, show_answers
 def predict(scans: tuple[str, ...], **options: Any) -> int:
     """Predict the radial distribution functions of SCANS.
 
-    A scan is a file, or one record of it as FILE::RECORD. The results go to a folder, a table of them to the screen.
+    A scan is a file, or one record of it as FILE::RECORD. Scans joined by + are the edges of one sample, as in
+    zn.xdi+se.xdi, and are answered together. The results go to a folder, a table of them to the screen.
     """
     from exafsnn.run.scans import predict_scans
 

@@ -28,9 +28,11 @@ def preprocess(
     scans: tuple[str, ...], columns: str | None, output: str, full: bool, as_json: bool, **background: float | None
 ) -> int:
     """Measure χ(k) of SCANS, and say what is wrong with them."""
+    from exafsnn.run.samples import expanded
     from exafsnn.run.scans import measure_scans
     from exafsnn.write.results import ResultsFolder
 
+    scans = expanded(scans)
     settings = background_settings(**background)
     asked = {"columns": columns, "background": settings.to_mapping()}
     folder = ResultsFolder(output, "preprocess", asked, full=full, workers=cores(), sources=scans)

@@ -14,7 +14,8 @@ from .answer import answer_options, show_answers
 def refine(scans: tuple[str, ...], **options: Any) -> int:
     """Predict the radial distribution functions of SCANS, then improve each against its data.
 
-    A scan is a file, or one record of it as FILE::RECORD. The results go to a folder, a table of them to the screen.
+    A scan is a file, or one record of it as FILE::RECORD. Scans joined by + are the edges of one sample, as in
+    zn.xdi+se.xdi, and are answered together. The results go to a folder, a table of them to the screen.
 
     With --reference the errors of the theory are found, too, and taken out: use one if you can.
     """

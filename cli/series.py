@@ -28,6 +28,7 @@ _COLUMNS = {
     "axis": lambda row: "" if row["axis"] is None else f"{row['axis']:g}",
     "scan": screen.scan_of,
     "status": screen.text("status"),
+    "pair": screen.text("pair"),
     "N": screen.number("coordination", 2),
     "R (Å)": screen.number("distance", 3),
     "σ² (Å²)": screen.number("sigma2", 4),
@@ -56,7 +57,7 @@ _COLUMNS = {
     "--watch",
     metavar="DIR",
     type=Named(file_okay=False),
-    help="Analyse new scans in this folder as they land, until interrupted.",
+    help="Analyse new scans in this folder as they land, until interrupted; each is of one edge.",
 )
 def series(
     scans: tuple[str, ...],
@@ -72,6 +73,8 @@ def series(
 
     All scans are refined together and analysed as one: trends, lattice and density, phase transitions, a report.
 
+    Scans joined by + are the edges of one sample: zn_1.xdi+se_1.xdi, or all that there are as 'zn_*.xdi+se_*.xdi'.
+
     With --structure alone, the first scan is the standard: the sample itself, before anything happened to it.
     """
     if not (scans or watch):
@@ -80,9 +83,16 @@ def series(
         raise click.UsageError("the results would be taken for scans: give another folder with -o")
     if watch and as_json:
         raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
+    from exafsnn.run.samples import expanded, scans_of
     from exafsnn.run.series import Follower
     from exafsnn.write.series_results import SeriesFolder
 
+    scans = expanded(scans)
+    if watch and any(len(scans_of(scan)) > 1 for scan in scans):
+        raise click.UsageError(
+            "--watch takes each file that lands for a scan of its own, and cannot tell which are edges of one sample:"
+            " give the samples without it"
+        )
     background = {key: options.pop(key) for key in ("e0", "rbkg", "kmin", "kmax", "kweight")}
     settings = background_settings(**background)
     tables = [options["values"]] if options["values"] else []

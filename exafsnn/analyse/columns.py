@@ -65,11 +65,11 @@ _NOTHING: _Cell = (math.nan, math.nan, math.nan)
 def columns_of(points: Sequence[Point]) -> dict[Key, Column]:
     """Every quantity of a series of one scan or more."""
     table: dict[Key, list[_Cell]] = {}
-    for name in points[0].shells:
+    for name in dict.fromkeys(name for point in points for name in point.shells):  # an edge of a sample may lack
         for quantity in _SHELL:
             table[Key(quantity, name)] = [
                 (getattr(point.shells[name], quantity), getattr(point.shells[name], f"{quantity}_std"), 0.0)
-                if point.trusted
+                if point.trusted and name in point.shells
                 else _NOTHING
                 for point in points
             ]

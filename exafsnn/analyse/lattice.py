@@ -57,8 +57,7 @@ class LatticeFinder:
     def __init__(self, model: Model) -> None:
         self._pair = model.partials.pairs[0]
         self._atlas = model.atlas
-        self.atomic_mass = _atomic_mass(model.absorber)
-        """[u]"""
+        self._mass = _atomic_mass(model.absorber)
         self._knows = set(model.atlas.phases) <= set(PHASES)
         if self._knows:
             density, self._labels = _known(model.atlas)
@@ -95,7 +94,7 @@ class LatticeFinder:
         spread = float(np.std(_mean_volume(samples)))
         relative = math.hypot(spread / volume, local.error[own], 3 * theory, _RATIO_STD if phase == "hcp" else 0.0)
         constant = (ATOMS_PER_CELL[phase] * math.exp(value[own])) ** (1 / 3)
-        density = self.atomic_mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
+        density = self._mass * ATOMIC_MASS_GRAM / (volume * _CUBIC_ANGSTROM)
         return Lattice(
             phase=phase,
             fractions={

@@ -40,15 +40,15 @@ class Thermal:
     """Why something is not known, in sentences."""
 
 
-def thermal_of(series: Series, atomic_mass: float) -> tuple[Thermal, ...]:
+def thermal_of(series: Series, mass: float) -> tuple[Thermal, ...]:
     """Thermal properties of each phase.
 
     Parameters
     ----------
     series
         Whose axis is the temperature [K].
-    atomic_mass
-        Of absorber and neighbour, which are the same element [u].
+    mass
+        Reduced mass of absorber and neighbour [u] (``reduced_mass``).
 
     Returns
     -------
@@ -57,10 +57,18 @@ def thermal_of(series: Series, atomic_mass: float) -> tuple[Thermal, ...]:
     """
     known = np.isfinite(series.trends[Key("sigma2", "first")].raw)
     phases = dict.fromkeys(phase for phase, use in zip(series.phases, known, strict=True) if use)
-    return tuple(_of_phase(series, known, phase, atomic_mass) for phase in phases)
+    return tuple(_of_phase(series, known, phase, mass) for phase in phases)
 
 
-def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float) -> Thermal:
+def reduced_mass(pair: str) -> float:
+    """That of the atoms of a pair, ``"Zn-Se"`` [u]: m₁m₂/(m₁ + m₂), which their distance vibrates with."""
+    import xraydb
+
+    one, other = (float(xraydb.atomic_mass(element)) for element in pair.split("-"))
+    return one * other / (one + other)
+
+
+def _of_phase(series: Series, known: np.ndarray, phase: str, mass: float) -> Thermal:
     rows = np.flatnonzero(known & (np.array(series.phases) == phase))
     if phase:
         rows = rows[series.trends[Key("fraction", phase=phase)].raw[rows] >= _PURE]
@@ -80,7 +88,7 @@ def _of_phase(series: Series, known: np.ndarray, phase: str, atomic_mass: float)
         return trend.raw[rows], trend.raw_own[rows]
 
     temperature = series.axis[rows]
-    sigma2, mass = column(Key("sigma2", "first")), atomic_mass / 2
+    sigma2 = column(Key("sigma2", "first"))
     einstein = told("Einstein temperature", lambda: fit_einstein(temperature, *sigma2, mass, static=True))
     if not phase:
         return Thermal(phase, None, einstein, None, tuple(notes))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from exafsnn.errors import SettingsError
 from exafsnn.records import ChiK
+from exafsnn.run.samples import label_of, scans_of
 
 Scan = tuple[str, str]
 """File and record."""
@@ -111,7 +112,7 @@ def _from_table(names: Sequence[Scan], path: Path) -> dict[Scan, float]:
         raise SettingsError(f"the table cannot be read: {error}", where=str(path)) from error
     found = {}
     for name in names:
-        keys = [key for key in (_label(name), name[0], Path(name[0]).name) if key in table]
+        keys = [key for key in (_label(name), name[0], label_of(name[0])) if key in table]
         if not keys:
             raise SettingsError(f"there is no value of {_label(name)}", where=str(path), remedy="Add a line for it")
         found[name] = table[keys[0]]
@@ -175,14 +176,15 @@ def _since_first(found: Mapping[Scan, float | datetime]) -> dict[Scan, float]:
 
 
 def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:
-    """Temperatures of the names that have one number before a K."""
-    found = {name: _KELVIN.findall(_name(name)) for name in names}
-    return {name: float(numbers[0]) for name, numbers in found.items() if len(numbers) == 1}
+    """Temperatures of the names that have one number before a K, of samples one and the same in all of theirs."""
+    found = {name: {tuple(_KELVIN.findall(part)) for part in _names(name)} for name in names}
+    alike = {name: next(iter(numbers)) for name, numbers in found.items() if len(numbers) == 1}
+    return {name: float(numbers[0]) for name, numbers in alike.items() if len(numbers) == 1}
 
 
 def _from_names(names: Sequence[Scan]) -> dict[Scan, float]:
     """The one number in which the names differ; nothing where they differ otherwise."""
-    texts = [_name(name) for name in names]
+    texts = ["+".join(_names(name)) for name in names]
     found = _varying(texts) or _varying([text.replace(".", " ") for text in texts])  # run numbers stand behind a dot
     return dict(zip(names, found, strict=True)) if found else {}
 
@@ -192,9 +194,11 @@ def _varying(texts: Sequence[str]) -> list[float]:
     if len({_NUMBER.sub("#", text) for text in texts}) != 1:
         return []
     numbers = [_NUMBER.findall(text) for text in texts]
-    varying = [column for column in zip(*numbers, strict=True) if len(set(column)) > 1]
+    columns = dict.fromkeys(zip(*numbers, strict=True))  # those of both edges of a sample may be the same
+    varying = [column for column in columns if len(set(column)) > 1]
     return [float(text) for text in varying[0]] if len(varying) == 1 else []
 
 
-def _name(scan: Scan) -> str:
-    return scan[1] or Path(scan[0]).name
+def _names(scan: Scan) -> list[str]:
+    """The record's name, or the file's without folders; of a sample those of the scans of its edges."""
+    return [scan[1]] if scan[1] else [label_of(part) for part in scans_of(scan[0])]

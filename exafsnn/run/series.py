@@ -14,7 +14,23 @@ from typing import TYPE_CHECKING, Any
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
 from exafsnn.run.axis import TEMPERATURE, axis_of
-from exafsnn.run.scans import Outcome, chi_of, measured_by_source, models, once, rejected, structure_of
+from exafsnn.run.scans import (
+    Answer,
+    Outcome,
+    Standards,
+    chis_of,
+    edge_of,
+    edges_named,
+    edges_of,
+    fitting,
+    measured_by_source,
+    models,
+    once,
+    refiner,
+    rejected,
+    standards_of,
+    with_answers,
+)
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster, Shared, Workers, in_order
 
@@ -23,20 +39,31 @@ if TYPE_CHECKING:
     from exafsnn.analyse.particles import ParticleFinder
     from exafsnn.analyse.series import Series
     from exafsnn.analyse.thermal import Thermal
+    from exafsnn.infer.joint import JointModel
     from exafsnn.infer.predict import Model
-    from exafsnn.infer.refine import Refiner
 
 _Stamp = Hashable
 """What changes when a file does."""
 _Progress = Callable[[list[str]], Iterable[str]]
 _Answer = tuple[Outcome, Lattice | None]
-_Tools = tuple["Model", "Refiner", "LatticeFinder", "ParticleFinder | None"]
 KEPT = 1000
 """Samples of the RDFs of so many scans are kept: 0.25 MB each."""
 _CHUNK = 512
 """Scans that are refined before the samples of the next ones are made."""
 _GUEST_CHUNK = 64
 """Scans that a worker of a cluster refines at a time."""
+
+
+@dataclass(frozen=True)
+class _Tools:
+    """What works on the scans of a series."""
+
+    answer: Answer
+    standards: Standards
+    lattices: LatticeFinder | None
+    """None of samples of several edges …"""
+    sizes: ParticleFinder | None
+    """… and without a standard."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +80,8 @@ class Course:
     """What the axis is."""
     standard: str = ""
     """The scan that was the standard, and its structure; empty if there was none."""
+    pair: str = ""
+    """The first pair of the model: its ranges are those that are named without one."""
     thermal: tuple[Thermal, ...] = ()
     """What temperature does to each phase, if it is the axis."""
 
@@ -72,7 +101,7 @@ class Follower:
     model, columns, settings, workers
         As in ``run.scans.predict_scans``.
     references, structure
-        A standard and its structure; a structure alone is that of the first scan.
+        A standard, one per edge, and its structure; a structure alone is that of the first scan or sample.
 
     Raises
     ------
@@ -87,17 +116,15 @@ class Follower:
         values: str | None = None,
         model: str | None = None,
         references: Sequence[str] = (),
-        structure: str | None = None,
+        structure: str | Sequence[str] | None = None,
         columns: str | None = None,
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
     ) -> None:
-        if len(references) > 1:
-            raise SettingsError("a series has one standard", where="--reference", remedy="Give one, or none")
         self._against, self._values = against, values
         self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
-        self._structure = structure_of(references, structure)
-        self._standard = chi_of(references[0], columns, self._settings) if references else None
+        self._structure = None if references else _of_first(structure)
+        self._standards = standards_of(references, structure, columns, self._settings) if references else {}
         self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)
@@ -141,12 +168,13 @@ class Follower:
 
     def _answers(self, measured: Sequence[tuple[tuple[str, _Stamp], Outcome]]) -> list[_Answer]:
         """The outcomes refined, and their lattices; those that the model cannot answer are rejected."""
-        usable = [(key, outcome.usable) for key, outcome in measured if outcome.usable]
+        usable = [(key, outcome) for key, outcome in measured if outcome.usable]
         if not usable:
             return [(outcome, None) for _, outcome in measured]
         if self._tools is None:
-            self._tools = self._make_tools(*usable[0])
-        judged = [_judged(outcome, self._tools[0]) for _, outcome in measured]
+            most = max((outcome for _, outcome in usable), key=lambda outcome: len(outcome.edges))
+            self._tools = self._make_tools(*usable[0], self._model_for(chis_of(most), left=bool(most.parts)))
+        judged = [_judged(outcome, self._tools.answer.model) for _, outcome in measured]
         before = sum(map(len, self._known.values()))
         chunks = [judged[start : start + self._chunk] for start in range(0, len(judged), self._chunk)]
         answers = chain.from_iterable(self._refined(chunks, self._tools))
@@ -169,27 +197,27 @@ class Follower:
         finally:
             del _TOOLS[id(tools)]
 
-    def _make_tools(self, key: tuple[str, _Stamp], first: ChiK) -> _Tools:
-        """The model of the first scan's edge, and what works with it; that scan may be the standard."""
-        from exafsnn.analyse.lattice import LatticeFinder
-        from exafsnn.analyse.particles import ParticleFinder
-        from exafsnn.infer.refine import Refiner
-
-        model = self._model_for(first)
-        standard = self._standard or (first if self._structure else None)
-        refiner = Refiner(model, standard, self._structure)
-        sizer = None
-        if standard and self._structure:
-            sizer = ParticleFinder(model, self._structure, refiner.refine(standard))
-            self._standard_name = f"{standard.source} ({self._structure})"
-            self._own_standard = None if self._standard else key
-        return model, refiner, LatticeFinder(model), sizer
+    def _make_tools(self, key: tuple[str, _Stamp], first: Outcome, model: Model | JointModel) -> _Tools:
+        """What works with the model of a series; its first scan or sample may be the standard."""
+        standards = self._standards
+        if self._structure and not standards:
+            standards = {edge_of(chi): (chi, self._structure) for chi in chis_of(first)}
+            self._own_standard = key
+        own = edges_named(model)
+        for edge, (chi, _) in standards.items():
+            if edge not in own:
+                reason = f"the reference is of {edge}, the series of {' and '.join(own)}"
+                raise SettingsError(reason, where=chi.source, remedy="Give one of each edge of the series, or none")
+        answer = refiner(model, standards)
+        named = [f"{chi.source} ({structure})" for chi, structure in standards.values()]
+        self._standard_name = " and ".join(named)
+        return _Tools(answer, standards, *_finders(model, answer, standards))
 
     def _analysed(self, answers: Sequence[_Answer]) -> Course:
         """Each scan in its place, and the analysis of all."""
         from exafsnn.analyse.columns import Point
         from exafsnn.analyse.series import analyse
-        from exafsnn.analyse.thermal import thermal_of
+        from exafsnn.analyse.thermal import reduced_mass, thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))
         scans: dict[tuple[str, str], ChiK | None] = {}
@@ -199,10 +227,11 @@ class Follower:
         places = axis_of(scans, self._against, self._values) if any(scans.values()) else {}
         outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
         lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
+        pair = edges_of(self._tools.answer.model)[0].partials.pairs[0] if self._tools else ""
         points = [
-            Point(item.axis, item.prediction.shells, lattice, item.prediction.in_domain)
+            Point(item.axis, item.shells(pair), lattice, item.status != "foreign")
             for item, lattice in zip(outcomes, lattices, strict=True)
-            if item.prediction is not None and item.axis is not None
+            if item.is_answered and item.axis is not None
         ]
         series = analyse(points) if points else None
         if series and self._against == TEMPERATURE and self._own_standard and points[0].axis > series.axis.min():
@@ -211,8 +240,8 @@ class Follower:
             )
             series = replace(series, notes=(said, *series.notes))
         heated = series if self._against == TEMPERATURE else None
-        thermal = thermal_of(heated, self._tools[2].atomic_mass) if heated and self._tools else ()
-        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, thermal)
+        thermal = thermal_of(heated, reduced_mass(pair)) if heated else ()
+        return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, pair, thermal)
 
 
 _TOOLS: dict[int, _Tools] = {}
@@ -225,31 +254,65 @@ def _tools(number: int) -> _Tools:
 
 def _refined(task: tuple[Sequence[Outcome], Shared[_Tools]]) -> list[_Answer]:
     """Worker: refine some outcomes, and find their lattices and particles."""
-    outcomes, (model, refiner, finder, sizer) = task[0], task[1].value
-    predictions = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
-    found = zip(predictions, sizer.find(predictions) if sizer else [None] * len(predictions), strict=True)
-    answers: list[_Answer] = []
-    for outcome in outcomes:
-        if not outcome.usable:
-            answers.append((outcome, None))
-            continue
-        prediction, particles = next(found)
-        standard = refiner.reference is not None
-        lattice = finder.find(prediction.rdf, standard=standard) if prediction.in_domain else None
-        done = replace(outcome, prediction=prediction, model=model.name, particles=particles)
-        answers.append((done, lattice))
-    return answers
+    outcomes, tools = task[0], task[1].value
+    done = list(outcomes)
+    rows = [row for row, outcome in enumerate(outcomes) if outcome.usable]
+    found = tools.answer([chis_of(outcomes[row]) for row in rows]) if rows else []
+    for row, each in zip(rows, found, strict=True):
+        done[row] = with_answers(outcomes[row], each, tools.answer.model.name)
+    alone = [row for row in rows if done[row].prediction]
+    predictions = [item for item in (done[row].prediction for row in alone) if item]
+    particles = tools.sizes.find(predictions) if tools.sizes else [None] * len(alone)
+    for row, size in zip(alone, particles, strict=True):
+        done[row] = replace(done[row], particles=size)
+    return [(outcome, _lattice_of(outcome, tools)) for outcome in done]
 
 
-def _judged(outcome: Outcome, model: Model) -> Outcome:
-    """A scan, rejected if the model cannot answer it."""
+def _lattice_of(outcome: Outcome, tools: _Tools) -> Lattice | None:
+    prediction = outcome.prediction
+    if tools.lattices is None or prediction is None or not prediction.in_domain:
+        return None
+    return tools.lattices.find(prediction.rdf, standard=bool(tools.standards))
+
+
+def _finders(
+    model: Model | JointModel, answer: Answer, standards: Standards
+) -> tuple[LatticeFinder | None, ParticleFinder | None]:
+    """What finds the lattices and the particles of scans of one edge; of several they are those of no metal."""
+    from exafsnn.analyse.lattice import LatticeFinder
+    from exafsnn.analyse.particles import ParticleFinder
+
+    if len(edges := edges_of(model)) > 1:
+        return None, None
+    finders = [ParticleFinder(edges[0], structure, answer([[chi]])[0][0]) for chi, structure in standards.values()]
+    return LatticeFinder(edges[0]), finders[0] if finders else None
+
+
+def _of_first(structure: str | Sequence[str] | None) -> str | None:
+    """The structure of the first scan, where there is no other standard.
+
+    Raises
+    ------
+    SettingsError
+        If there are several.
+    """
+    structures = [structure] if isinstance(structure, str) else list(structure or ())
+    if len(structures) > 1:
+        raise SettingsError(
+            f"there are {len(structures)} structures and no references", where="--structure",
+            remedy="Give the structure of the first scan alone, or a reference for each",
+        )  # fmt: skip
+    return structures[0] if structures else None
+
+
+def _judged(outcome: Outcome, model: Model | JointModel) -> Outcome:
+    """A scan or sample, rejected if the model cannot answer it."""
     try:
-        if outcome.usable:
-            model.check(outcome.usable)
+        return fitting(outcome, model) if outcome.usable else outcome
     except ModelError as error:
         return rejected(outcome, error)
-    return outcome
 
 
 def _without_samples(outcome: Outcome) -> Outcome:
-    return replace(outcome, prediction=outcome.prediction.without_samples() if outcome.prediction else None)
+    prediction = outcome.prediction.without_samples() if outcome.prediction else None
+    return replace(outcome, prediction=prediction, parts=tuple(map(_without_samples, outcome.parts)))

@@ -23,7 +23,7 @@ from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
 from exafsnn.write.tables import Row, plain, printable
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Version of the layout."""
 
 _CHUNK = 1 << 19
@@ -64,19 +64,22 @@ class Archive:
         self._sink.close()
 
     def add(self, outcomes: Sequence[Outcome], facts: Sequence[Row]) -> None:
-        """Append a burst of scans, with what ``tables.scan_facts`` says of each."""
-        places = self._add_answers(outcomes)
+        """Append a burst of scans, with what ``tables.scan_facts`` says of each; of samples the scan of each edge."""
+        said = [(*item, _json(item[0].warnings)) for item in zip(outcomes, facts, strict=True)]
+        scans = [(edge, *item) for item in said for edge in item[0].edges or (item[0],)]
+        places = self._add_answers([edge for edge, *_ in scans])
         rows: dict[str, np.ndarray | list[str]] = {
-            name: [printable(str(fact[name])) for fact in facts] for name in ("file", "record", "status")
+            name: [printable(str(fact[name])) for _, _, fact, _ in scans] for name in ("file", "record", "status")
         }
-        rows["findings"] = [_json(fact["findings"]) for fact in facts]
-        rows["warnings"] = [_json(outcome.warnings) for outcome in outcomes]
-        rows["answers"] = [places[number][0] if number in places else "" for number in range(len(outcomes))]
-        rows["row"] = np.array([places[number][1] if number in places else -1 for number in range(len(outcomes))])
+        rows["edge"] = [edge.edge for edge, *_ in scans]
+        rows["findings"] = [_json(fact["findings"]) for _, _, fact, _ in scans]
+        rows["warnings"] = [warnings for *_, warnings in scans]
+        rows["answers"] = [places[number][0] if number in places else "" for number in range(len(scans))]
+        rows["row"] = np.array([places[number][1] if number in places else -1 for number in range(len(scans))])
         group = self._file.require_group("scans")
         for name, values in rows.items():
             _append(group, name, values)
-        self._count += len(outcomes)
+        self._count += len(scans)
         self._sink.check()
 
     def add_arrays(self, group: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -157,7 +160,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Densities:
-    """The first partial RDF of some scans, in their order."""
+    """The first partial RDF of some scans, in their order; of samples that of the first edge."""
 
     names: list[tuple[str, str]]
     """File and record of each."""
@@ -177,31 +180,38 @@ def densities(path: Path, most: int) -> Densities | None:
         groups = list(archive.get("answers", {}).values())
         if not groups:
             return None
-        numbers = [group["scan"][:] for group in groups]
-        step = -(-sum(map(len, numbers)) // most)
-        taken = np.sort(np.concatenate(numbers))[::step]
+        said = [archive[f"scans/{name}"].asstr()[:] for name in ("file", "record")]
+        again = np.all([np.append([False], part[1:] == part[:-1]) for part in said], axis=0)  # a sample's further edges
+        answered = np.sort(np.concatenate([group["scan"][:] for group in groups]))
+        first = answered[~again[answered]]
+        step = -(-len(first) // most)
+        taken = first[::step]
+        groups = [group for group in groups if np.isin(group["scan"][:], taken).any()]
         r = max((group["rdf/r"][:] for group in groups), key=lambda bins: bins[-1])
         rows = np.empty((len(taken), len(r)))
-        for group, known in zip(groups, numbers, strict=True):
+        for group in groups:
+            known = group["scan"][:]
             own, bins = np.isin(known, taken), group["rdf/r"][:]
             found = group["rdf/density"][:, 0][own]
             alike = np.array_equal(bins, r)
             moved = found if alike else [np.interp(r, bins, row, left=np.nan, right=np.nan) for row in found]
             rows[np.searchsorted(taken, known[own])] = moved
-        names = [archive[f"scans/{name}"].asstr()[:][taken] for name in ("file", "record")]
+        names = [part[taken] for part in said]
         pairs = dict.fromkeys(json.loads(group.attrs["pairs"])[0] for group in groups)
         return Densities(list(zip(*names, strict=True)), r, rows, ", ".join(pairs), step)
 
 
-def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:
-    """Everything that a ``results.h5`` holds of one scan.
+def read_scan(path: str | Path, file: str, record: str = "", edge: str = "") -> dict[str, Any]:
+    """Everything that a ``results.h5`` holds of one scan, or of one edge of a sample.
 
     Parameters
     ----------
     path
         The archive.
     file, record
-        The scan, as ``summary.csv`` names it.
+        The scan or sample, as ``summary.csv`` names it.
+    edge
+        Of a sample: ``"Zn K"``; its first where none is named.
 
     Returns
     -------
@@ -217,11 +227,12 @@ def read_scan(path: str | Path, file: str, record: str = "") -> dict[str, Any]:
     """
     with h5py.File(path) as archive:
         scans = archive["scans"]
-        named = zip(scans["file"].asstr()[:], scans["record"].asstr()[:], strict=True)
-        found = [number for number, name in enumerate(named) if name == (file, record)]
+        named = zip(*(scans[name].asstr()[:] for name in ("file", "record", "edge")), strict=True)
+        found = [number for number, name in enumerate(named) if name == (file, record, edge or name[2])]
         if not found:
             name = f"{file}::{record}" if record else file
-            raise ExafsnnError(f"there is no scan {name!r}", where=str(path), remedy="summary.csv lists the scans")
+            of = f" of {edge}" if edge else ""
+            raise ExafsnnError(f"there is no scan {name!r}{of}", where=str(path), remedy="summary.csv lists the scans")
         number = found[0]
         told: dict[str, Any] = {
             "file": file, "record": record, "status": scans["status"].asstr()[number],

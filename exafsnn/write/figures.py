@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import cycle
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -41,6 +42,10 @@ _LEFT = 0.065
 _INK, _GREY, _PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
 _PAIR_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE)
+_EDGE_LINES = ("-", (0, (4, 2)))
+"""Of the edges of a sample: what they tell of one pair may lie on top of each other."""
+_WIDEST, _ROW = 1.2, 0.215
+"""Width [Å] and height, in heights of the panel, of what is written above a shell."""
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -74,6 +79,79 @@ def _fill(figure: Figure, panels: Sequence[Axes], chi: ChiK, prediction: Predict
     _draw_chi_r(next(empty), chi, prediction)
     if prediction:
         _draw_rdf(next(empty), prediction)
+
+
+def sample_figure(name: str, predictions: Sequence[Prediction]) -> Figure:
+    """Show a sample that was measured at several edges: k²χ(k) and |χ(R)| of each, and the RDFs of all pairs.
+
+    Parameters
+    ----------
+    name
+        Of the sample.
+    predictions
+        The answer to each edge.
+    """
+    figure = _figure(10.0, 10.6)
+    inch, count = 1 / figure.get_figheight(), len(predictions)
+    top = figure.add_gridspec(
+        2, count, left=_LEFT, right=0.98, bottom=0.46, top=1 - 0.95 * inch, hspace=0.38, wspace=0.2
+    )
+    bottom = figure.add_gridspec(1, 1, left=_LEFT, right=0.66, bottom=0.055, top=0.375)
+    known = all(prediction.in_domain for prediction in predictions)
+    _write_name(figure, _shortened(name), known)
+    for number, prediction in enumerate(predictions):
+        panels = [_axes(figure, top[row, number]) for row in (0, 1)]
+        _draw_chi_k(panels[0], prediction.chi, prediction)
+        _draw_chi_r(panels[1], prediction.chi, prediction)
+        place = panels[0].get_position().x0
+        figure.text(place, 1 - 0.41 * inch, _facts(prediction.chi, prediction), size=9.5, color=_GREY, va="top")
+    _draw_rdfs(_axes(figure, bottom[0]), predictions)
+    _write_shells(figure, predictions, known)
+    return figure
+
+
+def _draw_rdfs(axes: Axes, predictions: Sequence[Prediction]) -> None:
+    """The RDFs of all pairs with their 1σ bands, those of each edge in lines of its own kind."""
+    highest = 0.0
+    for (number, row), colour in _pairs_of(predictions):
+        rdf = predictions[number].rdf
+        density, spread = rdf.density[row], rdf.spread[row]
+        style = _EDGE_LINES[number % len(_EDGE_LINES)]
+        axes.plot(rdf.r, density, color=colour, linewidth=1.3, linestyle=style, label=rdf.pairs[row])
+        low = np.clip(density - spread, 0, None)
+        axes.fill_between(rdf.r, low, density + spread, color=colour, alpha=0.25, linewidth=0)
+        highest = max(highest, float((density + spread).max()))
+    limits = np.array([_rdf_limits(prediction.rdf.r) for prediction in predictions])
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=(limits[:, 0].min(), limits[:, 1].max()))
+    axes.set_ylim(*_rounded(0.0, 1.05 * highest or 1.0))
+    _legend(axes)
+
+
+def _pairs_of(predictions: Sequence[Prediction]) -> Iterator[tuple[tuple[int, int], str]]:
+    """Number of the answer, and of each pair in it, with a colour of its own."""
+    pairs = [(number, row) for number, each in enumerate(predictions) for row in range(len(each.rdf.pairs))]
+    return zip(pairs, cycle(_PAIR_COLOURS), strict=False)
+
+
+def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool) -> None:
+    """Write the integrals of every range beside the RDFs, pair by pair."""
+    lines = 2.4 * sum(len(prediction.shells) for prediction in predictions)
+    line = min(0.185, 4.0 / lines) / figure.get_figheight()
+    y = 0.375
+    for (number, row), colour in _pairs_of(predictions):
+        pair = predictions[number].rdf.pairs[row]
+        shells = [shell for shell in predictions[number].shells.values() if shell.pair == pair]
+        for shell in shells if known else []:
+            figure.text(0.69, y, f"{shell.pair}  {shell.r_min:g}–{shell.r_max:g} Å", size=9.5, color=colour, va="top")
+            numbers = (
+                f"N {_with_error(shell.coordination, shell.coordination_std)}",
+                f"R {_with_error(shell.distance, shell.distance_std)} Å",
+                f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²",
+            )
+            figure.text(0.69, y - line, "   ".join(numbers), size=8.5, color=_INK, va="top")
+            y -= 2.4 * line
+    if not known:
+        figure.text(0.69, y, "no numbers: foreign", size=9.5, color=_INK, va="top")
 
 
 def average_figure(file: str, average: Average) -> Figure:
@@ -203,7 +281,7 @@ def map_figure(
     figure = _figure(7.0, 0.4 + 4.0 * len(branches))
     margin = 0.55 / figure.get_figheight()
     grid = figure.add_gridspec(len(branches), 1, left=0.09, right=0.86, bottom=margin, top=1 - margin / 3, hspace=0.2)
-    largest = float((density / (4 * np.pi * r**2))[:, r > 1.8].max())
+    largest = float(np.nanmax((density / (4 * np.pi * r**2))[:, r > 1.8]))
     for number, (scans, mark) in enumerate(zip(branches, marks, strict=True)):
         axes = _axes(figure, grid[number])
         image = _draw_map(axes, axis[list(scans)], r, density[list(scans)], largest)
@@ -243,7 +321,7 @@ def trends_figure(
     height = 2.5 * ((len(panels) + 1) // 2)
     figure = _figure(10.0, height + 0.5)
     grid = figure.add_gridspec(
-        (len(panels) + 1) // 2, 2, left=0.075, right=0.985, bottom=0.55 / (height + 0.5), top=1 - 0.3 / (height + 0.5),
+        (len(panels) + 1) // 2, 2, left=0.085, right=0.985, bottom=0.55 / (height + 0.5), top=1 - 0.3 / (height + 0.5),
         hspace=0.34, wspace=0.2,
     )  # fmt: skip
     for number, panel in enumerate(panels):
@@ -538,33 +616,38 @@ def _axes(figure: Figure, place: SubplotSpec) -> Axes:
 
 def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> None:
     """Write name, edge and what was applied above the panels."""
+    _write_name(figure, _label(chi.source, chi.record), prediction is None or prediction.in_domain)
+    y = 1 - 0.41 / figure.get_figheight()
+    figure.text(_LEFT, y, _facts(chi, prediction), size=9.5, color=_GREY, va="top")
+
+
+def _write_name(figure: Figure, name: str, known: bool) -> None:
+    """Write the name above the panels, and beside it whether the answer is one that the model can know."""
+    y = 1 - 0.16 / figure.get_figheight()
+    if not known:
+        said = "foreign: outside what the model knows"
+        figure.text(0.99, y, said, size=11.5, weight="bold", color=_ORANGE, ha="right", va="top")
+    figure.text(_LEFT, y, name, size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+
+
+def _facts(chi: ChiK, prediction: Prediction | None) -> str:
+    """Edge, temperature, and what was applied, in a line."""
     facts = [f"{chi.absorber} {chi.edge}"]
     if chi.temperature is not None:
         facts.append(f"{chi.temperature:g} K")
     if prediction:
         facts.append(f"ΔE₀ = {prediction.delta_e0:.1f} ± {prediction.delta_e0_std:.1f} eV")
         facts.append(f"S₀² = {prediction.amplitude:.2f} ± {prediction.amplitude_std:.2f}")
-    foreign = prediction is not None and not prediction.in_domain
-    inch = 1 / figure.get_figheight()
-    if foreign:
-        said = "foreign: outside what the model knows"
-        figure.text(0.99, 1 - 0.16 * inch, said, size=11.5, weight="bold", color=_ORANGE, ha="right", va="top")
-    figure.text(
-        _LEFT,
-        1 - 0.16 * inch,
-        _label(chi.source, chi.record),
-        size=11.5,
-        weight="bold",
-        color=_INK,
-        va="top",
-        parse_math=False,
-    )
-    figure.text(_LEFT, 1 - 0.41 * inch, "    ".join(facts), size=9.5, color=_GREY, va="top")
+    return "    ".join(facts)
 
 
 def _label(file: str, record: str, longest: int = 80) -> str:
-    """Name of a scan in characters that the font has."""
-    text = file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else "")
+    """Name of a scan without its folders."""
+    return _shortened(file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else ""), longest)
+
+
+def _shortened(text: str, longest: int = 80) -> str:
+    """A name in characters that the font has."""
     text = "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace").decode("latin-1")
     return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
 
@@ -635,28 +718,39 @@ def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
         outer = _band_95(rdf, number)
         axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
     axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r))
-    axes.set_ylim(*_rounded(0.0, 1.4 * (rdf.density + rdf.spread).max() or 1.0))
-    _draw_shells(axes, prediction)
+    rows = _draw_shells(axes, prediction)
+    axes.set_ylim(*_rounded(0.0, (1 + 0.4 * rows) * (rdf.density + rdf.spread).max() or 1.0))
     _legend(axes)
 
 
-def _draw_shells(axes: Axes, prediction: Prediction) -> None:
-    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets."""
+def _draw_shells(axes: Axes, prediction: Prediction) -> int:
+    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets.
+
+    Those that would lie on each other are in rows, whose number is returned.
+    """
+    pairs = prediction.rdf.pairs
+    written: list[tuple[float, int]] = []
     for shell in prediction.shells.values():
         axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
+        middle = (shell.r_min + shell.r_max) / 2
+        taken = {row for other, row in written if abs(other - middle) < _WIDEST}
+        row = next(row for row in range(len(written) + 1) if row not in taken)
+        written.append((middle, row))
+        named = f"{shell.pair}  " if len(pairs) > 1 else ""
         text = (
-            f"N {_with_error(shell.coordination, shell.coordination_std)}\n"
+            f"{named}N {_with_error(shell.coordination, shell.coordination_std)}\n"
             f"R {_with_error(shell.distance, shell.distance_std)} Å\n"
             f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²"
         )
         if not prediction.in_domain:
             text = "no numbers:\nforeign"
-        middle = (shell.r_min + shell.r_max) / 2
         axes.annotate(
-            text, (middle, 0.975), xycoords=("data", "axes fraction"), size=8, ha="center", va="top", color=_INK,
+            text, (middle, 0.975 - _ROW * row), xycoords=("data", "axes fraction"), size=8, ha="center", va="top",
+            color=_PAIR_COLOURS[pairs.index(shell.pair) % len(_PAIR_COLOURS)] if len(pairs) > 1 else _INK,
             linespacing=1.4,
         )  # fmt: skip
+    return max((row for _, row in written), default=0) + 1
 
 
 def _with_error(value: float, std: float) -> str:

@@ -18,8 +18,9 @@ from typing import Any
 
 from exafsnn.errors import ModelError
 from exafsnn.files import Stamp, sha256_of, stamp_of, write_whole
+from exafsnn.learn.joint_file import read_joint
 from exafsnn.learn.model_file import find_model
-from exafsnn.read.sources import split_source
+from exafsnn.run.samples import split_name
 from exafsnn.write.tables import Row, plain
 
 _NAME = "kept.json"
@@ -96,7 +97,7 @@ def _come_first(scans: Iterable[Row], sources: Iterable[str]) -> bool:
     for source in dict.fromkeys(sources):
         if not left:
             break
-        file, record = split_source(source)
+        file, record = split_name(source)
         before = len(done)
         while left and (left[0] == (file, record) if record else left[0][0] == file):
             done.add(left.popleft())
@@ -109,7 +110,9 @@ def _is_still(identity: str) -> bool:
     """Whether a shipped model is the one of this name and beginning of its checksum."""
     name, _, checksum = identity.removesuffix(")").partition(" (")
     try:
-        return sha256_of(find_model(name)).startswith(checksum)
+        path = find_model(name)
+        known = read_joint(name).checksum if path.suffix == ".json" else sha256_of(path)
+        return known.startswith(checksum)
     except ModelError:
         return False
 

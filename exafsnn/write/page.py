@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,8 @@ from exafsnn.analyse.columns import Key
 from exafsnn.analyse.series import AMPLITUDE, TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition.search import Transition
-from exafsnn.records import Lattice
+from exafsnn.records import Lattice, Prediction, Shell
+from exafsnn.run.samples import label_of
 from exafsnn.run.scans import Outcome
 from exafsnn.run.series import Course
 from exafsnn.write.tables import printable
@@ -34,6 +35,8 @@ _NAMES = {
     "coordination": "coordination N", "distance": "mean distance R", "sigma2": "σ²", "density": "density",
     "lattice_constant": "lattice constant a", "fraction": "share of",
 }  # fmt: skip
+_FIRST = "first"
+"""Name of the range that every pair has."""
 _MINOR = 0.1
 """A phase of a smaller share is not named."""
 _UNIT = {"temperature": " K"}
@@ -62,7 +65,8 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
     series = course.series
     rows = _rows(course)
-    reach = _reach(done)
+    several = len(firsts(series)) > 1 if series else False
+    reach = "" if several else _reach(done)
     return environment.get_template("report.html").render(
         title=_title(course, done),
         subtitle=_subtitle(course, done),
@@ -73,7 +77,7 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
         thermal=_thermal(course.thermal),
         thermal_notes=[f"{item.phase or 'No lattice'}: {note}" for item in course.thermal for note in item.notes],
         headings=(
-            *(axis_label(course), "scan"),
+            *(axis_label(course), "scan", *(["pair"] if several else [])),
             *(f"N{reach}", f"R{reach} (Å)", f"σ²{reach} (Å²)"),
             *("lattice", "a (Å)", "density (g/cm³)", "R-factor", "status"),
         ),
@@ -91,8 +95,16 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
 
 def _reach(done: list[Outcome]) -> str:
     """The range of r of N, R and σ², in words."""
-    shells = [outcome.prediction.shells["first"] for outcome in done if outcome.prediction]
+    shells = [shell for outcome in done for _, shell in _first_shells(outcome)]
     return f" {shells[0].r_min:g}–{shells[0].r_max:g} Å" if shells else ""
+
+
+def _first_shells(outcome: Outcome) -> Iterator[tuple[Prediction, Shell]]:
+    """The range ``first`` of each pair, with the answer that it is of."""
+    for prediction in (edge.prediction for edge in outcome.edges):
+        for name, shell in prediction.shells.items() if prediction else ():
+            if prediction and name.removesuffix(f" {shell.pair}") == _FIRST:
+                yield prediction, shell
 
 
 def _thermal(found: Sequence[Thermal]) -> list[tuple[str, ...]]:
@@ -113,13 +125,13 @@ def _figure(title: str, content: bytes) -> dict[str, str]:
 
 
 def _title(course: Course, done: list[Outcome]) -> str:
-    edges = sorted({f"{item.chi.absorber} {item.chi.edge}" for item in done if item.chi})
+    edges = sorted({edge.edge for item in done for edge in item.edges})
     return f"{', '.join(edges) or 'No edge'} — {len(done)} scans against {printable(course.against)}"
 
 
 def _subtitle(course: Course, done: list[Outcome]) -> str:
     rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
-    models = sorted({outcome.prediction.model for outcome in done if outcome.prediction})
+    models = sorted({edge.prediction.model for outcome in done for edge in outcome.edges if edge.prediction})
     places = [outcome.axis for outcome in done if outcome.axis is not None]
     unit = _UNIT.get(course.against, "")
     reach = f"{min(places):g} to {max(places):g}{unit}" if places else "none"
@@ -211,21 +223,25 @@ def _jumps(series: Series, item: Transition) -> list[tuple[str, ...]]:
 
 
 def _rows(course: Course) -> list[list[str]]:
-    """One row for each scan that was done."""
+    """One row for each scan that was done; one for each pair where there are several."""
     rows = []
+    several = len(firsts(course.series)) > 1 if course.series else False
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
-        if outcome.axis is None or outcome.prediction is None:
-            continue
-        shell, known = outcome.prediction.shells["first"], outcome.prediction.in_domain
-        numbers = [
-            _value(shell.coordination, shell.coordination_std, 2), _value(shell.distance, shell.distance_std, 3),
-            _value(shell.sigma2, shell.sigma2_std, 4),
-        ]  # fmt: skip
-        rows.append([
-            f"{outcome.axis:g}", printable(_name(outcome)), *(numbers if known else ["–"] * len(numbers)),
-            *_lattice_cells(lattice), f"{outcome.prediction.misfit:.3f}", outcome.status,
-        ])  # fmt: skip
+        for prediction, shell in _first_shells(outcome) if outcome.axis is not None else ():
+            numbers = [
+                _value(shell.coordination, shell.coordination_std, 2), _value(shell.distance, shell.distance_std, 3),
+                _value(shell.sigma2, shell.sigma2_std, 4),
+            ]  # fmt: skip
+            rows.append([
+                f"{outcome.axis:g}", printable(_name(outcome)), *([_pair(shell)] if several else []),
+                *(numbers if outcome.status != "foreign" else ["–"] * len(numbers)),
+                *_lattice_cells(lattice), f"{prediction.misfit:.3f}", outcome.status,
+            ])  # fmt: skip
     return rows
+
+
+def _pair(shell: Shell) -> str:
+    return f"{shell.pair}, {shell.r_min:g}–{shell.r_max:g} Å"
 
 
 def _lattice_cells(lattice: Lattice | None) -> tuple[str, str, str]:
@@ -241,19 +257,28 @@ def _value(value: float, std: float, digits: int) -> str:
 
 
 def _name(outcome: Outcome) -> str:
-    name = outcome.file.replace("\\", "/").rsplit("/", 1)[-1]
+    name = label_of(outcome.file)
     return f"{name}::{outcome.record}" if outcome.record else name
 
 
-def panels_of(series: Series) -> list[tuple[str, list[tuple[str, Key]]]]:
-    """What the figure of trends shows: labels of its panels, and of the lines in each."""
+def firsts(series: Series) -> list[str]:
+    """The range ``first`` of every pair, by its name: that of the first pair, then those of the others."""
+    names = dict.fromkeys(key.range for key in series.trends if key.range.split(" ")[0] == _FIRST)
+    return sorted(names, key=lambda name: name != _FIRST)
+
+
+def panels_of(series: Series, name: str = _FIRST) -> list[tuple[str, list[tuple[str, Key]]]]:
+    """What the figure of trends of a range shows: labels of its panels, and of the lines in each."""
     keys = list(series.trends)
     several = [
-        ("N", [("", key) for key in keys if key.quantity == "coordination" and key.range == "first"]),
-        ("R (Å)", [("", key) for key in keys if key.quantity == "distance" and key.range == "first"]),
-        ("σ² (Å²)", [("", key) for key in keys if key.quantity == "sigma2" and key.range == "first"]),
-        ("density (g/cm³)", [("", key) for key in keys if key.quantity == "density"]),
-        *((f"a of {key.phase} (Å)", [("", key)]) for key in keys if key.quantity == "lattice_constant"),
-        ("share of the atoms", [(key.phase, key) for key in keys if key.quantity == "fraction"]),
+        ("N", [("", key) for key in keys if key.quantity == "coordination" and key.range == name]),
+        ("R (Å)", [("", key) for key in keys if key.quantity == "distance" and key.range == name]),
+        ("σ² (Å²)", [("", key) for key in keys if key.quantity == "sigma2" and key.range == name]),
     ]
+    if name == _FIRST:
+        several += [
+            ("density (g/cm³)", [("", key) for key in keys if key.quantity == "density"]),
+            *((f"a of {key.phase} (Å)", [("", key)]) for key in keys if key.quantity == "lattice_constant"),
+            ("share of the atoms", [(key.phase, key) for key in keys if key.quantity == "fraction"]),
+        ]
     return [(label, lines) for label, lines in several if lines]

@@ -32,8 +32,7 @@ import numpy as np
 from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, SettingsError
 from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, write_whole
-from exafsnn.read.sources import split_source
-from exafsnn.records import ChiK, Prediction
+from exafsnn.run.samples import label_of, split_name
 from exafsnn.run.scans import BURST, Outcome
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
@@ -45,7 +44,7 @@ from exafsnn.write.tables import (
     Table,
     average_rows,
     average_tables,
-    chi_table,
+    chi_tables,
     json_lines,
     particle_rows,
     rdf_tables,
@@ -129,7 +128,7 @@ class ResultsFolder:
         self._progress = Progress([], [], {}, [], {})
         self._waiting: list[Outcome] = []
         self._whole = True
-        self._drawings: list[tuple[Outcome, ChiK]] = []
+        self._drawings: list[Outcome] = []
         self.done: Counter[tuple[str, str]] = Counter()
         """Scans by file and record that were done by an interrupted run of which this one is the rest."""
         self._others: list[Path] = []
@@ -176,7 +175,7 @@ class ResultsFolder:
         drawn = sources if self.full or len(sources) <= self._figure_limit else ()
         figures: dict[str, str] = {}
         for source in drawn:
-            figures[_figure_name(Outcome(*split_source(source)), figures)] = source
+            figures[_figure_name(*split_name(source), figures)] = source
         return self._tables_due() | figures.keys()
 
     def add(self, outcome: Outcome) -> None:
@@ -201,16 +200,17 @@ class ResultsFolder:
                 rows = list(summary_rows(outcome))
                 self._progress.rows.extend(rows)
                 self._tables["summary.csv"].write(rows)
-                if outcome.file not in self._progress.inputs:
-                    self._progress.inputs[outcome.file] = fingerprint(outcome.file, outcome.stamp)
-                if outcome.usable is not None:
-                    self._add_details(number, outcome, outcome.usable)
+                for scan in outcome.parts or (outcome,):
+                    if scan.file not in self._progress.inputs:
+                        self._progress.inputs[scan.file] = fingerprint(scan.file, scan.stamp)
+                if outcome.edges:
+                    self._add_details(number, outcome)
             if self.command in _ANSWERS and outcomes:
                 self._archive.add(outcomes, self.scans[first:])
             if self.full and len(self._drawings) > self._figure_limit:
                 self._draw()
             elif not self.full and self._count > self._figure_limit:  # of many only those in which something is wrong
-                wrong = [item for item in self._drawings if item[0].status != "ok"]
+                wrong = [outcome for outcome in self._drawings if outcome.status != "ok"]
                 self._drawings = wrong[: max(self._figure_limit - len(self._progress.figures), 0)]
             self._waiting, self._whole = [], True
 
@@ -332,27 +332,29 @@ class ResultsFolder:
         with suppress(OSError):
             self.folder.rmdir()
 
-    def _add_details(self, number: int, outcome: Outcome, chi: ChiK) -> None:
+    def _add_details(self, number: int, outcome: Outcome) -> None:
         """Write what only a usable scan has."""
-        prediction = outcome.prediction
         if number < TABLE_LIMIT or self.full:
-            self._tables["chi.csv"].write_long(chi_table(outcome, chi, self.command in _ANSWERS))
-            if prediction is not None:
-                self._tables["rdf.csv"].write_long(rdf_tables(outcome, prediction.rdf))
-        self._drawings.append((outcome, chi))
+            self._tables["chi.csv"].write_long(chi_tables(outcome, self.command in _ANSWERS))
+            if outcome.is_answered:
+                self._tables["rdf.csv"].write_long(rdf_tables(outcome))
+        self._drawings.append(outcome)
         if _OF_STANDARD in self._tables:
             scan = {"file": outcome.file, "record": outcome.record}
             self._tables[_OF_STANDARD].write(scan | row for row in particle_rows(outcome))
-        if prediction is not None and prediction.model not in self._progress.models:
-            self._progress.models.append(prediction.model)
+        for edge in outcome.edges:
+            if edge.prediction and edge.prediction.model not in self._progress.models:
+                self._progress.models.append(edge.prediction.model)
 
     def _draw(self) -> None:
         """Draw the figures that wait; many of them by workers."""
         drawings, named = [], dict(self._progress.figures)
-        for outcome, chi in self._drawings:
-            name = _figure_name(outcome, named)
-            named[name] = _source(outcome)
-            drawings.append((str(self._stage / name), chi, outcome.prediction))
+        for outcome in self._drawings:
+            whole = len(outcome.edges) > 1 and outcome.is_answered
+            for shown in [outcome] if whole else outcome.edges:
+                name = _figure_name(shown.file, shown.record, named)
+                named[name] = _source(shown)
+                drawings.append((str(self._stage / name), shown))
         for drawing in drawings[:1]:  # workers that are copies of this process then have matplotlib and a canvas
             _draw_scan(drawing)
         for _ in in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1):
@@ -388,7 +390,8 @@ class ResultsFolder:
         with undisturbed():  # an import that is cut short fails in its own way
             from exafsnn.write import figures as plotting
         if len(shown.names) <= OVERVIEW_LINES:
-            figure = plotting.overview_figure(shown.names, shown.r, shown.density, shown.pair)
+            names = [(label_of(file), record) for file, record in shown.names]
+            figure = plotting.overview_figure(names, shown.r, shown.density, shown.pair)
         else:
             figure = plotting.overview_image(shown.r, shown.density, shown.pair, shown.step)
         path = self._stage / "overview.png"
@@ -409,16 +412,17 @@ class ResultsFolder:
         }
 
 
-_Drawing = tuple[str, ChiK, "Prediction | None"]
-"""Where the figure of a scan goes, and what it shows."""
-
-
-def _draw_scan(drawing: _Drawing) -> None:
-    """Draw the figure of a scan into a file; workers import this."""
+def _draw_scan(drawing: tuple[str, Outcome]) -> None:
+    """Draw the figure of a scan or sample into a file; workers import this."""
     from exafsnn.write import figures
 
-    path, chi, prediction = drawing
-    Path(path).write_bytes(figures.scan_png(chi, prediction))
+    path, shown = drawing
+    if shown.parts:
+        predictions = [edge.prediction for edge in shown.edges if edge.prediction]
+        content = figures.png(figures.sample_figure(label_of(shown.file), predictions))
+    elif shown.chi:
+        content = figures.scan_png(shown.chi, shown.prediction)
+    Path(path).write_bytes(content)
 
 
 def _on_disk(path: Path) -> str:
@@ -437,9 +441,9 @@ def _open(path: Path) -> TextIO:
     return path.open("a", newline="", encoding="utf-8")
 
 
-def _figure_name(outcome: Outcome, taken: Mapping[str, str]) -> str:
-    """Safe, unique file name for the figure of a scan."""
-    text = "-".join(filter(None, [re.split(r"[/\\]", outcome.file)[-1], outcome.record]))
+def _figure_name(file: str, record: str, taken: Mapping[str, str]) -> str:
+    """Safe, unique file name for the figure of a scan or sample."""
+    text = "-".join(filter(None, [label_of(file), record]))
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", text)[:60].strip("-.") or "scan"
     names = (f"scan-{slug}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
     known = {name.casefold() for name in taken}

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from exafsnn.write.page import axis_label, panels_of, report
+from exafsnn.records import Array
+from exafsnn.write.page import axis_label, firsts, panels_of, report
 from exafsnn.write.results import ResultsFolder
 from exafsnn.write.tables import plain, series_rows, transition_facts
 
 if TYPE_CHECKING:
     from exafsnn.analyse.series import Series
+    from exafsnn.run.scans import Outcome
     from exafsnn.run.series import Course
-
 
 _MAPS = 4
 """Branches that have a map."""
@@ -56,39 +57,65 @@ def _arrays(series: Series) -> dict[str, np.ndarray]:
 
 def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     """Titles and PNG files of the figures, by the names of their files."""
+    if course.series is None:
+        return {}
+    done = [outcome for outcome in course.outcomes if outcome.axis is not None]
+    pairs = {name: shell.pair for outcome in done for name, shell in outcome.shells(course.pair).items()}
+    names = firsts(course.series)
+    trends, maps = {}, {}
+    for name in names:
+        of = pairs[name] if len(names) > 1 else ""
+        ending = name.replace("first", "").replace(" ", "-")  # of the first pair none: its figures are always there
+        trends[f"series-trends{ending}.png"] = _trends(course, course.series, name, of)
+        maps[f"series-map{ending}.png"] = _map(course, course.series, pairs[name], of)
+    return trends | maps
+
+
+def _trends(course: Course, series: Series, name: str, of: str) -> tuple[str, bytes]:
+    """Title and PNG file of the trends of one range, ``of`` a pair among others."""
     from exafsnn.write import figures as plotting
 
-    series = course.series
-    if series is None:
-        return {}
-    label = axis_label(course)
-    branches = [part.scans for part in series.branches]
-    shown = branches[:_MAPS]
-    each = [[(item.low, item.high)] if item.found else [] for item in series.transitions]
-    marks = [mark for part in each for mark in part]
-    predictions = [outcome.prediction for outcome in course.outcomes if outcome.prediction]
-    density = np.array([prediction.rdf.density[0] for prediction in predictions])
-    rdf = predictions[0].rdf
     panels = [
         plotting.Panel(
-            name,
+            label,
             tuple(
                 plotting.Line(title, trend.raw, trend.raw_std, trend.value, trend.std)
                 for title, trend in ((title, series.trends[key]) for title, key in lines)
             ),
         )
-        for name, lines in panels_of(series)
+        for label, lines in panels_of(series, name)
     ]
-    return {
-        "series-trends.png": (
-            "Along the series\nPoints: scan by scan, with one standard deviation. Bands: smoothed, but never across a"
-            " transition. The upright bar is the transition's 95 % interval."
-            + (" Open points: after the axis turned round." if len(series.branches) > 1 else ""),
-            plotting.png(plotting.trends_figure(series.axis, label, panels, branches, marks)),
-        ),
-        "series-map.png": (
-            f"Radial distribution functions\nn(r)/4πr² of {rdf.pairs[0]}: atoms per Å³ at distance r from an absorber."
-            + (" Each image is one branch, in the order measured." if len(branches) > 1 else ""),
-            plotting.png(plotting.map_figure(series.axis, label, rdf.r, density, shown, each[: len(shown)])),
-        ),
-    }
+    branches = [part.scans for part in series.branches]
+    marks = [(item.low, item.high) for item in series.transitions if item.found]
+    caption = (
+        "Points: scan by scan, with one standard deviation. Bands: smoothed, but never across a transition. The upright"
+        " bar is the transition's 95 % interval."
+        + (" Open points: after the axis turned round." if len(branches) > 1 else "")
+    )
+    figure = plotting.trends_figure(series.axis, axis_label(course), panels, branches, marks)
+    return f"Along the series{f': {of}' if of else ''}\n{caption}", plotting.png(figure)
+
+
+def _map(course: Course, series: Series, pair: str, of: str) -> tuple[str, bytes]:
+    """Title and PNG file of the RDFs of a pair, ``of`` which there are others."""
+    from exafsnn.write import figures as plotting
+
+    shown = [part.scans for part in series.branches][:_MAPS]
+    each = [[(item.low, item.high)] if item.found else [] for item in series.transitions][: len(shown)]
+    found = [_density(outcome, pair) for outcome in course.outcomes if outcome.is_answered]
+    r = next(bins for bins, _ in filter(None, found))
+    density = np.array([row[1] if row else np.full(len(r), np.nan) for row in found])
+    caption = f"n(r)/4πr² of {pair}: atoms per Å³ at distance r from an absorber." + (
+        " Each image is one branch, in the order measured." if len(series.branches) > 1 else ""
+    )
+    figure = plotting.map_figure(series.axis, axis_label(course), r, density, shown, each)
+    return f"Radial distribution functions{f': {of}' if of else ''}\n{caption}", plotting.png(figure)
+
+
+def _density(outcome: Outcome, pair: str) -> tuple[Array, Array] | None:
+    """Bins [Å] and RDF [Å⁻¹] of a pair; None where its edge was left out."""
+    for edge in outcome.edges:
+        if edge.prediction and pair in edge.prediction.rdf.pairs:
+            rdf = edge.prediction.rdf
+            return rdf.r, rdf.density[rdf.pairs.index(pair)]
+    return None

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from exafsnn.records import ChiK, PartialRDF
-from exafsnn.run.scans import Outcome, is_finite
+from exafsnn.records import ChiK, Prediction
+from exafsnn.run.scans import Outcome, edge_of, is_finite
 
 if TYPE_CHECKING:
     from exafsnn.analyse.transition.search import Transition
@@ -38,6 +38,8 @@ _SUMMARY_COLUMNS = (
 )
 _PLACE = ("pair", "r_min", "r_max")
 """What is said of a shell whose scan is foreign to the model: no number of it is to be believed."""
+_OF_CHI = ("e0", "edge_step", "noise", "k_max_usable")
+_OF_PREDICTION = ("delta_e0", "amplitude", "misfit")
 _SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
 _RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 _CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
@@ -76,26 +78,39 @@ SIMULATED = "simulated"
 
 
 def summary_rows(outcome: Outcome) -> Iterator[Row]:
-    """One row per range of a prediction, else one for the scan; NaN and absent keys mean that nothing is known."""
-    chi, prediction = outcome.chi, outcome.prediction
+    """One row per range of an answer, else one for the scan of each edge; of a rejected scan or sample one.
+
+    NaN and absent keys mean that nothing is known.
+    """
     row: Row = {
         "file": outcome.file,
         "record": outcome.record,
         "status": outcome.status,
         "warnings": "; ".join(outcome.warnings),
         "axis": outcome.axis,
+        "edge": outcome.edge,
     }
-    if chi is not None:
-        row |= {"edge": _edge(chi), "e0": chi.e0, "edge_step": chi.edge_step, "noise": chi.noise}
-        row |= {"k_max_usable": chi.k_max_usable}
-    if prediction is None:
-        yield row
+    if not outcome.is_answered:
+        scans = [edge.chi for edge in outcome.edges] or [outcome.chi]
+        yield from (row | (_of_chi(chi) if chi else {}) for chi in scans)
         return
-    row |= {"model": outcome.model, "delta_e0": prediction.delta_e0, "amplitude": prediction.amplitude}
-    row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
+    row |= {"model": outcome.model, "in_domain": outcome.status != "foreign"}
+    for edge in outcome.edges:
+        if edge.chi and edge.prediction:
+            yield from (row | shell for shell in _shell_rows(edge.chi, edge.prediction, row))
+
+
+def _of_chi(chi: ChiK) -> Row:
+    """What a scan is like."""
+    return {"edge": edge_of(chi)} | {name: getattr(chi, name) for name in _OF_CHI}
+
+
+def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
+    """One row per range of one edge."""
+    row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
     for name, shell in prediction.shells.items():
         if is_finite(shell):
-            told = vars(shell) if prediction.in_domain else {key: getattr(shell, key) for key in _PLACE}
+            told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
             yield row | {"range": name.removesuffix(f" {shell.pair}")} | told
 
 
@@ -119,20 +134,28 @@ _Long = tuple[Row, list[np.ndarray]]
 """Rows of a long table: the cells that all share, and the columns of numbers (n,) that follow."""
 
 
-def chi_table(outcome: Outcome, chi: ChiK, answered: bool) -> list[_Long]:
-    """χ(k), and beside it the model's where the command has ``answered``; where that is no number there is no row."""
-    scan = {"file": outcome.file, "record": outcome.record, "edge": _edge(chi)}
-    model = outcome.prediction.chi_model if outcome.prediction else np.zeros_like(chi.chi)
-    there = np.isfinite(model)
-    columns = [part[there] for part in (chi.k, chi.chi, model)]
-    return [(scan, columns if answered else columns[:2])]
+def chi_tables(outcome: Outcome, answered: bool) -> list[_Long]:
+    """χ(k) of every edge, beside it the model's where the command has ``answered``: no row where it is no number."""
+    tables: list[_Long] = []
+    for edge in outcome.edges:
+        if chi := edge.chi:
+            scan = {"file": outcome.file, "record": outcome.record, "edge": edge_of(chi)}
+            model = edge.prediction.chi_model if edge.prediction else np.zeros_like(chi.chi)
+            there = np.isfinite(model)
+            columns = [part[there] for part in (chi.k, chi.chi, model)]
+            tables.append((scan, columns if answered else columns[:2]))
+    return tables
 
 
-def rdf_tables(outcome: Outcome, rdf: PartialRDF) -> list[_Long]:
+def rdf_tables(outcome: Outcome) -> list[_Long]:
     """Every partial RDF, bin by bin."""
     scan = {"file": outcome.file, "record": outcome.record}
-    parts = zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
-    return [(scan | {"pair": pair}, [rdf.r, density, spread]) for pair, density, spread in parts]
+    each = [edge.prediction.rdf for edge in outcome.edges if edge.prediction]
+    return [
+        (scan | {"pair": pair}, [rdf.r, density, spread])
+        for rdf in each
+        for pair, density, spread in zip(rdf.pairs, rdf.density, rdf.spread, strict=True)
+    ]
 
 
 def average_rows(file: str, average: Average) -> Iterator[Row]:
@@ -166,6 +189,7 @@ def series_rows(course: Course) -> Iterator[Row]:
     if course.series is None:
         return
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
+    pairs = {name: shell.pair for outcome in done for name, shell in outcome.shells(course.pair).items()}
     for number, outcome in enumerate(done):
         scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
         for key, trend in course.series.trends.items():
@@ -174,7 +198,7 @@ def series_rows(course: Course) -> Iterator[Row]:
                 and np.isfinite(trend.value[number])
                 and np.isfinite(trend.std[number])
             ):
-                pair = outcome.prediction.shells[key.range].pair if outcome.prediction and key.range else ""
+                pair = pairs[key.range] if key.range else ""
                 yield scan | {
                     "phase": key.phase or course.series.phases[number], "pair": pair,
                     "range": key.range.removesuffix(f" {pair}"), "quantity": key.quantity,
@@ -320,7 +344,3 @@ def _text(text: str) -> str:
     """A cell of a text column."""
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) else text
-
-
-def _edge(chi: ChiK) -> str:
-    return f"{chi.absorber} {chi.edge}"

@@ -9,7 +9,7 @@ import pytest
 
 from exafsnn.analyse.columns import Point
 from exafsnn.analyse.series import analyse
-from exafsnn.analyse.thermal import thermal_of
+from exafsnn.analyse.thermal import reduced_mass, thermal_of
 from exafsnn.analyse.vibration import debye_sigma2, einstein_sigma2
 from exafsnn.records import Lattice, Shell
 
@@ -36,7 +36,7 @@ def series(temperatures, sigma2, phase="bcc", mixed=()):
 
 
 def test_an_einstein_solid_has_its_temperature_whatever_is_static():
-    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS)
+    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS / 2)
     assert found.phase == "bcc"
     assert found.einstein.theta == pytest.approx(280.0, rel=1e-3)
     assert found.einstein.static == pytest.approx(STATIC, rel=1e-3)
@@ -46,13 +46,13 @@ def test_an_einstein_solid_has_its_temperature_whatever_is_static():
 def test_a_debye_solid_has_its_temperature():
     atoms = 2 / 2.873**3
     (found,) = thermal_of(
-        series(np.arange(60, 901, 120), lambda t: debye_sigma2(t, 420.0, MASS / 2, 2.65, atoms)), MASS
+        series(np.arange(60, 901, 120), lambda t: debye_sigma2(t, 420.0, MASS / 2, 2.65, atoms)), MASS / 2
     )
     assert found.debye.theta == pytest.approx(420.0, rel=5e-3)
 
 
 def test_the_lattice_expands_as_it_did():
-    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS)
+    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS / 2)
     assert found.expansion.coefficient == pytest.approx(EXPANSION, rel=1e-6)
     assert found.expansion.coefficient_std > 0
 
@@ -62,15 +62,15 @@ def test_mixtures_tell_nothing_of_a_phase():
         return einstein_sigma2(t, 280.0, MASS / 2)
 
     places = np.arange(60, 901, 120)
-    (found,) = thermal_of(series(places, motion, mixed=(780,)), MASS)
+    (found,) = thermal_of(series(places, motion, mixed=(780,)), MASS / 2)
     assert found.expansion.coefficient == pytest.approx(EXPANSION, rel=1e-6)
-    (none,) = thermal_of(series(places, motion, mixed=tuple(places)), MASS)
+    (none,) = thermal_of(series(places, motion, mixed=tuple(places)), MASS / 2)
     assert none.expansion is None
     assert none.notes == ("all its scans are mixtures",)
 
 
 def test_two_temperatures_do_not_tell_motion_from_static_spread():
-    (found,) = thermal_of(series([60, 300], lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS)
+    (found,) = thermal_of(series([60, 300], lambda t: einstein_sigma2(t, 280.0, MASS / 2)), MASS / 2)
     assert found.einstein is None
     assert found.debye is None
     assert found.expansion.coefficient == pytest.approx(EXPANSION, rel=1e-6)
@@ -79,8 +79,13 @@ def test_two_temperatures_do_not_tell_motion_from_static_spread():
 
 
 def test_without_a_lattice_there_is_an_einstein_temperature_at_most():
-    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2), ""), MASS)
+    (found,) = thermal_of(series(np.arange(60, 901, 120), lambda t: einstein_sigma2(t, 280.0, MASS / 2), ""), MASS / 2)
     assert found.phase == ""
     assert found.expansion is None
     assert found.debye is None
     assert found.einstein.theta == pytest.approx(280.0, rel=1e-3)
+
+
+def test_atoms_of_a_pair_vibrate_with_their_reduced_mass():
+    assert reduced_mass("Fe-Fe") == pytest.approx(MASS / 2, rel=1e-3)
+    assert reduced_mass("Pd-O") == pytest.approx(1 / (1 / 106.42 + 1 / 15.999), rel=1e-3)
