@@ -157,8 +157,8 @@ class PartialRDF:
     smoothing: float = 0.0
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
     told: tuple[Shell, ...] = ()
-    """Of each pair a range whose errors cover; those of any other are as much wider than its samples' spread. Without
-    one they are no wider."""
+    """Ranges whose errors cover; those of any other are as much wider than its samples' spread as those of the first
+    of its pair. Without one they are no wider."""
     least: float = 0.0
     """Relative standard deviation of N at least: that of an amplitude nobody measured."""
     exchanges: tuple[Exchange, ...] = ()
@@ -183,12 +183,12 @@ class PartialRDF:
         if not low <= r_min < r_max <= high:
             raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
         row = self.pairs.index(pair)
-        told = next((shell for shell in self.told if shell.pair == pair), None)
-        if told and (r_min, r_max) == (told.r_min, told.r_max):
+        if told := next(
+            (item for item in self.told if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None
+        ):
             return self._doubted(told)
         samples = None if self.samples is None else self.samples[:, row]
-        known = self._known(told, self.samples) if told and self.samples is not None else None
-        return self._doubted(self._integrals(pair, r_min, r_max, self.density[row], samples, known))
+        return self._doubted(self._integrals(pair, r_min, r_max, self.density[row], samples, self.errors(pair)))
 
     def total(self, r_min: float, r_max: float) -> Shell:
         """The same of all pairs together, with the errors of the pair that is least sure; what they share cancels.
@@ -201,16 +201,17 @@ class PartialRDF:
         parts = [self.shell(pair, r_min, r_max) for pair in self.pairs]
         if len(parts) == 1:
             return parts[0]
-        samples, known = None, None
-        if (drawn := self.samples) is not None:
-            samples = drawn.sum(axis=1, dtype=np.float32)
-            known = Errors.widest(self._known(shell, drawn) for shell in self.told)
+        samples = None if self.samples is None else self.samples.sum(axis=1, dtype=np.float32)
+        known = Errors.widest(errors for errors in map(self.errors, self.pairs) if errors)
         name = "+".join(self.pairs)
         return self._doubted(self._integrals(name, r_min, r_max, self.density.sum(axis=0), samples, known))
 
-    def _known(self, told: Shell, samples: NDArray[np.floating]) -> Errors:
-        """How wide errors that cover are, in units of the spread of samples (s, p, b)."""
-        own = samples[:, self.pairs.index(told.pair)]
+    def errors(self, pair: str) -> Errors | None:
+        """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
+        told = next((shell for shell in self.told if shell.pair == pair), None)
+        if told is None or self.samples is None:
+            return None
+        own = self.samples[:, self.pairs.index(pair)]
         return Errors.of_shells(told, spreads(self.r, own, told.r_min, told.r_max)[:3], self.least)
 
     def _integrals(
@@ -272,6 +273,32 @@ class Lattice:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number, its standard deviation, and both ends of its 95 % interval."""
+
+    value: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """How the neighbours of an absorber A in a range of r are shared by elements, seen from one of them, B."""
+
+    pair: str
+    """A-B."""
+    r_min: float
+    r_max: float
+    total: Estimate
+    """Neighbours of all elements."""
+    composition: Estimate
+    """x_B(A) = N_AB / Σ N: the share of B among them."""
+    order: Estimate | None
+    """α = 1 − x_B(A)/c_B of Warren and Cowley; None where the composition of the sample is not known."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model says of one χ(k), and how well that explains the data."""
 
@@ -301,6 +328,12 @@ class Prediction:
     findings: tuple[Finding, ...] = ()
     """What was noticed about the answer, and about the standard that it rests on."""
     history: tuple[str, ...] = ()
+    composition: Mapping[str, float] = field(default_factory=dict)
+    """Share of each element in the sample, where all that the model learned from has the same; else empty."""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """By name of the range; of one pair alone there is none."""
+    metal: Estimate | None = None
+    """Share of the absorbers that are in a metal, of a model that knows it beside compounds of it."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

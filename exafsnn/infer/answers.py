@@ -38,6 +38,8 @@ class Origin:
     """Relative standard deviation of N at least."""
     most: float
     """N of the range ``first`` of the RDF that has most of all that are known."""
+    composition: Mapping[str, float] = field(default_factory=dict)
+    """Share of each element in all that is known, where it is the same; else empty."""
 
 
 @dataclass(frozen=True)
@@ -157,16 +159,20 @@ class Answers:
         )  # fmt: skip
         findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
-        numbers = {name: float(getattr(self, name)[row]) for name in names}
+        numbers: dict[str, Any] = {name: float(getattr(self, name)[row]) for name in names}
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, chi_model=self.chi_model[row, : len(chi.k)],
             in_domain=bool(self.in_domain[row]), model=origin.model, k_window=(origin.k_min, float(self.k_max[row])),
-            findings=findings, history=(*chi.history, origin.said), **numbers,
+            findings=findings, history=(*chi.history, origin.said),
+            composition=origin.composition, **numbers,
         )  # fmt: skip
 
     @staticmethod
     def _exchange_findings(rdf: PartialRDF) -> Iterator[Finding]:
-        """Of each range in which the data do not tell the element."""
+        """Of each range in which the data do not tell the element, and where nobody asked them."""
+        if len(rdf.pairs) > 1 and not rdf.exchanges:
+            said = f"whether the data tell {' from '.join(rdf.pairs)} was not tested: what is known of structures did"
+            yield Finding("elements-untested", "note", said, remedy="Refine the scan")
         for exchange in rdf.exchanges:
             limits = exchange.r_min, exchange.r_max
             found = exchange_finding(exchange, rdf.shell(exchange.pair, *limits), rdf.total(*limits))

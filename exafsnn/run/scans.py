@@ -698,7 +698,10 @@ def _answers(answer: Answer, scans: Sequence[ChiK]) -> list[Prediction | Excepti
         if len(scans) == 1:
             return [error]
         return [each for chi in scans for each in _answers(answer, [chi])]
-    return [each if _is_finite(each) else _infinite(each.chi.source) for each in found]
+    from exafsnn.analyse.order import ordered
+
+    whole = (ordered([each], [answer.model])[0] for each in found)
+    return [each if _is_finite(each) else _infinite(each.chi.source) for each in whole]
 
 
 def is_finite(shell: Shell) -> bool:

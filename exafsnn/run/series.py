@@ -200,7 +200,14 @@ class Follower:
         outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
         lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
         points = [
-            Point(item.axis, item.prediction.shells, lattice, item.prediction.in_domain)
+            Point(
+                item.axis,
+                item.prediction.shells,
+                lattice,
+                item.prediction.in_domain,
+                item.prediction.orders,
+                item.prediction.metal,
+            )
             for item, lattice in zip(outcomes, lattices, strict=True)
             if item.prediction is not None and item.axis is not None
         ]
@@ -225,8 +232,11 @@ def _tools(number: int) -> _Tools:
 
 def _refined(task: tuple[Sequence[Outcome], Shared[_Tools]]) -> list[_Answer]:
     """Worker: refine some outcomes, and find their lattices and particles."""
+    from exafsnn.analyse.order import ordered
+
     outcomes, (model, refiner, finder, sizer) = task[0], task[1].value
-    predictions = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
+    answers_of_all = refiner.refine_all([outcome.usable for outcome in outcomes if outcome.usable])
+    predictions = [ordered([prediction], [model])[0] for prediction in answers_of_all]
     found = zip(predictions, sizer.find(predictions) if sizer else [None] * len(predictions), strict=True)
     answers: list[_Answer] = []
     for outcome in outcomes:
