@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _SHOWN = 10
 """Scans whose particles are told on the screen."""
+WHERE_KNOWN = ("all N", "x", "α", "metal", "Δχ²")
+"""Columns of the table that are left out where no scan has any of it."""
+_ALWAYS = ("exchangeable",)
+"""Notes that are told unasked: without them a number is not what it seems."""
 DONE = ("ok", "warned")
 """Scans of another status, foreign or rejected, have no numbers."""
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
@@ -110,7 +114,9 @@ class Shown:
             document = written | {"summary": self._rows, "scans": folder.scans} | more
             click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
         else:
-            print_table(list(columns), [[cell(row) for cell in columns.values()] for row in self._rows])
+            cells = {name: [cell(row) for row in self._rows] for name, cell in columns.items()}
+            shown = {name: column for name, column in cells.items() if name not in WHERE_KNOWN or any(column)}
+            print_table(list(shown), zip(*shown.values(), strict=True))
         _print_warnings(self._rows)
         _print_notes(folder.scans)
         _print_particles(folder.scans)
@@ -181,11 +187,12 @@ def _print_warnings(rows: Iterable[Row]) -> None:
 
 
 def _print_notes(scans: Iterable[Row]) -> None:
-    """Say on stderr what changes no number, if asked."""
+    """Say on stderr what changes no number, if asked; some of it at once."""
     context = click.get_current_context(silent=True)
-    if context and context.meta.get(_VERBOSE):
-        notes = ((scan_of(scan), item) for scan in scans for item in scan["findings"] if item["severity"] == "note")
-        _print_of_scans((name, f"note: {item['message']}") for name, item in notes)
+    asked = bool(context and context.meta.get(_VERBOSE))
+    notes = ((scan_of(scan), item) for scan in scans for item in scan["findings"] if item["severity"] == "note")
+    told = ((name, item) for name, item in notes if asked or item["name"] in _ALWAYS)
+    _print_of_scans((name, f"note: {item['message']}") for name, item in told)
 
 
 def _print_of_scans(said: Iterable[tuple[str, str]]) -> None:

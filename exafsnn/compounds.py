@@ -6,6 +6,8 @@ first shells.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from exafsnn.edges import edges_of, is_element
@@ -78,3 +80,8 @@ class Compound(Settings):
 
 Material = Metal | Compound
 """What a model is of."""
+
+
+def composition_of(elements: Sequence[str]) -> dict[str, float]:
+    """Share of each element among atoms, in the order of their first."""
+    return {element: count / len(elements) for element, count in Counter(elements).items()}

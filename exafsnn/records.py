@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.errors import Finding
-from exafsnn.shells import Errors, as_wide, moments, spreads
+from exafsnn.shells import Errors, as_wide, counted, likely, moments, reaching, spreads
 
 Array = NDArray[np.float64]
 
@@ -117,6 +117,30 @@ class Shell:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """What the data say if the atoms of one pair in a range of r are of the other element, and all else is refitted."""
+
+    pair: str
+    """Whose atoms they were."""
+    r_min: float
+    r_max: float
+    delta_chi2: float
+    """Δχ²: by how much that misfits more, in units of what nothing explains."""
+    density: Array
+    """(p, b) the RDFs [Å⁻¹] that do so least: that pair has no atoms there."""
+
+    @property
+    def probability(self) -> float:
+        """That of the other element, if both were as likely before the data."""
+        return float(likely(self.delta_chi2))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the data do not tell the element."""
+        return bool(counted(likely(self.delta_chi2)) > 0)
+
+
+@dataclass(frozen=True)
 class PartialRDF:
     """Partial radial distribution functions around one absorber."""
 
@@ -132,10 +156,14 @@ class PartialRDF:
     """(s, p, b) equally likely RDFs that carry the spread and its correlations, in half precision."""
     smoothing: float = 0.0
     """Standard deviation [Å] of the Gaussian with which the RDF is smoothed by construction."""
-    told: Shell | None = None
-    """A range whose errors cover; those of any other are as much wider than its samples' spread. None: no wider."""
+    told: tuple[Shell, ...] = ()
+    """Ranges whose errors cover; those of any other are as much wider than its samples' spread as those of the first
+    of its pair. Without one they are no wider."""
     least: float = 0.0
     """Relative standard deviation of N at least: that of an amplitude nobody measured."""
+    exchanges: tuple[Exchange, ...] = ()
+    """Shells that were given to the other element. What N would be then is in the errors, where the data do not tell;
+    not in those of ``told``."""
 
     def shell(self, pair: str, r_min: float, r_max: float) -> Shell:
         """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
@@ -155,19 +183,62 @@ class PartialRDF:
         if not low <= r_min < r_max <= high:
             raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
         row = self.pairs.index(pair)
-        told = self.told if self.told and self.told.pair == pair else None
-        if told and (r_min, r_max) == (told.r_min, told.r_max):
-            return told
-        values = moments(self.r, self.density[row], r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
-        raw, known = np.full(4, np.nan), None
-        if self.samples is not None:
-            samples = self.samples[:, row]
-            raw = spreads(self.r, samples, r_min, r_max)
-            if told:
-                known = Errors.of_shells(told, spreads(self.r, samples, told.r_min, told.r_max)[:3], self.least)
+        if told := next(
+            (item for item in self.told if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None
+        ):
+            return self._doubted(told)
+        samples = None if self.samples is None else self.samples[:, row]
+        return self._doubted(self._integrals(pair, r_min, r_max, self.density[row], samples, self.errors(pair)))
+
+    def total(self, r_min: float, r_max: float) -> Shell:
+        """The same of all pairs together, with the errors of the pair that is least sure; what they share cancels.
+
+        Raises
+        ------
+        ValueError
+            If the range is empty or outside the RDF.
+        """
+        parts = [self.shell(pair, r_min, r_max) for pair in self.pairs]
+        if len(parts) == 1:
+            return parts[0]
+        samples = None if self.samples is None else self.samples.sum(axis=1, dtype=np.float32)
+        known = Errors.widest(errors for errors in map(self.errors, self.pairs) if errors)
+        name = "+".join(self.pairs)
+        return self._doubted(self._integrals(name, r_min, r_max, self.density.sum(axis=0), samples, known))
+
+    def errors(self, pair: str) -> Errors | None:
+        """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
+        told = next((shell for shell in self.told if shell.pair == pair), None)
+        if told is None or self.samples is None:
+            return None
+        own = self.samples[:, self.pairs.index(pair)]
+        return Errors.of_shells(told, spreads(self.r, own, told.r_min, told.r_max)[:3], self.least)
+
+    def _integrals(
+        self, name: str, r_min: float, r_max: float, density: Array, samples: NDArray[np.floating] | None,
+        known: Errors | None,
+    ) -> Shell:  # fmt: skip
+        """Those of one density (b,), with samples (s, b) and errors as wide as the known ones."""
+        values = moments(self.r, density, r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
+        raw = np.full(4, np.nan) if samples is None else spreads(self.r, samples, r_min, r_max)
         errors = as_wide(values[:3], raw[:3], known, self.least)
         numbers = np.append(np.stack([values[:3], *errors], axis=-1), [values[3], raw[3]])
-        return Shell(pair, r_min, r_max, *numbers.tolist())
+        return Shell(name, r_min, r_max, *numbers.tolist())
+
+    def _doubted(self, shell: Shell) -> Shell:
+        """A shell whose N holds what it is if atoms are of another element, where the data do not tell."""
+        pairs = shell.pair.split("+")
+        rows = [self.pairs.index(pair) for pair in pairs]
+        for exchange in self.exchanges:
+            other = moments(self.r, exchange.density[rows].sum(axis=0), shell.r_min, shell.r_max)[0]
+            std, low, high = reaching(
+                shell.coordination, shell.coordination_std, shell.coordination_low, shell.coordination_high, other,
+                likely(exchange.delta_chi2),
+            )  # fmt: skip
+            shell = replace(
+                shell, coordination_std=float(std), coordination_low=float(low), coordination_high=float(high)
+            )
+        return shell
 
 
 CRYSTALS = ("bcc", "fcc", "hcp")
@@ -202,6 +273,32 @@ class Lattice:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """A number, its standard deviation, and both ends of its 95 % interval."""
+
+    value: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Order:
+    """How the neighbours of an absorber A in a range of r are shared by elements, seen from one of them, B."""
+
+    pair: str
+    """A-B."""
+    r_min: float
+    r_max: float
+    total: Estimate
+    """Neighbours of all elements."""
+    composition: Estimate
+    """x_B(A) = N_AB / Σ N: the share of B among them."""
+    order: Estimate | None
+    """α = 1 − x_B(A)/c_B of Warren and Cowley; None where the composition of the sample is not known."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What a model says of one χ(k), and how well that explains the data."""
 
@@ -231,6 +328,12 @@ class Prediction:
     findings: tuple[Finding, ...] = ()
     """What was noticed about the answer, and about the standard that it rests on."""
     history: tuple[str, ...] = ()
+    composition: Mapping[str, float] = field(default_factory=dict)
+    """Share of each element in the sample, where all that the model learned from has the same; else empty."""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """By name of the range; of one pair alone there is none."""
+    metal: Estimate | None = None
+    """Share of the absorbers that are in a metal, of a model that knows it beside compounds of it."""
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -57,6 +58,42 @@ def spreads(r: Array, samples: NDArray[np.floating], r_min: float, r_max: float)
     return found
 
 
+UNLIKELY = 1 / 20
+"""What is so much less likely than the likeliest counts nothing, the rest less by as much, so that nothing jumps."""
+
+
+def likely(delta_chi2: Array | float) -> Array:
+    """(...) probability of an alternative, before the data as likely, that misfits by so much more.
+
+    1/(1 + exp(Δχ²/2)), by Bayes' theorem.
+    """
+    return np.asarray(0.5 * (1 - np.tanh(np.asarray(delta_chi2) / 4)))
+
+
+def counted(probability: Array) -> Array:
+    """(...) what counts of the probability of the one of two alternatives, of unlikely ones nothing."""
+    likelier = UNLIKELY * np.maximum(probability, 1 - probability)
+    own, other = (np.maximum(part - likelier, 0.0) for part in (probability, 1 - probability))
+    return np.asarray(own / (own + other))
+
+
+def reaching(
+    value: Array | float,
+    std: Array | float,
+    low: Array | float,
+    high: Array | float,
+    other: Array | float,
+    probability: Array,
+) -> tuple[Array, Array, Array]:
+    """(...) standard deviation and interval of values that may be ``other`` ones, with some probability.
+
+    The first is that of both together; the interval reaches to the other value wherever that is not unlikely.
+    """
+    weight = counted(probability)
+    aside = np.where(weight > 0, other, value)
+    return np.hypot(std, np.sqrt(weight) * (aside - value)), np.minimum(low, aside), np.maximum(high, aside)
+
+
 @dataclass(frozen=True)
 class Errors:
     """Errors of N, R and σ² of one range, in units of the spread of its samples; arrays (..., 3)."""
@@ -84,6 +121,15 @@ class Errors:
         for part, own in ((std, 1.0), (low, -Z95), (high, Z95)):
             part[..., 0] = np.where(floored, own, part[..., 0])
         return Errors(std, low, high)
+
+    @staticmethod
+    def widest(several: Iterable[Errors]) -> Errors | None:
+        """The widest of several; None of none."""
+        found = list(several)
+        if not found:
+            return None
+        std, high = (np.max([getattr(one, end) for one in found], axis=0) for end in ("std", "high"))
+        return Errors(std, np.min([one.low for one in found], axis=0), high)
 
 
 def as_wide(values: Array, raw: Array, known: Errors | None, least: float) -> tuple[Array, Array, Array]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 
 import exafsnn
 from exafsnn.errors import Finding, ScanError, SettingsError
-from exafsnn.records import ChiK, Prediction, Spectrum
+from exafsnn.records import ChiK, Exchange, PartialRDF, Prediction, Shell, Spectrum
 from exafsnn.settings import BackgroundSettings
 
 
@@ -77,3 +77,62 @@ def test_without_samples_the_errors_of_a_range_are_not_known(make_prediction: Ca
     shell = make_prediction().without_samples().rdf.shell("Fe-Fe", 1.9, 3.3)
     assert shell.coordination > 13
     assert all(math.isnan(value) for value in (shell.coordination_std, shell.distance_low, shell.sigma2_high))
+
+
+R = np.arange(1.6, 6.4, 0.03) + 0.015
+
+
+def two_pairs(exchanges: tuple[Exchange, ...] = ()) -> PartialRDF:
+    """Platinum about platinum, 8 ± 0.4, and tin, 4 ± 0.4, as sure together as each alone is not: ± 0.2."""
+    normal = np.random.default_rng(0).standard_normal((200, 2))
+    normal = np.linalg.solve(np.linalg.cholesky(np.cov(normal.T, bias=True)), (normal - normal.mean(axis=0)).T).T
+    platinum, tin = 8 + 0.4 * normal[:, 0], 4 - 0.35 * normal[:, 0] + np.sqrt(0.4**2 - 0.35**2) * normal[:, 1]
+    peaks = [np.exp(-0.5 * ((R - 2.77) / 0.09) ** 2), np.exp(-0.5 * ((R - 2.8) / 0.1) ** 2)]
+    peaks = [peak / peak.sum() / 0.03 for peak in peaks]
+    samples = np.stack([np.outer(n, peak) for n, peak in zip((platinum, tin), peaks, strict=True)], axis=1)
+    told = tuple(
+        Shell(pair, 2.3, 3.3, n, 2 * 0.4, n - 1.6, n + 1.6, r, 0.01, r - 0.02, r + 0.02, 0.008, 1e-3, 6e-3, 0.01, 0, 0)
+        for pair, n, r in (("Pt-Pt", 8.0, 2.77), ("Pt-Sn", 4.0, 2.8))
+    )
+    density = np.stack([8 * peaks[0], 4 * peaks[1]])
+    return PartialRDF(R, ("Pt-Pt", "Pt-Sn"), density, samples.std(axis=0), samples, told=told, exchanges=exchanges)
+
+
+def test_each_pair_has_errors_as_wide_as_its_own_calibrated_ones() -> None:
+    """Those of tin are twice its samples' spread, and not what platinum's are."""
+    rdf = two_pairs()
+    tin = replace(rdf.told[1], coordination_std=3 * 0.4)
+    rdf = replace(rdf, told=(rdf.told[0], tin))
+    assert rdf.shell("Pt-Sn", 2.3, 3.3) == tin
+    assert rdf.shell("Pt-Pt", 2.31, 3.3).coordination_std == pytest.approx(0.8, rel=1e-3)
+    assert rdf.shell("Pt-Sn", 2.31, 3.3).coordination_std == pytest.approx(1.2, rel=1e-3)
+
+
+def test_together_pairs_are_surer_than_alone() -> None:
+    """Their samples are anticorrelated: var(a + b) = var a + var b + 2 cov(a, b)."""
+    total = two_pairs().total(2.3, 3.3)
+    assert (total.pair, total.coordination) == ("Pt-Pt+Pt-Sn", pytest.approx(12, rel=1e-4))
+    assert total.distance == pytest.approx((8 * 2.77 + 4 * 2.8) / 12, abs=1e-4)
+    assert total.coordination_std == pytest.approx(2 * np.sqrt(2 * 0.4**2 - 2 * 0.4 * 0.35), rel=1e-3)
+
+
+def test_of_one_pair_the_total_is_the_pair(make_prediction: Callable[..., Prediction]) -> None:
+    rdf = make_prediction().rdf
+    assert rdf.total(1.9, 3.3) == rdf.shell("Fe-Fe", 1.9, 3.3)
+
+
+def test_what_the_data_do_not_tell_is_in_the_error_of_each_pair_and_not_of_both() -> None:
+    rdf = two_pairs()
+    other = np.stack([np.zeros_like(R), rdf.density[1] + rdf.density[0]])
+    exchange = Exchange("Pt-Pt", 2.3, 3.3, 0.0, other)
+    doubted = two_pairs((exchange,))
+    assert (exchange.probability, exchange.is_open) == (0.5, True)
+    platinum, tin = (doubted.shell(pair, 2.3, 3.3) for pair in doubted.pairs)
+    assert platinum.coordination_low == pytest.approx(0, abs=1e-9)
+    assert platinum.coordination_std == pytest.approx(np.hypot(0.8, 8 / np.sqrt(2)), rel=1e-3)
+    assert tin.coordination_high == pytest.approx(12, rel=1e-3)
+    assert doubted.shell("Pt-Pt", 2.31, 3.3).coordination_std == pytest.approx(platinum.coordination_std, rel=1e-3)
+    assert doubted.total(2.3, 3.3) == rdf.total(2.3, 3.3)
+    told = two_pairs((replace(exchange, delta_chi2=20.0),))
+    assert not told.exchanges[0].is_open
+    assert told.shell("Pt-Pt", 2.3, 3.3) == rdf.shell("Pt-Pt", 2.3, 3.3)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from exafsnn.records import CRYSTALS, Array, Lattice, Shell
+from exafsnn.records import CRYSTALS, Array, Estimate, Lattice, Order, Shell
 
+METAL = "metal"
+"""The phase that a metal is called, of whatever structure, beside its compounds."""
 _SHELL = ("coordination", "distance", "sigma2", "c3")
 
 
@@ -23,6 +25,10 @@ class Point:
     """None where no crystal explains its RDF."""
     trusted: bool = True
     """Whether the scan is in the model's domain: others count for nothing in the analysis."""
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    """By name of the range, of several pairs."""
+    metal: Estimate | None = None
+    """Share of the absorbers in a metal."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Key:
 
     quantity: str
     """``coordination``, ``distance`` [Å], ``sigma2`` [Å²], ``c3`` [Å³], ``density`` [g/cm³],
-    ``number_density`` [Å⁻³], ``lattice_constant`` [Å] or ``fraction``."""
+    ``number_density`` [Å⁻³], ``lattice_constant`` [Å], ``fraction``, ``total``, ``composition`` or ``order``."""
     range: str = ""
     """Name of the range of r; empty where it does not apply."""
     phase: str = ""
@@ -73,6 +79,7 @@ def columns_of(points: Sequence[Point]) -> dict[Key, Column]:
                 else _NOTHING
                 for point in points
             ]
+    table |= _of_pairs(points)
     lattices = [point.lattice if point.trusted else None for point in points]
     if any(lattices):
         table[Key("density")] = [
@@ -93,6 +100,25 @@ def columns_of(points: Sequence[Point]) -> dict[Key, Column]:
         if any(cell is not _NOTHING for cell in cells):
             table[Key("lattice_constant", phase=phase)] = cells
     return {key: Column(*np.array(cells, dtype=float).T) for key, cells in table.items()}
+
+
+def _of_pairs(points: Sequence[Point]) -> dict[Key, list[_Cell]]:
+    """What follows from several pairs, where it is known of a scan."""
+    trusted = [(point.orders if point.trusted else {}, point.metal if point.trusted else None) for point in points]
+    found: dict[Key, list[_Cell]] = {}
+    for name in dict.fromkeys(name for orders, _ in trusted for name in orders):
+        each = [orders.get(name) for orders, _ in trusted]
+        found[Key("total", name)] = [_cell(order.total if order else None) for order in each]
+        found[Key("composition", name)] = [_cell(order.composition if order else None) for order in each]
+        if any(order and order.order for order in each):
+            found[Key("order", name)] = [_cell(order.order if order else None) for order in each]
+    if any(metal for _, metal in trusted):
+        found[Key("fraction", phase=METAL)] = [_cell(metal) for _, metal in trusted]
+    return found
+
+
+def _cell(estimate: Estimate | None) -> _Cell:
+    return (estimate.value, estimate.std, 0.0) if estimate and math.isfinite(estimate.std) else _NOTHING
 
 
 def _parted(value: float, std: float, relative: float) -> _Cell:

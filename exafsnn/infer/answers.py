@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from exafsnn.errors import Finding
-from exafsnn.infer.error_bars import Kept, Shells, Told
+from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told
 from exafsnn.infer.estimates import Limit, Reference
-from exafsnn.infer.verdict import damping_finding, misfit_finding, neighbours_finding
+from exafsnn.infer.verdict import damping_finding, exchange_finding, misfit_finding, neighbours_finding
+from exafsnn.learn.intervals import is_first
 from exafsnn.partials import Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
@@ -37,6 +38,8 @@ class Origin:
     """Relative standard deviation of N at least."""
     most: float
     """N of the range ``first`` of the RDF that has most of all that are known."""
+    composition: Mapping[str, float] = field(default_factory=dict)
+    """Share of each element in all that is known, where it is the same; else empty."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ class Answers:
     """(s,) largest k that was used [Å⁻¹]."""
     damping: Array
     """(s,) share by which all shells alike are smaller than a whole crystal's, if that explains a scan best; else 0."""
+    exchanges: Mapping[str, Exchanged] = field(default_factory=dict)
+    """Of ranges whose atoms were given to the other element, by name …"""
+    unexchanged: Mapping[str, Shells] = field(default_factory=dict)
+    """… and ``shells`` without what comes of that; none where nothing was exchanged."""
+
+    def with_exchanges(self, found: Mapping[str, Exchanged]) -> Answers:
+        """The same with errors of N that hold those of the other element, where the data do not tell."""
+        shells = dict(self.shells)
+        for exchanged in found.values():
+            shells = exchanged.widen(shells, self.origin.partials)
+        return replace(self, shells=shells, exchanges=found, unexchanged=self.shells) if found else self
 
     @property
     def in_domain(self) -> np.ndarray:
@@ -140,17 +154,34 @@ class Answers:
         origin = self.origin
         shells = {name: shells.one(row) for name, shells in self.shells.items()}
         density, spread, samples = map(origin.partials.split, (self.density[row], self.spread[row], self.samples[row]))
+        covering = self.unexchanged or self.shells
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
-            smoothing=origin.smoothing, told=shells["first"], least=origin.least,
+            smoothing=origin.smoothing, least=origin.least,
+            told=tuple(shells.one(row) for name, shells in covering.items() if is_first(name)),
+            exchanges=tuple(exchanged.one(row, origin.partials) for exchanged in self.exchanges.values()),
         )  # fmt: skip
+        findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
-        numbers = {name: float(getattr(self, name)[row]) for name in names}
+        numbers: dict[str, Any] = {name: float(getattr(self, name)[row]) for name in names}
         return Prediction(
             chi=chi, rdf=rdf, shells=shells, chi_model=self.chi_model[row, : len(chi.k)],
             in_domain=bool(self.in_domain[row]), model=origin.model, k_window=(origin.k_min, float(self.k_max[row])),
-            findings=self.findings(row, chi), history=(*chi.history, origin.said), **numbers,
+            findings=findings, history=(*chi.history, origin.said),
+            composition=origin.composition, **numbers,
         )  # fmt: skip
+
+    @staticmethod
+    def _exchange_findings(rdf: PartialRDF) -> Iterator[Finding]:
+        """Of each range in which the data do not tell the element, and where nobody asked them."""
+        if len(rdf.pairs) > 1 and not rdf.exchanges:
+            said = f"whether the data tell {' from '.join(rdf.pairs)} was not tested: what is known of structures did"
+            yield Finding("elements-untested", "note", said, remedy="Refine the scan")
+        for exchange in rdf.exchanges:
+            limits = exchange.r_min, exchange.r_max
+            found = exchange_finding(exchange, rdf.shell(exchange.pair, *limits), rdf.total(*limits))
+            if found:
+                yield found
 
     def findings(self, row: int, chi: ChiK) -> tuple[Finding, ...]:
         """What is to be told of the answer to one scan, and of the standard that it rests on."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.learn.intervals import Scale, is_first, scale_of
 from exafsnn.partials import Partials, Range
-from exafsnn.records import Array, Shell
-from exafsnn.shells import Z95, Errors, as_wide
+from exafsnn.records import Array, Exchange, Shell
+from exafsnn.shells import Z95, Errors, as_wide, likely, reaching
 
 Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -58,6 +58,46 @@ class Shells:
         """The record of one scan."""
         values = {name: float(value[row]) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return Shell(self.pair, self.r_min, self.r_max, **values)
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """The fields of ``records.Exchange`` of s scans; the test is ``infer.exchange``."""
+
+    pair: str
+    r_min: float
+    r_max: float
+    delta_chi2: Array
+    """(s,)"""
+    density: Array
+    """(s, c)"""
+
+    @staticmethod
+    def joined(pieces: Sequence[Mapping[str, Exchanged]]) -> dict[str, Exchanged]:
+        """Those of the scans of all pieces, one at least, by name of the range."""
+        return {
+            name: replace(
+                first,
+                delta_chi2=np.concatenate([piece[name].delta_chi2 for piece in pieces]),
+                density=np.concatenate([piece[name].density for piece in pieces]),
+            )
+            for name, first in pieces[0].items()
+        }
+
+    def one(self, row: int, partials: Partials) -> Exchange:
+        """The record of one scan."""
+        density = partials.split(self.density[row]).copy()
+        return Exchange(self.pair, self.r_min, self.r_max, float(self.delta_chi2[row]), density)
+
+    def widen(self, shells: Mapping[str, Shells], partials: Partials) -> dict[str, Shells]:
+        """Ranges whose N hold what they are if the atoms are of the other element, where data do not tell."""
+        found = dict(shells)
+        for name, shell in shells.items():
+            other = partials.moments(self.density, Range(shell.pair, shell.r_min, shell.r_max))[:, 0]
+            known = shell.coordination_std, shell.coordination_low, shell.coordination_high
+            std, low, high = reaching(shell.coordination, *known, other, likely(self.delta_chi2))
+            found[name] = replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
+        return found
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,11 @@ from torch import Tensor
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.theory import Linear, Session, Theory
+from exafsnn.shells import UNLIKELY
 
 STEPS = 8
 _SETTLED = 0.003
 """A step that changes less of the RDF than this share is the last one."""
-_UNLIKELY = 1 / 20
-"""A hypothesis so much less likely than the likeliest counts nothing, and others less by as much, so that nothing
-jumps. The covariance of all is that of one Gaussian, into whose 95 % it would reach, although it is outside of it."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
 _BEYOND = (5.8, 14.0, 0.1, 0.3)
@@ -130,9 +128,12 @@ def _weighed(evidence: Tensor, worse: Tensor, favour: Tensor) -> Tensor:
 
 
 def _shares(evidence: Tensor) -> Tensor:
-    """(h, s) share of each hypothesis; of unlikely ones nothing."""
+    """(h, s) share of each hypothesis; of unlikely ones nothing (``shells.UNLIKELY``).
+
+    The covariance of all is that of one Gaussian, into whose 95 % they would reach, although they are outside of it.
+    """
     share = evidence.softmax(dim=0)
-    share = (share - _UNLIKELY * share.amax(dim=0)).clamp_min(0)
+    share = (share - UNLIKELY * share.amax(dim=0)).clamp_min(0)
     return share / share.sum(dim=0)
 
 

@@ -150,11 +150,17 @@ class JointRefiner:
         fits = in_pieces(piece, np.minimum(*(answers.k_max for answers in start)), cores)
         bins, half = fits.density.shape[1], fits.shared.shape[1] // 2
         covariances = (fits.covariance[:, first : first + half, first : first + half] for first in (bins, bins + half))
-        of_both = zip(
-            self.edges, signals, start, tied.sides(fits.density), of_each(fits.shared), covariances, strict=True
-        )
-        explained = [edge.explained(*of) for edge, *of in of_both]
-
-        return joint.told(
+        alone = [
+            replace(fits, density=own, shared=session)
+            for own, session in zip(tied.sides(fits.density), of_each(fits.shared), strict=True)
+        ]
+        of_both = zip(self.edges, signals, start, alone, covariances, strict=True)
+        explained = [edge.explained(of, at, own.density, own.shared, cov) for edge, of, at, own, cov in of_both]
+        told = joint.told(
             explained, lambda rows: drawn(fits[rows], slice(0, bins)), "refined", all(self.references), keep=True
-        ), fits
+        )
+        one, other = (
+            answers.with_exchanges(edge.exchanges(of, at, own, cores))
+            for answers, edge, of, at, own in zip(told, self.edges, signals, start, alone, strict=True)
+        )
+        return (one, other), fits

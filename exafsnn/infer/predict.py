@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exafsnn.compounds import composition_of
 from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.cores import one_core
@@ -32,6 +33,8 @@ _RECORDS = 250
 """… and of which records are made: 32 MB of samples."""
 _USUAL = 0.5
 """What foils leave, over the most that sound scans leave."""
+_NO_OTHERS = ("solids", "treatments")
+"""Lists of a library's plan that name no states besides its solids."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -78,10 +81,25 @@ class Model:
             self._known[kind, least] = samples, self.atlas.outlines(samples)
         return self._known[kind, least]
 
+    @property
+    def states(self) -> tuple[Array, tuple[str, ...]]:
+        """(n, c) RDFs of the states that it learned from [Å⁻¹], and the phase of each."""
+        return np.asarray(self._parts.atlas.density, dtype=np.float64), self._parts.atlas.phases
+
     @cached_property
     def most_neighbours(self) -> float:
         """N in the range ``first`` of the RDF that has most, of all that it learned from."""
         return float(self.ensemble.first(self._parts.atlas.density)[0].max())
+
+    @cached_property
+    def composition(self) -> Mapping[str, float]:
+        """Share of each element in all that it learned from, where it is the same; else empty."""
+        plan = self.info.get("library", {}).get("plan", {})
+        others = [key for key, value in plan.items() if isinstance(value, list) and key not in _NO_OTHERS]
+        if not plan.get("solids") or any(plan[key] for key in others):
+            return {}
+        shares = [composition_of(solid["elements"]) for solid in plan["solids"]]
+        return shares[0] if all(share == shares[0] for share in shares) else {}
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -286,6 +304,7 @@ class Model:
         return Origin(
             self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
             self._said(reference), self._least(reference is not None), self.most_neighbours,
+            self.composition,
         )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:

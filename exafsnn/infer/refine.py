@@ -28,8 +28,9 @@ from torch import Tensor
 from exafsnn.errors import SettingsError
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core, side_by_side
-from exafsnn.infer.error_bars import Raw, Samples
+from exafsnn.infer.error_bars import Exchanged, Raw, Samples
 from exafsnn.infer.estimates import Limit, Reference, Signals
+from exafsnn.infer.exchange import exchanged
 from exafsnn.infer.fit import STEPS, Around, Data, Fits, Linearised, Measured, fit
 from exafsnn.infer.known import OWN_LEAST, Known, Likely
 from exafsnn.infer.predict import Model
@@ -153,7 +154,8 @@ class Refiner:
         other, damping = search.doubt(fits)
         raw = Raw(model.partials, model.pairs.smoothing, found.density, lambda rows, part: drawn(fits[rows], part))
         told = model.told(raw, "refined", referenced, found.given, found.excess, keep=True, other=other)
-        return replace(found, damping=damping).with_errors(told), fits
+        answers = replace(found, damping=damping).with_errors(told)
+        return answers.with_exchanges(self.exchanges(signals, start, fits, cores)), fits
 
     def explained(
         self, signals: Signals, start: Answers, density: Tensor, shared: Tensor, covariance: Tensor
@@ -183,6 +185,24 @@ class Refiner:
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
+
+    def exchanges(self, signals: Signals, start: Answers, fits: Fits, cores: int) -> dict[str, Exchanged]:
+        """Whether the data tell of which element each range is (``infer.exchange``), where they could be of two.
+
+        Of raw error bars, which those that cover are made of, nothing is asked.
+        """
+        model, count = self._model, len(signals)
+        if len(model.partials.pairs) == 1 or not model.intervals:
+            return {}
+        ranges = {name: model.partials.range(name, limits) for name, limits in model.ranges.items()}
+
+        def exchange(rows: slice) -> dict[str, Exchanged]:
+            data = self.data(signals[rows], start.k_max[rows])
+            sessions = self.sessions(signals[rows], start[rows])
+            return exchanged(self.theory, data, fits[rows], sessions, model.partials, ranges)
+
+        pieces = [slice(first, first + _TOGETHER) for first in range(0, count, _TOGETHER)]
+        return Exchanged.joined(side_by_side(exchange, pieces, cores))
 
     def _first(self, density: Tensor) -> Array:
         """(s,) N in the range ``first`` of RDFs (s, b)."""

@@ -95,6 +95,26 @@ class Theory:
         rest = self.forward.rest(density)
         return distort(self.forward.single(density) + (1 + shared[:, -1:]) * rest, amplitude, phase) * self.k**2
 
+    def single(self, density: Tensor, shared: Tensor, points: slice = slice(None)) -> Tensor:
+        """(s, m) k²χ of single scattering alone, linear in n(r) (s, b), which may be a difference."""
+        along, across = self._turning(shared, points)
+        turned = density @ self._turned_kernel[points].T.double()
+        return along * (density @ self.forward["kernel"][points].T) + across * turned
+
+    def multiple(self, density: Tensor, shared: Tensor, points: slice = slice(None)) -> Tensor:
+        """(s, m, 2) k²χ of all else, and its quadrature."""
+        along, across = (part[:, :, None] for part in self._turning(shared, points))
+        rest = self.forward.rest(density)
+        turned = quadrature(rest)
+        rest, turned = rest[:, points], turned[:, points]
+        return along * torch.stack([rest, turned], dim=2) + across * torch.stack([turned, -rest], dim=2)
+
+    def _turning(self, shared: Tensor, points: slice) -> tuple[Tensor, Tensor]:
+        """(s, m) what χ(k) and its quadrature are multiplied by, for k²χ with the errors of sessions."""
+        amplitude, phase = self._distortion(shared)
+        weight = amplitude * self.k**2
+        return (weight * phase.cos())[:, points], (weight * phase.sin())[:, points]
+
     def _distortion(self, shared: Tensor) -> tuple[Tensor, Tensor]:
         """(s, m) factor of the amplitude, S₀² included, and phase [rad]."""
         split = 2 + len(self.amplitude_modes)

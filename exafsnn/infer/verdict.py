@@ -15,7 +15,7 @@ import numpy as np
 
 from exafsnn.errors import Finding
 from exafsnn.infer.estimates import Limit, Signals
-from exafsnn.records import Array
+from exafsnn.records import Array, Exchange, Shell
 
 _STRETCH = 0.6
 """Length of a stretch of k that is judged by itself [Å⁻¹] …"""
@@ -44,6 +44,8 @@ _BELOW_LEAST = 0.045
 """Below the atoms at least so much: a standard may leave less by luck."""
 
 
+_FEW, _CLEARLY = 0.3, 6.0
+"""Of fewer atoms nobody asks the element; and Δχ² at which one of two is less likely than one in twenty."""
 _DAMPED = 0.04
 """Share of all oscillations that may be missing, or too much, untold."""
 
@@ -201,3 +203,30 @@ def damping_finding(share: float) -> Finding | None:
         remedy="Look for pinholes, uneven thickness, harmonics, self-absorption or a wrong edge step, here or in the"
         " standard; or a part of the absorbers is in another phase",
     )  # fmt: skip
+
+
+def exchange_finding(exchange: Exchange, shell: Shell, total: Shell) -> Finding | None:
+    """Tell that the data do not tell the element of a shell, or prefer the other one.
+
+    Parameters
+    ----------
+    exchange
+        The test …
+    shell
+        … of this range …
+    total
+        … and all atoms in it.
+    """
+    if not exchange.is_open or shell.coordination < _FEW:
+        return None
+    others = total.pair.split("+")
+    where = f"between {exchange.r_min:.2f} and {exchange.r_max:.2f} Å"
+    tested = f"given to the other element they misfit by Δχ² = {exchange.delta_chi2:+.1f}"
+    both = f"{' and '.join(others)} together have {total.coordination:.1f} ± {total.coordination_std:.1f} there"
+    if exchange.delta_chi2 < -_CLEARLY:
+        said = f"the data want other atoms than the {shell.coordination:.1f} of {shell.pair} {where}: {tested}"
+        remedy = "Is the sample of other elements, or ordered otherwise, than what the model knows?"
+        return Finding("exchanged", "warning", f"{said}; {both}", remedy=remedy)
+    said = f"the data do not tell the element of the {shell.coordination:.1f} atoms of {shell.pair} {where}: {tested}"
+    remedy = "Go by the total, or measure the edge of the other element, too"
+    return Finding("exchangeable", "note", f"{said}; {both}", remedy=remedy)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from exafsnn.errors import ExafsnnError, Finding, ModelError, ScanError, Setting
 from exafsnn.files import Stamp, stamp_of
 from exafsnn.measure.gate import Known
 from exafsnn.measure.scans import Stack, StackChiK, measure_stack
-from exafsnn.records import ChiK, Prediction, Shell, Spectrum
+from exafsnn.records import ChiK, Estimate, Order, Prediction, Shell, Spectrum
 from exafsnn.run.repeats import Repeats
 from exafsnn.run.samples import scans_of, split_name
 from exafsnn.settings import BackgroundSettings
@@ -47,6 +47,7 @@ _MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 16, 120
 _SMALL = 1 << 20
 """… and if they are no larger [bytes]: what is may hold very many scans, which are measured as they are read."""
 
+_OfPair = TypeVar("_OfPair", Shell, Order)
 _ALIKE = 5.0
 """Temperatures [K] at which the edges of one sample may be measured and answered as one."""
 
@@ -103,12 +104,24 @@ class Outcome:
 
     def shells(self, first: str) -> Mapping[str, Shell]:
         """Those of all edges by name of the range: ``"first"`` of the ``first`` pair, ``"first Se-Zn"`` of another."""
-        found: dict[str, Shell] = {}
+        return self._by_range(first, lambda prediction: prediction.shells)
+
+    def orders(self, first: str) -> Mapping[str, Order]:
+        """Who neighbours whom, by the same names."""
+        return self._by_range(first, lambda prediction: prediction.orders)
+
+    def _by_range(self, first: str, of: Callable[[Prediction], Mapping[str, _OfPair]]) -> dict[str, _OfPair]:
+        found: dict[str, _OfPair] = {}
         for edge in self.edges:
-            for name, shell in edge.prediction.shells.items() if edge.prediction else ():
-                plain = name.removesuffix(f" {shell.pair}")
-                found[plain if shell.pair == first else f"{plain} {shell.pair}"] = shell
+            for name, item in of(edge.prediction).items() if edge.prediction else ():
+                plain = name.removesuffix(f" {item.pair}")
+                found[plain if item.pair == first else f"{plain} {item.pair}"] = item
         return found
+
+    @property
+    def metal(self) -> Estimate | None:
+        """Share of the absorbers in a metal, of a scan alone."""
+        return self.prediction.metal if self.prediction else None
 
     @property
     def status(self) -> str:
@@ -295,7 +308,9 @@ class _OneEdge:
     answers: Callable[[Sequence[ChiK]], list[Prediction]]
 
     def __call__(self, samples: Sequence[Sample]) -> list[list[Prediction]]:
-        return [[prediction] for prediction in self.answers([chi for (chi,) in samples])]
+        from exafsnn.analyse.order import ordered
+
+        return [ordered([prediction], [self.model]) for prediction in self.answers([chi for (chi,) in samples])]
 
 
 @dataclass(frozen=True)
@@ -306,7 +321,12 @@ class _Edges:
     answers: Callable[[Sequence[Sample]], list[list[Prediction]]]
 
     def __call__(self, samples: Sequence[Sample]) -> list[list[Prediction]]:
-        return self.answers(samples)
+        from exafsnn.analyse.order import ordered
+
+        own = dict(zip(edges_named(self.model), self.model.edges, strict=True))
+        return [
+            ordered(found, [own[edge_of(each.chi)] for each in found], tied=True) for found in self.answers(samples)
+        ]
 
 
 def predictor(model: Model | JointModel, standards: Standards) -> Answer:

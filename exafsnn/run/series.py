@@ -229,7 +229,7 @@ class Follower:
         lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
         pair = edges_of(self._tools.answer.model)[0].partials.pairs[0] if self._tools else ""
         points = [
-            Point(item.axis, item.shells(pair), lattice, item.status != "foreign")
+            Point(item.axis, item.shells(pair), lattice, item.status != "foreign", item.orders(pair), item.metal)
             for item, lattice in zip(outcomes, lattices, strict=True)
             if item.is_answered and item.axis is not None
         ]

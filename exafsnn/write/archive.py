@@ -21,7 +21,7 @@ from exafsnn.errors import ExafsnnError
 from exafsnn.files import Sink
 from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.scans import Outcome
-from exafsnn.write.tables import Row, plain, printable
+from exafsnn.write.tables import Row, pair_cells, plain, printable
 
 _LAYOUT = 4
 """Version of the layout."""
@@ -128,6 +128,9 @@ class Archive:
             _append(group, f"rdf/{name}", np.stack([getattr(prediction.rdf, name) for prediction in found]))
         for name in first.shells:
             self._add_shells(group, name, [prediction.shells[name] for prediction in found])
+            cells = [pair_cells(prediction, name) for prediction in found]
+            for field in cells[0]:
+                _append(group, f"shells/{name}/{field}", np.array([row[field] for row in cells]))
         kept = [place for place, number in enumerate(numbers) if self._limit is None or number < self._limit]
         _add_samples(group, [found[place] for place in kept])
         _add_spectra(group, [found[place].chi for place in kept])

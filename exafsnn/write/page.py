@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
 from exafsnn.analyse.branches import Branch
-from exafsnn.analyse.columns import Key
+from exafsnn.analyse.columns import METAL, Key
 from exafsnn.analyse.series import AMPLITUDE, TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition.search import Transition
@@ -203,7 +203,8 @@ def _told(item: Transition, unit: str) -> str:
 
 def _phase(side: Mapping[str, tuple[float, float]]) -> str:
     """The phases on one side of a transition, that of most atoms first."""
-    shares = {name: value for name, (value, _) in side.items() if name.startswith("fraction ")}
+    metal = str(Key("fraction", phase=METAL))
+    shares = {name: value for name, (value, _) in side.items() if name.startswith("fraction ") and name != metal}
     there = sorted((name for name in shares if shares[name] > _MINOR), key=lambda name: -shares[name])
     return " + ".join(name.removeprefix("fraction ") for name in there)
 

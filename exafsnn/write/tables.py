@@ -111,7 +111,26 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
     for name, shell in prediction.shells.items():
         if is_finite(shell):
             told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
-            yield row | {"range": name.removesuffix(f" {shell.pair}")} | told
+            pairs = pair_cells(prediction, name) if scan["in_domain"] else {}
+            yield row | {"range": name.removesuffix(f" {shell.pair}")} | told | pairs
+
+
+def pair_cells(prediction: Prediction, name: str) -> Row:
+    """What several pairs say beside N, R and σ² of a range: for the screen, JSON and the archive; no column of tables.
+
+    NaN where nothing is known; empty of one pair alone.
+    """
+    if len(prediction.rdf.pairs) < 2:
+        return {}
+    order, shell = prediction.orders.get(name), prediction.shells[name]
+    said = {quantity: getattr(order, quantity, None) for quantity in ("total", "composition", "order")}
+    cells: Row = {}
+    for quantity, estimate in (said | {"metal": prediction.metal}).items():
+        cells[quantity] = estimate.value if estimate else math.nan
+        cells |= {f"{quantity}_{end}": getattr(estimate, end, math.nan) for end in ("std", "low", "high")}
+    place = shell.pair, shell.r_min, shell.r_max
+    tests = [item.delta_chi2 for item in prediction.rdf.exchanges if (item.pair, item.r_min, item.r_max) == place]
+    return cells | {"delta_chi2": tests[0] if tests else math.nan}
 
 
 def scan_facts(outcome: Outcome) -> Row:
@@ -180,8 +199,10 @@ def average_tables(file: str, average: Average) -> tuple[list[_Long], list[_Long
     return [(edge, [average.k, average.chi, average.chi_std])], rows
 
 
-_SERIES_QUANTITIES = ("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction")
-"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃ and the number density besides."""
+_SERIES_QUANTITIES = (
+    *("coordination", "distance", "sigma2", "density", "lattice_constant", "fraction", "composition", "order"),
+)
+"""Of ``series.csv``, which is scripted against; ``results.h5`` has C₃, total N and the number density besides."""
 
 
 def series_rows(course: Course) -> Iterator[Row]:

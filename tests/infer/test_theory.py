@@ -45,6 +45,29 @@ def test_some_points_are_those_of_all(theory, point):
         assert torch.allclose(getattr(part, name), getattr(whole, name)[:, 30:90], atol=1e-6)
 
 
+def test_single_scattering_and_all_else_are_the_whole(theory, point):
+    density, shared = point
+    multiple = theory.multiple(density, shared)
+    whole = theory.single(density, shared) + (1 + shared[:, -1:]) * multiple[..., 0]
+    assert torch.allclose(whole, theory.linear(density, shared).value, atol=1e-5)
+    part = slice(30, 90)
+    assert torch.equal(theory.single(density, shared, part), theory.single(density, shared)[:, part])
+    half = theory.single(density - 0.5 * density[[1, 0]], shared)
+    assert torch.allclose(half, theory.single(density, shared) - 0.5 * theory.single(density[[1, 0]], shared))
+
+
+def test_all_else_turned_by_a_quarter_is_its_quadrature(theory, point):
+    """As a phase of the theory turns it, but at the ends of the range."""
+    density, shared = point
+    turned = shared.clone()
+    turned[:, 2:] = 0
+    plain = theory.multiple(density, turned)
+    turned[:, 2 + len(theory.amplitude_modes)] = 0.1 / float(theory.phase_modes[0].mean())
+    ahead = theory.multiple(density, turned)[..., 0]
+    expected = plain[..., 0] * np.cos(0.1) + plain[..., 1] * np.sin(0.1)
+    assert torch.allclose(ahead, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("bin_", [30, 45, 100])
 def test_derivatives_with_respect_to_the_rdf(theory, point, bin_):
     density, shared = point

@@ -183,7 +183,7 @@ def test_every_range_has_errors_by_every_way(model, clean):
             key = f"{name}_{end}"
             assert getattr(nearly, key) == pytest.approx(getattr(told, key), rel=0.02), key
     second = prediction.rdf.shell("Fe-Fe", 3.5, 4.5)
-    bare = replace(prediction.rdf, told=None).shell("Fe-Fe", 3.5, 4.5)
+    bare = replace(prediction.rdf, told=()).shell("Fe-Fe", 3.5, 4.5)
     assert second.coordination_std >= 0.15 * second.coordination
     assert second.distance_std > bare.distance_std
     assert second.distance_low < second.distance < second.distance_high

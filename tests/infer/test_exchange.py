@@ -1,0 +1,175 @@
+"""Exchange tests: whether simulated data tell of which element a shell is, by scattering that tests make up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from exafsnn.constants import K2_PER_EV
+from exafsnn.infer.error_bars import Exchanged, Shells
+from exafsnn.infer.estimates import Signals
+from exafsnn.infer.exchange import exchanged
+from exafsnn.infer.fit import Data, Fits
+from exafsnn.infer.theory import Theory
+from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.partials import Partials, Range
+from exafsnn.physics.forward import LAYERS, Forward
+from exafsnn.physics.fourier import shift_energy
+
+K = np.arange(1.5, 16.01, 0.05)
+R = np.round(1.6 + 0.03 * (np.arange(160) + 0.5), 6)
+FIRST, SECOND = (1.9, 3.1), (3.3, 4.7)
+NOISE = 1e-3
+
+
+def scattering(kind):
+    """|F(k)| and phase [rad]: ``light`` as oxygen, ``heavy`` as nickel, ``next`` as copper."""
+    light = 0.9 * np.exp(-K / 5.0), -0.35 * K + 2.0
+    heavy = 0.55 * np.exp(-(((K - 6.5) / 5.0) ** 2)), -0.55 * K + 1.2 * np.exp(-(((K - 4) / 3) ** 2)) + 3.5
+    return {"light": light, "heavy": heavy, "next": (1.02 * heavy[0], heavy[1] + 0.03)}[kind]
+
+
+def kernel(kind):
+    """(m, b) χ(k) of one atom per Å of an element, times the width of a bin."""
+    size, phase = scattering(kind)
+    reach = np.exp(-2 * R / 8.0) / R**2
+    return 0.03 * (size / K)[:, None] * reach * np.sin(2 * np.outer(K, R) + phase[:, None])
+
+
+def shell(n, r, sigma2=0.006):
+    return n * np.exp(-0.5 * (R - r) ** 2 / sigma2) / np.sqrt(2 * np.pi * sigma2)
+
+
+class Ensemble:
+    """What ``Data`` asks of one."""
+
+    @staticmethod
+    def on_axis(signals, zero):
+        return shift_energy(signals.chi, K, signals.k, -zero, K2_PER_EV)
+
+
+def made(*kinds):
+    """A theory of some elements, of single scattering alone."""
+    bins = len(kinds) * len(R)
+    parts = {
+        "k": K, "kernel": np.concatenate([kernel(kind) for kind in kinds], axis=1), "mean": np.zeros(bins),
+        "scale": np.ones(bins), "rest_mean": np.zeros_like(K), "rest_basis": np.zeros((1, len(K))),
+        "errors": np.zeros((1, len(K))),
+    }  # fmt: skip
+    for layer, shape in zip(LAYERS, ((2, bins), (2, 2), (1, 2)), strict=True):
+        parts |= {f"{layer}.weight": np.zeros(shape), f"{layer}.bias": np.zeros(shape[0])}
+    return Theory(Forward({name: part.astype(np.float32) for name, part in parts.items()}), PairSettings())
+
+
+def exchange_of(kinds, answer, truth=None, ranges=None, noise=NOISE, k_max=14.0, scans=1):
+    """Exchange tests of answers (p, b) to scans of a truth, which is the answer where it is not told."""
+    theory = made(*kinds)
+    partials = Partials(R, tuple(f"{kinds[-1].title()}-{kind.title()}" for kind in kinds))
+    rows = torch.from_numpy(np.concatenate(answer)).expand(scans, -1)
+    true = rows if truth is None else torch.from_numpy(np.concatenate(truth)).expand(scans, -1)
+    session = theory.session(np.zeros(scans), 0.8, np.full(scans, 0.9), 0.05)
+    ends = np.broadcast_to(k_max, (scans,)).astype(float)
+    chi = (theory.spectrum(true, session.mean) / theory.k**2).numpy()
+    chi = chi + noise * np.random.default_rng(5).standard_normal(chi.shape)
+    signals = Signals(K, chi, np.full(scans, noise), ends, np.zeros(scans))
+    data = Data(Ensemble(), theory, signals, 3.0, torch.from_numpy(ends), 0.1)
+    count, unknowns = rows.shape[1], rows.shape[1] + session.mean.shape[1]
+    fits = Fits(
+        rows, session.mean, torch.zeros(scans, unknowns, unknowns).double(), *torch.zeros(2, scans).double(),
+        torch.ones(scans, dtype=torch.bool), torch.ones(scans).double(), torch.zeros(scans).double(),
+        torch.zeros(scans, count).double(),
+    )  # fmt: skip
+    limits = ranges or {"first": Range(partials.pairs[0], *FIRST)}
+    return exchanged(theory, data, fits, session, partials, limits), partials
+
+
+ROCKSALT = [shell(6, 2.09), shell(12, 2.95)]
+"""As nickel oxide: oxygen, then nickel."""
+
+
+def test_elements_that_scatter_otherwise_are_told():
+    found, _ = exchange_of(("light", "heavy"), ROCKSALT, ranges={"first": Range("Heavy-Light", 1.7, 2.55)})
+    assert found["first"].delta_chi2[0] > 30
+    record = found["first"].one(0, Partials(R, ("Heavy-Light", "Heavy-Heavy")))
+    assert not record.is_open
+    assert record.probability < 1e-6
+
+
+@pytest.mark.parametrize(("second", "told"), [("light", True), ("next", False)])
+def test_neighbours_in_the_table_are_not_told(second, told):
+    """Six of twelve atoms at one distance are of another element: of oxygen it is seen, of copper beside nickel not."""
+    found, _ = exchange_of((second, "heavy"), [shell(6, 2.5), shell(6, 2.5)])
+    assert (found["first"].delta_chi2[0] > 6) == told
+    if not told:
+        assert abs(found["first"].delta_chi2[0]) < 1
+
+
+def test_noise_hides_the_element():
+    clear, noisy = (exchange_of(("light", "heavy"), ROCKSALT, noise=noise)[0]["first"] for noise in (1e-3, 5e-2))
+    assert noisy.delta_chi2[0] < 0.3 * clear.delta_chi2[0]
+
+
+def test_an_answer_of_the_wrong_element_is_contradicted():
+    right, wrong = [shell(0, 2.5), shell(12, 2.5)], [shell(12, 2.5), shell(0, 2.5)]
+    found, partials = exchange_of(("light", "heavy"), wrong, right)
+    assert found["first"].delta_chi2[0] < -30
+    n, distance = partials.moments(found["first"].density[0], Range("Heavy-Heavy", *FIRST))[:2]
+    assert n == pytest.approx(12, rel=0.1)
+    assert distance == pytest.approx(2.5, abs=0.02)
+
+
+def test_only_the_atoms_of_the_range_change_their_element():
+    answer = [shell(6, 2.5) + shell(8, 4.0), shell(6, 2.5) + shell(6, 3.9)]
+    found, partials = exchange_of(("next", "heavy"), answer)
+    other = partials.split(found["first"].density[0])
+    inside = abs(R - np.mean(FIRST)) < 0.5 * np.diff(FIRST) - 0.03
+    assert np.all(other[0][inside] < 1e-12)
+    assert other[0][~inside] == pytest.approx(answer[0][~inside], abs=1e-3)
+    beyond = FIRST[1] + 0.3 < R
+    assert other[1][beyond] == pytest.approx(answer[1][beyond], abs=0.05)
+    assert np.all(other >= 0)
+    assert partials.moments(other.ravel(), Range("Heavy-Heavy", *FIRST))[0] == pytest.approx(12, rel=0.05)
+
+
+def test_many_are_singles():
+    """Scans that end elsewhere, too: each alone, and both together."""
+    both, _ = exchange_of(("light", "heavy"), ROCKSALT, k_max=[14.0, 11.0], scans=2)
+    alone, _ = exchange_of(("light", "heavy"), ROCKSALT, k_max=14.0)
+    assert both["first"].delta_chi2.shape == (2,)
+    assert both["first"].delta_chi2[0] == pytest.approx(alone["first"].delta_chi2[0], rel=1e-6)
+    assert both["first"].delta_chi2[1] < both["first"].delta_chi2[0]
+
+
+def test_of_three_elements_all_others_together_get_the_atoms():
+    """Copper among nickel and oxygen could be nickel; oxygen among nickel and copper could be neither."""
+    kinds, answer = ("light", "next", "heavy"), [shell(4, 2.0), shell(6, 2.6), shell(3, 2.6)]
+    found, _ = exchange_of(kinds, answer, ranges={
+        "light": Range("Heavy-Light", 1.7, 2.3), "next": Range("Heavy-Next", 2.3, 3.0),
+    })  # fmt: skip
+    assert found["light"].delta_chi2[0] > 30
+    assert abs(found["next"].delta_chi2[0]) < 2
+
+
+def of(n, std):
+    """The range of N alone, as arrays of one scan."""
+    three = {"": n, "_std": std, "_low": n - 2 * std, "_high": n + 2 * std}
+    fields = {f"{name}{end}": np.array([value]) for name in ("coordination", "distance", "sigma2")
+              for end, value in three.items()}  # fmt: skip
+    return Shells("Heavy-Next", *FIRST, **fields, c3=np.zeros(1), c3_std=np.zeros(1))
+
+
+@pytest.mark.parametrize(("delta_chi2", "low", "std"), [(0.0, 0.0, 6 * 0.5**0.5), (8.0, 5.4, 0.3)])
+def test_where_data_do_not_tell_the_error_holds_the_alternative(delta_chi2, low, std):
+    partials = Partials(R, ("Heavy-Next", "Heavy-Heavy"))
+    density = np.concatenate([shell(0, 2.5), shell(12, 2.5)])[None]
+    test = Exchanged("Heavy-Next", *FIRST, np.array([delta_chi2]), density)
+    both = {"first": of(6.0, 0.3), "first Heavy-Heavy": replace(of(6.0, 0.3), pair="Heavy-Heavy")}
+    first, second = test.widen(both, partials).values()
+    assert first.coordination_low[0] == pytest.approx(low, abs=1e-6)
+    assert first.coordination_high[0] == pytest.approx(6.6)
+    assert first.coordination_std[0] == pytest.approx(np.hypot(0.3, std if delta_chi2 == 0 else 0), rel=1e-6)
+    assert second.coordination_high[0] == pytest.approx(12.0 if delta_chi2 == 0 else 6.6, rel=1e-3)
+    assert first.distance_std[0] == 0.3
