@@ -17,11 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from exafsnn.analyse.order import orders_of
     from exafsnn.errors import ExafsnnError, ScanError
     from exafsnn.infer.joint import load_any as load_model
     from exafsnn.infer.reference import calibrate
     from exafsnn.read.scan import read_one as read
-    from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
+    from exafsnn.records import ChiK, Order, PartialRDF, Prediction, Shell, Spectrum
     from exafsnn.run.scans import measure_scans, predict_scans, refine_scans
     from exafsnn.settings import BackgroundSettings
 
@@ -34,10 +35,12 @@ _PLACES = {
     "measure_scans": ("exafsnn.run.scans", "measure_scans"),
     "predict_scans": ("exafsnn.run.scans", "predict_scans"),
     "refine_scans": ("exafsnn.run.scans", "refine_scans"),
+    "orders_of": ("exafsnn.analyse.order", "orders_of"),
     "Spectrum": ("exafsnn.records", "Spectrum"),
     "ChiK": ("exafsnn.records", "ChiK"),
     "PartialRDF": ("exafsnn.records", "PartialRDF"),
     "Shell": ("exafsnn.records", "Shell"),
+    "Order": ("exafsnn.records", "Order"),
     "Prediction": ("exafsnn.records", "Prediction"),
     "BackgroundSettings": ("exafsnn.settings", "BackgroundSettings"),
     "ExafsnnError": ("exafsnn.errors", "ExafsnnError"),
@@ -51,10 +54,12 @@ __all__ = [
     "measure_scans",
     "predict_scans",
     "refine_scans",
+    "orders_of",
     "Spectrum",
     "ChiK",
     "PartialRDF",
     "Shell",
+    "Order",
     "Prediction",
     "BackgroundSettings",
     "ExafsnnError",

@@ -102,15 +102,16 @@ class _Test:
 
     def __init__(self, theory: Theory, data: Data, fits: Fits, sessions: Session, partials: Partials, row: int) -> None:
         self._theory, self._points, self._partials = theory, data.points, partials
-        self._density, self._shared = fits.density[[row]], fits.shared[[row]]
+        whole, self._shared = fits.density[[row]], fits.shared[[row]]
+        self._density, self._more = whole[:, : partials.count], whole[:, partials.count :]  # what rows hold besides
         self._used = data.used[row]
         rows = torch.tensor([row])
-        linear = theory.linear(self._density, self._shared, data.points)
+        linear = theory.linear(whole, self._shared, data.points)
         by_shared = data.seen(rows, linear.by_shared)[0]
         left = data.left(rows, linear.value, self._shared)
         measured = left + linear.value * self._used
         own = data.unexplained(rows, measured, self._shared)[0] * fits.worse[row]
-        rest = theory.multiple(self._density, self._shared, data.points)[0] * (_REST * self._used[:, None])
+        rest = theory.multiple(whole, self._shared, data.points)[0] * (_REST * self._used[:, None])
         self._left = left[0] + by_shared @ (self._shared[0] - sessions.mean[row])
         self._covariance = own + by_shared @ sessions.covariance[row] @ by_shared.T + rest @ rest.T
 
@@ -137,7 +138,8 @@ class _Test:
 
     def _spectra(self, density: Tensor) -> Tensor:
         """(n, m) k²χ of single scattering from n(r) (n, c), where the scan is used."""
-        return self._theory.single(density, self._shared, self._points) * self._used
+        rows = torch.cat([density, self._more.expand(len(density), -1)], dim=1)
+        return self._theory.single(rows, self._shared, self._points) * self._used
 
     def _best(self, scan: _Scan, grid: Tensor, pair: str) -> _Found:
         """Which of shells (g, b) of one element explains most, in any number."""

@@ -153,6 +153,41 @@ def test_of_three_elements_all_others_together_get_the_atoms():
     assert abs(found["next"].delta_chi2[0]) < 2
 
 
+class WithRatio:
+    """A theory whose rows have one number more than cells, as those of both edges of an alloy have: its composition."""
+
+    def __init__(self, theory):
+        self._theory = theory
+
+    def linear(self, density, *rest):
+        return self._theory.linear(self._cells(density), *rest)
+
+    def single(self, density, *rest):
+        return self._theory.single(self._cells(density), *rest)
+
+    def multiple(self, density, *rest):
+        return self._theory.multiple(self._cells(density), *rest)
+
+    @staticmethod
+    def _cells(rows):
+        assert torch.all(rows[:, -1] == 0.75)  # in every row that is asked about, changes of n(r) too
+        return rows[:, :-1]
+
+
+def test_what_rows_hold_besides_their_cells_stays(monkeypatch):
+    plain = exchange_of(("light", "heavy"), ROCKSALT)[0]["first"]
+    original = exchanged
+
+    def more(theory, data, fits, *rest):
+        ratio = torch.full_like(fits.density[:, :1], 0.75)
+        return original(WithRatio(theory), data, replace(fits, density=torch.cat([fits.density, ratio], dim=1)), *rest)
+
+    monkeypatch.setattr(f"{__name__}.exchanged", more)
+    found = exchange_of(("light", "heavy"), ROCKSALT)[0]["first"]
+    assert found.delta_chi2[0] == pytest.approx(plain.delta_chi2[0], rel=1e-9)
+    assert found.density.shape == plain.density.shape
+
+
 def of(n, std):
     """The range of N alone, as arrays of one scan."""
     three = {"": n, "_std": std, "_low": n - 2 * std, "_high": n + 2 * std}

@@ -1,0 +1,75 @@
+"""What several pairs say, in tables, on the screen and in the archive."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from exafsnn_cli import answer, screen
+
+from exafsnn.records import Estimate, Exchange, Order, PartialRDF, Prediction
+from exafsnn.run.scans import Outcome
+from exafsnn.write.archive import read_scan
+from exafsnn.write.results import ResultsFolder
+from exafsnn.write.tables import plain, summary_rows
+
+ALPHA = Estimate(-0.31, 0.04, -0.38, -0.23)
+
+
+@pytest.fixture
+def of_two(make_prediction: Callable[..., Prediction]) -> Prediction:
+    """As if half of iron's neighbours were platinum, which one range tells, and the other does not."""
+    one = make_prediction()
+    assert one.rdf.samples is not None
+    density, spread = (np.concatenate([0.5 * part, 0.5 * part]) for part in (one.rdf.density, one.rdf.spread))
+    samples = np.concatenate([0.5 * one.rdf.samples, 0.5 * one.rdf.samples], axis=1)
+    exchange = Exchange("Fe-Fe", 1.9, 3.3, 41.5, density)
+    rdf = PartialRDF(one.rdf.r, ("Fe-Fe", "Fe-Pt"), density, spread, samples, exchanges=(exchange,))
+    told = Order("Fe-Fe", 1.9, 3.3, Estimate(14.0, 0.5, 13, 15), Estimate(0.5, 0.02, 0.46, 0.54), ALPHA)
+    return replace(one, rdf=rdf, orders={"first": told}, metal=Estimate(0.7, 0.03, 0.64, 0.76))
+
+
+def outcome_of(prediction: Prediction) -> Outcome:
+    return Outcome(prediction.chi.source, "", prediction.chi, prediction, "fept")
+
+
+def test_rows_have_what_pairs_say_and_nothing_where_it_is_not_known(of_two: Prediction) -> None:
+    first, second = summary_rows(outcome_of(of_two))
+    assert (first["total"], first["composition"], first["composition_std"]) == (14.0, 0.5, 0.02)
+    assert (first["order"], first["order_low"], first["delta_chi2"], first["metal"]) == (-0.31, -0.38, 41.5, 0.7)
+    assert all(math.isnan(second[name]) for name in ("total", "composition_high", "order_std", "delta_chi2"))
+    assert json.loads(json.dumps(plain(second), allow_nan=False))["order"] is None
+
+
+def test_of_one_pair_and_of_foreign_scans_nothing_is_said(
+    of_two: Prediction, make_prediction: Callable[..., Prediction]
+) -> None:
+    for prediction in (make_prediction(), replace(of_two, in_domain=False)):
+        assert all("order" not in row for row in summary_rows(outcome_of(prediction)))
+
+
+def test_columns_of_the_screen_are_there_where_they_are_known(
+    of_two: Prediction, make_prediction: Callable[..., Prediction], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for prediction, known in ((of_two, True), (make_prediction(), False)):
+        shown = screen.Shown()
+        shown.add(outcome_of(prediction))
+        with ResultsFolder(tmp_path / str(known), "refine", {}) as folder:
+            folder.add(outcome_of(prediction))
+        shown.show(folder, answer._COLUMNS, False)
+        heading, line, *_ = capsys.readouterr().out.splitlines()
+        assert ("α" in heading, "Δχ²" in heading, "-0.31 ± 0.04" in line) == (known, known, known)
+
+
+def test_the_archive_has_them_beside_the_ranges(of_two: Prediction, tmp_path: Path) -> None:
+    with ResultsFolder(tmp_path, "refine", {}) as folder:
+        folder.add(outcome_of(of_two))
+    scan = read_scan(tmp_path / "results.h5", of_two.chi.source)
+    assert scan["shells/first/order_high"] == -0.23
+    assert scan["shells/first/delta_chi2"] == 41.5
+    assert np.isnan(scan["shells/second/total"])
