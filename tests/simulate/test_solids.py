@@ -11,6 +11,7 @@ from ase.build import bulk
 
 from exafsnn import compounds
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
+from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.training import settings_for
 from exafsnn.metals import METALS
@@ -18,7 +19,7 @@ from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import library, solids
 from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.dynamics import DynamicsSettings
-from exafsnn.simulate.library import SiteLibrary, build, joined
+from exafsnn.simulate.library import SiteLibrary, build, joined, load
 from exafsnn.simulate.plan import plan_for, plan_of_compound, plan_text, planned_states, read_plan
 from exafsnn.simulate.sites import SiteSettings, StateSample, rdf_edges, sample_state
 from exafsnn.simulate.solids import ForceConstants, SolidState, cell_of, cells_of, compound_of, states_of
@@ -336,3 +337,29 @@ def test_what_a_site_costs_follows_from_its_neighbours(crystal, absorber, measur
     free = replace(plan, sites=replace(plan.sites, sites=0))
     sites = seconds_to_build(plan, tables=False) - seconds_to_build(free, tables=False)
     assert sites / (plan.states * plan.sites.sites) == pytest.approx(measured, rel=0.5)
+
+
+@pytest.mark.slow
+def test_a_library_of_two_crystals_without_a_force_field(tmp_path):
+    """Potentials by FEFF for a crystal that lacks an element of the other; means and kernels of both serve training."""
+    cells = cells_of(NICKEL)
+    compound = compound_of("nio-linio2-ni", list(cells.values()), "Ni", "K")
+    plan = plan_of_compound(compound, cells, 7, 0.01, dict.fromkeys(cells, ("springs",)))
+    plan = replace(
+        plan,
+        treatments=(FeffTreatment("atoms-hl", scf_radius=0.0),),
+        sites=replace(plan.sites, sites=2, reach=3.6),
+        dynamics=DynamicsSettings(frames=2),
+    )
+    (tmp_path / "plan.toml").write_text(plan_text(plan))
+    told = []
+    build(tmp_path / "plan.toml", tmp_path / "own.h5", 1, lambda *item: told.append(item[2]))
+    assert told[:2] == ["force constants NiO springs", "force constants LiNiO2 springs"]
+    found = load(tmp_path / "own.h5")
+    assert (len(found.states), found.discarded) == (plan.states, ())
+    assert set(found.theories) == {"NiO/atoms-hl", "LiNiO2/atoms-hl"}
+    bank = make_bank(found, settings_for(compound).pairs)
+    assert bank.chi.shape[:2] == (plan.states, 3)
+    lithium = bank.fine_rdf[:, compound.neighbours.index("Li")].sum(axis=1)
+    assert {phase for phase, atoms in zip(bank.phases, lithium, strict=True) if atoms > 0} == {"LiNiO2"}
+    assert np.isfinite(bank.chi).all()
