@@ -7,18 +7,19 @@ goes on where it was.
 from __future__ import annotations
 
 import json
-import math
 import re
 import tomllib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from exafsnn.compounds import Compound
 from exafsnn.constants import K2_PER_EV
-from exafsnn.edges import next_edge, tabulated
+from exafsnn.crystals import parts_of
+from exafsnn.edges import edges_of, next_edge, tabulated
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import copy_whole, explained, only_writer, remove_folder, write_whole
 from exafsnn.infer.joint import load_joint
@@ -26,6 +27,7 @@ from exafsnn.learn.joint_file import save_joint
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.library import build
 from exafsnn.simulate.own_frames import gathered
@@ -35,11 +37,12 @@ from exafsnn.simulate.plan import (
     STATES_OF_FRAMES,
     LibrarySettings,
     plan_for,
+    plan_from_mapping,
     plan_of_compound,
     plan_of_frames,
     plan_text,
 )
-from exafsnn.simulate.solids import cell_of, compound_of
+from exafsnn.simulate.solids import SPRINGS, cell_of, cells_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
 from exafsnn.validate.joint import joint_card, joint_tried, set_joint_error_bars
@@ -51,11 +54,23 @@ _SEED = 20261128
 _TRIED = 0.4
 """States that set the error bars, in units of those that are learned from."""
 _QUICK_TRAINING = {"members": 3, "steps": 2600}
-_PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
-"""Processor seconds of a scattering table, a state and a training step of a network, and of all else …"""
+_PER_STEP, _REST = 0.035, 90.0
+"""Processor seconds of a training step of a network, and of all but that and the libraries …"""
 _PER_SAMPLE = 1.2
 """… and of a simulated sample that is answered by both edges, and by each alone."""
-_MEGABYTES_OF_STATE = 0.15
+_MEGABYTES_OF_STATE, _MEGABYTES_OF_THEORY = 0.15, {True: 100.0, False: 20.0}
+"""Disk that a state takes, and a theory of a metal, and of a compound."""
+_K_BELOW = 35e3
+"""Edges K are usual of elements where they are below [eV], of others L3."""
+_FORCES = "forces"
+_COMPOUND = (
+    'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K", or edges = ["Zn K", "Se K"]'
+)
+_TRAJECTORY = (
+    'Give trajectory = "run.extxyz" or a list of files, absorber = "Pt" and edge = "L3"; and what the files do not say:'
+    ' types = {1 = "Pt"}, cell = [a, b, c], free = true, structure = "start.pdb", frames = "100:"'
+)
+_SHOWN = 'exafsnn make --template cu, or --template "zincblende:5.6687 ZnSe", shows one'
 _LIBRARIES = ("library", "trial")
 """What a model learns from, and what it is tried on."""
 _EDGE = r"([A-Za-z]{1,2})-([KkLl][1-3]?)"
@@ -91,13 +106,22 @@ class Recipe:
     def seconds(self) -> float:
         """How long it takes, on the cores that are here."""
         optimiser = self.training.optimiser
-        work = len(self.library.treatments) * _PER_TABLE + self.states * _PER_STATE
+        work = seconds_to_build(self.library) + seconds_to_build(self.trial, tables=False)
         return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
 
     @property
     def megabytes(self) -> float:
         """How much disk it needs meanwhile."""
-        return 100.0 * len(self.library.treatments) + self.states * _MEGABYTES_OF_STATE
+        plan = self.library
+        theories = len({family.theory(plan.material) for family in plan.kinds}) * len(plan.treatments)
+        each = _MEGABYTES_OF_THEORY[isinstance(plan.material, Metal)]
+        return each * theories + self.states * _MEGABYTES_OF_STATE
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Pairs of a compound that are too far apart for a range."""
+        symbol, compound = self.material.symbol, self.material
+        return tuple(f"{symbol}-{one}" for one in compound.unseen) if isinstance(compound, Compound) else ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +140,11 @@ class JointRecipe:
     def networks(self) -> int:
         """How many networks are trained."""
         return sum(part.networks for part in self.parts)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Pairs that are too far apart for a range."""
+        return tuple(pair for part in self.parts for pair in part.unseen)
 
     @property
     def states(self) -> int:
@@ -144,7 +173,8 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
     """
     match = re.fullmatch(rf"([A-Za-z]{{1,2}})|{_EDGE}", name)
     if not match:
-        raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy="Give one like pt-l3 or cu-k")
+        remedy = f"Give one like pt-l3 or cu-k; a compound wants a plan: {_SHOWN}"
+        raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy=remedy)
     symbol, edge = match[1] or match[2], match[3]
     return _recipe(metal_of(symbol.capitalize(), edge.upper() if edge else None), full=full)
 
@@ -158,17 +188,42 @@ def _recipe(metal: Metal, *, full: bool) -> Recipe:
 
 def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says; a file is looked for in ``folder``."""
-    if unknown := sorted(set(table) ^ {"structure", "absorber", "edge"}):
+    needed = {"structure", "absorber", "edge"}
+    if unknown := sorted((needed - set(table)) | (set(table) - needed - {"motion"})):
         raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
-    phase, cell = cell_of(str(table["structure"]), folder)
-    name = f"{phase}-{table['absorber']}".lower()
-    compound = compound_of(name, cell, str(table["absorber"]), str(table["edge"]))
+    texts = table["structure"] if isinstance(table["structure"], list) else [table["structure"]]
+    absorber, edge = str(table["absorber"]), str(table["edge"])
+    cells = cells_of([str(text) for text in texts], folder)
+    held = _held_by(table.get("motion", _FORCES), list(cells))
+    compound = compound_of(_name_of(cells, absorber, edge), list(cells.values()), absorber, edge)
     training, size = _training(compound, full=full)
-    library, trial = (
-        plan_of_compound(compound, cell, phase, seed, part)
-        for seed, part in ((_SEED, size), (_SEED + 1, _TRIED * size))
-    )
-    return Recipe(name, compound, library, trial, training)
+    library = plan_of_compound(compound, cells, _SEED, size, held)
+    trial = plan_of_compound(compound, cells, _SEED + 1, _TRIED * size, held)
+    return Recipe(compound.name, compound, library, trial, training)
+
+
+def _held_by(motion: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What holds each crystal together, of ``motion``: one word, or one for each of them."""
+    words = motion if isinstance(motion, list) else [motion] * len(names)
+    if len(words) != len(names) or not set(map(str, words)) <= {_FORCES, SPRINGS}:
+        reason = f"motion = {json.dumps(motion)[:60]} does not say what moves {', '.join(names)}"
+        remedy = f'Give "{_FORCES}" or "{SPRINGS}", or a list of one for each structure'
+        raise SettingsError(reason, where="[compound]", remedy=remedy)
+    return {name: (SPRINGS,) for name, word in zip(names, words, strict=True) if word == SPRINGS}
+
+
+def _name_of(cells: Iterable[str], absorber: str, edge: str) -> str:
+    """Of a compound's model: ``nio-ni``, and the edge if it is not the usual one."""
+    crystals = "-".join(re.sub("[^a-z0-9]+", "-", name.lower()) for name in cells)
+    name = f"{crystals}-{absorber}".lower()
+    return name if edge == _usual_edge(absorber) else f"{name}-{edge}".lower()
+
+
+def _usual_edge(absorber: str) -> str:
+    """The edge at which EXAFS of an element is usually measured."""
+    of_metal = METALS.get(absorber)
+    energies = [edge.energy for edge in edges_of(absorber) if edge.name == "K"]
+    return of_metal.edge if of_metal else "K" if energies and energies[0] < _K_BELOW else "L3"
 
 
 def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
@@ -197,20 +252,23 @@ def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Rec
 
 def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> JointRecipe:
     """The recipe of what ``[compound]`` says with ``edges``."""
-    if unknown := sorted(set(table) ^ {"structure", "edges"}):
+    if unknown := sorted((set(table) - {"motion"}) ^ {"structure", "edges"}):
         raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
     pairs = [str(edge).split() for edge in table["edges"]] if isinstance(table["edges"], list) else []
     if [len(pair) for pair in pairs] != [2, 2] or pairs[0][0] == pairs[1][0]:
         said = str(table["edges"])[:60]
         raise SettingsError(f"edges = {said} are not those of two elements", where="[compound]", remedy=_COMPOUND)
+    given = {key: value for key, value in table.items() if key != "edges"}
     one, other = (
-        _recipe_of_compound({"structure": table["structure"], "absorber": absorber, "edge": edge}, folder, full=full)
-        for absorber, edge in pairs
+        _recipe_of_compound(given | {"absorber": absorber, "edge": edge}, folder, full=full) for absorber, edge in pairs
     )
-    phase, cell = cell_of(str(table["structure"]), folder)
-    counts = [cell.get_chemical_symbols().count(absorber) for absorber, _ in pairs]
-    many = math.gcd(*counts)
-    return JointRecipe(phase.lower(), (one, other), (counts[0] / many, counts[1] / many))
+    ratios = {solid.elements.count(pairs[0][0]) / solid.elements.count(pairs[1][0]) for solid in one.library.solids}
+    if len(ratios) > 1:
+        reason = f"the structures have {pairs[0][0]} and {pairs[1][0]} in unlike proportions"
+        raise SettingsError(reason, where="[compound]", remedy="Give those of one composition")
+    share = Fraction(ratios.pop()).limit_denominator(1000)
+    name = one.name.removesuffix(f"-{pairs[0][1]}".lower()).removesuffix(f"-{pairs[0][0]}".lower())
+    return JointRecipe(name, (one, other), (float(share.numerator), float(share.denominator)))
 
 
 def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings, float]:
@@ -236,16 +294,39 @@ full = false
 
 # What is known of its training, to overrule it: [training.optimiser], [training.pairs], …
 """
+_TEMPLATE_OF_COMPOUND = """# A plan for exafsnn make: one absorber in a crystal, or in several
+name = "{name}"
+full = false
+
+[compound]
+structure = {structure}    # a named crystal, lengths in Å; or a file beside this plan: CIF, POSCAR; or a list of them
+absorber = "{absorber}"
+edge = "{edge}"
+motion = "{motion}"    # by force constants; or "springs", where these are unstable; or a list, one for each structure
+
+# What is known of its training, to overrule it: [training.optimiser], [training.pairs], …
+"""
 
 
 def template(name: str) -> str:
-    """The text of a plan for ``recipe_of_file``, of a metal that is known.
+    """The text of a plan for ``recipe_of_file``: of a metal that is known, or of a crystal.
+
+    Parameters
+    ----------
+    name
+        ``cu-k``, ``zincblende:5.41 ZnS``, or a structure file; of a crystal the first element of its formula absorbs.
 
     Raises
     ------
     SettingsError
-        As ``recipe_for``.
+        If it is none of them.
     """
+    if ":" in name or Path(name).is_file():
+        formula, _ = cell_of(name)
+        absorber = next(iter(parts_of(formula)))[0]
+        edge, structure = _usual_edge(absorber), json.dumps(name, ensure_ascii=False)
+        told = {"name": _name_of([formula], absorber, edge), "structure": structure, "motion": _FORCES}
+        return _TEMPLATE_OF_COMPOUND.format(absorber=absorber, edge=edge, **told)
     metal = recipe_for(name).material
     given = {key: value for key, value in metal.to_mapping().items() if value is not None}
     lines = (f"{key} = {json.dumps(item)}" for key, item in given.items())
@@ -289,23 +370,13 @@ def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
     return replace(recipe, name=name, training=training_from_mapping(training, recipe.material, recipe.training))
 
 
-_TRAJECTORY = (
-    'Give trajectory = "run.extxyz" or a list of files, absorber = "Pt" and edge = "L3"; and what the files do not say:'
-    ' types = {1 = "Pt"}, cell = [a, b, c], free = true, structure = "start.pdb", frames = "100:"'
-)
-
-
-_COMPOUND = (
-    'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K", or edges = ["Zn K", "Se K"]'
-)
-
-
 def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe | JointRecipe:
     """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
-        reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
-        raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
+        reason = "there is no [metal] and no [compound]" if not kinds else "[metal] and [compound] are two models"
+        remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
+        raise SettingsError(reason, where=str(path), remedy=remedy)
     try:
         if "trajectory" in table.get("compound", {}):
             return _recipe_of_frames(table["compound"], path.parent, full=full)
@@ -391,6 +462,7 @@ def _made(
     recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool, cluster: Cluster | None
 ) -> Path:
     """``make``, by the only run that makes it."""
+    _require_own_name(recipe, folder)
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
     for stem, plan in zip(_LIBRARIES, (recipe.library, recipe.trial), strict=True):
@@ -420,6 +492,25 @@ def _keep(libraries: Sequence[Path], folder: Path, name: str) -> None:
     kept.mkdir(exist_ok=True)
     for path in libraries:
         copy_whole(path, kept / path.name)
+
+
+def _require_own_name(recipe: Recipe, folder: Path) -> None:
+    """Refuse to replace a model of something else, such as another crystal of the same formula."""
+    path = folder / f"{recipe.name}.safetensors"
+    try:
+        there = _subject(plan_from_mapping(read_model(str(path)).info["library"]["plan"])) if path.exists() else None
+    except (ModelError, SettingsError, KeyError):  # none that can be used
+        return
+    if there not in (None, _subject(recipe.library)):
+        reason = f"there is a model {recipe.name} already, of another structure or edge"
+        remedy = 'Give this one a name in its plan: name = "…"; or remove that one'
+        raise SettingsError(reason, where=str(path), remedy=remedy)
+
+
+def _subject(plan: LibrarySettings) -> tuple[Any, ...]:
+    """What a model is of: its edge, and its crystals; a metal's crystal goes without saying."""
+    crystals = {(solid.cell, solid.elements, solid.sites) for solid in plan.solids}
+    return plan.element, plan.edge, plan.material.neighbours, crystals
 
 
 def _begin(aside: Path, recipe: bytes) -> None:
