@@ -129,6 +129,10 @@ class _EffectiveScattering:
     """(m,) λ(k) [Å]."""
 
 
+class CoreAsValenceError(SimulationError):
+    """FEFF's self-consistency ended with core electrons among the valence ones."""
+
+
 def program_folder() -> Path:
     """Folder of the FEFF programs that xraylarch brings for this platform.
 
@@ -168,7 +172,8 @@ def make_potentials(
     Raises
     ------
     SimulationError
-        If FEFF fails or leaves out a file, or its self-consistency took core electrons for valence ones.
+        If FEFF fails or leaves out a file; ``CoreAsValenceError`` if its self-consistency took core electrons for
+        valence ones.
     """
     with tempfile.TemporaryDirectory(prefix="exafsnn-feff-") as name:
         folder = Path(name)
@@ -242,7 +247,7 @@ def _check_electrons(said: str, symbols: Sequence[str]) -> None:
         apart = max(abs(electrons - held[0].get(level, 0.0)) for level, electrons in held[number].items())
         if apart > _ELECTRONS_APART:
             of, absorber = (", ".join(f"{held[which][level]:.1f}" for level in range(3)) for which in (number, 0))
-            raise SimulationError(
+            raise CoreAsValenceError(
                 f"FEFF's self-consistency took core electrons for valence ones: {of} of s, p and d kind in"
                 f" {symbols[number]}, and {absorber} in the absorber",
                 remedy="Use another exchange, or overlapped atoms (scf_radius = 0)",

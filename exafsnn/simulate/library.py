@@ -41,7 +41,14 @@ from exafsnn.files import (
     write_whole,
 )
 from exafsnn.metals import Metal
-from exafsnn.physics.feff import FeffTreatment, PathSummer, Potentials, make_potentials, partial_waves
+from exafsnn.physics.feff import (
+    CoreAsValenceError,
+    FeffTreatment,
+    PathSummer,
+    Potentials,
+    make_potentials,
+    partial_waves,
+)
 from exafsnn.physics.path_tables import PathTables, make_path_tables
 from exafsnn.physics.paths import strength_from_phases
 from exafsnn.physics.scattering import SINGLE_DISTANCES, ScatteringTable, make_table, single_amplitudes
@@ -188,9 +195,9 @@ def _build_theories(
     still = plan.at_rest
     nearest = min(_least(one) for one in still.values())
     tasks = [(plan, name, still[name.split("/")[0]], nearest) for name in missing]
-    for count, ((_, name, _, _), arrays) in enumerate(run_all(_build_theory, tasks, workers), start=1):
-        write_part(parts / _theory_file(name), {}, arrays)
-        tell(count, len(missing), f"scattering table {name}")
+    for count, ((_, name, _, _), (label, arrays)) in enumerate(run_all(_build_theory, tasks, workers), start=1):
+        write_part(parts / _theory_file(name), label, arrays)
+        tell(count, len(missing), " ".join([f"scattering table {name}", *label.values()]))
 
 
 def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
@@ -329,24 +336,32 @@ def _plan_of(parts: str) -> LibrarySettings:
     return plan_from_mapping(json.loads((Path(parts) / "plan.json").read_text(encoding="utf-8")))
 
 
-def _build_theory(task: tuple[LibrarySettings, str, Trajectory, float]) -> dict[str, Any]:
-    """Worker: compute potentials and tables of one theory, the arrays of its part.
+def _build_theory(task: tuple[LibrarySettings, str, Trajectory, float]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Worker: compute potentials and tables of one theory, the label and the arrays of its part.
 
-    The task: plan, name, structure at rest, and the smallest distance of two atoms [Å].
+    The task: plan, name, structure at rest, and the smallest distance of two atoms [Å]. Where self-consistent potentials
+    come out wrong, those of overlapped atoms stand for them.
     """
     torch.set_num_threads(1)
     plan, name, still, nearest = task
     treatment = next(item for item in plan.treatments if item.name == name.split("/")[1])
-    potentials = potentials_at_rest(still, plan.material, treatment)
+    label = {}
+    try:
+        potentials = potentials_at_rest(still, plan.material, treatment)
+    except CoreAsValenceError as error:
+        potentials = potentials_at_rest(still, plan.material, replace(treatment, scf_radius=0.0))
+        label["instead"] = f"of overlapped atoms: {error.reason}"
     if isinstance(plan.material, Metal):
         table = make_table(potentials, LIBRARY_K, plan.own_sites.reach)
         arrays = {f"pairs-{kind}": value.numpy() for (kind, _, _), value in table.pairs.items()}
         arrays |= {"single": table.single.numpy(), "mean_free_path": table.mean_free_path.numpy()}
-        return arrays | {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
+        files = {f"file-{item}": np.frombuffer(content, np.uint8) for item, content in potentials.files.items()}
+        return label, arrays | files
     with PathSummer(potentials) as summer:
         single, free_path = single_amplitudes(summer, range(1, len(potentials.symbols)), LIBRARY_K)
     tables = make_path_tables(potentials, LIBRARY_K, plan.own_sites.reach, nearest).to_arrays()
-    return {"single": single, "mean_free_path": free_path} | {f"paths-{key}": value for key, value in tables.items()}
+    paths = {f"paths-{key}": value for key, value in tables.items()}
+    return label, {"single": single, "mean_free_path": free_path} | paths
 
 
 def potentials_at_rest(still: Trajectory, material: Material, treatment: FeffTreatment) -> Potentials:
@@ -496,14 +511,16 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
     if not any(arrays for _, _, arrays in found):
         reason = found[0][1]["discarded"] if found else "the plan is empty"
         raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
-    tables = {name: read_part(parts / _theory_file(name))[1] for name in theories}
+    tables = {name: read_part(parts / _theory_file(name)) for name in theories}
     with replacing(output) as temporary, Sink(temporary) as sink, h5py.File(sink, "w") as file:
         file.attrs["format"] = FORMAT
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
         edges = rdf_edges(plan.own_sites.far)
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
-        for name, stored in tables.items():
+        for name, (label, stored) in tables.items():
             group = file.create_group(f"theories/{name}")
+            if label:
+                group.attrs["label"] = json.dumps(label, sort_keys=True)
             single = stored["single"]  # its first axis is not written where there is one element
             group["single"] = single[0] if len(single) == 1 else single
             group["mean_free_path"] = stored["mean_free_path"]

@@ -420,6 +420,8 @@ def make(
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     joint = isinstance(recipe, JointRecipe)
+    for part in recipe.parts if isinstance(recipe, JointRecipe) else (recipe,):
+        _require_own_name(part, folder)
     with only_writer(folder / f"{recipe.name}{'.json' if joint else '.safetensors'}"), explained(folder):
         if isinstance(recipe, JointRecipe):
             return _made_jointly(recipe, folder, aside, progress, workers, keep, cluster)
@@ -462,7 +464,6 @@ def _made(
     recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool, cluster: Cluster | None
 ) -> Path:
     """``make``, by the only run that makes it."""
-    _require_own_name(recipe, folder)
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
     for stem, plan in zip(_LIBRARIES, (recipe.library, recipe.trial), strict=True):

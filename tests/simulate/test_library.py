@@ -56,7 +56,7 @@ def fake_sample(item, theory, sites, rng, _around):
 
 
 def fake_theory(task):
-    return {"single": np.ones((1, 4, 3), complex), "mean_free_path": np.arange(3.0)}
+    return {}, {"single": np.ones((1, 4, 3), complex), "mean_free_path": np.arange(3.0)}
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.training import settings_for
 from exafsnn.metals import METALS
-from exafsnn.physics.feff import FeffTreatment
+from exafsnn.physics.feff import CoreAsValenceError, FeffTreatment
 from exafsnn.simulate import library, solids
 from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.dynamics import DynamicsSettings
@@ -231,7 +231,7 @@ def test_what_states_share_is_made_once_before_them(tmp_path, monkeypatch, fails
     monkeypatch.setattr(library, "_facts", lambda _: {})
     monkeypatch.setattr(library, "sample_state", lambda *_: StateSample(*[np.ones((2, 3))] * 6))
     monkeypatch.setattr(
-        library, "_build_theory", lambda _: {"single": np.ones((2, 4, 3)), "mean_free_path": np.ones(3)}
+        library, "_build_theory", lambda _: ({}, {"single": np.ones((2, 4, 3)), "mean_free_path": np.ones(3)})
     )
     monkeypatch.setattr(library, "_load_theory", library.cache(lambda *_: None))
     plan = plan_of_compound(compound_of("znse-zn", [CELL], "Zn", "K"), {NAME: CELL}, 7, 0.02)
@@ -363,3 +363,18 @@ def test_a_library_of_two_crystals_without_a_force_field(tmp_path):
     lithium = bank.fine_rdf[:, compound.neighbours.index("Li")].sum(axis=1)
     assert {phase for phase, atoms in zip(bank.phases, lithium, strict=True) if atoms > 0} == {"LiNiO2"}
     assert np.isfinite(bank.chi).all()
+
+
+def test_wrong_self_consistent_potentials_give_way_to_overlapped_atoms(monkeypatch):
+    class Stopped(Exception):
+        """Of what was made."""
+
+    def potentials(_still, _material, treatment):
+        if treatment.scf_radius > 0:
+            raise CoreAsValenceError("core electrons")
+        raise Stopped(treatment.name, treatment.scf_radius, treatment.exchange)
+
+    monkeypatch.setattr(library, "potentials_at_rest", potentials)
+    plan = plan_of_compound(compound_of("znse-zn", CELL, "Zn", "K"), {NAME: CELL}, 7, 0.1)
+    with pytest.raises(Stopped, match=r"'scf-nl', 0.0, 5"):
+        library._build_theory((plan, "ZnSe/scf-nl", None, 1.0))
