@@ -128,7 +128,8 @@ def build(
         Processes, by default one per core; or a cluster, to which all travels that it needs, and from which all returns
         that is written. A state of which workers die repeatedly is discarded, with that as the reason.
     tables
-        A folder for scattering tables, which libraries of one metal and the same treatments share.
+        A folder for scattering tables and force constants, which libraries of one material and the same treatments
+        share.
 
     Raises
     ------
