@@ -194,13 +194,16 @@ def _build_theories(
 
 
 def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
-    """Make what states share, the same way; returns why some of it cannot be made."""
+    """Make what states share, the same way; returns why some of it cannot be made, which the next run tries again."""
     missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
+    failed = {}
     for count, (need, (label, arrays)) in enumerate(run_all(_build_need, missing, workers), start=1):
-        write_part(parts / _need_file(need), label, arrays)
+        if "discarded" in label:
+            failed[need] = label["discarded"]
+        else:
+            write_part(parts / _need_file(need), label, arrays)
         tell(count, len(missing), f"{need.name}{_fate(label)}")
-    labels = {need: read_part(parts / _need_file(need))[0] for need in needs}
-    return {need: label["discarded"] for need, label in labels.items() if "discarded" in label}
+    return failed
 
 
 def _require_hope(states: Sequence[PlannedState], failed: dict[Need, str], output: Path) -> None:
