@@ -336,7 +336,7 @@ def test_what_a_site_costs_follows_from_its_neighbours(crystal, absorber, measur
     plan = plan_of_compound(compound_of(name.lower(), [cell], absorber, "K"), {name: cell}, 7, 1.0)
     free = replace(plan, sites=replace(plan.sites, sites=0))
     sites = seconds_to_build(plan, tables=False) - seconds_to_build(free, tables=False)
-    assert sites / (plan.states * plan.sites.sites) == pytest.approx(measured, rel=0.5)
+    assert sites / (plan.states * plan.sites.sites) == pytest.approx(measured, rel=0.3)
 
 
 @pytest.mark.slow
@@ -366,15 +366,15 @@ def test_a_library_of_two_crystals_without_a_force_field(tmp_path):
 
 
 def test_wrong_self_consistent_potentials_give_way_to_overlapped_atoms(monkeypatch):
-    class Stopped(Exception):
+    class StoppedError(Exception):
         """Of what was made."""
 
     def potentials(_still, _material, treatment):
         if treatment.scf_radius > 0:
             raise CoreAsValenceError("core electrons")
-        raise Stopped(treatment.name, treatment.scf_radius, treatment.exchange)
+        raise StoppedError(treatment.name, treatment.scf_radius, treatment.exchange)
 
     monkeypatch.setattr(library, "potentials_at_rest", potentials)
-    plan = plan_of_compound(compound_of("znse-zn", CELL, "Zn", "K"), {NAME: CELL}, 7, 0.1)
-    with pytest.raises(Stopped, match=r"'scf-nl', 0.0, 5"):
+    plan = plan_of_compound(compound_of("znse-zn", [CELL], "Zn", "K"), {NAME: CELL}, 7, 0.1)
+    with pytest.raises(StoppedError, match=r"'scf-nl', 0.0, 5"):
         library._build_theory((plan, "ZnSe/scf-nl", None, 1.0))
