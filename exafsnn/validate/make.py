@@ -95,8 +95,8 @@ class JointRecipe:
     name: str
     parts: tuple[Recipe, Recipe]
     """Of the models of the edges, which see the same states."""
-    composition: tuple[float, float]
-    """How many atoms there are of each absorber, relatively."""
+    composition: tuple[float, float] | None
+    """How many atoms there are of each absorber, relatively; None: it varies from state to state."""
 
     is_by_edge = False
 
