@@ -229,9 +229,9 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
     if len(kinds) != 1:
         reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
         raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
+    if "trajectory" in table.get("compound", {}):
+        return _recipe_of_frames(table["compound"], path.parent, full=full)  # its errors tell file and frame
     try:
-        if "trajectory" in table.get("compound", {}):
-            return _recipe_of_frames(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:
             return _recipe_of_compound(table["compound"], path.parent, full=full)
         return _recipe(Metal.from_mapping(table["metal"]), full=full)
