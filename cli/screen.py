@@ -218,7 +218,7 @@ def scan_of(row: Row) -> str:
 
 
 def number(name: str, digits: int) -> Callable[[Row], str]:
-    """Make the cell of a number: ``2.651 ± 0.005``, alone if it has no standard deviation, empty if nothing is known."""
+    """Make the cell of a number: ``2.651 ± 0.005``, alone if it has no error, empty if nothing is known."""
 
     def cell(row: Row) -> str:
         value, std = row.get(name), row.get(f"{name}_std")
