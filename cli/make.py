@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.argument("name", required=False, metavar="[NAME|PLAN.toml]")
 @click.option("--full", is_flag=True, help="More states and networks: better, and twice as long.")
 @click.option("--keep", is_flag=True, help="Keep the site libraries, in NAME.libraries/ beside the model.")
-@click.option("--template", is_flag=True, help="Print the plan of NAME, to change it and give it instead of NAME.")
+@click.option(
+    "--template", is_flag=True, help='Print the plan of NAME (or "zincblende:5.41 ZnS", or a CIF), to change it.'
+)
 @click.option("--list", "listed", is_flag=True, help="Print the names that can be made.")
 @worker_options
 def make(
@@ -53,6 +55,8 @@ def make(
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )
+    if recipe.unseen:
+        click.echo(f"No range for {', '.join(recipe.unseen)}: its nearest are farther than models see", err=True)
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
     path = workshop.make(recipe, progress_bar(), workers, keep=keep, cluster=cluster)

@@ -13,6 +13,10 @@ from exafsnn.errors import SettingsError
 from exafsnn.metals import IRON_BOND, Metal
 from exafsnn.settings import Settings
 
+FARTHEST = 6.4
+"""Models see no farther [Å]."""
+_NO_EDGE = ("H", "He")
+"""Elements that scatter, and have no edge in the tables."""
 _BONDS = (1.3, 4.0)
 """Distances of nearest neighbours [Å]."""
 
@@ -33,8 +37,8 @@ class Compound(Settings):
     edge: str
     neighbours: tuple[str, ...]
     """Elements around the absorber, the nearest first."""
-    shells: tuple[tuple[float, float], ...]
-    """For each of them, where the range ``first`` begins and ends [Å]."""
+    shells: tuple[tuple[float, ...], ...]
+    """For each of them, where the range ``first`` begins and ends [Å]; ``()``: farther than models see."""
     nearest: float
     """Distance of the nearest neighbours [Å]."""
     sigma2: float = 0.006
@@ -43,12 +47,14 @@ class Compound(Settings):
     def __post_init__(self) -> None:
         """Refuse what is none."""
         fault = ""
-        if not all(is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
+        if not all(symbol in _NO_EDGE or is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
             fault = f"{', '.join((self.symbol, *self.neighbours))} are not all elements"
         elif not any(edge.name == self.edge for edge in edges_of(self.symbol)):
             fault = f"{self.symbol} has no {self.edge} edge"
         elif not self.neighbours or not len(set(self.neighbours)) == len(self.neighbours) == len(self.shells):
             fault = "its neighbours are not each an element with a range"
+        elif not self.shells[0] or any(len(limits) not in (0, 2) for limits in self.shells):
+            fault = "its first neighbours have no range, or one is not two distances"
         elif not _BONDS[0] < self.nearest < _BONDS[1]:
             fault = f"its nearest neighbours are {self.nearest:g} Å apart, which no bond is"
         if fault:
@@ -61,9 +67,15 @@ class Compound(Settings):
 
     @property
     def ranges(self) -> tuple[tuple[str, float, float], ...]:
-        """Names and limits [Å] of the first shell of each pair; that of the first pair is ``first``."""
+        """Names and limits [Å] of the first shell of each pair that models see; that of the first is ``first``."""
         names = ["first", *(f"first {self.symbol}-{neighbour}" for neighbour in self.neighbours[1:])]
-        return tuple((name, *limits) for name, limits in zip(names, self.shells, strict=True))
+        limits = zip(names, self.shells, strict=True)
+        return tuple((name, shell[0], shell[1]) for name, shell in limits if shell)
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Neighbours that have no range."""
+        return tuple(one for one, limits in zip(self.neighbours, self.shells, strict=True) if not limits)
 
     @property
     def length_scale(self) -> float:

@@ -25,6 +25,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from exafsnn.compounds import Material
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
@@ -51,7 +52,6 @@ from exafsnn.simulate.parts import DAMAGE, read_part, write_part
 from exafsnn.simulate.plan import LibrarySettings, PlannedState, plan_from_mapping, planned_states, read_plan
 from exafsnn.simulate.sites import (
     LIBRARY_K,
-    Cluster,
     ExactTheory,
     StateSample,
     TabledTheory,
@@ -69,6 +69,8 @@ _SCRATCH = "exafsnn-simulate-"
 _Progress = Callable[[int, int, str], None]
 _CLUSTER = 7.0
 """Radius of the cluster that potentials are of [Å], in iron."""
+_PLACES, _SMEARED = np.linspace(1.0, 7.0, 60), 0.15
+"""Distances at which surroundings are compared, and by how much they are smeared out for it [Å]."""
 _NEAREST = 0.6
 """Atoms of a compound come no nearer to each other, in units of its shortest bond."""
 
@@ -157,8 +159,9 @@ def build(
         _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
             tell = progress or _silent
-            _build_theories(plan, parts, wanted, workers, tell)
             failed = _build_needs(needs, parts, workers, tell)
+            _require_hope(states, failed, output)
+            _build_theories(plan, parts, wanted, workers, tell)
             _build_states(plan, parts, states, failed, workers, tell)
         _merge(plan, parts, output, wanted)
         _hand_over(parts, tables or parts, shared)
@@ -182,7 +185,7 @@ def _build_theories(
     missing = [name for name in theories if not _is_whole(parts / _theory_file(name))]
     if not missing:
         return
-    still = _at_rest(plan)
+    still = plan.at_rest
     nearest = min(_least(one) for one in still.values())
     tasks = [(plan, name, still[name.split("/")[0]], nearest) for name in missing]
     for count, ((_, name, _, _), arrays) in enumerate(run_all(_build_theory, tasks, workers), start=1):
@@ -200,6 +203,13 @@ def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Pr
         tell(count, len(missing), f"{need.name}{_fate(label)}")
     labels = {need: read_part(parts / _need_file(need))[0] for need in needs}
     return {need: label["discarded"] for need, label in labels.items() if "discarded" in label}
+
+
+def _require_hope(states: Sequence[PlannedState], failed: dict[Need, str], output: Path) -> None:
+    """Refuse to go on where no state has what it needs."""
+    reasons = [failed[item.state.need] for item in states if item.state.need in failed]
+    if reasons and len(reasons) == len(states):
+        raise SimulationError(f"every state was discarded, the first because {reasons[0]}", where=str(output))
 
 
 def _build_states(
@@ -291,12 +301,6 @@ def _theory_name(plan: LibrarySettings, item: PlannedState) -> str:
     return f"{item.family.theory(plan.material)}/{item.treatment.name}"
 
 
-def _at_rest(plan: LibrarySettings) -> dict[str, Trajectory]:
-    """The structures at rest of which potentials are made, by name."""
-    first = {family.theory(plan.material): family for family in reversed(plan.kinds)}
-    return {name: family.at_rest(plan.material) for name, family in first.items()}
-
-
 def _least(still: Trajectory) -> float:
     """How near atoms of a structure may come [Å]: as it says itself, if they are not at rest there."""
     return float(still.provenance.get("nearest") or _NEAREST * _shortest(still[0]))
@@ -355,19 +359,38 @@ def potentials_at_rest(still: Trajectory, material: Material, treatment: FeffTre
     SimulationError
         If FEFF fails.
     """
-    elements = material.neighbours
-    relative, which = _ordinary_site(still, material)
-    numbers = [0, *(1 + elements.index(still.symbols[other]) for other in which)]
-    symbols = [material.symbol, *elements]
-    return make_potentials(
-        np.vstack([np.zeros(3), relative]), symbols, treatment, edge=material.edge, feff_numbers=numbers
-    )
+    relative, numbers = _ordinary_site(still, material)
+    symbols = [material.symbol, *material.neighbours]
+    cluster = np.vstack([np.zeros(3), relative])
+    return make_potentials(cluster, symbols, treatment, edge=material.edge, feff_numbers=[0, *numbers])
 
 
-def _ordinary_site(still: Trajectory, material: Material) -> Cluster:
-    """Surroundings of the absorber at which they are most like the others': (n, 3) relative [Å], and which atoms."""
-    absorbers = np.flatnonzero(np.array(still.symbols) == material.symbol)
-    return next(still[0].spheres(absorbers[:1], _CLUSTER * material.length_scale))
+def _ordinary_site(still: Trajectory, material: Material) -> tuple[Array, list[int]]:
+    """(n, 3) surroundings of an absorber [Å], and the potential of each atom, from 1.
+
+    Absorbers that are not alike share their potentials: of that whose surroundings are most like the others'. An
+    element that is not there, since another crystal of the plan has it, stands for the farthest atom, so that its
+    scattering is known; no state of this crystal has it.
+    """
+    elements, symbols = material.neighbours, np.array(still.symbols)
+    absorbers = np.flatnonzero(symbols == material.symbol)
+    if not len(absorbers):
+        raise SettingsError(f"there is no {material.symbol} in {still.phase}", where="structure")
+    spheres = list(still[0].spheres(absorbers, _CLUSTER * material.length_scale))
+    shapes = np.array([_shape(relative, symbols[which], elements) for relative, which in spheres])
+    apart = np.abs(shapes - np.median(shapes, axis=0)).sum(axis=1)  # [site]
+    relative, which = spheres[int(np.argmin(apart.round(6)))]
+    numbers = [1 + elements.index(symbol) for symbol in symbols[which]]
+    for place, number in enumerate(sorted(set(range(1, 1 + len(elements))) - set(numbers)), start=1):
+        numbers[-place] = number
+    return relative, numbers
+
+
+def _shape(relative: Array, symbols: NDArray[np.str_], elements: Sequence[str]) -> Array:
+    """(p · 60,) atoms of each element by distance, near ones counting more, to tell surroundings apart."""
+    r = np.linalg.norm(relative, axis=1)
+    smeared = np.exp(-0.5 * ((r[:, None] - _PLACES) / _SMEARED) ** 2) / r[:, None] ** 2  # [atom, place]
+    return np.concatenate([smeared[symbols == element].sum(axis=0) for element in elements])
 
 
 def crystal_potentials(metal: Metal, phase: str, treatment: FeffTreatment) -> Potentials:

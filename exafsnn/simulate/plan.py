@@ -22,6 +22,8 @@ from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import Settings
 from exafsnn.simulate.dynamics import DynamicsSettings
+from exafsnn.simulate.force_constants import WEIGHTS
+from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.metal_states import MetalStates
 from exafsnn.simulate.own_frames import OwnFrames
 from exafsnn.simulate.potentials import IRON_LATTICE
@@ -58,6 +60,12 @@ class LibrarySettings(Settings):
     def kinds(self) -> tuple[States, ...]:
         """All tables of states."""
         return tuple(item for kind in KINDS for item in getattr(self, kind))
+
+    @property
+    def at_rest(self) -> dict[str, Trajectory]:
+        """The structures of which potentials are made, by name."""
+        first = {family.theory(self.material): family for family in reversed(self.kinds)}
+        return {name: family.at_rest(self.material) for name, family in first.items()}
 
     @property
     def states(self) -> int:
@@ -183,24 +191,32 @@ _SOLID_STATES: Mapping[str, tuple[int, Mapping[str, tuple[float, float]]]] = {
 """States of a compound's library of usual size, and what is drawn of them."""
 
 
-def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, size: float = 1.0) -> LibrarySettings:
-    """The states that a model of a compound learns from: its crystal, cold and hot, strained, lacking, misplaced.
+def plan_of_compound(
+    compound: Compound,
+    cells: Mapping[str, Atoms],
+    seed: int,
+    size: float = 1.0,
+    weights: Mapping[str, tuple[str, ...]] | None = None,
+) -> LibrarySettings:
+    """The states that a model of a compound learns from: its crystals, cold and hot, strained, lacking, misplaced.
 
     Parameters
     ----------
-    compound, cell
-        Its absorber, and its unit cell.
-    phase
-        What the crystal is called.
+    compound, cells
+        Its absorber, and the unit cells that it is in, by what they are called.
     seed
         Of all that is drawn.
     size
-        How many states, in units of the usual 198.
+        How many states of each crystal, in units of the usual 198 (168 where there are no antisites).
+    weights
+        What holds crystals together, where it is not the usual (``solids.Solid``).
     """
+    held = weights or {}
     solids = tuple(
-        states_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, **ranges)
+        states_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, held.get(phase, WEIGHTS), **ranges)
+        for phase, cell in cells.items()
         for name, (count, ranges) in _SOLID_STATES.items()
-        if "exchanged" not in ranges or len(compound.neighbours) > 1
+        if "exchanged" not in ranges or len(set(cell.symbols)) > 1
     )
     treatments = _treatments(compound.edge)
     sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)

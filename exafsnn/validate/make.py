@@ -10,19 +10,21 @@ import json
 import re
 import tomllib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from exafsnn.compounds import Compound
 from exafsnn.constants import K2_PER_EV
-from exafsnn.edges import next_edge, tabulated
+from exafsnn.crystals import parts_of
+from exafsnn.edges import edges_of, next_edge, tabulated
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import copy_whole, explained, only_writer, remove_folder, write_whole
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.library import build
 from exafsnn.simulate.own_frames import gathered
@@ -32,11 +34,12 @@ from exafsnn.simulate.plan import (
     STATES_OF_FRAMES,
     LibrarySettings,
     plan_for,
+    plan_from_mapping,
     plan_of_compound,
     plan_of_frames,
     plan_text,
 )
-from exafsnn.simulate.solids import cell_of, compound_of
+from exafsnn.simulate.solids import SPRINGS, cell_of, cells_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
 from exafsnn.workers import Cluster, cores
@@ -47,9 +50,15 @@ _SEED = 20261128
 _TRIED = 0.4
 """States that set the error bars, in units of those that are learned from."""
 _QUICK_TRAINING = {"members": 3, "steps": 2600}
-_PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
-"""Processor seconds of a scattering table, a state and a training step of a network, and of all else."""
-_MEGABYTES_OF_STATE = 0.15
+_PER_STEP, _REST = 0.035, 90.0
+"""Processor seconds of a training step of a network, and of all but that and the libraries."""
+_MEGABYTES_OF_STATE, _MEGABYTES_OF_THEORY = 0.15, {True: 100.0, False: 20.0}
+"""Disk that a state takes, and a theory of a metal, and of a compound."""
+_K_BELOW = 35e3
+"""Edges K are usual of elements where they are below [eV], of others L3."""
+_FORCES = "forces"
+_COMPOUND = 'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K"'
+_SHOWN = 'exafsnn make --template cu, or --template "zincblende:5.6687 ZnSe", shows one'
 _EDGE = r"([A-Za-z]{1,2})-([KkLl][1-3]?)"
 """What names the model of an edge."""
 
@@ -78,13 +87,22 @@ class Recipe:
     def seconds(self) -> float:
         """How long it takes, on the cores that are here."""
         optimiser = self.training.optimiser
-        work = len(self.library.treatments) * _PER_TABLE + self.states * _PER_STATE
+        work = seconds_to_build(self.library) + seconds_to_build(self.trial, tables=False)
         return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
 
     @property
     def megabytes(self) -> float:
         """How much disk it needs meanwhile."""
-        return 100.0 * len(self.library.treatments) + self.states * _MEGABYTES_OF_STATE
+        plan = self.library
+        theories = len({family.theory(plan.material) for family in plan.kinds}) * len(plan.treatments)
+        each = _MEGABYTES_OF_THEORY[isinstance(plan.material, Metal)]
+        return each * theories + self.states * _MEGABYTES_OF_STATE
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Pairs of a compound that are too far apart for a range."""
+        symbol, compound = self.material.symbol, self.material
+        return tuple(f"{symbol}-{one}" for one in compound.unseen) if isinstance(compound, Compound) else ()
 
 
 def recipe_for(name: str, *, full: bool = False) -> Recipe:
@@ -97,7 +115,8 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
     """
     match = re.fullmatch(rf"([A-Za-z]{{1,2}})|{_EDGE}", name)
     if not match:
-        raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy="Give one like pt-l3 or cu-k")
+        remedy = f"Give one like pt-l3 or cu-k; a compound wants a plan: {_SHOWN}"
+        raise SettingsError(f"{name!r} names no metal and edge", where="make", remedy=remedy)
     symbol, edge = match[1] or match[2], match[3]
     return _recipe(metal_of(symbol.capitalize(), edge.upper() if edge else None), full=full)
 
@@ -111,17 +130,42 @@ def _recipe(metal: Metal, *, full: bool) -> Recipe:
 
 def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says; a file is looked for in ``folder``."""
-    if unknown := sorted(set(table) ^ {"structure", "absorber", "edge"}):
+    needed = {"structure", "absorber", "edge"}
+    if unknown := sorted((needed - set(table)) | (set(table) - needed - {"motion"})):
         raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
-    phase, cell = cell_of(str(table["structure"]), folder)
-    name = f"{phase}-{table['absorber']}".lower()
-    compound = compound_of(name, cell, str(table["absorber"]), str(table["edge"]))
+    texts = table["structure"] if isinstance(table["structure"], list) else [table["structure"]]
+    absorber, edge = str(table["absorber"]), str(table["edge"])
+    cells = cells_of([str(text) for text in texts], folder)
+    held = _held_by(table.get("motion", _FORCES), list(cells))
+    compound = compound_of(_name_of(cells, absorber, edge), list(cells.values()), absorber, edge)
     training, size = _training(compound, full=full)
-    library, trial = (
-        plan_of_compound(compound, cell, phase, seed, part)
-        for seed, part in ((_SEED, size), (_SEED + 1, _TRIED * size))
-    )
-    return Recipe(name, compound, library, trial, training)
+    library = plan_of_compound(compound, cells, _SEED, size, held)
+    trial = plan_of_compound(compound, cells, _SEED + 1, _TRIED * size, held)
+    return Recipe(compound.name, compound, library, trial, training)
+
+
+def _held_by(motion: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What holds each crystal together, of ``motion``: one word, or one for each of them."""
+    words = motion if isinstance(motion, list) else [motion] * len(names)
+    if len(words) != len(names) or not set(map(str, words)) <= {_FORCES, SPRINGS}:
+        reason = f"motion = {json.dumps(motion)[:60]} does not say what moves {', '.join(names)}"
+        remedy = f'Give "{_FORCES}" or "{SPRINGS}", or a list of one for each structure'
+        raise SettingsError(reason, where="[compound]", remedy=remedy)
+    return {name: (SPRINGS,) for name, word in zip(names, words, strict=True) if word == SPRINGS}
+
+
+def _name_of(cells: Iterable[str], absorber: str, edge: str) -> str:
+    """Of a compound's model: ``nio-ni``, and the edge if it is not the usual one."""
+    crystals = "-".join(re.sub("[^a-z0-9]+", "-", name.lower()) for name in cells)
+    name = f"{crystals}-{absorber}".lower()
+    return name if edge == _usual_edge(absorber) else f"{name}-{edge}".lower()
+
+
+def _usual_edge(absorber: str) -> str:
+    """The edge at which EXAFS of an element is usually measured."""
+    of_metal = METALS.get(absorber)
+    energies = [edge.energy for edge in edges_of(absorber) if edge.name == "K"]
+    return of_metal.edge if of_metal else "K" if energies and energies[0] < _K_BELOW else "L3"
 
 
 def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
@@ -171,16 +215,39 @@ full = false
 
 # What is known of its training, to overrule it: [training.optimiser], [training.pairs], …
 """
+_TEMPLATE_OF_COMPOUND = """# A plan for exafsnn make: one absorber in a crystal, or in several
+name = "{name}"
+full = false
+
+[compound]
+structure = {structure}    # a named crystal, lengths in Å; or a file beside this plan: CIF, POSCAR; or a list of them
+absorber = "{absorber}"
+edge = "{edge}"
+motion = "{motion}"    # by force constants; or "springs", where these are unstable; or a list, one for each structure
+
+# What is known of its training, to overrule it: [training.optimiser], [training.pairs], …
+"""
 
 
 def template(name: str) -> str:
-    """The text of a plan for ``recipe_of_file``, of a metal that is known.
+    """The text of a plan for ``recipe_of_file``: of a metal that is known, or of a crystal.
+
+    Parameters
+    ----------
+    name
+        ``cu-k``, ``zincblende:5.41 ZnS``, or a structure file; of a crystal the first element of its formula absorbs.
 
     Raises
     ------
     SettingsError
-        As ``recipe_for``.
+        If it is none of them.
     """
+    if ":" in name or Path(name).is_file():
+        formula, _ = cell_of(name)
+        absorber = next(iter(parts_of(formula)))[0]
+        edge, structure = _usual_edge(absorber), json.dumps(name, ensure_ascii=False)
+        told = {"name": _name_of([formula], absorber, edge), "structure": structure, "motion": _FORCES}
+        return _TEMPLATE_OF_COMPOUND.format(absorber=absorber, edge=edge, **told)
     metal = recipe_for(name).material
     given = {key: value for key, value in metal.to_mapping().items() if value is not None}
     lines = (f"{key} = {json.dumps(item)}" for key, item in given.items())
@@ -220,15 +287,15 @@ _TRAJECTORY = (
     'Give trajectory = "run.extxyz" or a list of files, absorber = "Pt" and edge = "L3"; and what the files do not say:'
     ' types = {1 = "Pt"}, cell = [a, b, c], free = true, structure = "start.pdb", frames = "100:"'
 )
-_COMPOUND = 'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K"'
 
 
 def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
     """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
-        reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
-        raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
+        reason = "there is no [metal] and no [compound]" if not kinds else "[metal] and [compound] are two models"
+        remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
+        raise SettingsError(reason, where=str(path), remedy=remedy)
     if "trajectory" in table.get("compound", {}):
         return _recipe_of_frames(table["compound"], path.parent, full=full)  # its errors tell file and frame
     try:
@@ -277,6 +344,7 @@ def _made(
     recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool, cluster: Cluster | None
 ) -> Path:
     """``make``, by the only run that makes it."""
+    _require_own_name(recipe, folder)
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
     for stem, plan in (("library", recipe.library), ("trial", recipe.trial)):
@@ -301,6 +369,25 @@ def _made(
     copy_whole(model.with_suffix(".md"), own.with_suffix(".md"))
     remove_folder(aside)
     return own
+
+
+def _require_own_name(recipe: Recipe, folder: Path) -> None:
+    """Refuse to replace a model of something else, such as another crystal of the same formula."""
+    path = folder / f"{recipe.name}.safetensors"
+    try:
+        there = _subject(plan_from_mapping(read_model(str(path)).info["library"]["plan"])) if path.exists() else None
+    except (ModelError, SettingsError, KeyError):  # none that can be used
+        return
+    if there not in (None, _subject(recipe.library)):
+        reason = f"there is a model {recipe.name} already, of another structure or edge"
+        remedy = 'Give this one a name in its plan: name = "…"; or remove that one'
+        raise SettingsError(reason, where=str(path), remedy=remedy)
+
+
+def _subject(plan: LibrarySettings) -> tuple[Any, ...]:
+    """What a model is of: its edge, and its crystals; a metal's crystal goes without saying."""
+    crystals = {(solid.cell, solid.elements, solid.sites) for solid in plan.solids}
+    return plan.element, plan.edge, plan.material.neighbours, crystals
 
 
 def _begin(aside: Path, recipe: bytes) -> None:

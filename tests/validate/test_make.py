@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -199,3 +201,84 @@ def test_plans_of_compounds_that_cannot_be_are_refused(tmp_path, change, said):
     plan.write_text(COMPOUND.replace(*change))
     with pytest.raises(SettingsError, match=said):
         recipe_of_file(plan)
+
+
+@pytest.mark.parametrize(
+    ("absorber", "edge", "name"), [("Zn", "K", "znse-zn"), ("Se", "K", "znse-se"), ("Zn", "L1", "znse-zn-l1")]
+)
+def test_an_unusual_edge_is_in_the_name(absorber, edge, name):
+    cells = {"ZnSe": None}
+    assert workshop._name_of(cells, absorber, edge) == name
+
+
+def test_usual_edges():
+    assert {workshop._usual_edge(one) for one in ("Zn", "Cd", "Sn", "Pd", "I")} == {"K"}
+    assert {workshop._usual_edge(one) for one in ("Pt", "Au", "Pb", "Ce", "Ba")} == {"L3"}
+
+
+def test_no_model_of_another_crystal_is_replaced(tmp_path, monkeypatch):
+    """Rutile and anatase have one name, until the plan gives another; the same crystal may be made better."""
+    monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
+    texts = {"rutile": "rutile:4.594,2.959 TiO2", "anatase": "anatase:3.785,9.514 TiO2"}
+    for kind, text in texts.items():
+        plan = COMPOUND.replace("zincblende:5.6687 ZnSe", text).replace('"Zn"', '"Ti"')
+        (tmp_path / f"{kind}.toml").write_text(plan)
+    rutile, anatase = (recipe_of_file(tmp_path / f"{kind}.toml") for kind in texts)
+    assert rutile.name == anatase.name == "tio2-ti"
+    (tmp_path / "tio2-ti.safetensors").touch()
+    info = {"library": {"plan": json.loads(json.dumps(asdict(rutile.library)))}}
+    monkeypatch.setattr(workshop, "read_model", lambda _: SimpleNamespace(info=info))
+
+    def begun(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop, "build", begun)
+    for recipe in (recipe_of_file(tmp_path / "rutile.toml", full=True), replace(anatase, name="tio2-anatase")):
+        with pytest.raises(KeyboardInterrupt):
+            make(recipe, lambda *_: None)
+    with pytest.raises(SettingsError, match=r"tio2-ti already, of another structure.*name = "):
+        make(anatase, lambda *_: None)
+
+
+def test_the_template_of_a_crystal_makes_the_same(tmp_path):
+    (tmp_path / "short.toml").write_text(COMPOUND)
+    (tmp_path / "long.toml").write_text(template("zincblende:5.6687 ZnSe"))
+    assert recipe_of_file(tmp_path / "long.toml") == recipe_of_file(tmp_path / "short.toml")
+
+
+@pytest.mark.parametrize(("plan", "said"), [("full = true\n", "no .compound.*template cu.*structure, absorber")])
+def test_a_plan_of_nothing_is_told_of_both_kinds(tmp_path, plan, said):
+    (tmp_path / "plan.toml").write_text(plan)
+    with pytest.raises(SettingsError, match=said):
+        recipe_of_file(tmp_path / "plan.toml")
+
+
+SEVERAL = '["rocksalt:4.177 NiO", "layered:2.878,14.19,0.258 LiNiO2"]'
+
+
+@pytest.mark.parametrize(
+    ("motion", "weights"),
+    [("", {2}), ('motion = "springs"', {1}), ('motion = ["forces", "springs"]', {1, 2})],
+)
+def test_several_crystals_are_one_model(tmp_path, motion, weights):
+    plan = COMPOUND.replace('"zincblende:5.6687 ZnSe"', SEVERAL).replace('"Zn"', '"Ni"') + motion
+    (tmp_path / "plan.toml").write_text(plan)
+    recipe = recipe_of_file(tmp_path / "plan.toml")
+    assert recipe.name == "nio-linio2-ni"
+    assert recipe.material.neighbours == ("O", "Ni", "Li")
+    assert {len(solid.weights) for solid in recipe.library.solids} == weights
+    one = recipe_of_file(write(tmp_path / "one.toml", COMPOUND))
+    assert recipe.states == pytest.approx(2 * one.states, abs=4)
+    assert recipe.seconds > one.seconds
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("motion", ['"sprngs"', '["springs", "forces"]', "3", '["springs", 3]'])
+def test_motion_that_says_nothing_is_refused(tmp_path, motion):
+    (tmp_path / "plan.toml").write_text(f"{COMPOUND}motion = {motion}\n")
+    with pytest.raises(SettingsError, match="does not say what moves ZnSe"):
+        recipe_of_file(tmp_path / "plan.toml")
