@@ -225,13 +225,14 @@ def scan_of(row: Row) -> str:
 
 
 def number(name: str, digits: int) -> Callable[[Row], str]:
-    """Make the cell of a number: ``2.651 ± 0.005`` if its standard deviation is known, empty if nothing is."""
+    """Make the cell of a number: ``2.651 ± 0.005``, alone if it has no error, empty if nothing is known."""
 
     def cell(row: Row) -> str:
         value, std = row.get(name), row.get(f"{name}_std")
         if value is None or value != value:
             return ""
-        return f"{value:.{digits}f}" + ("" if std is None else f" ± {std:.{digits}f}")
+        spread = "" if std is None else f" ± {std:.{digits}f}" if std == std else " ± unknown"
+        return f"{value:.{digits}f}{spread}"
 
     return cell
 

@@ -17,6 +17,8 @@ from exafsnn.settings import Settings
 
 FARTHEST = 6.4
 """Models see no farther [Å]."""
+_NO_EDGE = ("H", "He")
+"""Elements that scatter, and have no edge in the tables."""
 _BONDS = (1.3, 4.0)
 """Distances of nearest neighbours [Å]."""
 
@@ -47,7 +49,7 @@ class Compound(Settings):
     def __post_init__(self) -> None:
         """Refuse what is none."""
         fault = ""
-        if not all(is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
+        if not all(symbol in _NO_EDGE or is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
             fault = f"{', '.join((self.symbol, *self.neighbours))} are not all elements"
         elif not any(edge.name == self.edge for edge in edges_of(self.symbol)):
             fault = f"{self.symbol} has no {self.edge} edge"

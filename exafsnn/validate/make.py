@@ -377,9 +377,9 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe | Joi
         reason = "there is no [metal] and no [compound]" if not kinds else "[metal] and [compound] are two models"
         remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
         raise SettingsError(reason, where=str(path), remedy=remedy)
+    if "trajectory" in table.get("compound", {}):
+        return _recipe_of_frames(table["compound"], path.parent, full=full)  # its errors tell file and frame
     try:
-        if "trajectory" in table.get("compound", {}):
-            return _recipe_of_frames(table["compound"], path.parent, full=full)
         if "edges" in table.get("compound", {}):
             return _recipe_of_edges(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:

@@ -58,6 +58,14 @@ def test_json(trajectory: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 frames" in document["summary"][0]["warnings"]
 
 
+def test_errors_that_nobody_knows_are_said_in_words(trajectory: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["average", trajectory, *QUICK, "--frames", "3"]) == 0
+    shown = capsys.readouterr()
+    assert "± unknown" in shown.out
+    assert "nan" not in shown.out + shown.err
+    assert "from 1 frame nobody can tell" in shown.err
+
+
 def test_a_lost_frame_is_said_aloud(trajectory: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(trajectory)
     path.write_bytes(path.read_bytes()[:-100])
