@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -178,10 +179,7 @@ class PartialRDF:
         """
         if pair not in self.pairs:
             raise ValueError(f"no pair {pair!r} in this RDF; it has {', '.join(self.pairs)}")
-        step = float(self.r[1] - self.r[0])
-        low, high = float(self.r[0]) - step, float(self.r[-1]) + step
-        if not low <= r_min < r_max <= high:
-            raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
+        self._check(r_min, r_max)
         row = self.pairs.index(pair)
         if told := next(
             (item for item in self.told if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None
@@ -198,9 +196,9 @@ class PartialRDF:
         ValueError
             If the range is empty or outside the RDF.
         """
-        parts = [self.shell(pair, r_min, r_max) for pair in self.pairs]
-        if len(parts) == 1:
-            return parts[0]
+        if len(self.pairs) == 1:
+            return self.shell(self.pairs[0], r_min, r_max)
+        self._check(r_min, r_max)
         samples = None if self.samples is None else self.samples.sum(axis=1, dtype=np.float32)
         known = Errors.widest(errors for errors in map(self.errors, self.pairs) if errors)
         name = "+".join(self.pairs)
@@ -208,11 +206,25 @@ class PartialRDF:
 
     def errors(self, pair: str) -> Errors | None:
         """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
-        told = next((shell for shell in self.told if shell.pair == pair), None)
-        if told is None or self.samples is None:
-            return None
-        own = self.samples[:, self.pairs.index(pair)]
-        return Errors.of_shells(told, spreads(self.r, own, told.r_min, told.r_max)[:3], self.least)
+        return self._errors.get(pair)
+
+    @cached_property
+    def _errors(self) -> dict[str, Errors]:
+        """Those of each pair."""
+        found: dict[str, Errors] = {}
+        for told in self.told if self.samples is not None else ():
+            if told.pair not in found and self.samples is not None:
+                own = self.samples[:, self.pairs.index(told.pair)]
+                raw = spreads(self.r, own, told.r_min, told.r_max)[:3]
+                found[told.pair] = Errors.of_shells(told, raw, self.least)
+        return found
+
+    def _check(self, r_min: float, r_max: float) -> None:
+        """Refuse a range that is none of the RDF's."""
+        step = float(self.r[1] - self.r[0])
+        low, high = float(self.r[0]) - step, float(self.r[-1]) + step
+        if not low <= r_min < r_max <= high:
+            raise ValueError(f"range {r_min}–{r_max} Å is not within {low:.2f}–{high:.2f} Å")
 
     def _integrals(
         self, name: str, r_min: float, r_max: float, density: Array, samples: NDArray[np.floating] | None,

@@ -26,8 +26,8 @@ from exafsnn.shells import likely, moments, reaching
 if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
 
-_ENDS = (2.5, 97.5)
-"""Percentiles that bound 95 %."""
+_ENDS = (0.025, 0.975)
+"""Shares of the samples below the ends of a 95 % interval."""
 _STRETCHED = 0.01
 """RDFs from which a share of metal is learned are stretched by so much, either way …"""
 _BIN_ERRS, _BIN_LEAST = 0.2, 0.05
@@ -50,16 +50,14 @@ class Neighbours:
     @staticmethod
     def of(rdf: PartialRDF, r_min: float, r_max: float) -> Neighbours:
         """Those around the absorber of an RDF, from ``r_min`` to ``r_max`` [Å]."""
-        number = moments(rdf.r, rdf.density, r_min, r_max)[..., 0]
+        number = _numbers(rdf.r, rdf.density, r_min, r_max)
         samples = np.empty((0, len(rdf.pairs)))
         if rdf.samples is not None:
-            samples = moments(rdf.r, rdf.samples, r_min, r_max)[..., 0]
+            samples = _numbers(rdf.r, rdf.samples, r_min, r_max)
             errors = [rdf.errors(pair) for pair in rdf.pairs]
             wider = np.array([item.std[0] if item else 1.0 for item in errors])
             samples = np.maximum(number + wider * (samples - number), 0.0)
-        others = tuple(
-            (moments(rdf.r, item.density, r_min, r_max)[..., 0], likely(item.delta_chi2)) for item in rdf.exchanges
-        )
+        others = tuple((_numbers(rdf.r, item.density, r_min, r_max), likely(item.delta_chi2)) for item in rdf.exchanges)
         return Neighbours(rdf.pairs, number, samples, others)
 
     def beside(self, other: Neighbours, *, tied: bool) -> Neighbours:
@@ -83,12 +81,12 @@ class Neighbours:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.asarray(quantity(dict(zip(self.pairs, np.moveaxis(numbers, -1, 0), strict=True))))
 
-        value, drawn = of(self.number), of(self.samples)
-        drawn = drawn[np.isfinite(drawn)]
+        value, drawn = of(self.number), np.sort(of(self.samples))  # what is no number comes last
+        drawn = drawn[: len(drawn) - np.count_nonzero(np.isnan(drawn))]
         if not len(drawn) or not np.isfinite(value):
             return Estimate(float(value), *[np.nan] * 3)
-        std, (low, high) = drawn.std(), np.percentile(drawn, _ENDS)
-        found = std, np.minimum(low, value), np.maximum(high, value)
+        low, high = drawn[[round(share * (len(drawn) - 1)) for share in _ENDS]]
+        found = drawn.std(), np.minimum(low, value), np.maximum(high, value)
         for number, probability in self.others:
             if np.isfinite(other := of(number)):
                 found = reaching(value, *found, other, probability)
@@ -124,6 +122,12 @@ class Neighbours:
     def segregation(self, element: str, other: str) -> Estimate:
         """Σ N around one element minus that around the other: positive where the first is in the core of particles."""
         return self.estimate(lambda n: _total(n, element) - _total(n, other))
+
+
+def _numbers(r: Array, density: NDArray[np.floating], r_min: float, r_max: float) -> Array:
+    """(…) N of densities (…, b)."""
+    rows = density.reshape(-1, density.shape[-1])  # one product, not one for each sample
+    return moments(r, rows, r_min, r_max)[:, 0].reshape(density.shape[:-1])
 
 
 def _absorber(pair: str) -> str:
@@ -249,7 +253,16 @@ def _stretched(r: Array, density: Array, factor: float) -> Array:
 def ordered(edges: Sequence[Prediction], models: Sequence[Model], *, tied: bool = False) -> list[Prediction]:
     """The answers to one sample at one edge or two, by one model each, with all that follows from their pairs."""
     found = []
-    for edge, model, orders in zip(edges, models, orders_of(edges, tied=tied), strict=True):
+    wide = [_wide(edge) for edge in edges]
+    for edge, own, model, orders in zip(edges, wide, models, orders_of(wide, tied=tied), strict=True):
         metal = MetalShare.of_model(model) if orders else None
-        found.append(replace(edge, orders=orders, metal=metal.of(edge.rdf) if metal else None))
+        found.append(replace(edge, orders=orders, metal=metal.of(own.rdf) if metal else None))
     return found
+
+
+def _wide(edge: Prediction) -> Prediction:
+    """The same with samples in single precision: numpy takes longer to make it of half than all the rest takes."""
+    samples = edge.rdf.samples
+    if samples is None or len(edge.rdf.pairs) < 2:
+        return edge
+    return replace(edge, rdf=replace(edge.rdf, samples=samples.astype(np.float32)))
