@@ -257,12 +257,10 @@ class _Remote:
     def __enter__(self) -> Self:
         try:
             self._await_workers()
+            self._compare()
         except BaseException:
             self.__exit__()
             raise
-        if idle := sum(threads > 1 for threads in self._workers().values()):
-            told = f"{idle} workers have several threads, and do one task at a time: start them with --nthreads 1"
-            warnings.warn(f"{self._where}: {told}", stacklevel=2)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -370,6 +368,21 @@ class _Remote:
             raise ExafsnnError(f"no worker for {patience:g} min", where=self._where, remedy=remedy)
         return False
 
+    def _compare(self) -> None:
+        """Refuse a cluster of another environment, and tell of threads that will have nothing to do."""
+        with self._explained():
+            facts = self._client.get_versions(packages=list(_ALIKE))
+        own = _versions()
+        travel = ("python", "exafsnn", "dask", "distributed")
+        for place, others in [("the scheduler", facts["scheduler"]), *facts["workers"].items()]:
+            found = others["packages"]
+            found["python"] = _of_series(found["python"])
+            names = travel if place == "the scheduler" else own
+            _refuse_others(place, {name: found[name] for name in names}, own, self._where)
+        if idle := sum(threads > 1 for threads in self._workers().values()):
+            told = f"{idle} workers have several threads, and do one task at a time: start them with --nthreads 1"
+            warnings.warn(f"{self._where}: {told}", stacklevel=2)
+
 
 def _connected(scheduler: str) -> Any:
     """A client of a scheduler.
@@ -389,10 +402,17 @@ def _connected(scheduler: str) -> Any:
         file = Path(scheduler)
         address = json.loads(file.read_text(encoding="utf-8"))["address"] if file.is_file() else scheduler
         get_address_host_port(address)  # a client of what is no address would never end
-        return Client(address, timeout=_CONNECT, set_as_default=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions, which are compared after
+            return Client(address, timeout=_CONNECT, set_as_default=False)
     except Exception as error:
         remedy = "Is it started, and this its address or its scheduler file? Does a firewall lie between?"
         raise ExafsnnError(f"no Dask scheduler answers: {error}", where=scheduler, remedy=remedy) from error
+
+
+def _of_series(python: str) -> str:
+    """``"3.11"`` of any version of that series."""
+    return ".".join(python.split(".")[:2])
 
 
 @cache
@@ -407,8 +427,8 @@ def _versions() -> dict[str, str | None]:
     return found
 
 
-def _refuse_others(place: str, own: dict[str, str | None]) -> None:
-    """Refuse to work, at this place, for a run of other versions.
+def _refuse_others(place: str, found: dict[str, str | None], own: dict[str, str | None], where: str = "") -> None:
+    """Refuse versions that are not this run's.
 
     Raises
     ------
@@ -416,13 +436,13 @@ def _refuse_others(place: str, own: dict[str, str | None]) -> None:
         If one differs.
     """
     told = [
-        f"{name} {version or 'is not there'} (the run: {own[name] or 'none'})"
-        for name, version in _versions().items()
+        f"{name} {version or 'is not there'} (here {own[name] or 'it is not'})"
+        for name, version in found.items()
         if version != own[name]
     ]
     if told:
-        remedy = "Give the workers the environment of the run"
-        raise ExafsnnError(f"the worker has other versions: {', '.join(told)}", where=place, remedy=remedy)
+        remedy = "Give scheduler and workers the environment of this run"
+        raise ExafsnnError(f"{place} has other versions: {', '.join(told)}", where=where, remedy=remedy)
 
 
 _AT_A_TIME = threading.Lock()
@@ -436,7 +456,7 @@ def _attempt(packed: bytes, *sent: Any) -> Any:
 
     worker = get_worker()
     function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
-    _refuse_others(worker.address, versions)
+    _refuse_others(worker.address, _versions(), versions)
     place = worker.local_directory
     scratch = tempfile.TemporaryDirectory(prefix="exafsnn-attempt-", dir=place, ignore_cleanup_errors=True)
     with _AT_A_TIME, scratch as folder, threadpool_limits(1):

@@ -335,10 +335,13 @@ def test_a_cluster_without_workers_is_told_after_a_while(fates):
         list(run_all(fates.echo, [1], here(empty, 0.02)))
 
 
-def test_a_worker_of_other_versions_does_no_task(fates, cluster, tmp_path, monkeypatch):
+def test_other_versions_are_told_before_work_starts(fates, cluster, tmp_path, monkeypatch):
     monkeypatch.setattr("exafsnn.workers._versions", lambda: {**_versions(), "numpy": "0.1"})
-    told = r"tcp://.*: the worker has other versions: numpy [0-9.]+ \(the run: 0\.1\)\. Give the workers"
+    told = r"has other versions: numpy [0-9.]+ \(here 0\.1\)\. Give scheduler and workers"
     with pytest.raises(ExafsnnError, match=told):
+        list(run_all(fates.mortal, [(str(tmp_path), 1, 1)], here(cluster)))
+    monkeypatch.setattr("exafsnn.workers._Remote._compare", lambda self: None)  # it came after the comparison
+    with pytest.raises(ExafsnnError, match=r"^tcp://.* " + told):
         list(run_all(fates.mortal, [(str(tmp_path), 1, 1)], here(cluster)))
     assert not list(tmp_path.iterdir())
 
