@@ -307,10 +307,10 @@ class _Remote:
             self._sent.clear()
             self._look()
             return None, DiedError("with all that knew what it needs")
-        except ImportError as error:
-            remedy = "Give scheduler and workers the environment of this run"
-            return None, ExafsnnError(f"a worker cannot run the task: {error}", where=self._where, remedy=remedy)
         except Exception as error:
+            if isinstance(error, ImportError) or "deserialization of the task graph" in str(error):
+                remedy = "Give scheduler and workers the environment of this run"
+                return None, ExafsnnError(f"the cluster cannot run the task: {error}", where=self._where, remedy=remedy)
             return None, error
 
     @property
