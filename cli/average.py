@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from exafsnn.workers import cores
 
 from . import screen
 from .places import Named
+from .worker_options import worker_options
+
+if TYPE_CHECKING:
+    from exafsnn.workers import Cluster
 
 _COLUMNS = {
     "pair": screen.text("pair"),
@@ -63,7 +69,7 @@ def _slice(_: click.Context, __: click.Parameter, text: str | None) -> slice:
 @click.option("--free", is_flag=True, help="It is a particle in empty space: nothing repeats.")
 @click.option("--structure", default="", metavar="FILE", help="Names the elements of a DCD file, atom by atom.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the choice of sites.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one per core.")
+@worker_options
 @click.option(
     "-o",
     "output",
@@ -76,7 +82,8 @@ def _slice(_: click.Context, __: click.Parameter, text: str | None) -> slice:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table.")
 def average(
     trajectories: tuple[str, ...], absorber: str, edge: str | None, frames: slice, sites: int, types: dict[str, str],
-    cell: tuple[float, ...], free: bool, structure: str, seed: int, workers: int | None, output: str, as_json: bool,
+    cell: tuple[float, ...], free: bool, structure: str, seed: int, workers: int | None, cluster: Cluster | None,
+    output: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Mean χ(k) and n(r) of the absorbers of a TRAJECTORY, with their statistical errors.
 
@@ -95,7 +102,7 @@ def average(
     with ResultsFolder(output, "average", asked, inputs=inputs) as folder:
         found = averaged(
             trajectories, absorber, edge, told=told, frames=frames, settings=settings,
-            workers=workers or cores(), progress=screen.progress_bar(),
+            workers=cluster or workers or cores(), progress=screen.progress_bar(),
         )  # fmt: skip
         folder.add_average(" + ".join(trajectories), found)
     return screen.show_rows(folder, _COLUMNS, as_json)

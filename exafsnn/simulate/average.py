@@ -38,7 +38,7 @@ from exafsnn.simulate.blocks import Correlation, correlation_of, samples_of_mean
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Index
 from exafsnn.simulate.sites import LIBRARY_K
-from exafsnn.workers import in_order
+from exafsnn.workers import Workers, in_order, reach
 
 _NEAREST = 0.5
 """From here [Å] distances are counted …"""
@@ -211,7 +211,7 @@ def average(
     frames: slice = slice(None),
     settings: AverageSettings | None = None,
     treatment: FeffTreatment | None = None,
-    workers: int = 1,
+    workers: Workers = 1,
     progress: _Progress | None = None,
 ) -> Average:
     """Mean χ(k) and n(r) of all absorbers in all frames, with their errors.
@@ -227,7 +227,7 @@ def average(
     frames
         Which of them, counted over all files from 0.
     workers
-        Processes.
+        Processes, or a cluster.
     progress
         Called with how many frames are done, how many there are, and what is done now.
 
@@ -252,6 +252,7 @@ def average(
     where, first = next(source.select(wanted[:1]))
     absorbers = absorbers_of(first, absorber, where)
     tell(0, len(wanted), "potentials")
+    reach(workers)
     theory = make_theory(first, absorber, edge, settings, treatment)
     plan = _Plan.of(len(wanted), len(absorbers), settings)
     tasks = (

@@ -13,6 +13,9 @@ from ase import Atoms
 from ase.io import write
 from exafsnn_cli.main import run
 
+from exafsnn.physics.feff import FeffTreatment
+from exafsnn.simulate.average import AverageSettings, average
+from exafsnn.workers import Cluster
 from exafsnn.write.results import faults_of
 
 Frames = Callable[..., list[Atoms]]
@@ -108,3 +111,26 @@ def test_what_cannot_be_is_refused_and_results_stay(
     assert run(["average", "absent.xyz", *QUICK]) == 4
     assert "there is no such file" in capsys.readouterr().err
     assert Path("exafsnn-results/chi.csv").read_bytes() == before
+
+
+def test_a_cluster_that_is_not_there_is_told_before_feff_runs(
+    trajectory: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("exafsnn.workers._CONNECT", 0.3)
+    monkeypatch.setattr("exafsnn.simulate.average.make_theory", None)
+    assert run(["average", trajectory, "--absorber", "Cu", "--scheduler", "tcp://127.0.0.1:9"]) == 4
+    assert "Error: tcp://127.0.0.1:9: no Dask scheduler answers" in capsys.readouterr().err
+    assert not Path("exafsnn-results").exists() or not list(Path("exafsnn-results").iterdir())
+
+
+@pytest.mark.slow
+def test_a_cluster_averages_as_this_process_does(tmp_path: Path, crystal_in_motion: Frames) -> None:
+    distributed = pytest.importorskip("distributed")
+    write(tmp_path / "cu.extxyz", crystal_in_motion(2, 1))
+    asked = {"settings": AverageSettings(sites=2), "treatment": FeffTreatment(scf_radius=0.0)}
+    alone = average([tmp_path / "cu.extxyz"], "Cu", **asked)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as made:
+        there = average([tmp_path / "cu.extxyz"], "Cu", **asked, workers=Cluster(made.scheduler_address, 5.0))
+    assert np.array_equal(there.chi, alone.chi)
+    assert np.array_equal(there.rdf.density, alone.rdf.density)
