@@ -289,6 +289,8 @@ def test_a_joint_model_goes_on_where_it_was(tmp_path, monkeypatch):
     assert names == {"toy.json", "toy.md"} | parts
     model = load_joint("toy")
     assert all(edge.intervals for edge in model.both)
+    with pytest.raises(SettingsError, match="toy-zn is a model of one edge"):
+        make(replace(recipe, name="toy-zn"), lambda *_: None)
     page = path.with_suffix(".md").read_text()
     assert "| predicted blind | N of Sr-Br | " in page
     assert "| refined blind | R [Å] of Br-Br | " in page
