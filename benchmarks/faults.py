@@ -35,7 +35,8 @@ from exafsnn.measure.scans import remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import Array
 from exafsnn.rise import edge_rise
-from exafsnn.run.scans import Outcome, measure_scans, predict_scans, refine_scans
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.scans import measure_scans, predict_scans, refine_scans
 from exafsnn.settings import BackgroundSettings
 
 TARGETS = (0.03, 0.08, 0.18, 0.38)

@@ -18,7 +18,8 @@ from exafsnn.infer.structure import parse_structure
 from exafsnn.learn.model_file import known_models
 from exafsnn.metals import METALS, Metal
 from exafsnn.records import Shell
-from exafsnn.run.scans import Outcome, predict_scans, refine_scans
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.scans import predict_scans, refine_scans
 
 FOILS = {
     "Cu": (

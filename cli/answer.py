@@ -15,7 +15,7 @@ from .scan_options import background_settings, scan_options
 from .worker_options import worker_options
 
 if TYPE_CHECKING:
-    from exafsnn.run.scans import Outcome
+    from exafsnn.run.outcomes import Outcome
     from exafsnn.workers import Cluster
 
 _COLUMNS = {

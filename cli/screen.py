@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from exafsnn.run.scans import Outcome
+    from exafsnn.run.outcomes import Outcome
     from exafsnn.write.results import ResultsFolder
     from exafsnn.write.tables import Row
 

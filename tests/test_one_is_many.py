@@ -23,7 +23,8 @@ from exafsnn.measure.gate import Known, Passed, judged
 from exafsnn.measure.scans import measure_all
 from exafsnn.read.scan import read_all, read_one
 from exafsnn.records import ChiK, Spectrum
-from exafsnn.run.scans import Outcome, predict_scans, refine_scans
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.scans import predict_scans, refine_scans
 
 FILES = sorted((Path(__file__).parents[1] / "spectra").glob("fe_*.dat"))[::2]
 STRUCTURE = "bcc:2.8665"

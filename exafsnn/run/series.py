@@ -13,24 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
+from exafsnn.run.answers import Answer, Standards, fitting, refiner, standards_of
 from exafsnn.run.axis import TEMPERATURE, axis_of
-from exafsnn.run.scans import (
-    Answer,
-    Outcome,
-    Standards,
-    chis_of,
-    edge_of,
-    edges_named,
-    edges_of,
-    fitting,
-    measured_by_source,
-    models,
-    once,
-    refiner,
-    rejected,
-    standards_of,
-    with_answers,
-)
+from exafsnn.run.models import edges_named, edges_of, models
+from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
+from exafsnn.run.scans import measured_by_source
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster, Shared, Workers, in_order
 

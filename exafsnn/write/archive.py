@@ -20,7 +20,7 @@ from exafsnn import __version__
 from exafsnn.errors import ExafsnnError
 from exafsnn.files import Sink
 from exafsnn.records import Array, ChiK, Prediction, Shell
-from exafsnn.run.scans import Outcome
+from exafsnn.run.outcomes import Outcome
 from exafsnn.write.tables import Row, pair_cells, plain, printable
 
 _LAYOUT = 4

@@ -21,8 +21,8 @@ from exafsnn.analyse.series import AMPLITUDE, TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition.search import Transition
 from exafsnn.records import Lattice, Prediction, Shell
+from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of
-from exafsnn.run.scans import Outcome
 from exafsnn.run.series import Course
 from exafsnn.write.tables import printable
 

@@ -32,8 +32,9 @@ import numpy as np
 from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, SettingsError
 from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, write_whole
+from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of, split_name
-from exafsnn.run.scans import BURST, Outcome
+from exafsnn.run.scans import BURST
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up

@@ -14,7 +14,7 @@ from exafsnn.write.tables import plain, series_rows, transition_facts
 
 if TYPE_CHECKING:
     from exafsnn.analyse.series import Series
-    from exafsnn.run.scans import Outcome
+    from exafsnn.run.outcomes import Outcome
     from exafsnn.run.series import Course
 
 _MAPS = 4

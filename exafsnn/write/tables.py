@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from exafsnn.records import ChiK, Prediction
-from exafsnn.run.scans import Outcome, edge_of, is_finite
+from exafsnn.run.outcomes import Outcome, edge_of, is_finite
 
 if TYPE_CHECKING:
     from exafsnn.analyse.transition.search import Transition

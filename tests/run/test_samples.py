@@ -14,8 +14,9 @@ from exafsnn.errors import Finding, ScanError, SettingsError
 from exafsnn.records import ChiK
 from exafsnn.run import scans as pipeline
 from exafsnn.run.axis import axis_of
+from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import expanded, label_of, scans_of, split_name
-from exafsnn.run.scans import Outcome, measure_scans, predict_scans
+from exafsnn.run.scans import measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
 
 from ..infer import toy_compound as toy

@@ -13,7 +13,8 @@ from exafsnn.errors import Finding, ModelError, ScanError, SettingsError
 from exafsnn.measure.scans import measure_all
 from exafsnn.read import scan as reader
 from exafsnn.records import ChiK, Prediction
-from exafsnn.run.scans import Outcome, measure_scans, predict_scans
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.scans import measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
 
 

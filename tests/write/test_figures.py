@@ -158,3 +158,55 @@ def test_overview_of_many_is_an_image(make_prediction: Callable[..., Prediction]
 )
 def test_errors_are_in_units_of_the_last_digits(value: float, std: float, expected: str) -> None:
     assert plotting._with_error(value, std) == expected
+
+
+def two_pairs(prediction: Prediction, absorber: str, *others: str) -> Prediction:
+    """The same RDF for each pair, and the ranges of all on top of each other."""
+    rdf, pairs = prediction.rdf, tuple(f"{absorber}-{other}" for other in others)
+    assert rdf.samples is not None
+    alike = replace(
+        rdf, pairs=pairs, density=np.repeat(rdf.density, 2, axis=0), spread=np.repeat(rdf.spread, 2, axis=0),
+        samples=np.repeat(rdf.samples, 2, axis=1),
+    )  # fmt: skip
+    first = prediction.shells["first"]
+    shells = {"first": replace(first, pair=pairs[0]), f"first {pairs[1]}": replace(first, pair=pairs[1])}
+    return replace(prediction, rdf=alike, shells=shells, chi=replace(prediction.chi, absorber=absorber))
+
+
+def written_on_each_other(figure: Figure) -> list[tuple[str, str]]:
+    """Texts of a figure of which one covers another."""
+    figure.canvas.draw()
+    found = [text for axes in figure.axes for text in axes.texts] + figure.texts
+    boxes = [(text.get_text(), text.get_window_extent()) for text in found]
+    return [(a, b) for row, (a, one) in enumerate(boxes) for b, other in boxes[:row] if one.overlaps(other)]
+
+
+def test_numbers_of_pairs_at_one_distance_are_below_each_other(make_prediction: Callable[..., Prediction]) -> None:
+    prediction = two_pairs(make_prediction("ptsn.xdi"), "Pt", "Sn", "Pt")
+    figure = plotting.scan_figure(prediction.chi, prediction)
+    assert "Pt-Sn  N 13.96(31)" in texts(figure)
+    assert "Pt-Pt  N 13.96(31)" in texts(figure)
+    assert not written_on_each_other(figure)
+
+
+def test_a_sample_is_shown_with_all_its_edges_and_pairs(make_prediction: Callable[..., Prediction]) -> None:
+    edges = [two_pairs(make_prediction(), "Pt", "Sn", "Pt"), two_pairs(make_prediction(), "Sn", "Pt", "Sn")]
+    figure = plotting.sample_figure("pt.xdi+sn.xdi", edges)
+    written = texts(figure)
+    for expected in (
+        "pt.xdi+sn.xdi",
+        "Pt K",
+        "Sn K",
+        *(f"{a}-{b}  1.9–3.3 Å" for a in ("Pt", "Sn") for b in ("Pt", "Sn")),
+    ):
+        assert expected in written
+    assert len(figure.axes) == 5
+    assert not written_on_each_other(figure)
+    width, height = figure.canvas.get_width_height()
+    for text in figure.texts:
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
+    foreign = plotting.sample_figure("pt.xdi+sn.xdi", [edges[0], replace(edges[1], in_domain=False)])
+    assert "no numbers: foreign" in texts(foreign)
+    assert "N 13.96" not in texts(foreign)

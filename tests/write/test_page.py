@@ -10,7 +10,7 @@ import pytest
 from exafsnn.analyse.columns import Point
 from exafsnn.analyse.series import analyse
 from exafsnn.records import Lattice
-from exafsnn.run.scans import Outcome
+from exafsnn.run.outcomes import Outcome
 from exafsnn.run.series import Course
 from exafsnn.write.page import MOST_ROWS, answers, report
 

@@ -13,7 +13,7 @@ import pytest
 from exafsnn_cli import answer, screen
 
 from exafsnn.records import Estimate, Exchange, Order, PartialRDF, Prediction
-from exafsnn.run.scans import Outcome
+from exafsnn.run.outcomes import Outcome
 from exafsnn.write.archive import read_scan
 from exafsnn.write.results import ResultsFolder
 from exafsnn.write.tables import plain, summary_rows

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from exafsnn.errors import ExafsnnError, Finding, SettingsError
 from exafsnn.files import only_writer
 from exafsnn.records import ChiK, Prediction
-from exafsnn.run.scans import Outcome
+from exafsnn.run.outcomes import Outcome
 from exafsnn.write import figures, results, tables
 from exafsnn.write.archive import Archive, read_scan
 from exafsnn.write.results import ResultsFolder, faults_of
@@ -579,9 +579,8 @@ def test_figures_stay_in_the_folder(name: str, make_chi: Callable[..., ChiK], tm
 
 @given(st.text(), st.text())
 def test_figure_names_are_plain(file: str, record: str) -> None:
-    outcome = Outcome(file, record)
-    first = results._figure_name(outcome, {})
-    second = results._figure_name(outcome, {first.upper(): ""})
+    first = results._figure_name(file, record, {})
+    second = results._figure_name(file, record, {first.upper(): ""})
     assert first != second
     assert Path(first).name == first
     assert first.isascii()
