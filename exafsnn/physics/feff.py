@@ -29,7 +29,8 @@ from exafsnn.records import Array
 from exafsnn.settings import Settings
 
 _PLATFORMS = {"Linux": "linux64", "Darwin": "darwin64", "Windows": "win64"}
-_TIMEOUT = 300.0
+_TIMEOUT = 1800.0
+"""A step of FEFF that takes longer hangs [s]: self-consistent potentials take minutes where others share the cores."""
 _ELECTRONS = re.compile(r"^ +(\d+) +(\d) +(\d+\.\d{3}) *$", re.MULTILINE)
 """Potential, angular momentum and number of electrons, as FEFF8.5L's potentials tell them."""
 _ELECTRONS_APART = 2.0
