@@ -168,7 +168,7 @@ def _usual_edge(absorber: str) -> str:
     return of_metal.edge if of_metal else "K" if energies and energies[0] < _K_BELOW else "L3"
 
 
-def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
+def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress | None, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says with ``trajectory``; files are looked for in ``folder``."""
     known = {"trajectory", "absorber", "edge", *(optional := {"types", "cell", "free", "structure", "frames"})}
     if unknown := sorted((set(table) - known) | (known - optional - set(table))):
@@ -183,6 +183,7 @@ def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Rec
     found = gathered(
         [folder / name for name in names], Told.from_mapping(told), str(table["absorber"]), str(table["edge"]),
         round((1 + _TRIED) * size * STATES_OF_FRAMES), frames=frame_range(str(table.get("frames", ":"))),
+        progress=progress,
     )  # fmt: skip
     for finding in found.findings:
         if finding.severity == "warning":
@@ -254,7 +255,7 @@ def template(name: str) -> str:
     return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
 
 
-def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
+def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress | None = None) -> Recipe:
     """What a plan in a TOML file makes: a metal that nobody knows yet, or another way to train one.
 
     Raises
@@ -270,7 +271,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
         raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
-    recipe = _recipe_in(table, Path(path), full=full or table.get("full", False))
+    recipe = _recipe_in(table, Path(path), progress, full=full or table.get("full", False))
     training = training_from_mapping(table.get("training", {}), recipe.material, recipe.training)
     usual = recipe.material.model
     name = table.get("name", usual)
@@ -289,7 +290,7 @@ _TRAJECTORY = (
 )
 
 
-def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
+def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, full: bool) -> Recipe:
     """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
@@ -297,7 +298,7 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
         remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
         raise SettingsError(reason, where=str(path), remedy=remedy)
     if "trajectory" in table.get("compound", {}):
-        return _recipe_of_frames(table["compound"], path.parent, full=full)  # its errors tell file and frame
+        return _recipe_of_frames(table["compound"], path.parent, progress, full=full)  # its errors tell file and frame
     try:
         if kinds == ["compound"]:
             return _recipe_of_compound(table["compound"], path.parent, full=full)
