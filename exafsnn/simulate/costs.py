@@ -10,12 +10,12 @@ from exafsnn.simulate.plan import LibrarySettings, planned_states
 
 _METAL_TABLE, _METAL_STATE = 25.0, 3.5
 """Processor seconds of a metal's scattering table, and of one of its states, most of them FEFF's."""
-_SITE, _PER_PAIR = 0.008, 3e-5
-"""… of all paths of a site, and more for each pair of atoms within their reach: ZnSe (46 atoms) takes 0.06 s, Cu₂O (88)
-0.20 s, TiO₂ (102) 0.36 s, NiO (124) 0.52 s."""
-_THEORY, _PER_ATOM = 10.0, 0.3
-"""… of potentials and tables of paths, and more for each of those atoms, among which FEFF seeks self-consistency."""
-_STATE, _NEED = 0.5, 20.0
+_SITE, _PER_ATOMS, _POWER = 0.005, 8.9e-6, 2.25
+"""… of all paths of a site, and more by the atoms within their reach: CdS (47) takes 0.05 s, ZnSe (46) 0.06, Cu₂O (88)
+0.20, SrTiO₃ (100) 0.26, TiO₂ (102) 0.36, NiO (124) 0.52 s."""
+_THEORY, _PER_PAIR = 3.0, 0.002
+"""… of potentials and tables of paths, and more for each pair of those atoms, whose potentials FEFF iterates."""
+_STATE, _NEED = 0.2, 15.0
 """… of the motion of a state, and of the force constants of a crystal by one set of weights."""
 
 
@@ -34,19 +34,15 @@ def seconds_to_build(plan: LibrarySettings, *, tables: bool = True) -> float:
         return tables * treatments * _METAL_TABLE + plan.states * _METAL_STATE
     still = plan.at_rest
     near = {name: _atoms_near(one, plan) for name, one in still.items()}
+    sites = plan.sites.sites + plan.sites.control_sites
     total = sum(
-        family.count * (_STATE + _sites(plan) * (_SITE + _PER_PAIR * near[family.theory(plan.material)] ** 2))
+        family.count * (_STATE + sites * (_SITE + _PER_ATOMS * near[family.theory(plan.material)] ** _POWER))
         for family in plan.kinds
     )
     if tables:
         needs = {item.state.need for item in planned_states(plan)} - {None}
-        total += len(needs) * _NEED + treatments * sum(_THEORY + _PER_ATOM * atoms for atoms in near.values())
+        total += len(needs) * _NEED + treatments * sum(_THEORY + _PER_PAIR * atoms**2 for atoms in near.values())
     return float(total)
-
-
-def _sites(plan: LibrarySettings) -> int:
-    """Sites that are computed of a state."""
-    return plan.sites.sites + plan.sites.control_sites
 
 
 def _atoms_near(still: Trajectory, plan: LibrarySettings) -> int:

@@ -129,7 +129,8 @@ def build(
         Processes, by default one per core; or a cluster, to which all travels that it needs, and from which all returns
         that is written. A state of which workers die repeatedly is discarded, with that as the reason.
     tables
-        A folder for scattering tables, which libraries of one metal and the same treatments share.
+        A folder for scattering tables and force constants, which libraries of one material and the same treatments
+        share.
 
     Raises
     ------
@@ -194,15 +195,18 @@ def _build_theories(
 
 
 def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
-    """Make what states share, the same way; returns why some of it cannot be made."""
+    """Make what states share, the same way; returns why some of it cannot be made, which the next run tries again."""
     missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
     local, others = ([need for need in missing if need.here == here] for here in (True, False))
     made = chain(run_all(_build_need, local, 1), run_all(_build_need, others, workers))
+    failed = {}
     for count, (need, (label, arrays)) in enumerate(made, start=1):
-        write_part(parts / _need_file(need), label, arrays)
+        if "discarded" in label:
+            failed[need] = label["discarded"]
+        else:
+            write_part(parts / _need_file(need), label, arrays)
         tell(count, len(missing), f"{need.name}{_fate(label)}")
-    labels = {need: read_part(parts / _need_file(need))[0] for need in needs}
-    return {need: label["discarded"] for need, label in labels.items() if "discarded" in label}
+    return failed
 
 
 def _require_hope(states: Sequence[PlannedState], failed: dict[Need, str], output: Path) -> None:
