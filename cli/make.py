@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import click
@@ -49,7 +50,14 @@ def make(
     if template:
         click.echo(workshop.template(name))
         return
-    recipe = (workshop.recipe_of_file if name.endswith(".toml") else workshop.recipe_for)(name, full=full)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        if name.endswith(".toml"):
+            recipe = workshop.recipe_of_file(name, full=full, progress=progress_bar())
+        else:
+            recipe = workshop.recipe_for(name, full=full)
+    for warning in told:
+        click.echo(f"Warning: {warning.message}", err=True)
     click.echo(
         f"{recipe.name}: {recipe.states} states, {recipe.networks} networks; about"
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",

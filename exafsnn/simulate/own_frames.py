@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
@@ -24,7 +24,7 @@ from exafsnn.files import checksum_of
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import Array, PartialRDF
 from exafsnn.settings import Settings
-from exafsnn.simulate.average import absorbers_of, shells_of
+from exafsnn.simulate.average import absorbers_of, shells_of, usual_edge
 from exafsnn.simulate.cache import kept
 from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.frame_files import Frames, Told
@@ -51,10 +51,6 @@ _BEYOND = 6.5
 """First shells begin before it [Å]."""
 _LEAST, _MOST = 0.75, 1.3
 """A first shell begins at so many of its distances at most, and ends at so many at most."""
-_AROUND = 7.0
-"""Potentials are of a cluster with such a radius [Å]."""
-_CANDIDATES = 200
-"""Absorbers among which the site of the potentials is chosen."""
 _NEAREST, _NEIGHBOURHOOD = 0.98, 4.0
 """Tables of scattering begin at so many of the smallest distance of all, or of this one [Å]."""
 _TEMPERATURE = 300.0
@@ -133,13 +129,10 @@ class OwnFrames(Settings):
         """As of ``States``: all trajectories of a plan are of the same atoms, and have one."""
         return "trajectory"
 
-    def at_rest(self, material: Material) -> Trajectory:
-        """As of ``States``: the first frame, an ordinary absorber that has all elements around it first."""
+    def at_rest(self, _material: Material) -> Trajectory:
+        """As of ``States``: the first frame."""
         frames = KeptFrames(self.content).trajectory
-        site = _ordinary(frames[0], material.symbol, material.neighbours)
-        order = [site, *(atom for atom in range(len(frames.symbols)) if atom != site)]
-        symbols = tuple(frames.symbols[atom] for atom in order)
-        return Trajectory(frames.frames[:1, order], frames.cells[:1], frames.pbc, "", symbols, dict(frames.provenance))
+        return replace(frames, frames=frames.frames[:1], cells=frames.cells[:1])
 
 
 @dataclass(frozen=True)
@@ -187,7 +180,6 @@ def gathered(
     edge: str,
     states: int,
     *,
-    name: str = "",
     frames: slice = slice(None),
     progress: _Progress | None = None,
 ) -> Gathered:
@@ -204,8 +196,6 @@ def gathered(
         What they do not say.
     states
         How many blocks are wanted of all files together.
-    name
-        Of the model; empty: the elements' and the absorber's.
     frames
         Which of each file.
     progress
@@ -236,7 +226,7 @@ def gathered(
             remedy="Give more frames; exafsnn average trains nothing, and takes a single one",
         )
     found = list(_kept_frames(source, blocks, tell))
-    compound = compound_of_frames([content.trajectory for content in found], absorber, edge, name)
+    compound = compound_of_frames([content.trajectory for content in found], absorber, edge)
     learned, tried = (_tables(blocks, found, part) for part in (False, True))
     return Gathered(compound, learned, tried, tuple(source.findings))
 
@@ -299,8 +289,10 @@ def _kept_frames(source: Frames, blocks: Sequence[_Block], tell: _Progress) -> I
     read = zip(numbers, source.select(set(numbers)), strict=True)
     for file, own in groupby(enumerate(read, start=1), lambda item: bisect_right(starts, item[1][0]) - 1):
         frames, places = [], []
-        for done, (number, (_, frame)) in own:
+        for done, (number, (where, frame)) in own:
             frames.append(frame)
+            if frame.pbc != frames[0].pbc:
+                raise SettingsError("its box repeats otherwise than before", where=where, remedy="Give one kind a plan")
             places.append(number - starts[file])
             tell(done, len(numbers), "frames are read")
         label, arrays = _alike(frames, places)
@@ -314,14 +306,20 @@ def _pair(label: Mapping[str, Any], arrays: Mapping[str, Array]) -> tuple[Mappin
 
 
 def _alike(frames: Sequence[Frame], numbers: Sequence[int]) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Frames as any format has them: rounded, wrapped, the atoms by element and by where they are in the first."""
+    """Frames as any format has them: rounded, wrapped, the atoms of each by element and by where they are.
+
+    Which atom is which from one frame to the next is of no matter here, and not every file tells.
+    """
     cells = np.array([frame.cell for frame in frames]).round(_DECIMALS) + 0.0
     positions = np.array([_wrapped(frame, cell) for frame, cell in zip(frames, cells, strict=True)])
-    order = np.lexsort((*positions[0].T[::-1], frames[0].symbols))
-    symbols = [frames[0].symbols[atom] for atom in order]
+    orders = [np.lexsort((*own.T[::-1], frame.symbols)) for own, frame in zip(positions, frames, strict=True)]
+    symbols = [frames[0].symbols[atom] for atom in orders[0]]
     nearest = min(_shortest(frame) for frame in frames)
     label = {"symbols": symbols, "pbc": list(frames[0].pbc), "numbers": list(numbers), "nearest": nearest}
-    return label, {"positions": positions[:, order], "cells": cells}
+    return label, {
+        "positions": np.array([own[order] for own, order in zip(positions, orders, strict=True)]),
+        "cells": cells,
+    }
 
 
 def _wrapped(frame: Frame, cell: Array) -> Array:
@@ -342,7 +340,7 @@ def _shortest(frame: Frame) -> float:
     return round(_NEAREST * min(float(nearest), _NEIGHBOURHOOD), 2)
 
 
-def compound_of_frames(trajectories: Sequence[Trajectory], absorber: str, edge: str, name: str = "") -> Compound:
+def compound_of_frames(trajectories: Sequence[Trajectory], absorber: str, edge: str) -> Compound:
     """What is known of an absorber in trajectories: which elements come near it, and their first shells.
 
     Raises
@@ -360,12 +358,11 @@ def compound_of_frames(trajectories: Sequence[Trajectory], absorber: str, edge: 
     shells = {element: _first_shell(rdf, absorber, element) for element in near}
     order = sorted(near, key=lambda element: shells[element][0])
     limits = tuple((round(low, 2), round(high, 2)) for _, low, high in (shells[element] for element in order))
-    compound = Compound(
-        name or f"{''.join(elements)}-{absorber}".lower(), absorber, edge, tuple(order), limits,
+    other = "" if edge == usual_edge(absorber) else f"-{edge}"
+    return Compound(
+        f"{''.join(elements)}-{absorber}{other}".lower(), absorber, edge, tuple(order), limits,
         round(shells[order[0]][0], 3),
     )  # fmt: skip
-    _ordinary(trajectories[0][0], absorber, order)
-    return compound
 
 
 def _rdf_of(frames: Sequence[Frame], absorber: str, elements: Sequence[str]) -> PartialRDF:
@@ -395,27 +392,3 @@ def _first_shell(rdf: PartialRDF, absorber: str, element: str) -> tuple[float, f
     shells = shells_of(rdf)[pair]
     shell = shells[0] if shells else rdf.shell(pair, start, min(_MOST * start, _FAR))
     return shell.distance, min(_LEAST * shell.distance, start), min(shell.r_max, _MOST * shell.distance)
-
-
-def _ordinary(frame: Frame, absorber: str, elements: Sequence[str]) -> int:
-    """The absorber that has all of these elements around it, and as many atoms as is usual.
-
-    Raises
-    ------
-    SettingsError
-        If none has.
-    """
-    symbols = np.array(frame.symbols)
-    absorbers = np.flatnonzero(symbols == absorber)
-    some = absorbers[:: max(1, len(absorbers) // _CANDIDATES)]
-    around = [near for _, near in frame.spheres(some, _AROUND)]
-    whole = [number for number, near in enumerate(around) if set(elements) <= set(symbols[near])]
-    if not whole:
-        raise SettingsError(
-            f"in the first frame no {absorber} has {', '.join(sorted(elements))} all within {_AROUND:g} Å, as"
-            " potentials need",
-            where="absorber",
-            remedy="Begin with another frame, or leave out the atoms that hardly meet it",
-        )
-    sizes = np.array([len(around[number]) for number in whole])
-    return int(some[whole[int(np.argmin(np.abs(sizes - np.median(sizes))))]])

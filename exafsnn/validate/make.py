@@ -227,7 +227,7 @@ def _usual_edge(absorber: str) -> str:
     return of_metal.edge if of_metal else "K" if energies and energies[0] < _K_BELOW else "L3"
 
 
-def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
+def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress | None, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says with ``trajectory``; files are looked for in ``folder``."""
     known = {"trajectory", "absorber", "edge", *(optional := {"types", "cell", "free", "structure", "frames"})}
     if unknown := sorted((set(table) - known) | (known - optional - set(table))):
@@ -242,6 +242,7 @@ def _recipe_of_frames(table: dict[str, Any], folder: Path, *, full: bool) -> Rec
     found = gathered(
         [folder / name for name in names], Told.from_mapping(told), str(table["absorber"]), str(table["edge"]),
         round((1 + _TRIED) * size * STATES_OF_FRAMES), frames=frame_range(str(table.get("frames", ":"))),
+        progress=progress,
     )  # fmt: skip
     for finding in found.findings:
         if finding.severity == "warning":
@@ -334,7 +335,7 @@ def template(name: str) -> str:
     return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
 
 
-def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe | JointRecipe:
+def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress | None = None) -> Recipe | JointRecipe:
     """What a plan in a TOML file makes: a metal that nobody knows yet, or another way to train one.
 
     Raises
@@ -350,7 +351,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe | JointRec
         raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
-    recipe = _recipe_in(table, Path(path), full=full or table.get("full", False))
+    recipe = _recipe_in(table, Path(path), progress, full=full or table.get("full", False))
     usual = recipe.name
     name = table.get("name", usual)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
@@ -371,7 +372,7 @@ def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
     return replace(recipe, name=name, training=training_from_mapping(training, recipe.material, recipe.training))
 
 
-def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe | JointRecipe:
+def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, full: bool) -> Recipe | JointRecipe:
     """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
@@ -379,7 +380,7 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe | Joi
         remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
         raise SettingsError(reason, where=str(path), remedy=remedy)
     if "trajectory" in table.get("compound", {}):
-        return _recipe_of_frames(table["compound"], path.parent, full=full)  # its errors tell file and frame
+        return _recipe_of_frames(table["compound"], path.parent, progress, full=full)  # its errors tell file and frame
     try:
         if "edges" in table.get("compound", {}):
             return _recipe_of_edges(table["compound"], path.parent, full=full)

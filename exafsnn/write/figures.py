@@ -161,7 +161,10 @@ def average_figure(file: str, average: Average) -> Figure:
     inch = 1 / figure.get_figheight()
     title = f"{_label(file, '')}: simulated"
     figure.text(_LEFT, 1 - 0.16 * inch, title, size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
-    facts = f"{average.absorber} {average.edge}    {average.frames} frames, {average.sites} sites    S₀² = 1"
+    frames, sites = (
+        f"{count} {word}{'s' * (count > 1)}" for count, word in ((average.frames, "frame"), (average.sites, "site"))
+    )
+    facts = f"{average.absorber} {average.edge}    {frames}, {sites}    S₀² = 1"
     figure.text(_LEFT, 1 - 0.41 * inch, facts, size=9.5, color=_GREY, va="top")
     _draw_average_chi(_axes(figure, grid[0]), average)
     _draw_average_rdf(_axes(figure, grid[1]), average)
