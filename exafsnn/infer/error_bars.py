@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
 Kept = NDArray[np.float16]
 """… and as they are kept: a digit in two thousand is nothing to their spread."""
+_Name = TypeVar("_Name", bound=Hashable)
+"""Of a range."""
 _FOILS_APART, _BEAMLINES_APART = 0.007, 0.006
 """Standard deviation [Å] of distances beyond what is simulated. Without a standard refined R of foils of nine metals is
 off by 0.005 Å (root mean square; V, off by 0.028, left out), and beamlines differ by up to 0.008. With one of another
@@ -73,7 +76,7 @@ class Exchanged:
     """(s, c)"""
 
     @staticmethod
-    def joined(pieces: Sequence[Mapping[str, Exchanged]]) -> dict[str, Exchanged]:
+    def joined(pieces: Sequence[Mapping[_Name, Exchanged]]) -> dict[_Name, Exchanged]:
         """Those of the scans of all pieces, one at least, by name of the range."""
         return {
             name: replace(

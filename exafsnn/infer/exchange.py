@@ -12,16 +12,17 @@ else there is, was learned from structures like the answer; it keeps its shape, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from exafsnn.infer.error_bars import Exchanged
-from exafsnn.infer.fit import Data, Fits
-from exafsnn.infer.theory import Session, Theory
+from exafsnn.infer.fit import Fits, Measured
+from exafsnn.infer.theory import Linear, Session
 from exafsnn.partials import Partials, Range
 from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
@@ -42,6 +43,23 @@ _LEAST = 0.05
 """Fewer atoms are none."""
 _SEEN = (32.0, 64.0)
 """Waves in n(r) [rad/Å] of more than 2k, at k = 16 Å⁻¹, are in no spectrum, and fade away."""
+
+
+_Name = TypeVar("_Name", bound=Hashable)
+"""Of a range."""
+
+
+class Scattering(Protocol):
+    """What computes k²χ of RDFs and sessions, in parts: ``Theory``, or that of two edges together."""
+
+    def linear(self, density: Tensor, shared: Tensor, points: Any) -> Linear:
+        """k²χ and its derivatives at RDFs (s, c) and sessions (s, p), at some of the points of k."""
+
+    def single(self, density: Tensor, shared: Tensor, points: Any) -> Tensor:
+        """(s, m) of single scattering alone."""
+
+    def multiple(self, density: Tensor, shared: Tensor, points: Any) -> Tensor:
+        """(s, m, n) of all else, and its quadrature."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +89,8 @@ class _Found:
 
 
 def exchanged(
-    theory: Theory, data: Data, fits: Fits, sessions: Session, partials: Partials, ranges: Mapping[str, Range]
-) -> dict[str, Exchanged]:
+    theory: Scattering, data: Measured, fits: Fits, sessions: Session, partials: Partials, ranges: Mapping[_Name, Range]
+) -> dict[_Name, Exchanged]:
     """Exchange the element of the atoms in each range, in the answers to scans.
 
     Parameters
@@ -90,7 +108,7 @@ def exchanged(
         What was found, by the names of the ranges.
     """
     tests = [_Test(theory, data, fits, sessions, partials, row) for row in range(len(fits.density))]
-    found: dict[str, Exchanged] = {}
+    found: dict[_Name, Exchanged] = {}
     for name, limits in ranges.items():
         rise, other = zip(*(test.exchange(limits) for test in tests), strict=True)
         found[name] = Exchanged(limits.pair, limits.r_min, limits.r_max, np.array(rise), np.stack(other))
@@ -100,7 +118,9 @@ def exchanged(
 class _Test:
     """Exchanges elements in the answer to one scan, the ``row`` of its data."""
 
-    def __init__(self, theory: Theory, data: Data, fits: Fits, sessions: Session, partials: Partials, row: int) -> None:
+    def __init__(
+        self, theory: Scattering, data: Measured, fits: Fits, sessions: Session, partials: Partials, row: int
+    ) -> None:
         self._theory, self._points, self._partials = theory, data.points, partials
         whole, self._shared = fits.density[[row]], fits.shared[[row]]
         self._density, self._more = whole[:, : partials.count], whole[:, partials.count :]  # what rows hold besides

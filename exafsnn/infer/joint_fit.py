@@ -38,6 +38,16 @@ class JointTheory:
             torch.cat([first.value, second.value], dim=1), by_density, block(first.by_shared, second.by_shared)
         )
 
+    def single(self, density: Tensor, shared: Tensor, points: Points) -> Tensor:
+        """(s, m) k²χ of single scattering alone, linear in rows (s, c) of one ratio, which may be a difference."""
+        parts = zip(self._theories, self._tied.sides(density), of_each(shared), points, strict=True)
+        return torch.cat([theory.single(*of) for theory, *of in parts], dim=1)
+
+    def multiple(self, density: Tensor, shared: Tensor, points: Points) -> Tensor:
+        """(s, m, 4) k²χ of all else at either edge, and its quadrature there."""
+        parts = zip(self._theories, self._tied.sides(density), of_each(shared), points, strict=True)
+        return block(*(theory.multiple(*of) for theory, *of in parts))
+
     def _by_row(self, by_second: Tensor, density: Tensor) -> Tensor:
         """(s, m, c) derivatives with respect to rows (s, c), of those to the RDFs of the second absorber (s, m, b)."""
         tied, (shared, place) = self._tied, self._tied.cells

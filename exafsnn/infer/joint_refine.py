@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from exafsnn.infer.answers import Answers
-from exafsnn.infer.cores import one_core
+from exafsnn.infer.cores import one_core, side_by_side
+from exafsnn.infer.error_bars import Exchanged
 from exafsnn.infer.estimates import Reference, Signals
+from exafsnn.infer.exchange import exchanged
 from exafsnn.infer.fit import Fits
 from exafsnn.infer.joint import JointModel, answer_samples
 from exafsnn.infer.joint_fit import JointData, JointTheory, of_each, session_of_both
-from exafsnn.infer.refine import Refiner, Search, drawn, in_pieces, way_of, why
+from exafsnn.infer.refine import Refiner, Search, drawn, in_pieces, pieces_of, way_of, why
 from exafsnn.learn.atlas import Atlas, Kind
 from exafsnn.records import Array, ChiK, Prediction
 
@@ -150,17 +152,47 @@ class JointRefiner:
         fits = in_pieces(piece, np.minimum(*(answers.k_max for answers in start)), cores)
         bins, half = fits.density.shape[1], fits.shared.shape[1] // 2
         covariances = (fits.covariance[:, first : first + half, first : first + half] for first in (bins, bins + half))
-        alone = [
-            replace(fits, density=own, shared=session)
-            for own, session in zip(tied.sides(fits.density), of_each(fits.shared), strict=True)
-        ]
-        of_both = zip(self.edges, signals, start, alone, covariances, strict=True)
-        explained = [edge.explained(of, at, own.density, own.shared, cov) for edge, of, at, own, cov in of_both]
+        of_both = zip(
+            self.edges, signals, start, tied.sides(fits.density), of_each(fits.shared), covariances, strict=True
+        )
+        explained = [edge.explained(*of) for edge, *of in of_both]
+
         told = joint.told(
             explained, lambda rows: drawn(fits[rows], slice(0, bins)), "refined", all(self.references), keep=True
         )
-        one, other = (
-            answers.with_exchanges(edge.exchanges(of, at, own, cores))
-            for answers, edge, of, at, own in zip(told, self.edges, signals, start, alone, strict=True)
-        )
+        exchanges = self._exchanges(signals, start, fits, cores)
+        one, other = (answers.with_exchanges(found) for answers, found in zip(told, exchanges, strict=True))
         return (one, other), fits
+
+    def _exchanges(
+        self, signals: Sequence[Signals], start: Sequence[Answers], fits: Fits, cores: int
+    ) -> list[dict[str, Exchanged]]:
+        """Whether the data of both edges tell of which element each range is (``infer.exchange``), by edge.
+
+        A pair that ties is given to both others at once: its atoms about A to A, those about B to B.
+        """
+        tied = self._joint.tied
+        if not all(edge.intervals for edge in self._joint.both):
+            return [{}, {}]
+        ranges = {
+            (number, name): edge.partials.range(name, limits)
+            for number, edge in enumerate(self._joint.edges)
+            for name, limits in edge.ranges.items()
+        }
+        shared = {
+            key: replace(of, pair=tied.forward if of.pair == tied.backward else of.pair) for key, of in ranges.items()
+        }
+
+        def exchange(rows: slice) -> dict[tuple[int, str], Exchanged]:
+            own = [(of[rows], at[rows]) for of, at in zip(signals, start, strict=True)]
+            data = JointData(*(edge.data(of, at.k_max) for edge, (of, at) in zip(self.edges, own, strict=True)))
+            sessions = session_of_both(*(edge.sessions(*of) for edge, of in zip(self.edges, own, strict=True)))
+            return exchanged(self._search.theory, data, fits[rows], sessions, tied.partials, shared)
+
+        found = Exchanged.joined(side_by_side(exchange, pieces_of(len(fits.density)), cores))
+        ratio = fits.density[:, tied.partials.count :].numpy()
+        by_edge: list[dict[str, Exchanged]] = [{}, {}]
+        for (number, name), test in found.items():
+            density = tied.sides(np.concatenate([test.density, ratio], axis=1))[number]
+            by_edge[number][name] = replace(test, pair=ranges[number, name].pair, density=density)
+        return by_edge

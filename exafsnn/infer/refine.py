@@ -155,7 +155,7 @@ class Refiner:
         raw = Raw(model.partials, model.pairs.smoothing, found.density, lambda rows, part: drawn(fits[rows], part))
         told = model.told(raw, "refined", referenced, found.given, found.excess, keep=True, other=other)
         answers = replace(found, damping=damping).with_errors(told)
-        return answers.with_exchanges(self.exchanges(signals, start, fits, cores)), fits
+        return answers.with_exchanges(self._exchanges(signals, start, fits, cores)), fits
 
     def explained(
         self, signals: Signals, start: Answers, density: Tensor, shared: Tensor, covariance: Tensor
@@ -186,12 +186,12 @@ class Refiner:
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
 
-    def exchanges(self, signals: Signals, start: Answers, fits: Fits, cores: int) -> dict[str, Exchanged]:
+    def _exchanges(self, signals: Signals, start: Answers, fits: Fits, cores: int) -> dict[str, Exchanged]:
         """Whether the data tell of which element each range is (``infer.exchange``), where they could be of two.
 
         Of raw error bars, which those that cover are made of, nothing is asked.
         """
-        model, count = self._model, len(signals)
+        model = self._model
         if len(model.partials.pairs) == 1 or not model.intervals:
             return {}
         ranges = {name: model.partials.range(name, limits) for name, limits in model.ranges.items()}
@@ -201,8 +201,7 @@ class Refiner:
             sessions = self.sessions(signals[rows], start[rows])
             return exchanged(self.theory, data, fits[rows], sessions, model.partials, ranges)
 
-        pieces = [slice(first, first + _TOGETHER) for first in range(0, count, _TOGETHER)]
-        return Exchanged.joined(side_by_side(exchange, pieces, cores))
+        return Exchanged.joined(side_by_side(exchange, pieces_of(len(signals)), cores))
 
     def _first(self, density: Tensor) -> Array:
         """(s,) N in the range ``first`` of RDFs (s, b)."""
@@ -382,6 +381,11 @@ class Search:
         n, otherwise = (self.first(density) for density in (fits.density, fits.other[:, :bins]))
         smaller = -(fits.other[:, bins + 1] - fits.shared[:, 1]).expm1().numpy()
         return np.sqrt(share) * (otherwise / np.maximum(n, 1e-3) - 1), np.where(share > 0.5, smaller, 0.0)
+
+
+def pieces_of(count: int) -> list[slice]:
+    """The scans that are worked on together, of so many."""
+    return [slice(first, first + _TOGETHER) for first in range(0, count, _TOGETHER)]
 
 
 def in_pieces(work: Callable[[np.ndarray], Fits], k_max: Array, cores: int) -> Fits:
