@@ -58,11 +58,15 @@ class JointRefiner:
         """What the standards tell of each edge."""
         return tuple(edge.reference for edge in self.edges)
 
+    @property
+    def _theory(self) -> JointTheory:
+        """The forward models of both edges."""
+        return JointTheory([edge.theory for edge in self.edges], self._joint.tied)
+
     @cached_property
     def _search(self) -> Search:
         """What fits samples; made when the first are there."""
-        theory = JointTheory([edge.theory for edge in self.edges], self._joint.tied)
-        return Search.of(theory, way_of(all(self.references)), self._known, self._outlines, self._first)
+        return Search.of(self._theory, way_of(all(self.references)), self._known, self._outlines, self._first)
 
     @cached_property
     def _atlas(self) -> Atlas:
@@ -187,7 +191,7 @@ class JointRefiner:
             own = [(of[rows], at[rows]) for of, at in zip(signals, start, strict=True)]
             data = JointData(*(edge.data(of, at.k_max) for edge, (of, at) in zip(self.edges, own, strict=True)))
             sessions = session_of_both(*(edge.sessions(*of) for edge, of in zip(self.edges, own, strict=True)))
-            return exchanged(self._search.theory, data, fits[rows], sessions, tied.partials, shared)
+            return exchanged(self._theory, data, fits[rows], sessions, tied.partials, shared)
 
         found = Exchanged.joined(side_by_side(exchange, pieces_of(len(fits.density)), cores))
         ratio = fits.density[:, tied.partials.count :].numpy()
