@@ -53,6 +53,9 @@ def make(
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )
+    if recipe.lacking:
+        without = f"Without {', '.join(recipe.lacking)}, which the extra compounds simulates"
+        click.echo(f'{without}: pip install "exafsnn[compounds]"', err=True)
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
     path = workshop.make(recipe, progress_bar(), workers, keep=keep, cluster=cluster)

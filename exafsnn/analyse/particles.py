@@ -219,7 +219,7 @@ class ParticleFinder:
         """The particles of each sample; None where it is of another phase or unknown to the model: N tells no size."""
         if not predictions:
             return []
-        seen = self._model.seen_as(np.array([prediction.rdf.density[0] for prediction in predictions]))
+        seen = self._model.seen_as(np.array([prediction.rdf.density.ravel() for prediction in predictions]))
         return [
             self._of(prediction.shells["first"]) if prediction.in_domain and phase in self._phases else None
             for prediction, phase in zip(predictions, seen, strict=True)

@@ -74,7 +74,7 @@ class Answers:
     excess: Array
     """(s,) all three over the most that sound scans leave: above 1 it is told."""
     given: Array
-    """(s, 8) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
+    """(s, q) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
     unexplained: Array
     """(s,) how much of what the networks see the RDFs do not explain: a share …"""
     disagreement: Array
@@ -85,6 +85,8 @@ class Answers:
     """(s,) largest k that was used [Å⁻¹]."""
     damping: Array
     """(s,) share by which all shells alike are smaller than a whole crystal's, if that explains a scan best; else 0."""
+    oxidised: Array
+    """(s,) how much of the absorbers is in an oxide, as ``infer.ensemble`` sees it by the bonds."""
 
     @property
     def in_domain(self) -> np.ndarray:
@@ -171,7 +173,7 @@ class Answers:
             found.append(damping_finding(float(self.damping[row])))
         if reference := self.origin.reference:
             found.extend(reference.findings)
-            if reference.is_elsewhere(chi.e0):
+            if reference.is_elsewhere(chi.e0, self.oxidised[row], self.delta_e0[row]):
                 apart = f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's"
                 said = f"{apart}: another beamline or calibration, so the standard tells less"
                 remedy = "Give a standard measured with the sample"

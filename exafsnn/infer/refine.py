@@ -11,7 +11,8 @@ melt), which has all its atoms, or it is any other: with a standard atoms can be
 among what there may be. A perfect crystal may also lack amplitude, of pinholes or self-absorption: then all its shells
 are smaller, the outer no more than the first. So are those of a mixture, so N stays, but its error holds both. What a
 standard itself tells is a matter of hypotheses, too: it is a crystal of known structure, but how hot one cannot say;
-those that are most like it are fitted.
+those that are most like it are fitted. Where the model knows the metal's oxides a sample may be partly one, in any
+proportion, with a standard or without.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from exafsnn.infer.verdict import misfit_of
 from exafsnn.learn.atlas import Kind
 from exafsnn.records import Array, ChiK, Prediction
 
-_LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000}
+_LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
 """RDFs of each kind, at least."""
 _CRYSTALS = 60
 """Crystals of a standard's structure: so many of the likest are fitted …"""
@@ -52,6 +53,9 @@ _STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
+_OXIDE_ZERO, _PARTLY = 1.5, 0.2
+"""The energy zero of what is as much of an oxide as this share, or more, is the network's, by so much [eV]: a standard
+of the metal tells it loosely. What is less of it has the standard's, accordingly more."""
 _DAMPED, _DAMPED_SHARE = 0.6, 0.1
 """A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
 _LACKING, _FAR = 0.03, 0.8
@@ -143,7 +147,9 @@ class Refiner:
         implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
-        excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
+        oxidised = model.ensemble.oxidised(density)
+        beside = self.reference.is_beside(signals.e0, oxidised, zero) if self.reference else False
+        excess = misfit.excess("refined", self._leaves, beside)
         other, damping = self._doubt(fits)
         told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True, other=other)
         stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()
@@ -154,7 +160,7 @@ class Refiner:
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
-            damping=damping,
+            damping=damping, oxidised=oxidised,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
         return answers, fits
@@ -187,7 +193,8 @@ class Refiner:
         if not self._whole:
             return found
         n, of_perfect, at_start = (self._first(each) for each in (found.density, fits[0].density, density))
-        asked = torch.from_numpy((np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self._whole))
+        lacking = (np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self._whole)
+        asked = torch.from_numpy(lacking & (start.oxidised < _PARTLY))  # an oxide lacks its metal's neighbours
         if not asked.any():
             return found
         whole = density * torch.from_numpy(self._whole / np.maximum(at_start, 1e-3))[:, None]
@@ -217,8 +224,10 @@ class Refiner:
         unknown = self._theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
         if not (self._session and self.reference):
             return unknown
-        elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0))
-        return self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
+        elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0))
+        partly = torch.from_numpy(np.minimum(start.oxidised / _PARTLY, 1.0))
+        both = self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
+        return both.moved(torch.from_numpy(start.delta_e0), partly, _OXIDE_ZERO)
 
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
@@ -286,7 +295,9 @@ class _Way:
     """How large smooth errors of theory may be, in units of those of the training."""
 
 
-_RECOGNISED = _Way((_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5)), 0.05, 0.2, 1.0)
+_RECOGNISED = _Way(
+    (_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5), _Hypothesis("mixed", 25, 0.25)), 0.05, 0.2, 1.0
+)
 """Without a standard the energy zero and the RDF would explain what theory has wrong, were data believed more."""
 _COUNTED = _Way(
     (

@@ -215,6 +215,21 @@ def plan_of_compound(compound: Compound, cell: Atoms, phase: str, seed: int, siz
     )
 
 
+_BESIDE_SITES = 24
+"""Sites of a state of a dense oxide, whose multiple scattering differs much between sites."""
+
+
+def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed: int, size: float) -> LibrarySettings:
+    """The states of an oxide that a model of its metal learns from, their distances known as far as the metal's.
+
+    As ``plan_of_compound`` has them, but none with atoms on the sites of others: what is beside a metal is its oxide.
+    """
+    plan = plan_of_compound(compound, cell, phase, seed, size)
+    far = max(plan.sites.far, SiteSettings().scaled(metal.length_scale).far)
+    sites = replace(plan.sites, sites=_BESIDE_SITES, control_sites=0, far=round(far + 0.01, 2))
+    return replace(plan, sites=sites, solids=tuple(solid for solid in plan.solids if not solid.exchanged[1]))
+
+
 def _treatments(edge: str) -> tuple[FeffTreatment, ...]:
     """Of L edges only those of exchange 5, which are nearer to foils."""
     nearer = (

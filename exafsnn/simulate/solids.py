@@ -158,7 +158,8 @@ def compound_of(name: str, cell: Atoms, absorber: str, edge: str) -> Compound:
     order = sorted(shells, key=lambda element: shells[element][0])
     nearest = shells[order[0]][0]
     limits = tuple((round(low, 2), round(high, 2)) for _, low, high in (shells[element] for element in order))
-    return Compound(name, absorber, edge, tuple(order), limits, round(nearest, 3))
+    distances = tuple(round(shells[element][0], 3) for element in order)
+    return Compound(name, absorber, edge, tuple(order), limits, round(nearest, 3), distances=distances)
 
 
 def _first_shell(cell: Atoms, absorber: str, element: str) -> tuple[float, float, float]:
