@@ -57,7 +57,16 @@ class Compound(Settings):
             raise SettingsError(fault, where="compound", remedy="Look at its structure, and at the absorber")
 
     def shell(self, element: str) -> tuple[float, float, float]:
-        """Mean distance of the first shell of an element, and the limits of its range [Å]."""
+        """Mean distance of the first shell of an element, and the limits of its range [Å].
+
+        Raises
+        ------
+        SettingsError
+            If the distances are not known: libraries of former versions do not tell them.
+        """
+        if len(self.distances) != len(self.neighbours):
+            reason = f"the distances of the shells around {self.symbol} are not known"
+            raise SettingsError(reason, where=self.name, remedy="Simulate its library again")
         number = self.neighbours.index(element)
         low, high = self.shells[number]
         return self.distances[number], low, high

@@ -95,9 +95,13 @@ class Answers:
 
     @property
     def finite(self) -> np.ndarray:
-        """(s,) whether all is numbers; without atoms in the range ``first`` there is no R."""
-        numbers = _arrays(replace(self, samples=None, shells={"first": self.shells["first"]}))
-        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1))
+        """(s,) whether all is numbers; without atoms in a range there is no R, but in one of them there have to be."""
+        numbers = _arrays(replace(self, samples=None, shells={}))
+        told = [
+            np.all([np.isfinite(part) for part in vars(shells).values() if isinstance(part, np.ndarray)], axis=0)
+            for shells in self.shells.values()
+        ]
+        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1) & np.any(told, axis=0))
 
     def __len__(self) -> int:
         return len(self.density)

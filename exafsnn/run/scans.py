@@ -709,7 +709,7 @@ def is_finite(shell: Shell) -> bool:
 def _is_finite(prediction: Prediction) -> bool:
     """Whether a prediction is made of numbers."""
     numbers = prediction.delta_e0, prediction.amplitude, prediction.misfit
-    told = all(map(math.isfinite, numbers)) and is_finite(prediction.shells["first"])
+    told = all(map(math.isfinite, numbers)) and any(map(is_finite, prediction.shells.values()))
     return told and bool(np.isfinite(prediction.rdf.density).all())
 
 

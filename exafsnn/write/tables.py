@@ -94,7 +94,7 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     row |= {"model": outcome.model, "delta_e0": prediction.delta_e0, "amplitude": prediction.amplitude}
     row |= {"misfit": prediction.misfit, "in_domain": prediction.in_domain}
     for name, shell in prediction.shells.items():
-        if is_finite(shell):
+        if is_finite(shell) or name == "first":  # every answer has that row, even if it says that no atoms are there
             told = vars(shell) if prediction.in_domain else {key: getattr(shell, key) for key in _PLACE}
             yield row | {"range": name.removesuffix(f" {shell.pair}")} | told
 
