@@ -269,6 +269,8 @@ _OXIDE_ZERO, _COMPOUND_ZERO = (-8.0, 7.0), (-2.0, 6.0)
 −7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less."""
 _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
+_MORE_STEPS = 1.4
+"""Of the training where oxides are to be learned, too."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -286,7 +288,11 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
     shortest = min(low for _, low, _ in (oxide.shell("O") for oxide in oxides))
     more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
     pairs = replace(pairs, r_min=round(pairs.r_min - more * pairs.r_step, 6), beside_e0=_OXIDE_ZERO)
-    return replace(settings, pairs=pairs, ranges=ranges_beside(metal, oxides))
+    steps = round(_MORE_STEPS * settings.optimiser.steps)
+    return replace(
+        settings, pairs=pairs, ranges=ranges_beside(metal, oxides), optimiser=replace(settings.optimiser, steps=steps),
+        forward_steps=round(_MORE_STEPS * settings.forward_steps),
+    )  # fmt: skip
 
 
 def _compounds(compound: Compound) -> TrainingSettings:

@@ -36,7 +36,8 @@ Progress = Callable[[int, int, str], None]
 _SEED = 20261128
 _TRIED = 0.4
 """States that set the error bars, in units of those that are learned from."""
-_QUICK_TRAINING = {"members": 3, "steps": 2600}
+_QUICK_MEMBERS, _QUICK_STEPS = 3, 0.5
+"""Networks of a quick model, and their steps in units of the usual ones."""
 _PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
 """Processor seconds of a scattering table, a state and a training step of a network, and of all else …"""
 _PER_SITE_BESIDE = 1.5
@@ -163,7 +164,8 @@ def _training(
             raise SettingsError(reason, where=metal.model, remedy="Make a model of another edge")
     size = FULL if full else QUICK
     if not full:
-        training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
+        steps = round(_QUICK_STEPS * training.optimiser.steps)
+        training = replace(training, optimiser=replace(training.optimiser, members=_QUICK_MEMBERS, steps=steps))
     return training, size
 
 
