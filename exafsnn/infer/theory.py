@@ -52,6 +52,13 @@ class Session:
         covariance[:, 0, 0] += (share * e0_std) ** 2
         return Session(mean, covariance)
 
+    def of_oxides(self, share: Tensor, usual: Session, factor: float) -> Session:
+        """The same, with errors of theory of an oxide, so many times the ``usual`` ones, by its ``share`` (s,)."""
+        variance = usual.covariance.diagonal(dim1=1, dim2=2).clone()
+        variance[:, :2] = 0  # the energy zero and the amplitude are no errors of theory
+        extra = (share**2 * (factor**2 - 1))[:, None] * variance
+        return Session(self.mean, self.covariance + torch.diag_embed(extra))
+
     def where(self, rows: Tensor, other: Session) -> Session:
         """Itself for the scans of which ``rows`` (s,) is true, the other for the rest."""
         mean = torch.where(rows[:, None], self.mean, other.mean)
