@@ -222,7 +222,7 @@ class ParticleFinder:
         if not predictions:
             return []
         density = np.array([prediction.rdf.density.ravel() for prediction in predictions])
-        seen, oxidised = self._model.seen_as(density), self._model.ensemble.oxidised(density)
+        seen, oxidised = self._model.seen_as(density), self._model.oxidised(density)
         return [
             self._of(prediction.shells["first"])
             if prediction.in_domain and phase in self._phases and share < _OXIDISED

@@ -261,7 +261,7 @@ class Model:
         if not self.ensemble.knows_oxides:
             return self.partials.moments(density, self.first)[:, 2]
         firsts = [self.partials.range(name, limits) for name, limits in self.ranges.items() if is_first(name)]
-        n, _, sigma2, _ = np.moveaxis([self.partials.moments(density, first) for first in firsts], -1, 0)
+        n, _, sigma2, _ = np.moveaxis(np.stack([self.partials.moments(density, first) for first in firsts]), -1, 0)
         mean: Array = np.nansum(n * sigma2, axis=0) / np.maximum(n.sum(axis=0), 1e-9)
         return mean
 
@@ -274,6 +274,10 @@ class Model:
         """The phases that RDFs (s, c) are most like, of ``Atlas.kinds``."""
         kinds = self._parts.atlas.kinds
         return [kinds[number] for number in self.ensemble.likeness(density).argmax(axis=1)]
+
+    def oxidised(self, density: Array) -> Array:
+        """(s,) how much of the absorbers is in an oxide, by RDFs (s, c); 0 of a model that knows none."""
+        return self.ensemble.oxidised(density)
 
     @property
     def knows_domain(self) -> bool:

@@ -64,7 +64,7 @@ class StateBank:
     """A peak of |χ(R)| lies so far below its distance [Å]."""
     common: Array
     """(s, m) single scattering of each state in the common treatment."""
-    beside: Array
+    beside: np.ndarray
     """(s,) whether the state is of a material that was joined to the library's own: an oxide beside its metal …"""
     apart: Array
     """… and (s,) the energy zero of that material's theory minus that of the own one's, in one treatment [eV]."""
