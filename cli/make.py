@@ -65,6 +65,9 @@ def make(
     )
     if recipe.unseen:
         click.echo(f"No range for {', '.join(recipe.unseen)}: its nearest are farther than models see", err=True)
+    if recipe.lacking:
+        without = f"Without {', '.join(recipe.lacking)}, which the extra compounds simulates"
+        click.echo(f'{without}: pip install "exafsnn[compounds]"', err=True)
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
     path = workshop.make(recipe, progress_bar(), workers, keep=keep, cluster=cluster)

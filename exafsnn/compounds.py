@@ -45,6 +45,8 @@ class Compound(Settings):
     """Distance of the nearest neighbours [Å]."""
     sigma2: float = 0.006
     """Their σ² at 300 K [Å²], more or less: it weighs what FEFF treatments differ by along k."""
+    distances: tuple[float, ...] = ()
+    """Mean distance of the first shell of each of them [Å], where it is known."""
 
     def __post_init__(self) -> None:
         """Refuse what is none."""
@@ -61,6 +63,21 @@ class Compound(Settings):
             fault = f"its nearest neighbours are {self.nearest:g} Å apart, which no bond is"
         if fault:
             raise SettingsError(fault, where="compound", remedy="Look at its structure, and at the absorber")
+
+    def shell(self, element: str) -> tuple[float, float, float]:
+        """Mean distance of the first shell of an element, and the limits of its range [Å].
+
+        Raises
+        ------
+        SettingsError
+            If the distances are not known: libraries of former versions do not tell them.
+        """
+        if len(self.distances) != len(self.neighbours):
+            reason = f"the distances of the shells around {self.symbol} are not known"
+            raise SettingsError(reason, where=self.name, remedy="Simulate its library again")
+        number = self.neighbours.index(element)
+        low, high = self.shells[number]
+        return self.distances[number], low, high
 
     @property
     def model(self) -> str:

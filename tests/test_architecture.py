@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {
-    *("constants", "errors", "records", "settings", "edges", "metals", "crystals", "compounds", "partials"),
+    *("constants", "errors", "records", "settings", "edges", "metals", "crystals", "compounds", "oxides", "partials"),
     *("linear", "rise", "shells", "files", "processes", "workers"),
 }
 ORDER = ("read", "measure", "physics", "simulate", "learn", "infer", "validate", "analyse", "run", "write")

@@ -56,12 +56,12 @@ class LatticeFinder:
 
     def __init__(self, model: Model) -> None:
         self._pair = model.partials.pairs[0]
-        self._atlas = model.atlas
+        self._atlas = _of_metal(model.atlas)
         self._mass = _atomic_mass(model.absorber)
-        self._knows = set(model.atlas.phases) <= set(PHASES)
+        self._knows = len(self._atlas.phases) > 0
         if self._knows:
-            density, self._labels = _known(model.atlas)
-            self._outlines = model.atlas.outlines(density)
+            density, self._labels = _known(self._atlas)
+            self._outlines = self._atlas.outlines(density)
 
     def find(self, rdf: PartialRDF, *, standard: bool = True) -> Lattice | None:
         """The lattice behind an RDF; None if no crystal explains it: a melt, a small particle, another material.
@@ -156,6 +156,13 @@ def _mean_volume(labels: Array) -> Array:
     shares = np.clip(labels[..., :3], 1e-9, None)
     mean: Array = (shares * np.exp(labels[..., 5:])).sum(axis=-1) / shares.sum(axis=-1)
     return mean
+
+
+def _of_metal(atlas: Atlas) -> Atlas:
+    """The states of the metal's own phases, around each atom of which are others of its kind, the first pair."""
+    own = [number for number, phase in enumerate(atlas.phases) if phase in PHASES]
+    cells, phases = slice(0, len(atlas.r)), tuple(atlas.phases[number] for number in own)
+    return Atlas(atlas.r, atlas.density[own][:, cells], phases, atlas.lattice[own], atlas.perfect[own])
 
 
 def _known(atlas: Atlas) -> tuple[Tensor, Tensor]:

@@ -31,6 +31,8 @@ _STEPS = 10_000
 """Sizes that are looked at: between them 1/size is found to 10⁻⁶ of itself."""
 _CLOSE_PACKED = ("fcc", "hcp")
 """Small particles of either look like the other, and have as many neighbours."""
+_OXIDISED = 0.1
+"""Share of the absorbers in an oxide from which N is none of a particle: those lack their metal's neighbours."""
 _MAY_BE_OPEN = np.array([True, False, True])
 """Of N and the ends of its interval: the lower end of a size is always known."""
 _NANOMETRE = 0.1
@@ -216,13 +218,16 @@ class ParticleFinder:
         self._phases = _CLOSE_PACKED if kind in _CLOSE_PACKED else (kind,)
 
     def find(self, predictions: Sequence[Prediction]) -> list[Particles | None]:
-        """The particles of each sample; None where it is of another phase or unknown to the model: N tells no size."""
+        """The particles of each sample; None where N tells no size: it is of another phase, oxidised or unknown."""
         if not predictions:
             return []
-        seen = self._model.seen_as(np.array([prediction.rdf.density[0] for prediction in predictions]))
+        density = np.array([prediction.rdf.density.ravel() for prediction in predictions])
+        seen, oxidised = self._model.seen_as(density), self._model.oxidised(density)
         return [
-            self._of(prediction.shells["first"]) if prediction.in_domain and phase in self._phases else None
-            for prediction, phase in zip(predictions, seen, strict=True)
+            self._of(prediction.shells["first"])
+            if prediction.in_domain and phase in self._phases and share < _OXIDISED
+            else None
+            for prediction, phase, share in zip(predictions, seen, oxidised, strict=True)
         ]
 
     def _of(self, shell: Shell) -> Particles | None:

@@ -77,7 +77,7 @@ class Answers:
     excess: Array
     """(s,) all three over the most that sound scans leave: above 1 it is told."""
     given: Array
-    """(s, 8) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
+    """(s, q) k range, noise, disorder and phase, as ``learn.intervals`` has them."""
     unexplained: Array
     """(s,) how much of what the networks see the RDFs do not explain: a share …"""
     disagreement: Array
@@ -88,6 +88,8 @@ class Answers:
     """(s,) largest k that was used [Å⁻¹]."""
     damping: Array
     """(s,) share by which all shells alike are smaller than a whole crystal's, if that explains a scan best; else 0."""
+    oxidised: Array
+    """(s,) how much of the absorbers is in an oxide, as ``infer.ensemble`` sees it by the bonds."""
     exchanges: Mapping[str, Exchanged] = field(default_factory=dict)
     """Of ranges whose atoms were given to the other element, by name …"""
     unexchanged: Mapping[str, Shells] = field(default_factory=dict)
@@ -107,9 +109,13 @@ class Answers:
 
     @property
     def finite(self) -> np.ndarray:
-        """(s,) whether all is numbers; without atoms in the range ``first`` there is no R."""
-        numbers = _arrays(replace(self, samples=None, shells={"first": self.shells["first"]}))
-        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1))
+        """(s,) whether all is numbers; without atoms in a range there is no R, but in one of them there have to be."""
+        numbers = _arrays(replace(self, samples=None, shells={}))
+        told = [
+            np.all([np.isfinite(part) for part in vars(shells).values() if isinstance(part, np.ndarray)], axis=0)
+            for shells in self.shells.values()
+        ]
+        return np.asarray(np.isfinite(np.column_stack(numbers)).all(axis=1) & np.any(told, axis=0))
 
     def __len__(self) -> int:
         return len(self.density)
@@ -206,7 +212,7 @@ class Answers:
             found.append(damping_finding(float(self.damping[row])))
         if reference := self.origin.reference:
             found.extend(reference.findings)
-            if reference.is_elsewhere(chi.e0):
+            if reference.is_elsewhere(chi.e0, self.oxidised[row], self.delta_e0[row]):
                 apart = f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's"
                 said = f"{apart}: another beamline or calibration, so the standard tells less"
                 remedy = "Give a standard measured with the sample"

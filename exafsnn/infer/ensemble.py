@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.error_bars import Samples
 from exafsnn.infer.estimates import Estimates, Reference, Signals
+from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import circumstances
 from exafsnn.learn.model_file import ModelParts, Single
@@ -32,12 +33,23 @@ class Ensemble:
         partials = parts.partials
         self._first = partials.within(partials.range("first", parts.info["ranges"]["first"]))
         self._far = self._first * np.tile(partials.r, len(partials.pairs))
+        self._share = _share_of(parts)
 
     def first(self, density: Array) -> tuple[Array, Array]:
         """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, c) [Å⁻¹]."""
         coordination: Array = density @ self._first
         distance: Array = density @ self._far / np.maximum(coordination, 1e-9)
         return coordination, distance
+
+    @property
+    def knows_oxides(self) -> bool:
+        """Whether the model knows another material beside its own."""
+        return bool(self._share.any())
+
+    def oxidised(self, density: Array) -> Array:
+        """(s,) how much of the absorbers is in the material beside the own one, by their bonds in RDFs (s, c)."""
+        share: Array = np.clip(density @ self._share, 0.0, 1.0)
+        return share
 
     def estimates(self, signals: Signals, reference: Reference | None) -> Estimates:
         """The networks' answers; the energy axes are moved to the zeros that they find, and they are asked again."""
@@ -46,15 +58,20 @@ class Ensemble:
         k_max = np.minimum(signals.k_max_usable, self._map.settings.kmax)
         amplitude = reference.amplitude if reference else pairs.amplitude
         amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
-        e0_std = reference.delta_e0_std if reference else pairs.e0_range / 3**0.5
         zero = np.full(count, reference.delta_e0 if reference else pairs.e0)
-        passes = 1 if reference else _PASSES
+        is_known = reference is not None and not self.knows_oxides
+        e0_std = np.full(count, reference.delta_e0_std if reference and is_known else pairs.e0_range / 3**0.5)
+        passes = 1 if is_known else _PASSES
         for number in range(passes):
-            known = _known(k_max, signals.noise / amplitude, amplitude_std, _FOUND_E0_STD if number else e0_std)
+            known = _known(k_max, signals.noise / amplitude, amplitude_std, e0_std)
             features = self._map(self.on_axis(signals, zero) / np.float32(amplitude), known)
             if number == passes - 1:
                 break
             zero = zero + np.mean([member.energy_zero(features) for member in members], axis=0, dtype=np.float64)
+            e0_std = np.full(count, _FOUND_E0_STD)
+            if reference and number == passes - 2:
+                seen = np.stack([member(features).density for member in members], dtype=np.float64).mean(axis=0)
+                zero, e0_std = _both((zero, e0_std), reference.zeros(signals.e0, self.oxidised(seen)))
         outputs = [member(features) for member in members]
         steps, logs, density, log_spread = (
             np.stack([getattr(output, name) for output in outputs], axis=1, dtype=np.float64)
@@ -65,7 +82,7 @@ class Ensemble:
             density=density,
             log_spread=log_spread,
             delta_e0=zero + steps.mean(axis=1),
-            delta_e0_std=np.hypot(steps.std(axis=1), reference.delta_e0_std if reference else 1.0),
+            delta_e0_std=np.hypot(steps.std(axis=1), e0_std if reference else 1.0),
             amplitude=amplitude * np.exp(logs.mean(axis=1)),
             amplitude_std=np.full(count, amplitude * amplitude_std),
             coordination=coordination,
@@ -162,6 +179,29 @@ class Ensemble:
         if self._parts.domain is None:
             return signs[0] / float(self._parts.info["misfit_limit"])
         return self._parts.domain.score(*signs, given)
+
+
+def _share_of(parts: ModelParts) -> Array:
+    """(c,) by which RDFs say how much of the absorbers is beside the own material; 0 of a model that has one only.
+
+    The bonds to other elements over those that such states have on average.
+    """
+    partials, atlas = parts.partials, parts.atlas
+    others = np.isin(atlas.phases, atlas.kinds[len(PHASES) :])
+    found = np.zeros(partials.count)
+    for name, limits in parts.info["ranges"].items():
+        bonds = partials.range(name, limits)
+        if name.startswith("first") and bonds.pair != partials.pairs[0]:
+            found += partials.within(bonds)
+    usual = float((atlas.density[others] @ found).mean()) if others.any() else 0.0
+    return found / usual if usual else np.zeros_like(found)
+
+
+def _both(found: tuple[Array, Array], told: tuple[Array, Array]) -> tuple[Array, Array]:
+    """Mean and standard deviation of two values with theirs."""
+    weights = [std**-2 for _, std in (found, told)]
+    total = weights[0] + weights[1]
+    return (weights[0] * found[0] + weights[1] * told[0]) / total, total**-0.5
 
 
 def _known(k_max: Array, noise: Array, amplitude_std: Array | float, e0_std: Array | float) -> Known:

@@ -19,6 +19,9 @@ _OF_THE_MODEL = {"uncalibrated"}
 """Findings that say nothing of a scan."""
 _SAME_SESSION = 2.0
 """Scans of a metal whose E₀ differs by more [eV] are of two beamlines, or of two calibrations of one."""
+_SHIFTED, _PARTLY = 4.0, 0.2
+"""An oxide's E₀ is elsewhere on its edge than its metal's. So what is as much of an oxide as this share is told to be
+of a session by its zero itself, which chemistry moves by so much [eV]; what is less of it, accordingly less."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,39 @@ class Reference:
                 )
         return replace(self, findings=tuple(known.values()))
 
-    def is_elsewhere(self, e0: Array | float) -> np.ndarray:
-        """(s,) whether scans of E₀ [eV] (s,) are of another session; taken for the same where an E₀ is not known."""
-        return np.abs(np.asarray(e0) - self.e0) > _SAME_SESSION
+    def zeros(self, e0: Array, share: Array) -> tuple[Array, Array]:
+        """(s,) energy zeros that it lets expect of scans, and how surely [eV]: of metals relative to E₀.
 
-    def is_beside(self, e0: Array | float) -> np.ndarray:
-        """(s,) whether scans of E₀ [eV] (s,) are known to be of its session."""
-        return np.abs(np.asarray(e0) - self.e0) <= _SAME_SESSION
+        Parameters
+        ----------
+        e0
+            (s,) E₀ of the scans [eV].
+        share
+            (s,) how much of each is not the standard's material, but its oxide.
+        """
+        partly = np.minimum(share / _PARTLY, 1.0)
+        unknown = ~np.isfinite(e0 - self.e0)
+        moved = np.where(unknown, 0.0, partly * (self.e0 - e0))
+        return self.delta_e0 + moved, np.hypot(self.delta_e0_std, partly * np.where(unknown, 5.0, 1.0) * _SHIFTED)
+
+    def _apart(self, e0: Array | float, share: Array | float, zero: Array | float) -> Array:
+        """(s,) how far beyond what one session allows scans are from it [eV]; NaN where an E₀ is not known."""
+        partly = np.minimum(np.asarray(share) / _PARTLY, 1.0)
+        apart: Array = np.abs(np.asarray(e0) - self.e0 + partly * (np.asarray(zero) - self.delta_e0))
+        return apart - _SAME_SESSION - partly * _SHIFTED
+
+    def is_elsewhere(self, e0: Array | float, share: Array | float = 0.0, zero: Array | float = 0.0) -> np.ndarray:
+        """(s,) whether scans are of another session; taken for the same where an E₀ is not known.
+
+        Parameters
+        ----------
+        e0
+            (s,) E₀ of the scans [eV].
+        share, zero
+            (s,) how much of each is the standard's oxide, and the energy zero that was found of it [eV].
+        """
+        return self._apart(e0, share, zero) > 0
+
+    def is_beside(self, e0: Array | float, share: Array | float = 0.0, zero: Array | float = 0.0) -> np.ndarray:
+        """(s,) whether scans are known to be of its session; as for ``is_elsewhere``."""
+        return self._apart(e0, share, zero) <= 0

@@ -165,11 +165,11 @@ class Measured(Protocol):
 class Data:
     """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains.
 
-    ``white`` is the error of k²χ that nothing else stands for, in units of its root mean square.
+    ``white`` (s,) is the error of k²χ that nothing else stands for, in units of its root mean square.
     """
 
     def __init__(
-        self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor, white: float
+        self, ensemble: Ensemble, theory: Theory, signals: Signals, k_min: float, k_max: Tensor, white: Tensor
     ) -> None:
         self._ensemble, self._signals = ensemble, signals
         use = (theory.k >= k_min) & (theory.k <= k_max[:, None])
@@ -216,7 +216,7 @@ class Data:
         if self._ragged:
             covariance *= used[:, :, None]
             covariance *= used[:, None]
-        white = self._noise[rows] ** 2 + (self._white**2 * power)[:, None] + 1e-10
+        white = self._noise[rows] ** 2 + (self._white[rows] ** 2 * power)[:, None] + 1e-10
         covariance.diagonal(dim1=1, dim2=2).add_(torch.where(used > 0, white, 1.0))
         return covariance
 

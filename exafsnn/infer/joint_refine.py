@@ -148,10 +148,12 @@ class JointRefiner:
 
         def piece(rows: np.ndarray) -> Fits:
             own = [(of[rows], at[rows]) for of, at in zip(signals, start, strict=True)]
-            data = JointData(*(edge.data(of, at.k_max) for edge, (of, at) in zip(self.edges, own, strict=True)))
+            data = JointData(
+                *(edge.data(of, at.k_max, at.oxidised) for edge, (of, at) in zip(self.edges, own, strict=True))
+            )
             sessions = (edge.sessions(*of) for edge, of in zip(self.edges, own, strict=True))
             density = tied.together(*(torch.from_numpy(at.density) for _, at in own))
-            return search.found(data, density, session_of_both(*sessions))
+            return search.found(data, density, session_of_both(*sessions), own[0][1].oxidised)
 
         fits = in_pieces(piece, np.minimum(*(answers.k_max for answers in start)), cores)
         bins, half = fits.density.shape[1], fits.shared.shape[1] // 2
@@ -189,7 +191,9 @@ class JointRefiner:
 
         def exchange(rows: slice) -> dict[tuple[int, str], Exchanged]:
             own = [(of[rows], at[rows]) for of, at in zip(signals, start, strict=True)]
-            data = JointData(*(edge.data(of, at.k_max) for edge, (of, at) in zip(self.edges, own, strict=True)))
+            data = JointData(
+                *(edge.data(of, at.k_max, at.oxidised) for edge, (of, at) in zip(self.edges, own, strict=True))
+            )
             sessions = session_of_both(*(edge.sessions(*of) for edge, of in zip(self.edges, own, strict=True)))
             return exchanged(self._theory, data, fits[rows], sessions, tied.partials, shared)
 

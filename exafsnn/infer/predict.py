@@ -15,10 +15,10 @@ from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Told
-from exafsnn.infer.estimates import Estimates, Limit, Reference, Signals, on_one_grid
-from exafsnn.infer.verdict import Misfit, misfit_of
-from exafsnn.learn.atlas import PHASES, Atlas, Kind
-from exafsnn.learn.intervals import Scale
+from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
+from exafsnn.infer.verdict import misfit_of
+from exafsnn.learn.atlas import Atlas, Kind
+from exafsnn.learn.intervals import Scale, is_first
 from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.partials import Range
 from exafsnn.physics.forward import Forward
@@ -191,10 +191,12 @@ class Model:
         """
         ensemble = self.ensemble
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
+        oxidised = ensemble.oxidised(density)
         implied = ensemble.implied(density)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
         misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max, self.pairs.scale)
-        excess = self.excess(misfit, "predicted", signals, reference, reference.leaves if reference else None)
+        beside = reference.is_beside(signals.e0, oxidised, found.delta_e0) if reference else False
+        excess = misfit.excess("predicted", reference.leaves if reference else None, beside)
         signs = ensemble.signs(signals, found, implied)
         return Answers(
             origin=self._origin(reference), density=density, spread=None, samples=None, shells={},
@@ -203,7 +205,7 @@ class Model:
             left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
             given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
             domain_score=np.maximum(ensemble.domain_score(signs, given), misfit.foreign("predicted")),
-            damping=np.zeros(len(signals)),
+            damping=np.zeros(len(signals)), oxidised=oxidised,
         )  # fmt: skip
 
     def check(self, chi: ChiK) -> None:
@@ -243,12 +245,6 @@ class Model:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
         return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
 
-    @staticmethod
-    def excess(misfit: Misfit, how: str, signals: Signals, reference: Reference | None, leaves: Limit | None) -> Array:
-        """(s,) ``Misfit.excess`` of answers to scans, beside a standard if there is one."""
-        beside = reference.is_beside(signals.e0) if reference else False
-        return misfit.excess(how, leaves, beside)
-
     def told(
         self,
         raw: Raw,
@@ -260,7 +256,7 @@ class Model:
         keep: bool,
         other: Array | float = 0.0,
     ) -> Told:
-        """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, 8): errors that cover.
+        """What is said of raw RDFs, ``"predicted"`` or ``"refined"`` in circumstances (s, q): errors that cover.
 
         What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on; and how far
         ``other`` (s,), relatively, N may lie elsewhere.
@@ -276,15 +272,23 @@ class Model:
         return SAMPLES_APART if referenced else self.pairs.amplitude_std
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
-        """(s, 8) as ``learn.intervals`` has them, of scans with RDFs (s, c) [Å⁻¹].
+        """(s, q) as ``learn.intervals`` has them, of scans with RDFs (s, c) [Å⁻¹].
 
         Parameters
         ----------
         k_max, noise
             (s,) largest k that was used [Å⁻¹], and ε_k over the amplitude that was predicted.
         """
-        sigma2 = self.partials.moments(density, self.first)[:, 2]
-        return self.ensemble.circumstances(k_max, noise, density, sigma2)
+        return self.ensemble.circumstances(k_max, noise, density, self._disorder(density))
+
+    def _disorder(self, density: Array) -> Array:
+        """(s,) σ² in the range ``first`` of RDFs (s, c) [Å²]; of a metal and its oxides in those of all their pairs."""
+        if not self.ensemble.knows_oxides:
+            return self.partials.moments(density, self.first)[:, 2]
+        firsts = [self.partials.range(name, limits) for name, limits in self.ranges.items() if is_first(name)]
+        n, _, sigma2, _ = np.moveaxis(np.stack([self.partials.moments(density, first) for first in firsts]), -1, 0)
+        mean: Array = np.nansum(n * sigma2, axis=0) / np.maximum(n.sum(axis=0), 1e-9)
+        return mean
 
     @property
     def first(self) -> Range:
@@ -292,8 +296,13 @@ class Model:
         return self.partials.range("first", self.ranges["first"])
 
     def seen_as(self, density: Array) -> list[str]:
-        """The phases that RDFs (s, c) are most like, of ``learn.atlas.PHASES``."""
-        return [PHASES[number] for number in self.ensemble.likeness(density).argmax(axis=1)]
+        """The phases that RDFs (s, c) are most like, of ``Atlas.kinds``."""
+        kinds = self._parts.atlas.kinds
+        return [kinds[number] for number in self.ensemble.likeness(density).argmax(axis=1)]
+
+    def oxidised(self, density: Array) -> Array:
+        """(s,) how much of the absorbers is in an oxide, by RDFs (s, c); 0 of a model that knows none."""
+        return self.ensemble.oxidised(density)
 
     @property
     def knows_domain(self) -> bool:

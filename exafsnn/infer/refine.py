@@ -11,7 +11,8 @@ melt), which has all its atoms, or it is any other: with a standard atoms can be
 among what there may be. A perfect crystal may also lack amplitude, of pinholes or self-absorption: then all its shells
 are smaller, the outer no more than the first. So are those of a mixture, so N stays, but its error holds both. What a
 standard itself tells is a matter of hypotheses, too: it is a crystal of known structure, but how hot one cannot say;
-those that are most like it are fitted.
+those that are most like it are fitted. Where the model knows the metal's oxides a sample may be partly one, in any
+proportion, with a standard or without.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from exafsnn.infer.verdict import misfit_of
 from exafsnn.learn.atlas import Kind
 from exafsnn.records import Array, ChiK, Prediction
 
-_LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000}
+_LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
 """RDFs of each kind, at least."""
 _CRYSTALS = 60
 """Crystals of a standard's structure: so many of the likest are fitted …"""
@@ -53,6 +54,11 @@ _STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)
 """… and of another scan's of the same session, beyond the standard's."""
+_OXIDE_ZERO, _PARTLY = 1.5, 0.2
+"""The energy zero of what is as much of an oxide as this share, or more, is the network's, by so much [eV]: a standard
+of the metal tells it loosely. What is less of it has the standard's, accordingly more."""
+_OXIDE_ERRORS = 1.6
+"""Errors of theory of an oxide over those of metals: fits of NiO leave an R-factor of 0.026, those of foils 0.01."""
 _DAMPED, _DAMPED_SHARE = 0.6, 0.1
 """A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
 _LACKING, _FAR = 0.03, 0.8
@@ -146,7 +152,8 @@ class Refiner:
 
         def piece(rows: np.ndarray) -> Fits:
             own, at = signals[rows], start[rows]
-            return search.found(self.data(own, at.k_max), torch.from_numpy(at.density), self.sessions(own, at))
+            data, sessions = self.data(own, at.k_max, at.oxidised), self.sessions(own, at)
+            return search.found(data, torch.from_numpy(at.density), sessions, at.oxidised)
 
         fits = in_pieces(piece, start.k_max, cores)
         bins = fits.density.shape[1]
@@ -174,7 +181,9 @@ class Refiner:
         implied = (theory.spectrum(density, shared) / theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
-        excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
+        oxidised = model.ensemble.oxidised(density.numpy())
+        beside = self.reference.is_beside(signals.e0, oxidised, zero) if self.reference else False
+        excess = misfit.excess("refined", self._leaves, beside)
         stds = covariance.diagonal(dim1=1, dim2=2).sqrt().numpy()
         amplitude = shared[:, 1].exp().numpy()
         relative = stds[:, 1] if self.reference else np.maximum(stds[:, 1], model.pairs.amplitude_std)
@@ -183,6 +192,7 @@ class Refiner:
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
+            oxidised=oxidised,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
 
@@ -197,7 +207,7 @@ class Refiner:
         ranges = {name: model.partials.range(name, limits) for name, limits in model.ranges.items()}
 
         def exchange(rows: slice) -> dict[str, Exchanged]:
-            data = self.data(signals[rows], start.k_max[rows])
+            data = self.data(signals[rows], start.k_max[rows], start.oxidised[rows])
             sessions = self.sessions(signals[rows], start[rows])
             return exchanged(self.theory, data, fits[rows], sessions, model.partials, ranges)
 
@@ -207,18 +217,23 @@ class Refiner:
         """(s,) N in the range ``first`` of RDFs (s, b)."""
         return self._model.ensemble.first(density.numpy())[0]
 
-    def data(self, signals: Signals, k_max: Array) -> Data:
-        """What is measured of scans that are used to ``k_max`` (s,) [Å⁻¹]."""
+    def data(self, signals: Signals, k_max: Array, oxidised: Array) -> Data:
+        """What is measured of scans that are used to ``k_max`` (s,) [Å⁻¹], with such shares of oxides (s,)."""
         ensemble, k_min = self._model.ensemble, self._model.features.kmin
-        return Data(ensemble, self.theory, signals, k_min, torch.from_numpy(k_max), self._way.white)
+        white = self._way.white * torch.from_numpy(1 + (_OXIDE_ERRORS - 1) * oxidised)
+        return Data(ensemble, self.theory, signals, k_min, torch.from_numpy(k_max), white)
 
     def sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
         unknown = self.theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
+        share = torch.from_numpy(start.oxidised)
         if not (self._session and self.reference):
-            return unknown
-        elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0))
-        return self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
+            return unknown.of_oxides(share, unknown, _OXIDE_ERRORS)
+        elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0))
+        partly = torch.from_numpy(np.minimum(start.oxidised / _PARTLY, 1.0))
+        both = self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
+        moved = both.moved(torch.from_numpy(start.delta_e0), partly, _OXIDE_ZERO)
+        return moved.of_oxides(share, unknown, _OXIDE_ERRORS)
 
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
@@ -239,7 +254,7 @@ class Refiner:
         e0, amplitude = np.array([reference.delta_e0]), np.array([reference.amplitude])
         session = self.theory.session(e0[same], _STANDARD[0], amplitude[same], _STANDARD[1])
         around = self._changed(crystals[likest])
-        data = self.data(signals[same], estimates.k_max[same])
+        data = self.data(signals[same], estimates.k_max[same], np.zeros(len(same)))
         found = fit(self.theory, data, around.mean, session, lambda _, open_: around[open_])
         found = found.averaged(torch.zeros(len(likest), dtype=torch.float64))
         bins = crystals.shape[1]
@@ -286,7 +301,9 @@ class _Way:
     """How large smooth errors of theory may be, in units of those of the training."""
 
 
-_RECOGNISED = _Way((_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5)), 0.05, 0.2, 1.0)
+_RECOGNISED = _Way(
+    (_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5), _Hypothesis("mixed", 25, 0.25)), 0.05, 0.2, 1.0
+)
 """Without a standard the energy zero and the RDF would explain what theory has wrong, were data believed more."""
 _COUNTED = _Way(
     (
@@ -347,15 +364,19 @@ class Search:
         favour = [one.favour(len(known.density)) for one, known in self.hypotheses]
         return torch.tensor(favour, dtype=torch.float64)
 
-    def found(self, data: Measured, density: Tensor, sessions: Session) -> Fits:
-        """The fits of some scans, averaged over the hypotheses; they begin at RDFs (s, b) [Å⁻¹]."""
+    def found(self, data: Measured, density: Tensor, sessions: Session, oxidised: Array) -> Fits:
+        """The fits of some scans, averaged over the hypotheses.
+
+        They begin at RDFs (s, b) [Å⁻¹], in which the absorbers are ``oxidised`` (s,) to a share.
+        """
         fits = [self._fit(data, density, sessions, *hypothesis) for hypothesis in self.hypotheses]
         hypotheses = Fits.joined(fits)
         found = hypotheses.averaged(self._favour)
         if not self.whole:
             return found
         n, of_perfect, at_start = (self.first(each) for each in (found.density, fits[0].density, density))
-        asked = torch.from_numpy((np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self.whole))
+        lacking = (np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self.whole)
+        asked = torch.from_numpy(lacking & (oxidised < _PARTLY))  # an oxide lacks its metal's neighbours
         if not asked.any():
             return found
         whole = density * torch.from_numpy(self.whole / np.maximum(at_start, 1e-3))[:, None]

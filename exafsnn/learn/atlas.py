@@ -21,12 +21,12 @@ from exafsnn.records import CRYSTALS, Array
 from exafsnn.shells import IN_SPHERE
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 _COMPONENTS = 64
 """Principal components that the RDFs are kept in."""
 
-Kind = Literal["pure", "perfect", "counted"]
+Kind = Literal["pure", "perfect", "counted", "mixed"]
 """Of samples (``Atlas.samples``)."""
 PHASES = (*CRYSTALS, "liquid")
 _LIKEST = 8
@@ -41,6 +41,8 @@ nearer [Å in iron]."""
 _SMALL, _LEAST_RADIUS, _STRAIN = 0.5, 6.0, 0.008
 """Share of samples that are small particles, their least radius [Å], and the largest σ² of their strain, at twice the
 distance of the nearest neighbours [Å²]; in iron."""
+_PARTLY = 0.5
+"""Share of counted samples that are partly of the material beside the own one, where there is one."""
 _NEAREST = 2.5
 """Distance of the nearest neighbours in iron [Å]."""
 
@@ -100,7 +102,8 @@ class Atlas:
         kind
             ``"pure"``: nothing else; ``"perfect"``: of crystals and melts without surfaces and vacancies. With a
             reference the amplitude is known, and atoms can be counted: ``"counted"`` has mixtures of phases, small
-            particles and missing atoms besides.
+            particles and missing atoms besides. ``"mixed"``: of a metal and its oxides in any proportion, half of what
+            is counted, too; there are none in an atlas of one material.
         least
             So many at least.
 
@@ -113,6 +116,8 @@ class Atlas:
 
         random = torch.Generator().manual_seed(0)
         states = self.density[self.perfect] if kind == "perfect" else self.density
+        if kind == "mixed":
+            states = self.density[~self._beside] if self._beside.any() else self.density[:0]
         if not len(states):
             return states
         changes = max(_CHANGES, math.ceil(least / len(states)))
@@ -125,6 +130,8 @@ class Atlas:
         sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
         rows = self.broadened(rows, sigma2)
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
+        if kind in ("counted", "mixed") and self._beside.any():
+            rows = self._partly(rows, pairs, 1.0 if kind == "mixed" else _PARTLY, random)
         if kind == "counted":
             small = (uniform[6] < _SMALL).to(rows.dtype)
             rows = self._strained(rows, small * uniform[7] * _STRAIN * pairs.scale**2, pairs.scale)
@@ -132,6 +139,25 @@ class Atlas:
             missing = torch.rand(n, generator=random, dtype=self.r.dtype) < pairs.diluted[1]
             rows = rows * (1 - pairs.dilution * uniform[2] * missing)[:, None]
         return rows.clip(0, None)
+
+    @cached_property
+    def _beside(self) -> Tensor:
+        """(s,) whether states are of a material beside that of most (``kinds``)."""
+        import torch
+
+        return torch.tensor([phase in self.kinds[len(PHASES) :] for phase in self.phases])
+
+    def _partly(self, rows: Tensor, pairs: PairSettings, chance: float, random: Generator) -> Tensor:
+        """Rows (n, c), of which a share is of the material beside, in any proportion: its states, changed a little."""
+        import torch
+
+        others = self.density[self._beside]
+        uniform = torch.rand(4, len(rows), generator=random, dtype=self.r.dtype)
+        which = torch.randint(len(others), (len(rows),), generator=random)
+        other = self.broadened(others[which], pairs.extra_sigma2 * uniform[0])
+        other = self.stretched(other, 1 + pairs.stretch * (2 * uniform[1] - 1))
+        share = (uniform[2] * (uniform[3] < chance))[:, None]
+        return (1 - share) * rows + share * other
 
     def _as_hot(self, uniform: Tensor, scale: float) -> Tensor:
         """(n, c) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""
@@ -172,8 +198,14 @@ class Atlas:
         """Width of the bins [Å]."""
         return float(self.r[1] - self.r[0])
 
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """``PHASES``, and the phases beside them of an atlas that has both: a metal's oxides."""
+        others = sorted(set(self.phases) - set(PHASES))
+        return (*PHASES, *(others if len(others) < len(set(self.phases)) else ()))
+
     def likeness(self, density: Numbers) -> Numbers:
-        """(n, 4) shares of ``PHASES`` among the states that are most like RDFs (n, c)."""
+        """(n, p) shares of ``kinds`` among the states that are most like RDFs (n, c)."""
         outlines, half_square, of_phases = self._outlines
         xp = namespace(density)
         far = half_square - self.outlines(xp.astype(density, xp.float64)) @ outlines.T  # ½|o − d|² − ½|d|²
@@ -184,10 +216,12 @@ class Atlas:
 
     @cached_property
     def _outlines(self) -> tuple[Numbers, Numbers, Numbers]:
-        """(s, c) outlines of the states, (s,) half the squares of their lengths, (s, 4) the phase of each."""
+        """(s, c) outlines of the states, (s,) half the squares of their lengths, (s, p) the phase of each."""
         xp = namespace(self.density)
         outlines = self.outlines(xp.astype(self.density, xp.float64))
-        of_phases = xp.asarray([[float(phase == name) for name in PHASES] for phase in self.phases], dtype=xp.float64)
+        of_phases = xp.asarray(
+            [[float(phase == name) for name in self.kinds] for phase in self.phases], dtype=xp.float64
+        )
         return outlines, 0.5 * (outlines**2).sum(axis=1), of_phases
 
     def crystals(self, kind: str, constant: float) -> Numbers:

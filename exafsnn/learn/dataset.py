@@ -16,7 +16,7 @@ from torch import Tensor
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.pair_settings import PairSettings
-from exafsnn.learn.theories import common_theories, compare_theories, single_kernel
+from exafsnn.learn.theories import common_kernel, compare_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.distortion import distort, smooth_curve
 from exafsnn.physics.fourier import broaden, fade, hanning_window, interpolate_cubic, shift_energy
@@ -64,6 +64,10 @@ class StateBank:
     """A peak of |χ(R)| lies so far below its distance [Å]."""
     common: Array
     """(s, m) single scattering of each state in the common treatment."""
+    beside: np.ndarray
+    """(s,) whether the state is of a material that was joined to the library's own: an oxide beside its metal …"""
+    apart: Array
+    """… and (s,) the energy zero of that material's theory minus that of the own one's, in one treatment [eV]."""
 
     def in_common_theory(self) -> StateBank:
         """The same states as the common treatment has them, their multiple scattering but for its smooth gain.
@@ -89,7 +93,7 @@ class StateBank:
             self.k, self.chi[pick], self.fine_rdf[pick], self.fine_r, some(self.families), self.whole[pick],
             some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
-            self.gain[pick], self.envelope, self.phase_length, self.common[pick],
+            self.gain[pick], self.envelope, self.phase_length, self.common[pick], self.beside[pick], self.apart[pick],
         )  # fmt: skip
 
 
@@ -114,7 +118,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     sizes = np.average(gains, axis=1, weights=theories.envelope**2)
     measured = moved.double().numpy() * fall / sizes.repeat(3)[:, None]
     rdf = np.array([state.sample.rdf for state in library.states])
-    common = np.mean([single_kernel(theory, library.k, r) * ends for theory in common_theories(library)], axis=0)
+    common = common_kernel(library, theories.zeros, r) * ends
     return StateBank(
         library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels),
@@ -125,6 +129,8 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         tuple(state.index for state in library.states),
         gains / sizes[:, None], theories.envelope, theories.phase_length,
         np.einsum("kpr,spr->sk", common, rdf) * fall,
+        np.array([label["theory"] not in theories.own for label in labels]),
+        np.array([theories.zeros[label["theory"]] - theories.of_treatment[label["treatment"]] for label in labels]),
     )  # fmt: skip
 
 
@@ -194,18 +200,19 @@ class PairMaker:
         self._rdf = torch.from_numpy(bank.fine_rdf).float()
         self._fine_r = torch.from_numpy(bank.fine_r).float()
         self._bins = torch.from_numpy(settings.bins()).float()
-        self._groups = [
-            {t: self._rows([i for i, of in enumerate(bank.treatments) if bank.whole[i] != bad and of == t])
-             for t in sorted(set(bank.treatments))}
-            for bad in (False, True)
-        ]  # fmt: skip
-        self._treatments = sorted(set(bank.treatments))
+        of = np.array(bank.treatments)
+        beside = bank.beside if not bank.beside.all() else ~bank.beside
+        self._treatments = sorted(set(of[~beside]))
+        self._groups, others = (
+            [{name: torch.from_numpy(np.flatnonzero((of == name) & (bank.whole != bad) & (beside == which)))
+              for name in self._treatments} for bad in (False, True)]
+            for which in (False, True)
+        )  # fmt: skip
+        self._beside = others if any(len(rows) for group in others for rows in group.values()) else None
+        self._is_beside, self._apart = torch.from_numpy(beside), torch.from_numpy(bank.apart).float()
+        self._of_treatment = torch.tensor([name in self._treatments and self._treatments.index(name) for name in of])
         self._lottery = _phase_weights(bank, settings)
         self._log_temperature = torch.from_numpy(bank.temperature).float().clamp_min(1.0).log()
-
-    @staticmethod
-    def _rows(rows: list[int]) -> Tensor:
-        return torch.tensor(rows, dtype=torch.long)
 
     def _uniform(self, n: int, low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(n, generator=self._generator)
@@ -227,10 +234,12 @@ class PairMaker:
         known_reference = self._uniform(n, 0, 1) < reference
         known_zero = self._uniform(n, 0, 1) < (s.zero_known if zero_known is None else zero_known)
         rows, weights = self._mixtures(n, known_reference)
+        if self._beside:
+            rows, weights = self._with_beside(rows, weights)
         kept = self._occupation(n, known_reference)
         orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
         orders[:, 1:] *= 1 + s.theory_multiple * self._normal(n, 1)
-        chi = torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
+        chi = self._mixed_chi(rows, weights, orders)
         rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
         kmax = self._uniform(n, *s.kmax)
@@ -239,13 +248,17 @@ class PairMaker:
         chi = torch.where(known_reference[:, None], chi / calibrated[:, None], chi)
         amplitude_std, e0_std = self._prior_widths(n, known_reference, known_zero)
         error = self._normal(n) * e0_std
-        e0 = torch.where(known_zero, error.clamp(-6, 6), self._uniform(n, -s.e0_range, s.e0_range))
+        unknown = self._uniform(n, -s.e0_range, s.e0_range)
+        if self._beside:
+            unknown = self._zero_beside(rows, weights, unknown)
+        e0 = torch.where(known_zero, error.clamp(-6, 6), unknown)
         log_amplitude = (self._normal(n) * amplitude_std).clamp(-0.4, 0.4)
         observed = shift_energy(chi, self._k, self._bank_k, e0, K2_PER_EV) * log_amplitude.exp()[:, None]
         noise = 10 ** self._uniform(n, math.log10(s.noise[0]), math.log10(s.noise[1]))
         observed = observed + self._residue(n) + self._noise(n) * noise[:, None]
         known = Known(kmax, noise, amplitude_std, e0_std)
-        return Pairs(observed, known, density, e0, log_amplitude, rows[:, 0])
+        largest = rows.gather(1, weights.argmax(dim=1, keepdim=True))[:, 0]
+        return Pairs(observed, known, density, e0, log_amplitude, largest)
 
     def _occupation(self, n: int, known_reference: Tensor) -> Tensor:
         """(n,) fraction of sites that are occupied.
@@ -291,6 +304,55 @@ class PairMaker:
         mixed = torch.where(known_reference, s.mixed[1], s.mixed[0])
         second = self._uniform(n, 0, 0.5) * (self._uniform(n, 0, 1) < mixed)
         return rows, torch.stack([1 - second, second], dim=1)
+
+    def _with_beside(self, rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, 3) rows and weights, the third a state of the material beside the own one, in the same treatment.
+
+        A metal is partly its oxide in any proportion, with a reference or without: both have all their atoms.
+        """
+        s, n = self.settings, len(rows)
+        other = rows[:, 0].clone()  # where the few states that judge a model lack it in a treatment none is beside
+        bad, treatment = self._uniform(n, 0, 1) < s.defective[0], self._of_treatment[rows[:, 0]]
+        for number, name in enumerate(self._treatments):
+            for is_bad, of in enumerate(self._beside or []):
+                use, group = (treatment == number) & (bad == bool(is_bad)), of[name]
+                if len(group) and use.any():
+                    count = int(use.sum())
+                    other[use] = group[torch.multinomial(self._lottery[group], count, True, generator=self._generator)]
+        chance, share = self._uniform(n, 0, 1), self._uniform(n, 0, 1)
+        share = torch.where(chance < s.beside[0], torch.ones(n), share * (chance < sum(s.beside)))
+        share = share * self._is_beside[other]
+        both = torch.cat([weights * (1 - share)[:, None], share[:, None]], dim=1)
+        return torch.cat([rows, other[:, None]], dim=1), both
+
+    def _mixed_chi(self, rows: Tensor, weights: Tensor, orders: Tensor) -> Tensor:
+        """(n, m) mean χ(k) of states, of paths through one, two and three atoms as often as ``orders`` (n, 3) says.
+
+        Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays.
+        """
+        if not self._beside:
+            return torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
+        split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
+        apart = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
+        moves = (-share * apart, (1 - share) * apart)
+        return sum(
+            shift_energy(
+                torch.einsum("ns,no,nsok->nk", weights[:, part], orders, self._chi[rows[:, part]]), self._bank_k,
+                self._bank_k, move, K2_PER_EV,
+            )
+            for part, move in zip(split, moves, strict=True)
+        )  # fmt: skip
+
+    def _zero_beside(self, rows: Tensor, weights: Tensor, unknown: Tensor) -> Tensor:
+        """(n,) unknown energy zeros of mixtures, those of the own material being ``unknown``.
+
+        E₀ lies on the edge of either material, by its share; on an oxide's white line it is many eV above the zero.
+        """
+        (centre, reach), n = self.settings.beside_e0, len(rows)
+        reach = reach if self.settings.e0_range else 0.0
+        expected = (centre - self._apart[rows[:, 2]] - self.settings.e0) * bool(reach)
+        on_its_edge = self._uniform(n, 0, 1) < weights[:, 2]
+        return torch.where(on_its_edge, expected + self._uniform(n, -reach, reach), unknown)
 
     def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
         """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.

@@ -25,14 +25,14 @@ LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
 QUANTITIES = ("coordination", "distance", "sigma2", "density")
 KINDS_OF_ANSWERS = ("predicted blind", "predicted with reference", "refined blind", "refined with reference")
 _CIRCUMSTANCES = 8
-"""How many describe a spectrum (``circumstances``)."""
+"""How many describe a spectrum (``circumstances``), of a model that knows phases of one material only."""
 _RIDGE = 0.01
 _LARGEST = 1e3
 """No weight and no quantile is larger."""
 
 
 def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) -> Array:
-    """(n, 8) 1, k range, noise and disorder of spectra, each of order one, the square of the last, and the phase.
+    """(n, q) 1, k range, noise and disorder of spectra, each of order one, the square of the last, and the phase.
 
     Parameters
     ----------
@@ -43,8 +43,8 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
     sigma2
         (n,) σ² of the first range, smoothing included [Å²].
     likeness
-        (n, 4) shares of the phases that the answer is like (``Atlas.likeness``); that of fcc is left out, being 1 minus
-        the others.
+        (n, p) shares of the phases that the answer is like (``Atlas.likeness``); that of fcc is left out, being 1 minus
+        the others. So q is 8, and more where the model knows other phases beside those of its metal.
     """
     disorder = np.log(np.maximum(sigma2, 1e-3) / 0.045) / 0.3
     columns = [
@@ -53,19 +53,19 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
         np.log10(np.maximum(noise, 1e-5)) + 3.0,
         disorder,
         disorder**2,
-        *(likeness[:, number] for number, phase in enumerate(PHASES) if phase != "fcc"),
+        *np.delete(likeness, PHASES.index("fcc"), axis=1).T,
     ]
     return np.stack([np.clip(column, -4.0, 4.0) for column in columns], axis=-1)
 
 
 def is_first(name: str) -> bool:
-    """Whether a range is the first of its pair: its errors are calibrated."""
-    return re.fullmatch(r"first( [A-Z][a-z]?-[A-Z][a-z]?)?", name) is not None
+    """Whether a range is the first of its pair, or an oxide's first of it: its errors are calibrated."""
+    return re.fullmatch(r"first|(first|oxide) [A-Z][a-z]?-[A-Z][a-z]?", name) is not None
 
 
 def scale_of(quantity: str, name: str) -> str:
-    """What the scale of a quantity of a range ``first`` is called: ``"distance"``, or ``"distance Ni-Ni"``."""
-    return quantity + name.removeprefix("first")
+    """What the scale of a quantity of such a range is called: ``"distance"``, or ``"distance Ni-O"``."""
+    return f"{quantity} {name.removeprefix('first ')}".removesuffix(" first")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Scale:
     """… and upper end."""
 
     def of(self, raw: Array, given: Array) -> Array:
-        """(n,) scale from raw standard deviations (n,) and circumstances (n, 8)."""
+        """(n,) scale from raw standard deviations (n,) and circumstances (n, q)."""
         logarithm = np.log(np.maximum(raw, 1e-12))
         result: Array = np.exp(self.weights[0] * logarithm + given @ np.array(self.weights[1:]))
         return result
@@ -108,7 +108,7 @@ def fit_scale(error: Array, raw: Array, given: Array, trajectories: Array) -> Sc
     error, raw
         (n,) errors (answer minus truth) on held-out spectra, and the raw standard deviations that came with them.
     given
-        (n, 8) ``circumstances``.
+        (n, q) ``circumstances``.
     trajectories
         (n,) of each spectrum.
     """
@@ -141,8 +141,8 @@ def _quantile(ordered: Array, tail: float, trajectories: int) -> float:
     return float(ordered[rank - 1])
 
 
-def scales_from_mapping(table: dict[str, Any]) -> dict[str, Scale]:
-    """Scales by quantity, from JSON.
+def scales_from_mapping(table: dict[str, Any], others: int = 0) -> dict[str, Scale]:
+    """Scales by quantity, from JSON, of a model that knows so many phases beside those of its metal.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def scales_from_mapping(table: dict[str, Any]) -> dict[str, Scale]:
         low, high = (_numbers(item[end], len(LEVELS)) for end in ("low", "high"))
         if low[0] > high[0] or any(a < b for a, b in pairwise(low)) or any(a > b for a, b in pairwise(high)):
             raise ValueError(f"intervals lie each within the next, not {str(item)[:60]}")
-        found[name] = Scale(_numbers(item["weights"], 1 + _CIRCUMSTANCES), low, high)
+        found[name] = Scale(_numbers(item["weights"], 1 + _CIRCUMSTANCES + others), low, high)
     return found
 
 

@@ -24,7 +24,7 @@ from safetensors.numpy import load as load_arrays
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import replacing, sync
-from exafsnn.learn.atlas import Atlas
+from exafsnn.learn.atlas import PHASES, Atlas
 from exafsnn.learn.domain import Domain
 from exafsnn.learn.features import KINDS, FeatureSettings
 from exafsnn.learn.intervals import (
@@ -317,7 +317,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     forward = Forward(own | {"k": features.k_grid().astype(np.float32)})
     atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], partials)
     errors = _with_prefix(tensors, "errors.")
-    intervals = intervals_from(info["intervals"], info["ranges"])
+    intervals = intervals_from(info["intervals"], info["ranges"], len(atlas.kinds) - len(PHASES))
     domain = _domain(info["domain"])
     told = (intervals, partials, domain)
     return ModelParts(name, info, tuple(members), forward, atlas, errors, *told, pairs, features, checksum)
@@ -349,11 +349,11 @@ def _domain(info: Any) -> Domain | None:
     return Domain(weights, limit)
 
 
-def intervals_from(info: Any, ranges: Iterable[str]) -> dict[str, dict[str, Scale]]:
+def intervals_from(info: Any, ranges: Iterable[str], others: int) -> dict[str, dict[str, Scale]]:
     """The scales of the error bars: of all kinds of answers, or of none."""
     if info and set(info) not in (set(KINDS_OF_ANSWERS), {kind for kind in KINDS_OF_ANSWERS if "blind" in kind}):
         raise ModelError("the intervals are not of the answers that a model gives")
-    found = {kind: scales_from_mapping(table) for kind, table in info.items()}
+    found = {kind: scales_from_mapping(table, others) for kind, table in info.items()}
     wanted = {scale_of(quantity, name) for quantity in QUANTITIES[:3] for name in ranges if is_first(name)}
     if any(set(scales) != {*wanted, QUANTITIES[3]} for scales in found.values()):
         raise ModelError("the intervals are not of the quantities that a model gives")

@@ -60,6 +60,14 @@ class PairSettings(Settings):
     dilution: float = 0.45
     """… and the largest fraction of atoms that they lose."""
 
+    beside: tuple[float, float] = (0.2, 0.3)
+    """Where another material was joined to the model's own, an oxide to its metal: the shares of spectra of that alone,
+    and of mixtures of both in any proportion …"""
+    beside_e0: tuple[float, float] = (-8.0, 7.0)
+    """… the energy zero of its theory as expected, and how far off when nothing is known about it [eV] …"""
+    beside_apart: float = 1.5
+    """… and the standard deviation of that zero against the own material's, in a mixture, the theories aligned [eV]."""
+
     phases: tuple[float, float, float, float] = (0.38, 0.38, 0.14, 0.10)
     """Shares of bcc, fcc, hcp and the melt among the states."""
     scale: float = 1.0
@@ -87,4 +95,4 @@ def undisturbed(pairs: PairSettings, *, counted: bool) -> PairSettings:
     exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
     if counted:
         exact |= {name: (getattr(pairs, name)[1],) * 2 for name in ("mixed", "defective", "diluted")}
-    return replace(pairs, **exact, e0_range=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))
+    return replace(pairs, **exact, e0_range=0.0, beside_apart=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))

@@ -1,18 +1,24 @@
-"""FEFF treatments of a library → what they differ by: energy zero and amplitude, each against one common treatment.
+"""Theories of a library → what they differ by: energy zero and amplitude, each against one common treatment.
 
 ``dataset.make_bank`` moves all spectra to the common energy zero; the amplitudes say what a reference would correct.
+Of a library of a metal joined to those of its oxides it is the metal's own treatments that are compared. An oxide's
+theory differs from the metal's by an energy zero, too: moved by it, the phases of nickel around nickel in NiO are those
+in the metal within 0.01 rad from k = 4 Å⁻¹ on, the amplitudes within 2 %.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.optimize import minimize_scalar
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.physics import scattering
 from exafsnn.physics.absorption import atomic_fall
+from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import Array
 from exafsnn.simulate.library import SingleScattering, SiteLibrary
 
@@ -27,10 +33,15 @@ and more alike: of Cu, Ni, Pd (two) and Mo 0.93, 0.86, 0.94, 0.86, 0.98; exchang
 class _TheoryComparison:
     """How the theories of a library, ``phase/treatment``, differ from the common treatment."""
 
+    own: frozenset[str]
+    """Those of the library's own material."""
     zeros: dict[str, float]
     """Energy zero of each minus that of the common treatment [eV]."""
+    of_treatment: dict[str, float]
+    """The same of the own theories of each treatment."""
     gains: dict[str, Array]
-    """(m,) amplitude of single scattering of each over that of the common treatment, on the library's k."""
+    """(m,) amplitude of single scattering of each over that of the common treatment, on the library's k; of another
+    material that of the own one in that treatment, as a standard has it."""
     envelope: Array
     """(m,) amplitude of k²χ of a standard's nearest neighbours at room temperature, in the common treatment."""
     phase_length: float
@@ -43,29 +54,75 @@ def compare_theories(library: SiteLibrary) -> _TheoryComparison:
     The energy zeros align the phases 2kR + φ(k) over k = 3–13 Å⁻¹, so that all treatments find the same distance.
     """
     treatment = {name: name.split("/")[1] for name in library.theories}
+    own = {name: theory for name, theory in library.theories.items() if _is_own(library, name)}
     chosen = _COMMON_TREATMENT if _COMMON_TREATMENT in treatment.values() else min(treatment.values())
     common = common_theories(library)[0]
     k, metal = library.k, library.plan.material
     row = int(np.argmin(np.abs(common.r - metal.nearest)))
     standard = _phase(common, k, row)
-    first = {treatment[name]: theory for name, theory in sorted(library.theories.items(), reverse=True)}
+    first = {treatment[name]: theory for name, theory in sorted(own.items(), reverse=True)}
     of_treatment = {name: _zero(k, _phase(theory, k, row), standard) for name, theory in first.items()}
-    zeros = {name: 0.0 if treatment[name] == chosen else of_treatment[treatment[name]] for name in treatment}
+    of_treatment[chosen] = 0.0
+    zeros = {
+        name: of_treatment[treatment[name]]
+        if name in own or not theory.amplitude[0].any()
+        else _zero(k, _phase(theory, k, row), standard)
+        for name, theory in library.theories.items()
+    }
     level = _amplitude(common, k, row)
     gains = {
-        name: _moved(k, _amplitude(theory, k, row), zeros[name]) / level for name, theory in library.theories.items()
+        name: _moved(k, _amplitude(own.get(name, first[of]), k, row), of_treatment[of]) / level
+        for name, of in treatment.items()
     }
     use = (k > 3.0) & (k < 13.0)
     slope = np.gradient(standard, k)[use].mean()
     fall = atomic_fall(library.plan.element, library.plan.edge, k)
     envelope = k**2 * level * fall * np.exp(-2 * metal.sigma2 * k**2)
-    return _TheoryComparison(zeros, gains, envelope, float(common.r[row]) - 0.5 * float(slope))
+    return _TheoryComparison(
+        frozenset(own), zeros, of_treatment, gains, envelope, float(common.r[row]) - 0.5 * float(slope)
+    )
+
+
+def _is_own(library: SiteLibrary, name: str) -> bool:
+    """Whether a theory is of the library's own material, not of one joined to it."""
+    return name.split("/")[0] in library.own_phases
 
 
 def common_theories(library: SiteLibrary) -> list[SingleScattering]:
-    """The theories of the common treatment, one per phase; all there are if the library lacks it."""
-    names = [name for name in sorted(library.theories) if name.endswith(f"/{_COMMON_TREATMENT}")]
-    return [library.theories[name] for name in names or sorted(library.theories)]
+    """The own theories of the common treatment, one per phase; all own ones if the library lacks it."""
+    return [library.theories[name] for name in _common(library, own=True)]
+
+
+def _common(library: SiteLibrary, *, own: bool) -> list[str]:
+    """Names of the theories of the common treatment, own ones or others; all of these if none is of it."""
+    names = [name for name in sorted(library.theories) if _is_own(library, name) == own]
+    return [name for name in names if name.endswith(f"/{_COMMON_TREATMENT}")] or names
+
+
+def common_kernel(library: SiteLibrary, zeros: Mapping[str, float], r: Array) -> Array:
+    """(m, p, b) χ(k) of one atom of each element at distances ``r`` [Å], in the common treatment, on its energy zero.
+
+    Of an element that its own material lacks it is that of a material joined to it; ``zeros`` are those of
+    ``compare_theories``.
+    """
+    own, others = (_common(library, own=which) for which in (True, False))
+    kernels = {name: _on_common_zero(library, name, zeros[name], r) for name in (*own, *others)}
+    found = []
+    for pair in range(len(library.neighbours)):
+        knowing = [[name for name in names if library.theories[name].amplitude[pair].any()] for names in (own, others)]
+        found.append(np.mean([kernels[name][:, pair] for name in knowing[0] or knowing[1]], axis=0))
+    return np.stack(found, axis=1)
+
+
+def _on_common_zero(library: SiteLibrary, name: str, zero: float, r: Array) -> Array:
+    """(m, p, b) ``single_kernel`` of a theory, its energy zero moved."""
+    kernel = single_kernel(library.theories[name], library.k, r)
+    if not zero or _is_own(library, name):
+        return kernel
+    k = torch.from_numpy(library.k)
+    rows = torch.from_numpy(kernel.reshape(len(k), -1).T.copy())
+    moved = shift_energy(rows, k, k, torch.full((len(rows),), zero, dtype=rows.dtype), K2_PER_EV)
+    return moved.numpy().T.reshape(kernel.shape)
 
 
 def single_kernel(theory: SingleScattering, k: Array, r: Array) -> Array:

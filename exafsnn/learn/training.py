@@ -37,12 +37,14 @@ from exafsnn.learn.model_file import save_model
 from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.learn.network import NetworkSettings, Output
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
-from exafsnn.learn.theories import common_theories, single_kernel
+from exafsnn.learn.theories import common_kernel, compare_theories
 from exafsnn.metals import Metal
+from exafsnn.oxides import ranges_beside
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings, is_like
 from exafsnn.simulate.library import SiteLibrary, join, plan_of
+from exafsnn.simulate.plan import LibrarySettings
 from exafsnn.workers import run_all
 
 _JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
@@ -185,8 +187,7 @@ def make_atlas(bank: StateBank, pairs: PairSettings) -> Atlas:
 def _forward_kernel(library: SiteLibrary, pairs: PairSettings, features: FeatureSettings) -> Tensor:
     """(m, c) single scattering per atom per Å and cell, of the common treatment; the smoothing of the RDF is undone."""
     k, r = features.k_grid(), pairs.bins()
-    kernels = [single_kernel(theory, library.k, r) for theory in common_theories(library)]
-    cells = np.mean(kernels, axis=0).reshape(len(library.k), -1)
+    cells = common_kernel(library, compare_theories(library).zeros, r).reshape(len(library.k), -1)
     on_grid = np.array([np.interp(k, library.k, column) for column in cells.T]).T
     factor = np.exp(2 * k**2 * pairs.smoothing**2) * atomic_fall(library.plan.element, library.plan.edge, k)
     return torch.from_numpy(on_grid * factor[:, None] * pairs.r_step).float()
@@ -268,13 +269,30 @@ _OXIDE_ZERO, _COMPOUND_ZERO = (-8.0, 7.0), (-2.0, 6.0)
 −7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less."""
 _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
+_MORE_STEPS = 1.4
+"""Of the training where oxides are to be learned, too."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
 
-def settings_for(material: Metal | Compound) -> TrainingSettings:
-    """What is known of a metal or compound beforehand, as settings of its training."""
-    return _compounds(material) if isinstance(material, Compound) else _metals(material)
+def settings_for(material: Metal | Compound, oxides: Sequence[Compound] = ()) -> TrainingSettings:
+    """What is known of a compound, or of a metal and its oxides, beforehand, as settings of its training."""
+    if isinstance(material, Compound):
+        return _compounds(material)
+    return _beside(_metals(material), material, oxides) if oxides else _metals(material)
+
+
+def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]) -> TrainingSettings:
+    """Settings of a metal with those of its oxides: bins down to their bonds, and their own energy zero."""
+    pairs = settings.pairs
+    shortest = min(low for _, low, _ in (oxide.shell("O") for oxide in oxides))
+    more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
+    pairs = replace(pairs, r_min=round(pairs.r_min - more * pairs.r_step, 6), beside_e0=_OXIDE_ZERO)
+    steps = round(_MORE_STEPS * settings.optimiser.steps)
+    return replace(
+        settings, pairs=pairs, ranges=ranges_beside(metal, oxides), optimiser=replace(settings.optimiser, steps=steps),
+        forward_steps=round(_MORE_STEPS * settings.forward_steps),
+    )  # fmt: skip
 
 
 def _compounds(compound: Compound) -> TrainingSettings:
@@ -367,7 +385,7 @@ def train(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings = settings or settings_for(plan_of(libraries[0]).material)
+    settings = settings or _settings_of(libraries)
     path = Path(output).with_suffix(".safetensors")
     parts = path.with_name(path.name + ".parts")
     with explained(path):
@@ -381,6 +399,12 @@ def train(
         save_model(path, info, tensors)
         remove_folder(parts)
     return path
+
+
+def _settings_of(libraries: Sequence[str | Path]) -> TrainingSettings:
+    """What is known beforehand of what libraries are of: a material, and the oxides that are joined to it."""
+    material, *others = (plan_of(path).material for path in libraries)
+    return settings_for(material, [of for of in others if isinstance(of, Compound) and of != material])
 
 
 def _train_all(
@@ -466,7 +490,7 @@ def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank)
     return {
         "absorber": library.plan.element,
         "edge": library.plan.edge,
-        "neighbours": list(library.plan.material.neighbours),
+        "neighbours": list(library.neighbours),
         "ranges": {name: limits for name, *limits in settings.ranges},
         "members": settings.optimiser.members,
         "pairs": settings.pairs.to_mapping(),
@@ -478,8 +502,15 @@ def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank)
             "checksum": library.checksum,
             "states": len(library.states),
             "sites": sum(len(state.sample.single) for state in library.states),
-            "plan": asdict(library.plan),
+            "plan": asdict(_whole_plan(library)),
         },
         "versions": {"exafsnn": version("exafsnn"), "torch": torch.__version__},
         "background": BackgroundSettings().to_mapping(),
     }
+
+
+def _whole_plan(library: SiteLibrary) -> LibrarySettings:
+    """The plan of a library with the states of those that are joined to it."""
+    plans = (library.plan, *library.also)
+    families = tuple(family for plan in plans for family in plan.families)
+    return replace(library.plan, families=families, solids=tuple(solid for plan in plans for solid in plan.solids))

@@ -118,6 +118,15 @@ def require_force_field() -> None:
         _version_of(package)
 
 
+def has_force_field() -> bool:
+    """Whether they are there."""
+    try:
+        require_force_field()
+    except SimulationError:
+        return False
+    return True
+
+
 def _version_of(package: str) -> str:
     """Version of an installed package."""
     try:

@@ -107,6 +107,19 @@ class SiteLibrary:
     checksum: str
     discarded: tuple[str, ...] = ()
     """Why states of the plan are missing, one reason each."""
+    also: tuple[LibrarySettings, ...] = ()
+    """Plans of the libraries that are joined to it."""
+
+    @property
+    def neighbours(self) -> tuple[str, ...]:
+        """Elements around the absorber, in the order of every axis of pairs."""
+        plans = (self.plan, *self.also)
+        return tuple(dict.fromkeys(element for plan in plans for element in plan.material.neighbours))
+
+    @property
+    def own_phases(self) -> frozenset[str]:
+        """Phases whose theories it has by its own plan: of a metal its crystal, of compounds theirs."""
+        return frozenset(solid.phase for solid in self.plan.solids) or frozenset((self.plan.metal.phase,))
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ class SingleScattering:
     r: Array
     """(d,) [Å]."""
     amplitude: np.ndarray
-    """(p, d, m) complex Q [Å]."""
+    """(p, d, m) complex Q [Å]; 0 of elements that the material lacks."""
     mean_free_path: Array
     """(m,) λ(k) [Å]."""
 
@@ -626,7 +639,11 @@ def join(paths: Sequence[str | Path]) -> SiteLibrary:
 
 
 def joined(libraries: Sequence[SiteLibrary], paths: Sequence[str | Path]) -> SiteLibrary:
-    """The same for libraries that are read already; their states are numbered anew."""
+    """The same for libraries that are read already; their states are numbered anew.
+
+    What is around the absorber is put in one order, that of the first library before that of the others; of an element
+    that a state lacks it has no atoms.
+    """
     first = libraries[0]
     for path, other in zip(paths, libraries, strict=True):
         if (other.plan.element, other.plan.edge) != (first.plan.element, first.plan.edge):
@@ -634,17 +651,48 @@ def joined(libraries: Sequence[SiteLibrary], paths: Sequence[str | Path]) -> Sit
                 f"the library is of {other.plan.element} {other.plan.edge}, not {first.plan.element} {first.plan.edge}",
                 where=str(path),
             )
-        if other.plan.material.neighbours != (own := first.plan.material.neighbours):
-            theirs = ", ".join(other.plan.material.neighbours)
+        if len(other.rdf_edges) < len(first.rdf_edges):
+            far, needed = other.rdf_edges[-1], first.rdf_edges[-1]
             raise LibraryError(
-                f"the library has {theirs} around {first.plan.element}, the first one has {', '.join(own)}",
-                where=str(path), remedy="Join libraries of one compound",
+                f"the library knows distances to {far:.2f} Å, the first one to {needed:.2f} Å", where=str(path),
+                remedy=f"Simulate it with far = {needed:.2f} or more in [sites], or give it first",
             )  # fmt: skip
-    states = [state for library in libraries for state in library.states]
-    theories = {name: theory for library in reversed(libraries) for name, theory in library.theories.items()}
+        if unknown := sorted(_treatments(other) - _treatments(first)):
+            raise LibraryError(
+                f"the library is of the FEFF treatment {unknown[0]} too, which the first one lacks", where=str(path),
+                remedy="Simulate both in the same treatments",
+            )  # fmt: skip
+    neighbours = tuple(dict.fromkeys(element for library in libraries for element in library.neighbours))
+    alike = [_in_order(library, neighbours, len(first.rdf_edges) - 1) for library in libraries]
+    states = [state for library in alike for state in library.states]
+    theories = {name: theory for library in reversed(alike) for name, theory in library.theories.items()}
     checksum = hashlib.sha256("".join(library.checksum for library in libraries).encode()).hexdigest()
     numbered = tuple(replace(state, index=index) for index, state in enumerate(states))
     discarded = tuple(reason for library in libraries for reason in library.discarded)
     if len(libraries) == 1:
         checksum = first.checksum
-    return SiteLibrary(first.plan, first.k, first.rdf_edges, numbered, theories, checksum, discarded)
+    also = tuple(plan for library in libraries for plan in (library.plan, *library.also))[1:]
+    return SiteLibrary(first.plan, first.k, first.rdf_edges, numbered, theories, checksum, discarded, also)
+
+
+def _treatments(library: SiteLibrary) -> set[str]:
+    return {name.split("/")[1] for name in library.theories}
+
+
+def _in_order(library: SiteLibrary, neighbours: tuple[str, ...], bins: int) -> SiteLibrary:
+    """A library whose pairs are those of ``neighbours``, and whose RDFs have so many bins."""
+    if library.neighbours == neighbours and len(library.rdf_edges) == bins + 1:
+        return library
+    rows = [neighbours.index(element) for element in library.neighbours]
+
+    def of_each(values: np.ndarray) -> np.ndarray:
+        found = np.zeros((len(neighbours), *values.shape[1:]), values.dtype)
+        found[rows] = values
+        return found
+
+    states = tuple(
+        replace(state, sample=replace(state.sample, rdf=of_each(state.sample.rdf[:, :bins])))
+        for state in library.states
+    )
+    theories = {name: replace(of, amplitude=of_each(of.amplitude)) for name, of in library.theories.items()}
+    return replace(library, states=states, theories=theories)

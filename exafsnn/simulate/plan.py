@@ -238,6 +238,23 @@ def plan_of_frames(compound: Compound, frames: tuple[OwnFrames, ...], seed: int)
     )
 
 
+_BESIDE_SITES = 24
+"""Sites of a state of a dense oxide, whose multiple scattering differs much between sites."""
+
+
+def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed: int, size: float) -> LibrarySettings:
+    """The states of an oxide that a model of its metal learns from, distances and paths reaching as far as the metal's.
+
+    As ``plan_of_compound`` has them, but none with atoms on the sites of others: what is beside a metal is its oxide.
+    (Paths that are lacking beyond 5.5 Å are not for nothing: rows of atoms focus as in NiO, where the peak of nickel at
+    5.9 Å is as large as that at 3 Å is in others, and networks took what they did not know for nickel at 2.5 Å.)
+    """
+    plan, metals = plan_of_compound(compound, {phase: cell}, seed, size), SiteSettings().scaled(metal.length_scale)
+    far = round(max(plan.sites.far, metals.far) + 0.01, 2)
+    sites = replace(metals, sites=_BESIDE_SITES, control_sites=0, far=far)
+    return replace(plan, sites=sites, solids=tuple(solid for solid in plan.solids if not solid.exchanged[1]))
+
+
 def _treatments(edge: str) -> tuple[FeffTreatment, ...]:
     """Of L edges only those of exchange 5, which are nearer to foils."""
     nearer = (

@@ -282,7 +282,8 @@ def compound_of(name: str, cells: Sequence[Atoms], absorber: str, edge: str) -> 
     shells = {element: _first_shell(cells, absorber, element) for element in elements}
     order = sorted(shells, key=lambda element: shells[element][0])
     limits = tuple(_within(*shells[element]) for element in order)
-    return Compound(name, absorber, edge, tuple(order), limits, round(shells[order[0]][0], 3))
+    distances = tuple(round(shells[element][0], 3) for element in order)
+    return Compound(name, absorber, edge, tuple(order), limits, distances[0], distances=distances)
 
 
 def _within(r: float, low: float, high: float) -> tuple[float, ...]:

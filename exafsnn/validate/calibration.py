@@ -30,6 +30,8 @@ from exafsnn.simulate.library import joined, load, plan_of
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import run_all
 
+_ATOMS = 0.3
+"""Of fewer in a range no error of their distance is asked."""
 _SEEN = 0.05
 """Bins above this share of the RDF's maximum count."""
 
@@ -43,7 +45,7 @@ class Answer:
     errors: dict[str, tuple[Array, Array]]
     """By quantity: errors and raw standard deviations (n,); of the density, those of its bins."""
     given: Array
-    """(1, 8) circumstances."""
+    """(1, q) circumstances."""
     signs: tuple[float, float]
     """Of the domain."""
     chi: ChiK
@@ -200,14 +202,17 @@ def errors_of(model: Model, answer: Answers, density: Array) -> dict[str, tuple[
     """
     if answer.samples is None or answer.spread is None:
         raise ValueError("the error bars are set by the samples of RDFs, which were not kept")
-    partials, cells = model.partials, answer.density[0]
+    partials, cells, none = model.partials, answer.density[0], np.zeros(0)
     found: dict[str, tuple[Array, Array]] = {}
     for name, limits in model.ranges.items():
         if is_first(name):
             of = partials.range(name, limits)
             errors = partials.moments(cells, of) - partials.moments(density, of)
             raw = partials.spreads(answer.samples[0].astype(np.float64), of)
-            found |= {scale_of(key, name): (errors[i], raw[i]) for i, key in enumerate(QUANTITIES[:3])}
-    seen = cells > _SEEN * cells.max()
-    found["density"] = (cells - density)[seen], answer.spread[0][seen]
+            seen = partials.moments(density, of)[0] > _ATOMS and np.isfinite([errors, raw]).all()
+            told = QUANTITIES[:3] if seen else QUANTITIES[:1]  # where there are no atoms they have no distance
+            found |= {scale_of(key, name): (errors[i], raw[i]) for i, key in enumerate(QUANTITIES[:3]) if key in told}
+            found |= {scale_of(key, name): (none, none) for key in QUANTITIES[:3] if key not in told}
+    high = cells > _SEEN * cells.max()
+    found["density"] = (cells - density)[high], answer.spread[0][high]
     return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}

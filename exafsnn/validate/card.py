@@ -17,6 +17,7 @@ from exafsnn.validate.coverage import cross_fitted
 
 SHOWN = (0.68, 0.95)
 _LOOK_ALIKES = "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,"
+_HARMONIC = "harmonic vibrations of crystals, by a force field,"
 QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
 _TEXT = """# {name}
 
@@ -66,7 +67,9 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
         families=", ".join(f"{of['name']} ({of['count']})" for of in (*plan["families"], *plan.get("solids", ()))),
-        motion="harmonic vibrations of a crystal, by a force field," if plan.get("solids") else _LOOK_ALIKES,
+        motion=" and ".join(
+            motion for kind, motion in (("families", _LOOK_ALIKES), ("solids", _HARMONIC)) if plan.get(kind)
+        ),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
         low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],

@@ -27,7 +27,9 @@ from exafsnn.learn.joint_file import save_joint
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.oxides import OXIDES
 from exafsnn.simulate.costs import seconds_to_build
+from exafsnn.simulate.force_constants import has_force_field
 from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.library import build
 from exafsnn.simulate.own_frames import gathered
@@ -36,6 +38,7 @@ from exafsnn.simulate.plan import (
     QUICK,
     STATES_OF_FRAMES,
     LibrarySettings,
+    plan_beside,
     plan_for,
     plan_from_mapping,
     plan_of_compound,
@@ -54,7 +57,8 @@ _SEED = 20261128
 _TRIED, _TRIED_OF_COMPOUND = 0.4, 0.8
 """States that set the error bars, in units of those that are learned from: of metals, and of compounds, which have
 fewer. Of 45 trajectories intervals of 95 % hold 97 %, because one more than they have seen is to be in them."""
-_QUICK_TRAINING = {"members": 3, "steps": 2600}
+_QUICK_MEMBERS, _QUICK_STEPS = 3, 0.5
+"""Networks of a quick model, and their steps in units of the usual ones."""
 _PER_STEP, _REST = 0.035, 90.0
 """Processor seconds of a training step of a network, and of all but that and the libraries …"""
 _PER_SAMPLE = 1.2
@@ -79,6 +83,15 @@ _EDGE = r"([A-Za-z]{1,2})-([KkLl][1-3]?)"
 
 
 @dataclass(frozen=True)
+class Beside:
+    """An oxide that a metal's model knows, too."""
+
+    compound: Compound
+    library: LibrarySettings
+    trial: LibrarySettings
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All that decides a model."""
 
@@ -87,6 +100,17 @@ class Recipe:
     library: LibrarySettings
     trial: LibrarySettings
     training: TrainingSettings
+    beside: tuple[Beside, ...] = ()
+    """Oxides of a metal."""
+    lacking: tuple[str, ...] = ()
+    """Oxides that it does not know, because the extra ``compounds`` is not installed."""
+
+    @property
+    def plans(self) -> tuple[tuple[str, LibrarySettings], ...]:
+        """Names and plans of what is simulated: the libraries that it learns from, then those that it is tried on."""
+        of = {"": self, **{f"{item.compound.name}-": item for item in self.beside}}
+        found = [(f"{name}{kind}", getattr(item, kind)) for kind in ("library", "trial") for name, item in of.items()]
+        return tuple(found)
 
     @property
     def is_by_edge(self) -> bool:
@@ -101,28 +125,32 @@ class Recipe:
     @property
     def states(self) -> int:
         """How many states are simulated."""
-        return sum(plan.states for plan in (self.library, self.trial))
+        return sum(plan.states for _, plan in self.plans)
 
     @property
     def seconds(self) -> float:
         """How long it takes, on the cores that are here."""
         optimiser = self.training.optimiser
         work = seconds_to_build(self.library) + seconds_to_build(self.trial, tables=False)
+        work += sum(seconds_to_build(item.library) + seconds_to_build(item.trial, tables=False) for item in self.beside)
         return (work + optimiser.members * optimiser.steps * _PER_STEP + _REST) / cores()
 
     @property
     def megabytes(self) -> float:
         """How much disk it needs meanwhile."""
-        plan = self.library
-        theories = len({family.theory(plan.material) for family in plan.kinds}) * len(plan.treatments)
-        each = _MEGABYTES_OF_THEORY[isinstance(plan.material, Metal)]
-        return each * theories + self.states * _MEGABYTES_OF_STATE
+        theories = sum(_megabytes_of_theories(plan) for plan in (self.library, *(item.library for item in self.beside)))
+        return theories + self.states * _MEGABYTES_OF_STATE
 
     @property
     def unseen(self) -> tuple[str, ...]:
         """Pairs of a compound that are too far apart for a range."""
         symbol, compound = self.material.symbol, self.material
         return tuple(f"{symbol}-{one}" for one in compound.unseen) if isinstance(compound, Compound) else ()
+
+
+def _megabytes_of_theories(plan: LibrarySettings) -> float:
+    theories = len({family.theory(plan.material) for family in plan.kinds}) * len(plan.treatments)
+    return _MEGABYTES_OF_THEORY[isinstance(plan.material, Metal)] * theories
 
 
 @dataclass(frozen=True)
@@ -136,6 +164,7 @@ class JointRecipe:
     """How many atoms there are of each absorber, relatively; None: it varies from state to state."""
 
     is_by_edge = False
+    lacking: tuple[str, ...] = ()
 
     @property
     def networks(self) -> int:
@@ -180,11 +209,23 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
     return _recipe(metal_of(symbol.capitalize(), edge.upper() if edge else None), full=full)
 
 
-def _recipe(metal: Metal, *, full: bool) -> Recipe:
-    """The recipe of a metal."""
-    training, size = _training(metal, full=full)
+def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, folder: Path | None = None) -> Recipe:
+    """The recipe of a metal and of its oxides, by default those that are known, if what simulates them is there."""
+    crystals = OXIDES.get(metal.symbol, ()) if oxides is None else tuple(oxides)
+    lacking = crystals if oxides is None and not has_force_field() else ()
+    cells = [cell_of(crystal, folder) for crystal in crystals if crystal not in lacking]
+    compounds = [compound_of(phase.lower(), [cell], metal.symbol, metal.edge) for phase, cell in cells]
+    training, size = _training(metal, full=full, oxides=compounds)
+    beside = []
+    for (phase, cell), compound in zip(cells, compounds, strict=True):
+        if "O" not in compound.neighbours:
+            raise SettingsError(
+                f"{phase} is no oxide", where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files'
+            )
+        sizes = ((_SEED, size), (_SEED + 1, _TRIED * size))
+        beside.append(Beside(compound, *(plan_beside(metal, compound, cell, phase, *part) for part in sizes)))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
-    return Recipe(metal.model, metal, library, trial, training)
+    return Recipe(metal.model, metal, library, trial, training, tuple(beside), lacking)
 
 
 def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
@@ -273,9 +314,11 @@ def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> Join
     return JointRecipe(name, (one, other), (float(share.numerator), float(share.denominator)))
 
 
-def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings, float]:
+def _training(
+    metal: Metal | Compound, *, full: bool, oxides: Sequence[Compound] = ()
+) -> tuple[TrainingSettings, float]:
     """The training of a model, if its edge has room for χ(k), and the size of its library."""
-    training = settings_for(metal)
+    training = settings_for(metal, oxides)
     if above := next_edge(metal.symbol, metal.edge):
         room, k = above.energy - tabulated(metal.symbol, metal.edge), training.pairs.kmax[0]
         if room < (needed := k**2 / K2_PER_EV):
@@ -283,13 +326,16 @@ def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings,
             raise SettingsError(reason, where=metal.model, remedy="Make a model of another edge")
     size = FULL if full else QUICK
     if not full:
-        training = replace(training, optimiser=replace(training.optimiser, **_QUICK_TRAINING))
+        steps = round(_QUICK_STEPS * training.optimiser.steps)
+        training = replace(training, optimiser=replace(training.optimiser, members=_QUICK_MEMBERS, steps=steps))
     return training, size
 
 
 _TEMPLATE = """# A plan for exafsnn make: lengths in Å, temperatures in K, sigma2 of the first neighbours at 300 K in Å²
 name = "{name}"
 full = false
+# Oxides beside the metal, as crystals or files; left out: those that are known and can be simulated, [] none
+# oxides = {oxides}
 
 [metal]
 {metal}
@@ -332,7 +378,8 @@ def template(name: str) -> str:
     metal = recipe_for(name).material
     given = {key: value for key, value in metal.to_mapping().items() if value is not None}
     lines = (f"{key} = {json.dumps(item)}" for key, item in given.items())
-    return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
+    oxides = json.dumps(OXIDES.get(metal.symbol, ["rocksalt:4.4445 MnO"]))
+    return _TEMPLATE.format(name=metal.model, metal="\n".join(lines), oxides=oxides)
 
 
 def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress | None = None) -> Recipe | JointRecipe:
@@ -347,7 +394,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress |
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the plan cannot be read: {error}", where=str(path)) from error
-    if unknown := sorted(set(table) - {"name", "full", "metal", "compound", "training"}):
+    if unknown := sorted(set(table) - {"name", "full", "metal", "compound", "oxides", "training"}):
         raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
@@ -386,11 +433,21 @@ def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, 
             return _recipe_of_edges(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:
             return _recipe_of_compound(table["compound"], path.parent, full=full)
-        return _recipe(Metal.from_mapping(table["metal"]), full=full)
+        metal = Metal.from_mapping(table["metal"])
+        return _recipe(metal, full=full, oxides=_oxides_in(table), folder=path.parent)
     except TypeError as error:
         raise SettingsError(f"[{kinds[0]}] holds what is no number: {error}", where=str(path)) from error
     except SettingsError as error:
         raise SettingsError(error.reason, where=f"{path}, [{kinds[0]}]", remedy=error.remedy) from error
+
+
+def _oxides_in(table: dict[str, Any]) -> list[str] | None:
+    """The crystals of oxides that a plan names; None if it leaves it to what is known."""
+    given = table.get("oxides")
+    if given is not None and not (isinstance(given, list) and all(isinstance(item, str) for item in given)):
+        reason = f"oxides = {str(given)[:60]} is no list of crystals"
+        raise SettingsError(reason, where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files; [] for none')
+    return given
 
 
 def make(
@@ -473,16 +530,17 @@ def _made(
     """``make``, by the only run that makes it."""
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
-    for stem, plan in zip(_LIBRARIES, (recipe.library, recipe.trial), strict=True):
+    for stem, plan in recipe.plans:
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
         if not path.exists():
             write_whole(config, plan_text(plan).encode())
             build(config, path, cluster or workers, progress, aside / "tables")
         paths.append(path)
+    libraries, trials = paths[: len(paths) // 2], paths[len(paths) // 2 :]
     model = aside / f"{recipe.name}.safetensors"
     if not _is_whole(model):
-        train(paths[:1], model, recipe.training, progress, workers)
-    answers = tried(str(model), paths[:1], paths[1:], recipe.training.calibration, workers)
+        train(libraries, model, recipe.training, progress, workers)
+    answers = tried(str(model), libraries, trials, recipe.training.calibration, workers)
     set_error_bars(str(model), answers)
     write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
     if keep:

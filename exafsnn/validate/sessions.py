@@ -85,10 +85,12 @@ class Beamline:
         self._still = replace(
             undisturbed(pairs, counted=False),
             stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
+            beside=(sum(pairs.beside), 0.0),
         )  # fmt: skip
+        apart = pairs.beside_apart
         self._exact = {
-            True: undisturbed(counted, counted=True) if varied else self._still,
-            False: undisturbed(pairs, counted=False) if varied else self._still,
+            True: replace(undisturbed(counted, counted=True), beside_apart=apart) if varied else self._still,
+            False: replace(undisturbed(pairs, counted=False), beside_apart=apart) if varied else self._still,
         }
         self._wide = replace(features, kmin=1.5, dk=1.0)
         self._k = torch.from_numpy(self._wide.k_grid()).float()
@@ -115,9 +117,10 @@ class Beamline:
         low, high = self._pairs.noise
         noise = np.exp(self._rng.uniform(math.log(low), math.log(high), size=scans))
         names = [f"simulated {bank.phases[row]} {bank.index[row]}" for row in rows]
+        shifts = self._shifts(bank, rows)
         standard = self._standard(treatment, zero, amplitude, curves, float(k_max.max())) if referenced else None
         return SimulatedSession(
-            tuple(self.measured(drawn.chi, zero, amplitude, curves, noise * amplitude, k_max, names)),
+            tuple(self.measured(drawn.chi, zero + shifts, amplitude, curves, noise * amplitude, k_max, names, -shifts)),
             drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
             tuple(bank.index[row] for row in rows), *(standard or (None, None)),
         )  # fmt: skip
@@ -145,6 +148,15 @@ class Beamline:
                 for edge in edges
             )
             yield one, other
+
+    def _shifts(self, bank: StateBank, rows: list[int]) -> Array:
+        """(n,) by how much less their energy zeros lie above E₀ [eV]: E₀ of an oxide is on its white line."""
+        if bank.beside.all() or not bank.beside.any():
+            return np.zeros(len(rows))
+        centre, reach = self._pairs.beside_e0
+        usual = centre - bank.apart[rows] - self._pairs.e0
+        drawn: Array = bank.beside[rows] * (usual + self._rng.uniform(-1, 1, len(rows)) * min(_ZERO, reach))
+        return drawn
 
     def theory_error(self) -> tuple[Tensor, Tensor]:
         """(1, m) factor of the amplitude and phase of one session's theory."""
@@ -194,10 +206,10 @@ class Beamline:
         return made, f"{one.phases[0]}:{one.lattice[0]:.4f}{ratio}"
 
     def measured(
-        self, chi: Tensor, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], noise: Array, k_max: Array,
-        names: list[str],
+        self, chi: Tensor, zero: Array | float, amplitude: float, curves: tuple[Tensor, Tensor], noise: Array,
+        k_max: Array, names: list[str], e0: Array | None = None,
     ) -> list[ChiK]:  # fmt: skip
-        """Spectra as a session's beamline and theory would show them."""
+        """Spectra as a session's beamline and theory would show them, with energy zeros above E₀ (n,), or one [eV]."""
         n, k = len(chi), self.k
         zeros = torch.from_numpy(zero + _ZERO_BETWEEN * self._rng.standard_normal(n)).float()
         sizes = amplitude * np.exp(_AMPLITUDE_BETWEEN * self._rng.standard_normal(n))
@@ -206,7 +218,8 @@ class Beamline:
         )
         moved = moved + self._residue(n, k) + noise[:, None] * self._rng.standard_normal(moved.shape)
         return [
-            ChiK(k=k, chi=row, absorber=self._absorber, edge=self._edge, noise=float(noise[i]), e0=0.0, edge_step=1.0,
+            ChiK(k=k, chi=row, absorber=self._absorber, edge=self._edge, noise=float(noise[i]),
+                 e0=0.0 if e0 is None else float(e0[i]), edge_step=1.0,
                  k_max_usable=float(k_max[i]), source=names[i])
             for i, row in enumerate(moved)
         ]  # fmt: skip

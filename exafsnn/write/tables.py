@@ -109,7 +109,7 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
     """One row per range of one edge."""
     row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
     for name, shell in prediction.shells.items():
-        if is_finite(shell):
+        if is_finite(shell) or name == "first":  # every answer has that row, even if it says that no atoms are there
             told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
             pairs = pair_cells(prediction, name) if scan["in_domain"] else {}
             yield row | {"range": name.removesuffix(f" {shell.pair}")} | told | pairs

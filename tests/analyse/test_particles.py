@@ -179,6 +179,9 @@ class Known:
     def seen_as(self, density: np.ndarray) -> list[str]:
         return [self.phase] * len(density)
 
+    def oxidised(self, density: np.ndarray) -> np.ndarray:
+        return np.zeros(len(density))
+
 
 def fewer(prediction, coordination: float, high: float, **changes: object):
     """The same prediction with another N."""

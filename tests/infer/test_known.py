@@ -58,7 +58,7 @@ def test_the_likeliest_rdf_is_that_which_gave_the_spectrum(known, model, number)
         scan = ChiK(k=k, chi=chi, absorber="Fe", edge="K", **where)
         signals = Signals.of([scan])
         moved = replace(signals, chi=model.ensemble.on_axis(signals, -session.mean[:, 0].numpy()).astype(float))
-        data = Data(model.ensemble, theory, moved, model.features.kmin, torch.tensor([15.0]), 0.05)
+        data = Data(model.ensemble, theory, moved, model.features.kmin, torch.tensor([15.0]), torch.tensor([0.05]))
         found = Likely(known, theory, session).mean(data, far, session)
         near = known.nearest(model.atlas.outlines(found), 10)[0]
         assert number in near.tolist()
@@ -72,7 +72,7 @@ def test_likelihoods_are_those_of_each_scans_own_range_and_session(known, model)
     chi = 0.8 * theory.spectrum(known.density[[40, 330]], sessions.mean * 0).numpy() / k**2
     where = {"noise": 1e-4, "edge_step": 1.0, "k_max_usable": 15.0, "source": "simulated"}
     signals = Signals.of([ChiK(k=k, chi=row, absorber="Fe", edge="K", e0=0.0, **where) for row in chi])
-    data = Data(model.ensemble, theory, signals, model.features.kmin, torch.tensor([15.0, 11.0]), 0.2)
+    data = Data(model.ensemble, theory, signals, model.features.kmin, torch.tensor([15.0, 11.0]), torch.full((2,), 0.2))
     near = model.atlas.density[:2].double()
     one = theory.session(np.array([1.0]), 0.3, np.array([0.8]), 0.05)
     found = Likely(known, theory, one).mean(data, near, sessions)

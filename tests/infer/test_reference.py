@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from exafsnn.errors import ModelError, SettingsError
+from exafsnn.infer.estimates import Reference
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.structure import parse_structure
 
@@ -81,3 +83,23 @@ def test_another_edge_is_refused(model, iron_chi):
 def test_short_data_are_refused(model, iron_chi):
     with pytest.raises(ModelError, match="needs 9"):
         model.predict(replace(iron_chi["fe.300"], k_max_usable=8.0))
+
+
+STANDARD = Reference(-0.5, 0.7, 0.9, 0.018, "Ni foil", "fcc:3.524", e0=8333.0)
+
+
+def test_a_standard_tells_the_zero_of_its_metal_relative_to_e0_and_of_its_oxide_itself():
+    """The zero of NiO lies 12 eV below its E₀, which is on its white line: at about that of nickel."""
+    e0 = np.array([8333.0, 8334.5, 8344.7, np.nan])
+    zero, std = STANDARD.zeros(e0, np.array([0.0, 0.0, 1.0, 1.0]))
+    assert zero == pytest.approx([-0.5, -0.5, -12.2, -0.5])
+    assert std[:2] == pytest.approx(0.7)
+    assert 3.0 < std[2] < 5.0 < 15.0 < std[3]
+
+
+def test_an_oxide_of_the_session_is_not_from_elsewhere():
+    e0, zero = np.array([8344.7, 8344.7, 8344.7]), np.array([-10.5, -0.5, -10.5])
+    share = np.array([1.0, 1.0, 0.0])
+    assert STANDARD.is_elsewhere(e0, share, zero).tolist() == [False, True, True]
+    assert STANDARD.is_beside(e0, share, zero).tolist() == [True, False, False]
+    assert not STANDARD.is_beside(np.array([np.nan]), np.ones(1), zero[:1]).any()

@@ -29,8 +29,11 @@ def bank() -> StateBank:
     families = ("fcc",) * 20 + ("fcc particles",) * 2
     parts = np.array([[one, 0 * one, 0 * one] for one in chi])
     same = (np.arange(22) < 20, ("fcc",) * 22, ("one",) * 22, np.full(22, 3.6), np.full(22, 300.0), tuple(range(22)))
+    alone = np.zeros(22, bool), np.zeros(22)
     gain, envelope = np.ones((22, len(LIBRARY_K))), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
-    return StateBank(LIBRARY_K, parts, np.array(rdf)[:, None], R, families, *same, gain, envelope, 0.0, parts[:, 0])
+    return StateBank(
+        LIBRARY_K, parts, np.array(rdf)[:, None], R, families, *same, gain, envelope, 0.0, parts[:, 0], *alone
+    )
 
 
 @pytest.fixture(scope="session")

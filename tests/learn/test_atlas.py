@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from exafsnn.learn.atlas import Atlas, in_sphere
+from exafsnn.learn.atlas import PHASES, Atlas, in_sphere
 from exafsnn.learn.training import make_atlas
 
 
@@ -134,3 +134,41 @@ def test_a_cold_crystal_is_not_mixed_with_a_hot_one(atlas):
     place = motion.argsort().argsort()
     apart = (place[mixed] - place.repeat(16)).abs()
     assert 0 < apart.max() <= max(2.0, 0.09 * len(motion))
+
+
+@pytest.fixture(scope="module")
+def of_both(atlas):
+    """The atlas with nine states of an oxide: six atoms of another element at 2.1 Å."""
+    own = torch.cat([atlas.density, torch.zeros_like(atlas.density)], dim=1)
+    near = torch.exp(-0.5 * ((atlas.r - 2.1) / 0.08) ** 2)
+    oxygen = 6 * near / near.sum() / float(atlas.r[1] - atlas.r[0])
+    oxide = torch.cat([torch.zeros_like(near), oxygen]).expand(9, -1)
+    lattice = torch.cat([atlas.lattice, torch.full((9,), 4.2, dtype=atlas.lattice.dtype)])
+    whole = torch.cat([atlas.perfect, torch.ones(9, dtype=torch.bool)])
+    return Atlas(atlas.r, torch.cat([own, oxide]), (*atlas.phases, *["MO"] * 9), lattice, whole)
+
+
+def test_an_oxide_is_a_kind_of_its_own(of_both, atlas):
+    assert atlas.kinds == PHASES
+    assert of_both.kinds == (*PHASES, "MO")
+    likeness = of_both.likeness(of_both.density)
+    assert likeness[-9:, -1].min() == 1.0
+    assert likeness[:-9, :4].sum(dim=1).min() == 1.0
+
+
+def test_mixed_samples_are_of_both_in_any_proportion(of_both, atlas, pairs):
+    assert len(atlas.samples(pairs, "mixed")) == 0
+    mixed = of_both.samples(pairs, "mixed", 500)
+    metal, oxygen = (count(of_both, part) for part in mixed.split(len(of_both.r), dim=1))
+    share = oxygen / 6
+    assert torch.histc(share, 5, 0, 1).min() > 0.6 * len(share) / 5
+    whole = metal / (1 - share).clamp_min(0.05)
+    fewest, most = (float(part(count(atlas, atlas.density))) for part in (torch.min, torch.max))
+    assert float(whole[share < 0.9].min()) > 0.97 * fewest
+    assert float(whole[share < 0.9].max()) < 1.03 * most
+
+
+def test_half_of_what_is_counted_is_partly_oxide(of_both, pairs):
+    _, oxygen = of_both.samples(pairs, "counted", 2000).split(len(of_both.r), dim=1)
+    pure = 1 - 9 / len(of_both.phases)
+    assert float((oxygen.sum(dim=1) < 1e-6).double().mean()) == pytest.approx(0.5 * pure, abs=0.06)

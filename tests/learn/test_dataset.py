@@ -9,10 +9,12 @@ import pytest
 import torch
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.learn.dataset import PairMaker, split_by_trajectory
+from exafsnn.learn.dataset import PairMaker, StateBank, split_by_trajectory
 from exafsnn.physics.distortion import quadrature
 from exafsnn.physics.fourier import broaden, shift_energy
 from exafsnn.shells import moments
+
+from .conftest import toy_state
 
 EXACT = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0}
 QUIET = {**EXACT, "noise": (1e-9, 1e-8), "diluted": (0.0, 0.0), "residue": 0.0}
@@ -168,3 +170,64 @@ def test_every_pair_is_stretched_and_keeps_its_atoms(bank, pairs, features):
     own = moments(bank.fine_r, bank.fine_rdf[drawn.states.numpy(), 0], 1.7, 4.0)[:, 1]
     assert near[:, 1] / (far[:, 1] - near[:, 1]) == pytest.approx(own / 0.6, rel=1e-3)
     assert np.ptp(near[:, 1] / own) > pairs.stretch
+
+
+@pytest.fixture(scope="module")
+def with_oxide(bank):
+    """The bank of a metal, and three states beside it, with six atoms of another element, two of one treatment."""
+    made = [toy_state(6.0, 2.1, 0.005 + 0.001 * number) for number in range(3)]
+    chi = np.array([[one, 0 * one, 0 * one] for one, _ in made])
+    rdf = np.array([[0 * n, n] for _, n in made])
+    own = np.concatenate([bank.fine_rdf, 0 * bank.fine_rdf], axis=1)
+    names = ("MO",) * 3
+    return StateBank(
+        bank.k, np.concatenate([bank.chi, chi]), np.concatenate([own, rdf]), bank.fine_r, bank.families + names,
+        np.append(bank.whole, [True] * 3), bank.phases + names, (*bank.treatments, "one", "one", "other"),
+        np.append(bank.lattice, [4.2] * 3), np.append(bank.temperature, [300.0] * 3), tuple(range(25)),
+        np.ones((25, len(bank.k))), bank.envelope, 0.0, np.concatenate([bank.common, chi[:, 0]]),
+        np.arange(25) >= 22, np.where(np.arange(25) >= 22, 3.0, 0.0),
+    )  # fmt: skip
+
+
+def counts(drawn, settings):
+    """(n, 2) atoms of each of two pairs, to 4 Å."""
+    r = settings.bins()
+    rows = drawn.density.double().numpy().reshape(len(drawn.density), 2, -1)
+    return moments(r, rows, 1.7, 4.0)[:, :, 0]
+
+
+def test_a_metal_is_partly_its_oxide_in_any_proportion(with_oxide, pairs, features):
+    settings = replace(pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), beside=(0.2, 0.4))
+    drawn = PairMaker(with_oxide, settings, features, 1).draw(2000, reference=0.5)
+    metal, oxygen = counts(drawn, settings).T
+    share = oxygen / 6
+    assert np.allclose(metal / 12 + share, 1.0, atol=0.02)
+    assert (share > 0.99).mean() == pytest.approx(0.2, abs=0.04)
+    assert (share < 0.01).mean() == pytest.approx(0.4, abs=0.04)
+    between = share[(share > 0.01) & (share < 0.99)]
+    assert np.histogram(between, 4, (0, 1))[0].min() > 0.7 * len(between) / 4
+    assert set(drawn.states[share > 0.6].tolist()) == {22, 23}  # those of a treatment that the metal has
+
+
+def test_a_mixture_is_the_sum_of_its_spectra(with_oxide, pairs, features):
+    settings = replace(
+        pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0,
+        amplitude_std=1e-9, beside=(0.0, 1.0), beside_apart=0.0,
+    )  # fmt: skip
+    maker = PairMaker(with_oxide.subset(np.array([0, 22])), settings, features, 1)
+    drawn = maker.draw(64, reference=0.0, zero_known=0.0)
+    share = torch.from_numpy(counts(drawn, settings)[:, 1] / 6).float()[:, None]
+    metal, oxide = maker._chi.sum(dim=1)
+    mixed = shift_energy((1 - share) * metal + share * oxide, maker._k, maker._bank_k, torch.zeros(64), K2_PER_EV)
+    inside = (maker._k > 3.0) & (maker._k < 15.0)
+    assert torch.allclose(drawn.chi[:, inside], mixed[:, inside], atol=2e-3 * float(mixed.abs().max()))
+
+
+def test_the_zero_of_an_oxide_lies_far_below_its_white_line(with_oxide, pairs, features):
+    settings = replace(pairs, **QUIET, e0=0.0, e0_range=4.0, beside=(0.4, 0.6), beside_e0=(-8.0, 5.0))
+    drawn = PairMaker(with_oxide, settings, features, 1).draw(2000, reference=0.5, zero_known=0.0)
+    share = counts(drawn, settings)[:, 1] / 6
+    far = drawn.e0.numpy() < -4.0
+    assert np.all((drawn.e0.numpy() > -16.1) & (drawn.e0.numpy() < 4.0))
+    assert far[share > 0.995].mean() > 0.99
+    assert far[share < 0.1].mean() < 0.2 < far[(share > 0.3) & (share < 0.7)].mean() < 0.8

@@ -10,7 +10,7 @@ from mapie.conformity_scores import AbsoluteConformityScore
 from mapie.regression import SplitConformalRegressor
 from sklearn.dummy import DummyRegressor
 
-from exafsnn.learn.intervals import LEVELS, circumstances, fit_scale, scales_from_mapping
+from exafsnn.learn.intervals import LEVELS, circumstances, fit_scale, is_first, scale_of, scales_from_mapping
 
 SKEWED = np.exp(np.random.default_rng(9).standard_normal(4000)) - 1.0
 """Errors of unit size with a long tail upwards."""
@@ -113,3 +113,17 @@ def test_a_surer_answer_never_gets_a_wider_interval():
     scale = fit_scale(rng.standard_normal(400) / raw**2, raw, np.zeros((400, 8)), np.arange(400))
     one, other = scale.half_width(0.68, np.array([0.01, 1.0]), np.zeros((2, 8)))
     assert one <= other
+
+
+def test_ranges_have_scales_of_their_own():
+    names = {"first": "distance", "first Ni-O": "distance Ni-O", "oxide Ni-Ni": "distance oxide Ni-Ni"}
+    assert all(is_first(name) and scale_of("distance", name) == scale for name, scale in names.items())
+    assert not any(map(is_first, ("shell1", "oxide", "first Ni", "2.0-3.0", "oxidised Ni-Ni")))
+
+
+def test_a_phase_beside_the_metals_is_a_circumstance():
+    likeness = np.array([[0.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0]])
+    both = circumstances(np.full(2, 12.0), np.full(2, 1e-3), np.full(2, 0.045), likeness)
+    alone = circumstances(np.full(2, 12.0), np.full(2, 1e-3), np.full(2, 0.045), likeness[:, :4])
+    assert both[:, :8] == pytest.approx(alone)
+    assert both[:, 8].tolist() == [0.0, 1.0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.learn.theories import common_theories, compare_theories, single_kernel
+from exafsnn.learn.theories import common_kernel, common_theories, compare_theories, single_kernel
 from exafsnn.simulate.library import SingleScattering
 from exafsnn.simulate.plan import LibrarySettings
 from exafsnn.simulate.sites import LIBRARY_K
@@ -27,7 +27,8 @@ def toy_theory(zero: float = 0.0, gain: float = 1.0) -> SingleScattering:
 @pytest.fixture
 def library():
     theories = {"bcc/scf-nl": toy_theory(), "bcc/other": toy_theory(4.0, 1.2), "fcc/other": toy_theory(4.0, 1.1)}
-    return SimpleNamespace(k=LIBRARY_K, theories=theories, plan=LibrarySettings())
+    both = frozenset(("bcc", "fcc"))
+    return SimpleNamespace(k=LIBRARY_K, theories=theories, plan=LibrarySettings(), own_phases=both, neighbours=("Fe",))
 
 
 def test_energy_zeros_are_those_that_were_put_in(library):
@@ -58,3 +59,39 @@ def test_the_kernel_is_the_textbooks():
     k, r = LIBRARY_K, np.array([2.5])
     expected = np.sin(2 * k * 2.5 - 0.7 * k) / (k * 2.5**2)
     assert np.allclose(single_kernel(toy_theory(), k, r)[:, 0, 0], expected, atol=1e-6)
+
+
+@pytest.fixture
+def with_oxide(library):
+    """Beside the metal an oxide, whose theory of iron has another energy zero, and which alone knows oxygen."""
+    for name, zero in (("scf-nl", 3.0), ("other", 5.0)):
+        iron, oxygen = (toy_theory(zero, gain).amplitude[0] for gain in (1.0, 0.3))
+        library.theories[f"FeO/{name}"] = SingleScattering(R, np.array([iron, oxygen]), np.full(len(LIBRARY_K), 1e9))
+    for name in ("bcc/scf-nl", "bcc/other", "fcc/other"):
+        own = library.theories[name]
+        lacking = np.concatenate([own.amplitude, 0 * own.amplitude])
+        library.theories[name] = SingleScattering(R, lacking, own.mean_free_path)
+    library.neighbours = ("Fe", "O")
+    return library
+
+
+def test_the_oxides_zero_is_aligned_by_the_neighbour_that_both_have(with_oxide):
+    found = compare_theories(with_oxide)
+    assert found.own == {"bcc/scf-nl", "bcc/other", "fcc/other"}
+    assert found.zeros["FeO/scf-nl"] == pytest.approx(3.0, abs=0.05)
+    assert found.zeros["FeO/other"] == pytest.approx(5.0, abs=0.05)
+    assert found.zeros["bcc/other"] == pytest.approx(4.0, abs=0.05)
+
+
+def test_an_oxides_gain_is_that_of_its_metals_standard(with_oxide):
+    found = compare_theories(with_oxide).gains
+    assert np.array_equal(found["FeO/other"], found["bcc/other"])
+
+
+def test_what_only_the_oxide_knows_is_its_own_on_the_common_zero(with_oxide):
+    k, r = LIBRARY_K, np.array([2.1, 2.5])
+    found = common_kernel(with_oxide, compare_theories(with_oxide).zeros, r)
+    use = (k > 3.0) & (k < 14.0)
+    assert np.allclose(found[:, 0], single_kernel(toy_theory(), k, r)[:, 0])
+    oxygen = 0.3 * single_kernel(toy_theory(), k, r)[:, 0]
+    assert np.allclose(found[use, 1], oxygen[use], atol=0.01 * np.abs(oxygen[use]).max())

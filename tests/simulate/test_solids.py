@@ -19,7 +19,7 @@ from exafsnn.physics.feff import CoreAsValenceError, FeffTreatment
 from exafsnn.simulate import library, solids
 from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.dynamics import DynamicsSettings
-from exafsnn.simulate.library import SiteLibrary, build, joined, load
+from exafsnn.simulate.library import LibraryState, SingleScattering, SiteLibrary, build, joined, load
 from exafsnn.simulate.plan import plan_for, plan_of_compound, plan_text, planned_states, read_plan
 from exafsnn.simulate.sites import SiteSettings, StateSample, rdf_edges, sample_state
 from exafsnn.simulate.solids import ForceConstants, SolidState, cell_of, cells_of, compound_of, states_of
@@ -161,17 +161,6 @@ def test_what_moves_compounds_is_asked_for_before_anything_is_made(tmp_path, mon
     with pytest.raises(SimulationError, match="not installed"):
         build(tmp_path / "plan.toml", tmp_path / "nio.h5", 1)
     assert [path.name for path in tmp_path.iterdir()] == ["plan.toml"]
-
-
-def test_libraries_of_two_compounds_are_not_one():
-    plans = []
-    for crystal in ("zincblende:5.6687 ZnSe", "zincblende:5.41 ZnS"):
-        name, cell = cell_of(crystal)
-        plans.append(plan_of_compound(compound_of(name.lower(), [cell], "Zn", "K"), {name: cell}, 7, 0.1))
-    nothing = np.zeros(0)
-    both = [SiteLibrary(plan, nothing, nothing, (), {}, "") for plan in plans]
-    with pytest.raises(LibraryError, match="S, Zn around Zn"):
-        joined(both, ["znse.h5", "zns.h5"])
 
 
 def test_force_constants_travel_as_parts():
@@ -378,3 +367,40 @@ def test_wrong_self_consistent_potentials_give_way_to_overlapped_atoms(monkeypat
     plan = plan_of_compound(compound_of("znse-zn", [CELL], "Zn", "K"), {NAME: CELL}, 7, 0.1)
     with pytest.raises(StoppedError, match=r"'scf-nl', 0.0, 5"):
         library._build_theory((plan, "ZnSe/scf-nl", None, 1.0))
+
+
+def _library(crystal, absorber="Zn", bins=3, treatment="one"):
+    """A library of one state: each element has as many atoms as its place among the neighbours says."""
+    name, cell = cell_of(crystal)
+    plan = plan_of_compound(compound_of(name.lower(), [cell], absorber, "K"), {name: cell}, 7, 0.1)
+    pairs, nothing = len(plan.material.neighbours), np.zeros((1, 2))
+    rdf = np.arange(1.0, pairs + 1)[:, None] * np.ones(bins)
+    state = LibraryState(0, {}, StateSample(nothing, nothing, nothing, nothing, rdf, nothing[0]))
+    amplitude = np.ones((pairs, 2, 2), complex)
+    theories = {f"{name}/{treatment}": SingleScattering(np.zeros(2), amplitude, np.zeros(2))}
+    return SiteLibrary(plan, np.zeros(2), np.arange(bins + 1.0), (state,), theories, name)
+
+
+def test_libraries_are_joined_by_element():
+    both = joined([_library("zincblende:5.6687 ZnSe"), _library("zincblende:5.41 ZnS", bins=5)], ["znse.h5", "zns.h5"])
+    assert both.neighbours == ("Se", "Zn", "S")
+    selenide, sulfide = (state.sample.rdf[:, 0].tolist() for state in both.states)
+    assert (selenide, sulfide) == ([1.0, 2.0, 0.0], [0.0, 2.0, 1.0])
+    assert {state.sample.rdf.shape for state in both.states} == {(3, 3)}
+    assert both.own_phases == {"ZnSe"}
+    known = {name: of.amplitude.any(axis=(1, 2)).tolist() for name, of in both.theories.items()}
+    assert known == {"ZnSe/one": [True, True, False], "ZnS/one": [False, True, True]}
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"),
+    [
+        ({"absorber": "Se"}, "of Se K, not Zn K"),
+        ({"bins": 2}, "distances to 2.00 Å, the first one to 3.00 Å"),
+        ({"treatment": "two"}, "treatment two too"),
+    ],
+)
+def test_libraries_that_do_not_belong_together_are_refused(other, reason):
+    first, second = (_library("zincblende:5.6687 ZnSe", **given) for given in ({}, other))
+    with pytest.raises(LibraryError, match=reason):
+        joined([first, second], ["first.h5", "second.h5"])

@@ -394,3 +394,36 @@ def test_motion_that_says_nothing_is_refused(tmp_path, motion):
     (tmp_path / "plan.toml").write_text(f"{COMPOUND}motion = {motion}\n")
     with pytest.raises(SettingsError, match="does not say what moves ZnSe"):
         recipe_of_file(tmp_path / "plan.toml")
+
+
+def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path) -> None:
+    recipe = recipe_for("ni-k")
+    assert [name for name, _ in recipe.plans] == ["library", "nio-library", "trial", "nio-trial"]
+    assert [name for name, *_ in recipe.training.ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
+    oxide, metal = recipe.beside[0].library, recipe.library
+    assert oxide.own_sites.far >= metal.own_sites.far
+    assert oxide.treatments == metal.treatments
+    path = tmp_path / "plan.toml"
+    path.write_text("oxides = []\n" + template("ni-k"))
+    assert recipe_of_file(path).beside == ()
+    assert recipe_of_file(path).training.ranges == recipe.material.ranges
+
+
+def test_a_plan_may_name_oxides_that_are_not_known(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text('oxides = ["cuprite:4.7306 Ag2O"]\n' + template("ag-k"))
+    assert recipe_of_file(path).beside[0].compound.neighbours == ("O", "Ag")
+    path.write_text('oxides = ["cuprite:4.7306 Cu2O"]\n' + template("ag-k"))
+    with pytest.raises(SettingsError, match="Ag"):
+        recipe_of_file(path)
+    path.write_text('oxides = "Ag2O"\n' + template("ag-k"))
+    with pytest.raises(SettingsError, match="no list of crystals"):
+        recipe_of_file(path)
+
+
+def test_without_what_simulates_oxides_it_says_which_are_lacking(monkeypatch) -> None:
+    monkeypatch.setattr(workshop, "has_force_field", lambda: False)
+    recipe = recipe_for("pd-k")
+    assert recipe.beside == ()
+    assert recipe.lacking == ("cooperite:3.0434,5.3363 PdO",)
+    assert recipe.training.ranges == recipe.material.ranges

@@ -28,8 +28,9 @@ def bank_of(phase="fcc", gain=1.0):
     rdf = 12 * np.exp(-0.5 * (R - 2.5) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
     same = (np.array([True]), (phase,), ("one",), np.array([3.6]), np.array([300.0]), (0,))
     gains, envelope = np.full((1, len(k)), gain), k * np.exp(-0.01 * k**2)
+    alone = np.zeros(1, bool), np.zeros(1)
     parts = np.array([[chi, 0 * chi, 0 * chi]])
-    return StateBank(k, parts, rdf[None, None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain)
+    return StateBank(k, parts, rdf[None, None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain, *alone)
 
 
 def size(chi):

@@ -1,0 +1,49 @@
+"""A metal beside its oxides: which there are, and the ranges of distances in which a model of both counts atoms.
+
+``validate.make`` simulates the oxides of a metal as compounds, and joins their libraries to the metal's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from exafsnn.compounds import Compound
+from exafsnn.metals import Metal
+
+OXIDES: Mapping[str, tuple[str, ...]] = {
+    "Fe": ("rocksalt:4.3088 FeO",),
+    "Co": ("rocksalt:4.2612 CoO",),
+    "Ni": ("rocksalt:4.1771 NiO",),
+    "Cu": ("cuprite:4.2696 Cu2O",),
+    "Pd": ("cooperite:3.0434,5.3363 PdO",),
+}
+"""Crystals of oxides by metal, at room temperature [Å] (Wyckoff, Crystal Structures, 2nd edition, vol. 1; PdO: Waser,
+Levy & Peterson, Acta Cryst. 6, 661 (1953)); those that a force field holds together."""
+
+_LAST, _NEXT = {"bcc": math.sqrt(4 / 3), "fcc": 1.0, "hcp": 1.0}, {"bcc": math.sqrt(8 / 3)}
+"""Distances of the last shell within a metal's range ``first``, and of the next, which is at √2 otherwise, over R₁."""
+_APART = 2.5
+"""Shells are told apart from so many times the sum of the standard deviations of their distances."""
+
+
+def ranges_beside(metal: Metal, oxides: Sequence[Compound]) -> tuple[tuple[str, float, float], ...]:
+    """Names and limits [Å] of the ranges of a metal's model that knows oxides.
+
+    ``first`` is the metal's own, cut where an oxide's shell of metal atoms begins, if the two keep apart at 300 K; that
+    shell is the range ``oxide Ni-Ni`` then. Otherwise ``first`` holds both. ``first Ni-O`` is of the bonds to oxygen.
+    """
+    if not oxides:
+        return metal.ranges
+    low, high = metal.first
+    last, following = (of.get(metal.phase, math.sqrt(2)) * metal.nearest for of in (_LAST, _NEXT))
+    own, theirs = math.sqrt(metal.sigma2), math.sqrt(max(oxide.sigma2 for oxide in oxides))
+    metals, bonds = ([oxide.shell(element) for oxide in oxides] for element in (metal.symbol, "O"))
+    oxygen = f"first {metal.symbol}-O", min(low for _, low, _ in bonds), max(high for _, _, high in bonds)
+    gap = min(r for r, _, _ in metals) - last
+    if gap < _APART * (own + theirs):
+        return ("first", low, high), oxygen
+    cut = round(last + gap * own / (own + theirs), 2)
+    halfway = 0.5 * (max(r for r, _, _ in metals) + following)
+    end = round(min(halfway, max(high for _, _, high in metals)), 2)
+    return ("first", low, min(cut, high)), oxygen, (f"oxide {metal.symbol}-{metal.symbol}", cut, end)
