@@ -188,6 +188,7 @@ class Heavy:
 
     fails: bool = False
     name: str = "heavy/thing"
+    here: bool = False
 
     def require(self):
         pass
