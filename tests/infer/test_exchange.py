@@ -75,7 +75,7 @@ def exchange_of(kinds, answer, truth=None, ranges=None, noise=NOISE, k_max=14.0,
     chi = (theory.spectrum(true, session.mean) / theory.k**2).numpy()
     chi = chi + noise * np.random.default_rng(5).standard_normal(chi.shape)
     signals = Signals(K, chi, np.full(scans, noise), ends, np.zeros(scans))
-    data = Data(Ensemble(), theory, signals, 3.0, torch.from_numpy(ends), 0.1)
+    data = Data(Ensemble(), theory, signals, 3.0, torch.from_numpy(ends), torch.full((len(ends),), 0.1))
     count, unknowns = rows.shape[1], rows.shape[1] + session.mean.shape[1]
     fits = Fits(
         rows, session.mean, torch.zeros(scans, unknowns, unknowns).double(), *torch.zeros(2, scans).double(),
