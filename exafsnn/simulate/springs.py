@@ -61,14 +61,17 @@ class Springs(Settings):
     """Stiffness of the springs to next neighbours, over that of the bonds. Bonds of Ga₀.₅In₀.₅As then keep 0.74 of
     their difference (0.8 is measured), and with 0.15 half of it; second neighbours of zincblende have 4.5 times the σ²
     of the first, and with 0.1 3 times, as in ZnSe by force fields."""
+    stiffnesses: Mapping[str, float] = field(default_factory=dict)
+    """That of bonds of two elements, ``{"Pt-Ni": 2.9}``, where it is another [eV Å⁻²]."""
     lengths: Mapping[str, float] = field(default_factory=dict)
     """Length that a bond would like to have, ``{"In-As": 2.623}`` [Å]; bonds not named like the one that they have."""
 
     def __post_init__(self) -> None:
         """Refuse what no spring is."""
-        if not (self.stiffness > 0 and 0 < self.next_share <= 1 and all(1 < r < 5 for r in self.lengths.values())):
+        firm = all(stiffness > 0 for stiffness in (self.stiffness, *self.stiffnesses.values()))
+        if not (firm and 0 < self.next_share <= 1 and all(1 < r < 5 for r in self.lengths.values())):
             raise SettingsError(
-                f"stiffness = {self.stiffness:g} eV Å⁻², next_share = {self.next_share:g} or a length is none",
+                f"a stiffness ({self.stiffness:g} eV Å⁻²), next_share = {self.next_share:g} or a length is none",
                 where="springs",
                 remedy="Give lengths in Å, for pairs like In-As",
             )
@@ -109,14 +112,14 @@ def springs_for(
     next_sigma2
         Of the pairs that the weaker springs join [Å²], which sets their share; None: that of ``springs``.
     springs
-        What else is known of them; its stiffness is replaced.
+        What else is known of them; their stiffness is replaced, the same for all bonds.
 
     Raises
     ------
     SettingsError
         If a σ² is none of a solid, or no share of the weaker springs gives the second.
     """
-    firm = replace(springs or Springs(1.0), stiffness=_FIRM, lengths={})
+    firm = replace(springs or Springs(1.0), stiffness=_FIRM, stiffnesses={}, lengths={})
     box = supercell(cell, _BULK)
     if next_sigma2 is not None:
         firm = replace(firm, next_share=_share(box, firm, sigma2, next_sigma2))
@@ -241,17 +244,26 @@ def _network(atoms: Atoms, springs: Springs) -> _Network:
     bonds = (apart <= BOND * limit)[used]
     rest = apart[used].copy()
     symbols = np.array(atoms.get_chemical_symbols())
+    ends = symbols[first[used]], symbols[second[used]]
     for name, length in springs.lengths.items():
-        ends = name.split("-")
-        either = [(symbols[first[used]] == a) & (symbols[second[used]] == b) for a, b in (ends, ends[::-1])]
-        named = bonds & (either[0] | either[1])
+        named = bonds & _joining(name, *ends)
         if not named.any():
             present = ", ".join(sorted(set(symbols)))
             raise SettingsError(f"there is no bond {name}", where="springs", remedy=f"Elements are {present}")
         rest[named] = length
-    stiffness = springs.stiffness * np.where(bonds, 1.0, springs.next_share)
+    stiffness = np.full(len(rest), springs.stiffness)
+    for name, own in springs.stiffnesses.items():
+        stiffness[_joining(name, *ends)] = own
+    stiffness *= np.where(bonds, 1.0, springs.next_share)
     shifts = image[used] @ np.array(atoms.cell)
     return _Network(np.column_stack([first, second])[used], shifts, rest, stiffness, bonds)
+
+
+def _joining(name: str, first: NDArray[np.str_], second: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """(p,) whether springs between such elements are of the pair of a name."""
+    one, other = name.split("-")
+    found: NDArray[np.bool_] = ((first == one) & (second == other)) | ((first == other) & (second == one))
+    return found
 
 
 def _rest(positions: Array, network: _Network) -> Array:
