@@ -124,7 +124,7 @@ def model_seed(folder: Path) -> tuple[dict[str, Any], bytes]:
     info |= {"pairs": pairs.to_mapping()}
     save_model(folder / "seed.safetensors", {key: value for key, value in info.items() if key != "sha256"}, tensors)
     info = json.loads((folder / "seed.json").read_text(encoding="utf-8"))
-    for check in ("_info_checksum", "_named_info"):
+    for check in ("info_checksum", "_named_info"):
         setattr(model_file, check, lambda _: "not checked")
     return info, (folder / "seed.safetensors").read_bytes()
 

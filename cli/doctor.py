@@ -47,10 +47,10 @@ def _package(name: str) -> str:
 
 def _models() -> str:
     from exafsnn.errors import ModelError
-    from exafsnn.infer.predict import load_model
+    from exafsnn.infer.joint import load_any
     from exafsnn.learn.model_file import known_models
 
-    identities = [load_model(name).identity for name in known_models()]
+    identities = [load_any(name).identity for name in known_models()]
     if not identities:
         raise ModelError("no model is installed", remedy="Install exafsnn again")
     return ", ".join(identities)

@@ -49,7 +49,7 @@ def make(
         return
     recipe = (workshop.recipe_of_file if name.endswith(".toml") else workshop.recipe_for)(name, full=full)
     click.echo(
-        f"{recipe.name}: {recipe.states} states, {recipe.training.optimiser.members} networks; about"
+        f"{recipe.name}: {recipe.states} states, {recipe.networks} networks; about"
         f" {recipe.seconds / 60:.0f} min, {recipe.megabytes:.0f} MB of disk and 3 GB of memory meanwhile",
         err=True,
     )

@@ -11,6 +11,7 @@ import click
 from .screen import print_table
 
 if TYPE_CHECKING:
+    from exafsnn.infer.joint import JointModel
     from exafsnn.infer.predict import Model
 
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def models(name: str | None, as_json: bool) -> None:
     """List the models that are installed; of one NAME print the card: accuracy, coverage, known failures."""
     from exafsnn.errors import ModelError
-    from exafsnn.infer.predict import load_model
+    from exafsnn.infer.joint import load_any
     from exafsnn.learn.model_file import find_model, known_models
 
     if name and not as_json:
@@ -32,7 +33,7 @@ def models(name: str | None, as_json: bool) -> None:
     found = []
     for known in [name] if name else known_models():
         try:
-            found.append(load_model(known))
+            found.append(load_any(known))
         except ModelError as error:
             click.echo(f"{known} cannot be used: {error}", err=True)
     if as_json:
@@ -42,8 +43,15 @@ def models(name: str | None, as_json: bool) -> None:
     print_table(headings, [_line(_facts(model)) for model in found])
 
 
-def _facts(model: Model) -> dict[str, Any]:
-    """What a model is of, what it was trained on, and for which scans."""
+def _facts(model: Model | JointModel) -> dict[str, Any]:
+    """What a model is of, what it was trained on, and for which scans; of a joint one what its parts are of."""
+    from exafsnn.infer.joint import JointModel
+
+    if isinstance(model, JointModel):
+        one, other = map(_facts, model.edges)
+        ranges = one["ranges"] | {name: limits for name, limits in other["ranges"].items() if name != "first"}
+        named = {key: f"{one[key]}+{other[key]}" for key in ("absorber", "edge")}
+        return one | named | {"name": model.name, "parts": [one["name"], other["name"]], "ranges": ranges}
     library, pairs = model.info["library"], model.pairs
     states: Counter[str] = Counter()
     for family in (*library["plan"]["families"], *library["plan"].get("solids", ())):
@@ -61,7 +69,13 @@ def _line(facts: dict[str, Any]) -> tuple[str, ...]:
     (r_low, r_high), (k_low, k_high) = facts["r"], facts["k_max"]
     phases = ", ".join(f"{name} {count}" for name, count in sorted(facts["phases"].items(), key=lambda item: -item[1]))
     return (
-        facts["name"], f"{facts['absorber']} {facts['edge']}", ranges, f"{r_low:.2f}–{r_high:.2f}",
+        facts["name"], _edges(facts), ranges, f"{r_low:.2f}–{r_high:.2f}",
         f"{k_low:g}–{k_high:g}", f"{facts['amplitude']:g} ± {facts['amplitude_std']:.0%}",
         f"{phases}: {facts['states']} simulated states",
     )  # fmt: skip
+
+
+def _edges(facts: dict[str, Any]) -> str:
+    """``Zn K``, or ``Zn K+Se K``."""
+    ends = zip(*(facts[key].split("+") for key in ("absorber", "edge")), strict=True)
+    return "+".join(f"{absorber} {edge}" for absorber, edge in ends)

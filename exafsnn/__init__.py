@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from exafsnn.errors import ExafsnnError, ScanError
-    from exafsnn.infer.predict import load_model
+    from exafsnn.infer.joint import load_any as load_model
     from exafsnn.infer.reference import calibrate
     from exafsnn.read.scan import read_one as read
     from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "read": ("exafsnn.read.scan", "read_one"),
-    "load_model": ("exafsnn.infer.predict", "load_model"),
+    "load_model": ("exafsnn.infer.joint", "load_any"),
     "calibrate": ("exafsnn.infer.reference", "calibrate"),
     "measure_scans": ("exafsnn.run.scans", "measure_scans"),
     "predict_scans": ("exafsnn.run.scans", "predict_scans"),

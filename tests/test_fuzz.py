@@ -20,7 +20,7 @@ def fuzz():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     with pytest.MonkeyPatch.context() as patch:  # what the script takes out of the loader is put back
-        for name in ("_info_checksum", "_named_info"):
+        for name in ("info_checksum", "_named_info"):
             patch.setattr(model_file, name, getattr(model_file, name))
         yield module
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from exafsnn.errors import Finding
-from exafsnn.infer.error_bars import Kept, Shells
+from exafsnn.infer.error_bars import Kept, Shells, Told
 from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, misfit_finding, neighbours_finding
 from exafsnn.partials import Partials
@@ -106,6 +106,10 @@ class Answers:
     def limit(self, row: int) -> Limit:
         """What the answer to one scan leaves."""
         return Limit(*(float(part[row]) for part in (self.left, self.misfit_local, self.misfit_below)))
+
+    def with_errors(self, told: Told) -> Answers:
+        """The same with its ranges and their error bars."""
+        return replace(self, spread=told.spread, samples=told.samples, shells=told.shells)
 
     def among(self, rows: np.ndarray, count: int) -> Answers:
         """The same as those rows of ``count``; the others are NaN."""

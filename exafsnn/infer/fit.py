@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.estimates import Signals
-from exafsnn.infer.theory import Session, Theory
+from exafsnn.infer.theory import Linear, Session, Theory
 
 STEPS = 8
 _SETTLED = 0.003
@@ -135,6 +136,31 @@ def _shares(evidence: Tensor) -> Tensor:
     return share / share.sum(dim=0)
 
 
+class Linearised(Protocol):
+    """What computes k²χ of RDFs and sessions: ``Theory``, or that of two edges together."""
+
+    def linear(self, density: Tensor, shared: Tensor, points: Any) -> Linear:
+        """k²χ and its derivatives at RDFs (s, b) and sessions (s, p), at some of the points of k."""
+
+
+class Measured(Protocol):
+    """Measured k²χ of scans: ``Data``, or that of two edges together."""
+
+    points: Any
+    """Those of the theory that any of the scans uses."""
+    used: Tensor
+    """(s, m) 1 where a scan is used, else 0."""
+
+    def left(self, rows: Tensor, value: Tensor, shared: Tensor) -> Tensor:
+        """(r, m) measured minus computed k²χ."""
+
+    def seen(self, rows: Tensor, values: Tensor) -> Tensor:
+        """(r, m, n) values, 0 where a scan is not used."""
+
+    def unexplained(self, rows: Tensor, measured: Tensor, shared: Tensor) -> Tensor:
+        """(r, m, m) covariance of what no RDF explains."""
+
+
 class Data:
     """Measured k²χ of scans on the theory's k, and how much of it no RDF within the bins explains.
 
@@ -166,21 +192,23 @@ class Data:
         )
         self._parts = torch.stack([(part.T @ part).flatten() for part in parts])
 
-    def left(self, rows: Tensor, value: Tensor, zero: Tensor) -> Tensor:
-        """(r, m) measured minus computed k²χ, the measured axis moved to ``zero`` (r,) [eV]; 0 where it is not used."""
-        moved = torch.from_numpy(self._ensemble.on_axis(self._signals[rows.numpy()], zero.numpy())[:, self.points])
+    def left(self, rows: Tensor, value: Tensor, shared: Tensor) -> Tensor:
+        """(r, m) measured minus computed k²χ, on the energy zeros of ``shared`` (r, p); 0 where it is not used."""
+        zero = shared[:, 0].numpy()
+        moved = torch.from_numpy(self._ensemble.on_axis(self._signals[rows.numpy()], zero)[:, self.points])
         return (moved.double() * self._k2 - value) * self.used[rows]
 
     def seen(self, rows: Tensor, values: Tensor) -> Tensor:
         """(r, m, n) values, 0 where a scan is not used."""
         return values * self.used[rows][:, :, None].to(values.dtype) if self._ragged else values
 
-    def unexplained(self, rows: Tensor, measured: Tensor, amplitude: Tensor) -> Tensor:
+    def unexplained(self, rows: Tensor, measured: Tensor, shared: Tensor) -> Tensor:
         """(r, m, m) covariance of noise, background, atoms beyond the bins, and the forward model's own error.
 
-        Of measured k²χ (r, m): what is thought to explain it enters by its energy zero and ``amplitude`` (r,) alone.
+        Of measured k²χ (r, m): what is thought to explain it enters by its session ``shared`` (r, p) alone, of which
+        the energy zero and the amplitude count.
         """
-        used = self.used[rows]
+        used, amplitude = self.used[rows], shared[:, 1].exp()
         power = measured.square().sum(dim=1) / used.sum(dim=1)
         sizes = torch.stack([amplitude**2, power, torch.ones_like(power)], dim=1)
         covariance = (sizes @ self._parts).unflatten(1, (measured.shape[1], -1))
@@ -192,7 +220,7 @@ class Data:
         return covariance
 
 
-def fit(theory: Theory, data: Data, start: Tensor, sessions: Session, prior: Prior) -> Fits:
+def fit(theory: Linearised, data: Measured, start: Tensor, sessions: Session, prior: Prior) -> Fits:
     """Gauss-Newton steps until each RDF settles; then its fit is done, and the others go on.
 
     Parameters
@@ -252,13 +280,19 @@ class _Step:
 
     @staticmethod
     def at(
-        theory: Theory, data: Data, density: Tensor, shared: Tensor, rows: Tensor, sessions: Session, prior: Prior
+        theory: Linearised,
+        data: Measured,
+        density: Tensor,
+        shared: Tensor,
+        rows: Tensor,
+        sessions: Session,
+        prior: Prior,
     ) -> _Step:
         """From RDFs (s, b) and values of the session (s, p) of the scans ``rows`` of the data."""
         linear = theory.linear(density, shared, data.points)
         by_density, by_shared = data.seen(rows, linear.by_density), data.seen(rows, linear.by_shared)
-        left = data.left(rows, linear.value, shared[:, 0])
-        own = data.unexplained(rows, left + linear.value * data.used[rows], shared[:, 1].exp())
+        left = data.left(rows, linear.value, shared)
+        own = data.unexplained(rows, left + linear.value * data.used[rows], shared)
         surprise, _ = _surprise(torch.linalg.cholesky(own), left)
         worse = (surprise / data.used[rows].sum(dim=1)).clamp_min(1.0)
         own *= worse[:, None, None]
@@ -285,7 +319,7 @@ class _Step:
         by_rdf = torch.baddbmm(by_density * around.own[:, None], by_density @ around.apart.mT, around.apart)
         cross = torch.cat([by_rdf, self.by_shared[rows] @ session], dim=2)
         half = torch.linalg.solve_triangular(self.factor[rows], cross, upper=False)
-        return _block(around.covariance, session).baddbmm_(half.mT, half, alpha=-1)
+        return block(around.covariance, session).baddbmm_(half.mT, half, alpha=-1)
 
     def evidence(self, rows: Tensor) -> Tensor:
         """(r,) ln(probability of the data under the prior) of some of the scans, but for a constant."""
@@ -314,9 +348,9 @@ def _waves(k: Tensor, r: Tensor) -> Tensor:
     return torch.cat([torch.cos(angle), torch.sin(angle)])
 
 
-def _block(first: Tensor, second: Tensor) -> Tensor:
-    """(s, a + b, a + b) block-diagonal matrices of (s, a, a) and (s, b, b)."""
-    n, a, b = len(second), first.shape[-1], second.shape[-1]
-    both = torch.zeros(n, a + b, a + b, dtype=second.dtype)
-    both[:, :a, :a], both[:, a:, a:] = first, second
+def block(first: Tensor, second: Tensor) -> Tensor:
+    """(s, a + b, c + d) block-diagonal matrices of (s, a, c) and (s, b, d)."""
+    (a, c), (b, d) = first.shape[1:], second.shape[1:]
+    both = torch.zeros(len(second), a + b, c + d, dtype=second.dtype)
+    both[:, :a, :c], both[:, a:, c:] = first, second
     return both

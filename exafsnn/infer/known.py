@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from exafsnn.infer.fit import Around, Data
+from exafsnn.infer.fit import Around, Measured
 from exafsnn.infer.theory import Session, Theory
 
 _SPARE = 10
@@ -85,16 +85,16 @@ class Likely:
         self._shapes = torch.linalg.eigh(spectra.T @ spectra).eigenvectors[:, -_COMPONENTS:]  # [k, component]
         self._scores = spectra @ self._shapes  # [RDF, component]
 
-    def mean(self, data: Data, near: Tensor, sessions: Session) -> Tensor:
+    def mean(self, data: Measured, near: Tensor, sessions: Session) -> Tensor:
         """(s, b) the RDFs' mean by likelihood, of each scan of ``data``, whatever its session is.
 
         What the session changes is taken from RDFs (s, b) that are not far from it.
         """
         rows = torch.arange(len(near))
         by_shared = data.seen(rows, self._theory.linear(near, sessions.mean, data.points).by_shared)
-        measured = data.left(rows, torch.zeros_like(data.used), sessions.mean[:, 0])
+        measured = data.left(rows, torch.zeros_like(data.used), sessions.mean)
         spread = by_shared @ torch.linalg.cholesky(sessions.covariance)
-        covariance = data.unexplained(rows, measured, sessions.mean[:, 1].exp()).baddbmm_(spread, spread.mT)
+        covariance = data.unexplained(rows, measured, sessions.mean).baddbmm_(spread, spread.mT)
         shapes = data.seen(rows, self._shapes[data.points].double().expand(len(near), -1, -1))
         weighed = torch.cholesky_solve(shapes, torch.linalg.cholesky(covariance))
         wanted = measured - self._mean[data.points] * data.used

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,8 @@ from exafsnn.errors import ModelError
 from exafsnn.infer.answers import Answers, Origin
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
-from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Told
-from exafsnn.infer.estimates import Limit, Reference, Signals, on_one_grid
+from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Told
+from exafsnn.infer.estimates import Estimates, Limit, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind
 from exafsnn.learn.intervals import Scale
@@ -155,25 +155,32 @@ class Model:
             return Answers.joined([self._answers(piece, reference, keep) for piece in pieces])
 
     def _answers(self, signals: Signals, reference: Reference | None, keep: bool) -> Answers:
-        ensemble, referenced = self.ensemble, reference is not None
-        found = ensemble.estimates(signals, reference)
-        density = found.mean
-        raw = Raw(
-            self.partials,
-            self.pairs.smoothing,
-            density,
-            lambda rows, cells: ensemble.samples(found[rows], referenced, cells),
-        )
+        found = self.ensemble.estimates(signals, reference)
+        density, referenced = found.mean, reference is not None
+        raw = Raw(self.partials, self.pairs.smoothing, density, self.drawn(found, referenced))
+        answers = self.explained(signals, reference, found, density)
+        told = self.told(raw, "predicted", referenced, answers.given, answers.excess, keep=keep)
+        return answers.with_errors(told)
+
+    def drawn(self, found: Estimates, referenced: bool) -> Callable[[slice, slice], Samples]:
+        """What draws samples of the networks' RDFs, of some scans and in some cells."""
+        return lambda rows, cells: self.ensemble.samples(found[rows], referenced, cells)
+
+    def explained(self, signals: Signals, reference: Reference | None, found: Estimates, density: Array) -> Answers:
+        """How the networks' RDFs (s, c) explain their scans: answers without ranges and error bars.
+
+        ``density`` [Å⁻¹] is the mean of what the networks say, or what else follows from it.
+        """
+        ensemble = self.ensemble
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
         implied = ensemble.implied(density)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
         misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max, self.pairs.scale)
         excess = self.excess(misfit, "predicted", signals, reference, reference.leaves if reference else None)
-        told = self.told(raw, "predicted", referenced, given, excess, keep=keep)
         signs = ensemble.signs(signals, found, implied)
         return Answers(
-            origin=self._origin(reference), density=density, spread=told.spread, samples=told.samples,
-            shells=told.shells, delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
+            origin=self._origin(reference), density=density, spread=None, samples=None, shells={},
+            delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise,
             left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
             given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,

@@ -17,9 +17,9 @@ those that are most like it are fitted.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core, side_by_side
 from exafsnn.infer.error_bars import Raw, Samples
 from exafsnn.infer.estimates import Limit, Reference, Signals
-from exafsnn.infer.fit import STEPS, Around, Data, Fits, fit
+from exafsnn.infer.fit import STEPS, Around, Data, Fits, Linearised, Measured, fit
 from exafsnn.infer.known import OWN_LEAST, Known, Likely
 from exafsnn.infer.predict import Model
 from exafsnn.infer.reference import calibrate
@@ -57,7 +57,7 @@ _DAMPED, _DAMPED_SHARE = 0.6, 0.1
 _LACKING, _FAR = 0.03, 0.8
 """… asked where N differs by so much, relatively, from its own, or is less than this share of the standard's."""
 _SAMPLES = 200
-_RECORDS = 250
+RECORDS = 250
 """Scans that are refined at a time …"""
 _TOGETHER = 16
 """… and fitted together."""
@@ -84,21 +84,27 @@ class Refiner:
             raise SettingsError("a standard tells nothing without its structure, nor that without a standard")
         self._model = model
         self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
-        self._way = way = _COUNTED if self.reference else _RECOGNISED
-        self._theory = Theory(model.forward, model.pairs, way.errors)
-        self._session, self._likely, self._whole = None, None, 0.0
-        found = {kind: Known.of(*model.known(kind, _LEAST[kind])) for kind in {one.kind for one in way.hypotheses}}
+        self._way = way = way_of(self.reference is not None)
+        self.theory = Theory(model.forward, model.pairs, way.errors)
+        """The forward model, its errors as large as this session's may be."""
+        self._session: Session | None = None
+        self._whole = 0.0
         if standard is not None and structure and self.reference:
             self._session = self._session_of(standard, structure, self.reference)
-            self._likely = Likely(found["counted"], self._theory, self._session)
-        self._hypotheses = [(one, found[one.kind]) for one in way.hypotheses if len(found[one.kind].density)]
-        favour = [one.favour(len(known.density)) for one, known in self._hypotheses]
-        self._favour = torch.tensor(favour, dtype=torch.float64)
         self._leaves: Limit | None = None
         if standard is not None and self.reference:
             answer = self._refined(Signals.of([standard]), 1)[0]
             self._leaves = answer.limit(0)
             self.reference = self.reference.doubted(answer.findings(0, standard))
+
+    @cached_property
+    def _search(self) -> Search:
+        """What fits scans; made when the first are there."""
+        model = self._model
+        search = Search.of(self.theory, self._way, model.known, model.atlas.outlines, self._first)
+        if not self._session:
+            return search
+        return replace(search, likely=Likely(search.counted, self.theory, self._session), whole=self._whole)
 
     def refine(self, chi: ChiK) -> Prediction:
         """The prediction for one χ(k), improved; see ``refine_all``."""
@@ -118,13 +124,13 @@ class Refiner:
             If the model cannot answer one of them.
         """
         found: dict[int, Prediction] = {}
-        for numbers in self._model.together(scans, _RECORDS):
+        for numbers in self._model.together(scans, RECORDS):
             some = [scans[number] for number in numbers]
             with one_core() as cores:
                 answers, fits = self._refined(Signals.of(some), cores)
             for row, (number, chi) in enumerate(zip(numbers, some, strict=True)):
                 record = answers.one(row, chi)
-                found[number] = replace(record, history=(*record.history, _why(fits, row)))
+                found[number] = replace(record, history=(*record.history, why(fits, row)))
         return [found[number] for number in range(len(scans))]
 
     def answers(self, signals: Signals) -> Answers:
@@ -134,87 +140,62 @@ class Refiner:
 
     def _refined(self, signals: Signals, cores: int) -> tuple[Answers, Fits]:
         """The answers, and the fits behind them; what these do not touch is that of the predictions."""
-        model = self._model
-        start = model.answers(signals, self.reference)
-        fits = self._fits(signals, start, cores)
-        density, zero, bins = fits.density.numpy(), fits.shared[:, 0].numpy(), fits.density.shape[1]
-        raw = Raw(model.partials, model.pairs.smoothing, density, lambda rows, part: _samples(fits[rows], part))
-        given = model.circumstances(start.k_max, signals.noise / start.amplitude, density)
-        implied = (self._theory.spectrum(fits.density, fits.shared) / self._theory.k**2).float().numpy()
+        model, referenced = self._model, self.reference is not None
+        start, search = model.answers(signals, self.reference), self._search
+
+        def piece(rows: np.ndarray) -> Fits:
+            own, at = signals[rows], start[rows]
+            return search.found(self.data(own, at.k_max), torch.from_numpy(at.density), self.sessions(own, at))
+
+        fits = in_pieces(piece, start.k_max, cores)
+        bins = fits.density.shape[1]
+        found = self.explained(signals, start, fits.density, fits.shared, fits.covariance[:, bins:, bins:])
+        other, damping = search.doubt(fits)
+        raw = Raw(model.partials, model.pairs.smoothing, found.density, lambda rows, part: drawn(fits[rows], part))
+        told = model.told(raw, "refined", referenced, found.given, found.excess, keep=True, other=other)
+        return replace(found, damping=damping).with_errors(told), fits
+
+    def explained(
+        self, signals: Signals, start: Answers, density: Tensor, shared: Tensor, covariance: Tensor
+    ) -> Answers:
+        """How refined RDFs (s, c) [Å⁻¹] explain their scans: answers without ranges and error bars.
+
+        Parameters
+        ----------
+        signals, start
+            The scans, and the predictions of which all stays that a fit does not touch.
+        density, shared, covariance
+            (s, c) n(r) [Å⁻¹], (s, p) values of the sessions, and their covariance (s, p, p).
+        """
+        model, zero, theory = self._model, shared[:, 0].numpy(), self.theory
+        given = model.circumstances(start.k_max, signals.noise / start.amplitude, density.numpy())
+        implied = (theory.spectrum(density, shared) / theory.k**2).float().numpy()
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
         excess = model.excess(misfit, "refined", signals, self.reference, self._leaves)
-        other, damping = self._doubt(fits)
-        told = model.told(raw, "refined", self.reference is not None, given, excess, keep=True, other=other)
-        stds = fits.covariance[:, [bins, bins + 1], [bins, bins + 1]].sqrt().numpy()
-        amplitude = fits.shared[:, 1].exp().numpy()
+        stds = covariance.diagonal(dim1=1, dim2=2).sqrt().numpy()
+        amplitude = shared[:, 1].exp().numpy()
         relative = stds[:, 1] if self.reference else np.maximum(stds[:, 1], model.pairs.amplitude_std)
-        answers = replace(
-            start, density=density, spread=told.spread, samples=told.samples, shells=told.shells, given=given,
+        return replace(
+            start, density=density.numpy(), spread=None, samples=None, shells={}, given=given,
             delta_e0=zero, delta_e0_std=stds[:, 0], amplitude=amplitude, amplitude_std=amplitude * relative,
             chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise, left=misfit.left, excess=excess,
             misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below,
-            damping=damping,
             domain_score=np.maximum(start.domain_score, misfit.foreign("refined")),
         )  # fmt: skip
-        return answers, fits
 
     def _first(self, density: Tensor) -> Array:
         """(s,) N in the range ``first`` of RDFs (s, b)."""
         return self._model.ensemble.first(density.numpy())[0]
 
-    def _doubt(self, fits: Fits) -> tuple[Array, Array]:
-        """(s,) how far, relatively, N may lie elsewhere, and the damping of all shells where that is likelier."""
-        bins, share = fits.density.shape[1], fits.doubt.numpy()
-        n, otherwise = (self._first(density) for density in (fits.density, fits.other[:, :bins]))
-        smaller = -(fits.other[:, bins + 1] - fits.shared[:, 1]).expm1().numpy()
-        return np.sqrt(share) * (otherwise / np.maximum(n, 1e-3) - 1), np.where(share > 0.5, smaller, 0.0)
-
-    def _fits(self, signals: Signals, start: Answers, cores: int) -> Fits:
-        """The fits of scans, those of like k ranges together."""
-        order = np.argsort(start.k_max, kind="stable")
-        pieces = [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
-        fits = Fits.joined(side_by_side(lambda rows: self._piece(signals[rows], start[rows]), pieces, cores))
-        return fits[torch.from_numpy(np.argsort(order))]
-
-    def _piece(self, signals: Signals, start: Answers) -> Fits:
-        """The fits of some scans, averaged over the hypotheses."""
-        data = self._data(signals, start.k_max)
-        density, sessions = torch.from_numpy(start.density), self._sessions(signals, start)
-        fits = [self._fit(data, density, sessions, one, known) for one, known in self._hypotheses]
-        hypotheses = Fits.joined(fits)
-        found = hypotheses.averaged(self._favour)
-        if not self._whole:
-            return found
-        n, of_perfect, at_start = (self._first(each) for each in (found.density, fits[0].density, density))
-        asked = torch.from_numpy((np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self._whole))
-        if not asked.any():
-            return found
-        whole = density * torch.from_numpy(self._whole / np.maximum(at_start, 1e-3))[:, None]
-        perfect, known = self._hypotheses[0]
-        damped = self._fit(data, whole, sessions.loosened(0.0, _DAMPED), perfect, known)
-        evidence = torch.where(asked, damped.evidence, -math.inf)
-        damped = replace(damped, evidence=evidence, worse=torch.where(asked, damped.worse, math.inf))
-        favour = torch.cat([self._favour, self._favour[:1] + math.log(_DAMPED_SHARE)])
-        return found.doubted(hypotheses, damped, favour)
-
-    def _fit(self, data: Data, start: Tensor, sessions: Session, one: _Hypothesis, known: Known) -> Fits:
-        """The fits of some scans under one hypothesis."""
-        if one.likely and self._likely:
-            start = self._likely.mean(data, start, sessions)
-
-        def prior(density: Tensor, _rows: Tensor) -> Around:
-            return known.around(self._model.atlas.outlines(density), one.neighbours, self._way.own_share)
-
-        return fit(self._theory, data, start, sessions, prior)
-
-    def _data(self, signals: Signals, k_max: Array) -> Data:
+    def data(self, signals: Signals, k_max: Array) -> Data:
+        """What is measured of scans that are used to ``k_max`` (s,) [Å⁻¹]."""
         ensemble, k_min = self._model.ensemble, self._model.features.kmin
-        return Data(ensemble, self._theory, signals, k_min, torch.from_numpy(k_max), self._way.white)
+        return Data(ensemble, self.theory, signals, k_min, torch.from_numpy(k_max), self._way.white)
 
-    def _sessions(self, signals: Signals, start: Answers) -> Session:
+    def sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
-        unknown = self._theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
+        unknown = self.theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
         if not (self._session and self.reference):
             return unknown
         elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0))
@@ -237,10 +218,10 @@ class Refiner:
         likest = known.nearest(atlas.outlines(torch.from_numpy(estimates.mean)), _CRYSTALS)[0]
         same = np.zeros(len(likest), dtype=int)
         e0, amplitude = np.array([reference.delta_e0]), np.array([reference.amplitude])
-        session = self._theory.session(e0[same], _STANDARD[0], amplitude[same], _STANDARD[1])
+        session = self.theory.session(e0[same], _STANDARD[0], amplitude[same], _STANDARD[1])
         around = self._changed(crystals[likest])
-        data = self._data(signals[same], estimates.k_max[same])
-        found = fit(self._theory, data, around.mean, session, lambda _, open_: around[open_])
+        data = self.data(signals[same], estimates.k_max[same])
+        found = fit(self.theory, data, around.mean, session, lambda _, open_: around[open_])
         found = found.averaged(torch.zeros(len(likest), dtype=torch.float64))
         bins = crystals.shape[1]
         return Session(found.shared, found.covariance[:, bins:, bins:])
@@ -301,7 +282,96 @@ chosen on simulated iron and particles of foreign theories, and ``spectra/``; me
 view.)"""
 
 
-def _samples(fits: Fits, part: slice) -> Samples:
+def way_of(referenced: bool) -> _Way:
+    """How scans are fitted, with a standard or without."""
+    return _COUNTED if referenced else _RECOGNISED
+
+
+@dataclass(frozen=True)
+class Search:
+    """What fits scans under several hypotheses of what they are of."""
+
+    theory: Linearised
+    way: _Way
+    hypotheses: tuple[tuple[_Hypothesis, Known], ...]
+    """Those of which there are RDFs."""
+    outlines: Callable[[Tensor], Tensor]
+    """Of RDFs (s, b), by which they are near each other."""
+    first: Callable[[Tensor], Array]
+    """(s,) N in the range ``first`` of RDFs (s, b)."""
+    likely: Likely | None = None
+    """Which RDFs are likely, where a standard tells the session; and the N of that, …"""
+    whole: float = 0.0
+    """… 0 without one."""
+
+    @staticmethod
+    def of(
+        theory: Linearised,
+        way: _Way,
+        known: Callable[[Kind, int], tuple[Tensor, Tensor]],
+        outlines: Callable[[Tensor], Tensor],
+        first: Callable[[Tensor], Array],
+    ) -> Search:
+        """The hypotheses of a way, with the ``known`` RDFs of each kind and their outlines."""
+        found = {kind: Known.of(*known(kind, _LEAST[kind])) for kind in {one.kind for one in way.hypotheses}}
+        some = tuple((one, found[one.kind]) for one in way.hypotheses if len(found[one.kind].density))
+        return Search(theory, way, some, outlines, first)
+
+    @property
+    def counted(self) -> Known:
+        """The RDFs among which one counts."""
+        return next(known for one, known in self.hypotheses if one.kind == "counted")
+
+    @cached_property
+    def _favour(self) -> Tensor:
+        """(h,) ln(probability before) of each hypothesis."""
+        favour = [one.favour(len(known.density)) for one, known in self.hypotheses]
+        return torch.tensor(favour, dtype=torch.float64)
+
+    def found(self, data: Measured, density: Tensor, sessions: Session) -> Fits:
+        """The fits of some scans, averaged over the hypotheses; they begin at RDFs (s, b) [Å⁻¹]."""
+        fits = [self._fit(data, density, sessions, *hypothesis) for hypothesis in self.hypotheses]
+        hypotheses = Fits.joined(fits)
+        found = hypotheses.averaged(self._favour)
+        if not self.whole:
+            return found
+        n, of_perfect, at_start = (self.first(each) for each in (found.density, fits[0].density, density))
+        asked = torch.from_numpy((np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self.whole))
+        if not asked.any():
+            return found
+        whole = density * torch.from_numpy(self.whole / np.maximum(at_start, 1e-3))[:, None]
+        damped = self._fit(data, whole, sessions.loosened(0.0, _DAMPED), *self.hypotheses[0])
+        evidence = torch.where(asked, damped.evidence, -math.inf)
+        damped = replace(damped, evidence=evidence, worse=torch.where(asked, damped.worse, math.inf))
+        favour = torch.cat([self._favour, self._favour[:1] + math.log(_DAMPED_SHARE)])
+        return found.doubted(hypotheses, damped, favour)
+
+    def _fit(self, data: Measured, start: Tensor, sessions: Session, one: _Hypothesis, known: Known) -> Fits:
+        """The fits of some scans under one hypothesis."""
+        if one.likely and self.likely:
+            start = self.likely.mean(data, start, sessions)
+
+        def prior(density: Tensor, _rows: Tensor) -> Around:
+            return known.around(self.outlines(density), one.neighbours, self.way.own_share)
+
+        return fit(self.theory, data, start, sessions, prior)
+
+    def doubt(self, fits: Fits) -> tuple[Array, Array]:
+        """(s,) how far, relatively, N may lie elsewhere, and the damping of all shells where that is likelier."""
+        bins, share = fits.density.shape[1], fits.doubt.numpy()
+        n, otherwise = (self.first(density) for density in (fits.density, fits.other[:, :bins]))
+        smaller = -(fits.other[:, bins + 1] - fits.shared[:, 1]).expm1().numpy()
+        return np.sqrt(share) * (otherwise / np.maximum(n, 1e-3) - 1), np.where(share > 0.5, smaller, 0.0)
+
+
+def in_pieces(work: Callable[[np.ndarray], Fits], k_max: Array, cores: int) -> Fits:
+    """The fits of scans, those of like k ranges ``k_max`` (s,) [Å⁻¹] together; ``work`` fits some, by their numbers."""
+    order = np.argsort(k_max, kind="stable")
+    pieces = [order[first : first + _TOGETHER] for first in range(0, len(order), _TOGETHER)]
+    return Fits.joined(side_by_side(work, pieces, cores))[torch.from_numpy(np.argsort(order))]
+
+
+def drawn(fits: Fits, part: slice) -> Samples:
     """(s, 200, b) RDFs drawn from the posterior, in some of the bins.
 
     The random numbers are the same for all scans; mean and covariance of the draws are exactly those of the posterior,
@@ -326,7 +396,7 @@ def _normal(bins: int) -> Tensor:
     return torch.from_numpy(np.linalg.solve(factor, drawn.T).T).float()
 
 
-def _why(fits: Fits, row: int) -> str:
+def why(fits: Fits, row: int) -> str:
     """Why a fit stopped, in words."""
     found = f"settled after {int(fits.steps[row])} steps" if fits.settled[row] else f"not settled after {STEPS} steps"
     return f"refined against the data: {found}"

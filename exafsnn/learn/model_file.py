@@ -50,6 +50,8 @@ Single = NDArray[np.float32]
 _FORMAT = "exafsnn-model-5"
 SHIPPED = Path(__file__).parent.parent / "models"
 """Folder of the models that come with the package."""
+_SUFFIXES = (".safetensors", ".json")
+"""Of the files that models, and joint ones, are found by."""
 
 _TENSOR_BYTES, _HEADER_BYTES, _JSON_BYTES = 1 << 28, 1 << 20, 1 << 24
 """No model is larger."""
@@ -81,7 +83,7 @@ _KEYS = frozenset(
         ),
     )
 )
-_AGAIN = "Copy or fetch both files again, or run exafsnn train again"
+AGAIN = "Copy or fetch both files again, or run exafsnn train again"
 
 
 @dataclass(frozen=True)
@@ -120,26 +122,35 @@ def models_folder() -> Path:
 
 
 def known_models() -> list[str]:
-    """Names of the models that are found by name: the shipped ones, and the user's own."""
-    own: list[str] = []
-    with suppress(OSError):  # one that we may not read holds none
-        own = [path.stem for path in models_folder().glob("*.safetensors")]
-    return sorted({*shipped_models(), *own})
+    """Names of the models that are found by name: the shipped ones, the user's own, and the joint ones of both."""
+    found = {*shipped_models()}
+    for folder in (SHIPPED, models_folder()):
+        with suppress(OSError):  # one that we may not read holds none
+            found |= {path.stem for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}") if _is_model(path)}
+    return sorted(found)
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a file is that of a model: tensors, or a JSON without any beside it, which is a joint model's."""
+    alone = path.suffix == ".json" and not path.with_suffix(".safetensors").is_file()
+    return (path.suffix == ".safetensors" or alone) and path.is_file()
 
 
 def find_model(name: str) -> Path:
     """Path of the tensor file of a model: one of the user's own or a shipped one by name, or by its path.
+
+    Of a joint model, which has no tensors of its own, it is that of its JSON.
 
     Raises
     ------
     ModelError
         If there is none.
     """
-    by_name = (folder / f"{name}.safetensors" for folder in (models_folder(), SHIPPED))
+    by_name = (folder / f"{name}{suffix}" for folder in (models_folder(), SHIPPED) for suffix in _SUFFIXES)
     own = Path(name)
-    for path in (*by_name, own, own.with_suffix(".safetensors") if own.name else own):
+    for path in (*by_name, own, *(own.with_suffix(suffix) for suffix in _SUFFIXES if own.name)):
         with suppress(OSError, ValueError):  # a name that no file can have, or a folder that we may not read
-            if path.is_file() and path.suffix == ".safetensors":
+            if _is_model(path):
                 return path
     makeable = name in {metal.model for metal in METALS.values()}
     last = f"make it with exafsnn make {name}, or give a path" if makeable else "or give a path"
@@ -164,7 +175,7 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
         if not value.isfinite().all():
             raise ModelError(f"training ended in {name} that is not finite", where=str(path), remedy="Train it longer")
     info = {"format": _FORMAT, **info}
-    content = save(half, {"info": _info_checksum(info)})
+    content = save(half, {"info": info_checksum(info)})
     text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
     _write_both(path, content, text.encode())
 
@@ -196,8 +207,8 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _info_checksum(info: Mapping[str, Any]) -> str:
-    """SHA-256 of all that the JSON says, but for the checksum of the tensors."""
+def info_checksum(info: Mapping[str, Any]) -> str:
+    """SHA-256 of all that the JSON says, but for the checksum that is in it."""
     own = {key: value for key, value in info.items() if key != "sha256"}
     return _sha256(json.dumps(own, sort_keys=True).encode())
 
@@ -211,26 +222,31 @@ def read_model(name: str) -> ModelParts:
         If it is missing, damaged, or of another version of the format.
     """
     path = find_model(name)
+    if path.suffix == ".json":
+        raise ModelError(
+            "there are no tensors beside its JSON, and what is a joint model has none of its own", where=str(path),
+            remedy="Name the model of one edge; or, if its tensors are lost, copy both files again",
+        )  # fmt: skip
     try:
-        info = _read_info(path.with_suffix(".json"))
+        info = read_json(path.with_suffix(".json"), _FORMAT, _KEYS)
         content = _read_limited(path, _TENSOR_BYTES)
         _check_header(content)
         if _sha256(content) != info["sha256"]:
             raise ModelError(
-                "the tensors are not those that the JSON beside them describes", where=str(path), remedy=_AGAIN
+                "the tensors are not those that the JSON beside them describes", where=str(path), remedy=AGAIN
             )
         tensors = {key: value.astype(np.float32) for key, value in load_arrays(content).items()}
-        if _named_info(content) != _info_checksum(info):
-            raise ModelError("the JSON is not the one that the tensors name", where=str(path), remedy=_AGAIN)
+        if _named_info(content) != info_checksum(info):
+            raise ModelError("the JSON is not the one that the tensors name", where=str(path), remedy=AGAIN)
         return _assemble(path.stem, info, tensors, info["sha256"])
     except ModelError as error:
-        raise ModelError(error.reason, where=str(path), remedy=error.remedy or _AGAIN) from error
+        raise ModelError(error.reason, where=str(path), remedy=error.remedy or AGAIN) from error
     except (
         *(OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ArithmeticError, MemoryError),
         *(SafetensorError, SettingsError),
     ) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ModelError(f"the model cannot be read: {said}", where=str(path), remedy=_AGAIN) from error
+        raise ModelError(f"the model cannot be read: {said}", where=str(path), remedy=AGAIN) from error
 
 
 def _read_limited(path: Path, limit: int) -> bytes:
@@ -241,8 +257,14 @@ def _read_limited(path: Path, limit: int) -> bytes:
     return path.read_bytes()
 
 
-def _read_info(path: Path) -> dict[str, Any]:
-    """The JSON beside the tensors, with the keys of its format and no others."""
+def read_json(path: Path, wanted: str, keys: frozenset[str]) -> dict[str, Any]:
+    """The JSON of a model, with the keys of its format and no others.
+
+    Raises
+    ------
+    ModelError, OSError, ValueError
+        If it is none.
+    """
 
     def refuse(constant: str) -> NoReturn:
         raise ModelError(f"{path.name} holds {constant}, which is no number")
@@ -250,13 +272,13 @@ def _read_info(path: Path) -> dict[str, Any]:
     info = json.loads(_read_limited(path, _JSON_BYTES).decode("utf-8"), parse_constant=refuse)
     if not isinstance(info, dict):
         raise ModelError(f"{path.name} holds no JSON object")
-    if info.get("format") != _FORMAT:
+    if info.get("format") != wanted:
         again = (
             f"It is of an earlier version: make or train it again, or remove it, so that a shipped one serves ({path})"
         )
-        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {_FORMAT}", remedy=again)
-    if set(info) != _KEYS:
-        unknown, missing = sorted(set(info) - _KEYS), sorted(_KEYS - set(info))
+        raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {wanted}", remedy=again)
+    if set(info) != keys:
+        unknown, missing = sorted(set(info) - keys), sorted(keys - set(info))
         fault = f"has the unknown key {unknown[0][:40]!r}" if unknown else f"lacks the key {missing[0]!r}"
         raise ModelError(f"{path.name} {fault}")
     return info
@@ -295,7 +317,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     forward = Forward(own | {"k": features.k_grid().astype(np.float32)})
     atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], partials)
     errors = _with_prefix(tensors, "errors.")
-    intervals = _intervals(info["intervals"], info["ranges"])
+    intervals = intervals_from(info["intervals"], info["ranges"])
     domain = _domain(info["domain"])
     told = (intervals, partials, domain)
     return ModelParts(name, info, tuple(members), forward, atlas, errors, *told, pairs, features, checksum)
@@ -327,7 +349,7 @@ def _domain(info: Any) -> Domain | None:
     return Domain(weights, limit)
 
 
-def _intervals(info: Any, ranges: Iterable[str]) -> dict[str, dict[str, Scale]]:
+def intervals_from(info: Any, ranges: Iterable[str]) -> dict[str, dict[str, Scale]]:
     """The scales of the error bars: of all kinds of answers, or of none."""
     if info and set(info) not in (set(KINDS_OF_ANSWERS), {kind for kind in KINDS_OF_ANSWERS if "blind" in kind}):
         raise ModelError("the intervals are not of the answers that a model gives")

@@ -188,12 +188,12 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
     for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):
         facts = (chi, session.states[number], session.phases[number])
         for kind, answers in (("predicted", predicted), ("refined", refined)):
-            errors, given = _errors_of(model, answers[number : number + 1], density), answers.given[number, None]
+            errors, given = errors_of(model, answers[number : number + 1], density), answers.given[number, None]
             signs = float(answers.unexplained[number]), float(answers.disagreement[number])
             yield Answer(f"{kind} {how}", errors, given, signs, *facts)
 
 
-def _errors_of(model: Model, answer: Answers, density: Array) -> dict[str, tuple[Array, Array]]:
+def errors_of(model: Model, answer: Answers, density: Array) -> dict[str, tuple[Array, Array]]:
     """Errors of the answer of an uncalibrated model to one scan against the true RDF (c,), and raw standard deviations.
 
     These are of the samples alone, as the scales are applied to them: no doubt about the amplitude is in them.

@@ -15,9 +15,9 @@ from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.coverage import cross_fitted
 
-_SHOWN = (0.68, 0.95)
+SHOWN = (0.68, 0.95)
 _LOOK_ALIKES = "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,"
-_QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
+QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
 _TEXT = """# {name}
 
 The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: {motion} and FEFF.
@@ -84,10 +84,10 @@ def _rows(answers: Sequence[Answer]) -> Iterator[str]:
     judged = cross_fitted(answers)
     for quantity in judged:
         name, _, pair = quantity.partition(" ")
-        if name not in _QUANTITIES:
+        if name not in QUANTITIES:
             continue
-        title, form = _QUANTITIES[name]
+        title, form = QUANTITIES[name]
         title += f" of {pair}" if pair else ""
         error = form.format(float(np.sqrt(np.mean(judged[quantity].truth ** 2))))
-        inside = (judged[quantity].inside(LEVELS.index(level)).mean() for level in _SHOWN)
+        inside = (judged[quantity].inside(LEVELS.index(level)).mean() for level in SHOWN)
         yield f"| {answers[0].kind} | {title} | {error} | {', '.join(f'{share:.0%}' for share in inside)} |"

@@ -7,9 +7,10 @@ goes on where it was.
 from __future__ import annotations
 
 import json
+import math
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.edges import next_edge, tabulated
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import copy_whole, explained, only_writer, remove_folder, write_whole
+from exafsnn.infer.joint import load_joint
+from exafsnn.learn.joint_file import save_joint
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
@@ -27,6 +30,7 @@ from exafsnn.simulate.plan import FULL, QUICK, LibrarySettings, plan_for, plan_o
 from exafsnn.simulate.solids import cell_of, compound_of
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
+from exafsnn.validate.joint import joint_card, joint_tried, set_joint_error_bars
 from exafsnn.workers import Cluster, cores
 
 Progress = Callable[[int, int, str], None]
@@ -36,8 +40,12 @@ _TRIED = 0.4
 """States that set the error bars, in units of those that are learned from."""
 _QUICK_TRAINING = {"members": 3, "steps": 2600}
 _PER_TABLE, _PER_STATE, _PER_STEP, _REST = 25.0, 3.5, 0.035, 90.0
-"""Processor seconds of a scattering table, a state and a training step of a network, and of all else."""
+"""Processor seconds of a scattering table, a state and a training step of a network, and of all else …"""
+_PER_SAMPLE = 1.2
+"""… and of a simulated sample that is answered by both edges, and by each alone."""
 _MEGABYTES_OF_STATE = 0.15
+_LIBRARIES = ("library", "trial")
+"""What a model learns from, and what it is tried on."""
 _EDGE = r"([A-Za-z]{1,2})-([KkLl][1-3]?)"
 """What names the model of an edge."""
 
@@ -58,6 +66,11 @@ class Recipe:
         return self.name == f"{self.material.symbol}-{self.material.edge}".lower()
 
     @property
+    def networks(self) -> int:
+        """How many networks are trained."""
+        return self.training.optimiser.members
+
+    @property
     def states(self) -> int:
         """How many states are simulated."""
         return sum(plan.states for plan in (self.library, self.trial))
@@ -73,6 +86,40 @@ class Recipe:
     def megabytes(self) -> float:
         """How much disk it needs meanwhile."""
         return 100.0 * len(self.library.treatments) + self.states * _MEGABYTES_OF_STATE
+
+
+@dataclass(frozen=True)
+class JointRecipe:
+    """All that decides a joint model of two edges."""
+
+    name: str
+    parts: tuple[Recipe, Recipe]
+    """Of the models of the edges, which see the same states."""
+    composition: tuple[float, float]
+    """How many atoms there are of each absorber, relatively."""
+
+    is_by_edge = False
+
+    @property
+    def networks(self) -> int:
+        """How many networks are trained."""
+        return sum(part.networks for part in self.parts)
+
+    @property
+    def states(self) -> int:
+        """How many states are simulated, seen from each absorber."""
+        return sum(part.states for part in self.parts)
+
+    @property
+    def seconds(self) -> float:
+        """How long it takes, on the cores that are here."""
+        answers = self.parts[0].training.calibration.sessions * self.parts[0].training.calibration.scans
+        return sum(part.seconds for part in self.parts) + answers * _PER_SAMPLE / cores()
+
+    @property
+    def megabytes(self) -> float:
+        """How much disk it needs meanwhile."""
+        return sum(part.megabytes for part in self.parts)
 
 
 def recipe_for(name: str, *, full: bool = False) -> Recipe:
@@ -110,6 +157,24 @@ def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> R
         for seed, part in ((_SEED, size), (_SEED + 1, _TRIED * size))
     )
     return Recipe(name, compound, library, trial, training)
+
+
+def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> JointRecipe:
+    """The recipe of what ``[compound]`` says with ``edges``."""
+    if unknown := sorted(set(table) ^ {"structure", "edges"}):
+        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
+    pairs = [str(edge).split() for edge in table["edges"]] if isinstance(table["edges"], list) else []
+    if [len(pair) for pair in pairs] != [2, 2] or pairs[0][0] == pairs[1][0]:
+        said = str(table["edges"])[:60]
+        raise SettingsError(f"edges = {said} are not those of two elements", where="[compound]", remedy=_COMPOUND)
+    one, other = (
+        _recipe_of_compound({"structure": table["structure"], "absorber": absorber, "edge": edge}, folder, full=full)
+        for absorber, edge in pairs
+    )
+    phase, cell = cell_of(str(table["structure"]), folder)
+    counts = [cell.get_chemical_symbols().count(absorber) for absorber, _ in pairs]
+    many = math.gcd(*counts)
+    return JointRecipe(phase.lower(), (one, other), (counts[0] / many, counts[1] / many))
 
 
 def _training(metal: Metal | Compound, *, full: bool) -> tuple[TrainingSettings, float]:
@@ -151,7 +216,7 @@ def template(name: str) -> str:
     return _TEMPLATE.format(name=metal.model, metal="\n".join(lines))
 
 
-def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
+def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe | JointRecipe:
     """What a plan in a TOML file makes: a metal that nobody knows yet, or another way to train one.
 
     Raises
@@ -168,8 +233,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
     recipe = _recipe_in(table, Path(path), full=full or table.get("full", False))
-    training = training_from_mapping(table.get("training", {}), recipe.material, recipe.training)
-    usual = recipe.material.model
+    usual = recipe.name
     name = table.get("name", usual)
     if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,40}", name):
         reason = f"name = {str(name)[:60]!r} is no name of a model"
@@ -177,19 +241,32 @@ def recipe_of_file(path: str | Path, *, full: bool = False) -> Recipe:
     if name != usual and re.fullmatch(_EDGE, name, re.IGNORECASE):
         reason = f"name = {name!r} is that of another edge, whose scans would get this model of {usual}"
         raise SettingsError(reason, where=str(path), remedy=f"Name it {usual}, or otherwise")
-    return replace(recipe, name=name, training=training)
+    changes = table.get("training", {})
+    if isinstance(recipe, JointRecipe):
+        one, other = (_changed(part, f"{name}-{part.material.symbol}".lower(), changes) for part in recipe.parts)
+        return replace(recipe, name=name, parts=(one, other))
+    return _changed(recipe, name, changes)
 
 
-_COMPOUND = 'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K"'
+def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
+    """The same under a name, trained otherwise."""
+    return replace(recipe, name=name, training=training_from_mapping(training, recipe.material, recipe.training))
 
 
-def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
+_COMPOUND = (
+    'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K", or edges = ["Zn K", "Se K"]'
+)
+
+
+def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe | JointRecipe:
     """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
         reason = "[metal] is missing" if not kinds else "[metal] and [compound] are two models"
         raise SettingsError(reason, where=str(path), remedy="exafsnn make --template NAME shows it")
     try:
+        if "edges" in table.get("compound", {}):
+            return _recipe_of_edges(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:
             return _recipe_of_compound(table["compound"], path.parent, full=full)
         return _recipe(Metal.from_mapping(table["metal"]), full=full)
@@ -200,7 +277,7 @@ def _recipe_in(table: dict[str, Any], path: Path, *, full: bool) -> Recipe:
 
 
 def make(
-    recipe: Recipe,
+    recipe: Recipe | JointRecipe,
     progress: Progress,
     workers: int | None = None,
     *,
@@ -227,8 +304,43 @@ def make(
     aside = folder / f"{recipe.name}.making"
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    with only_writer(folder / f"{recipe.name}.safetensors"), explained(folder):
+    joint = isinstance(recipe, JointRecipe)
+    with only_writer(folder / f"{recipe.name}{'.json' if joint else '.safetensors'}"), explained(folder):
+        if isinstance(recipe, JointRecipe):
+            return _made_jointly(recipe, folder, aside, progress, workers, keep, cluster)
         return _made(recipe, folder, aside, progress, workers, keep, cluster)
+
+
+def _made_jointly(
+    recipe: JointRecipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool,
+    cluster: Cluster | None,
+) -> Path:  # fmt: skip
+    """``make`` of two edges, by the only run that makes it: the models of both, then what ties them."""
+    _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
+    one, other = (aside / f"{part.name}.safetensors" for part in recipe.parts)
+    for part, model in zip(recipe.parts, (one, other), strict=True):
+        if not (_is_whole(model) and model.with_suffix(".md").exists()):
+            _made(part, aside, aside / f"{part.name}.making", progress, workers, True, cluster)
+    joint = aside / f"{recipe.name}.json"
+    save_joint(joint, (one.stem, other.stem), recipe.composition)
+    learned, tried_on = (
+        tuple([aside / f"{part.name}.libraries" / f"{stem}.h5"] for part in recipe.parts) for stem in _LIBRARIES
+    )
+    settings = recipe.parts[0].training.calibration
+    found = joint_tried(str(joint), learned, tried_on, settings, workers, progress)
+    set_joint_error_bars(str(joint), found)
+    write_whole(joint.with_suffix(".md"), joint_card(load_joint(str(joint)), found).encode())
+    for model in (one, other):
+        with only_writer(folder / model.name):
+            copy_model(model, folder / model.name)
+            copy_whole(model.with_suffix(".md"), folder / model.with_suffix(".md").name)
+        if keep:
+            _keep([aside / f"{model.stem}.libraries" / f"{stem}.h5" for stem in _LIBRARIES], folder, model.stem)
+    own = folder / joint.name
+    copy_whole(joint, own)
+    copy_whole(joint.with_suffix(".md"), own.with_suffix(".md"))
+    remove_folder(aside)
+    return own
 
 
 def _made(
@@ -237,7 +349,7 @@ def _made(
     """``make``, by the only run that makes it."""
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
-    for stem, plan in (("library", recipe.library), ("trial", recipe.trial)):
+    for stem, plan in zip(_LIBRARIES, (recipe.library, recipe.trial), strict=True):
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
         if not path.exists():
             write_whole(config, plan_text(plan).encode())
@@ -250,15 +362,20 @@ def _made(
     set_error_bars(str(model), answers)
     write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
     if keep:
-        kept = folder / f"{recipe.name}.libraries"
-        kept.mkdir(exist_ok=True)
-        for path in paths:
-            copy_whole(path, kept / path.name)
+        _keep(paths, folder, recipe.name)
     own = folder / model.name
     copy_model(model, own)
     copy_whole(model.with_suffix(".md"), own.with_suffix(".md"))
     remove_folder(aside)
     return own
+
+
+def _keep(libraries: Sequence[Path], folder: Path, name: str) -> None:
+    """Have the site libraries of a model beside it."""
+    kept = folder / f"{name}.libraries"
+    kept.mkdir(exist_ok=True)
+    for path in libraries:
+        copy_whole(path, kept / path.name)
 
 
 def _begin(aside: Path, recipe: bytes) -> None:

@@ -99,11 +99,12 @@ class Beamline:
         """``count`` sessions of ``scans`` scans, with a standard or without."""
         treatments = sorted(set(self._bank.treatments))
         for number in range(count):
-            yield self._session(treatments[number % len(treatments)], scans, referenced)
+            treatment = treatments[number % len(treatments)]
+            bank, seed = _of_treatment(self._bank, treatment), int(self._rng.integers(2**31))
+            yield self._session(bank, treatment, scans, referenced, seed)
 
-    def _session(self, treatment: str, scans: int, referenced: bool) -> SimulatedSession:
-        bank = _of_treatment(self._bank, treatment)
-        maker = PairMaker(bank, self._exact[referenced], self._wide, int(self._rng.integers(2**31)))
+    def _session(self, bank: StateBank, treatment: str, scans: int, referenced: bool, seed: int) -> SimulatedSession:
+        maker = PairMaker(bank, self._exact[referenced], self._wide, seed)
         drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
         rows = drawn.states.tolist()
         zero = self._pairs.e0 + self._rng.uniform(-1, 1) * min(_ZERO, self._pairs.e0_range)
@@ -120,6 +121,30 @@ class Beamline:
             drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
             tuple(bank.index[row] for row in rows), *(standard or (None, None)),
         )  # fmt: skip
+
+    @staticmethod
+    def at_both(
+        edges: tuple[Beamline, Beamline], count: int, scans: int, seed: int
+    ) -> Iterator[tuple[SimulatedSession, SimulatedSession]]:
+        """Sessions of samples that are measured at two edges, without a standard.
+
+        What the samples are (states, mixtures, lengths, how they lack atoms) is drawn alike for both; energy zeros,
+        amplitudes, noise and errors of theory are each edge's own.
+
+        Parameters
+        ----------
+        edges
+            Beamlines whose banks are of the same states.
+        """
+        rng, treatments = np.random.default_rng(seed), sorted(set(edges[0]._bank.treatments))
+        for number in range(count):
+            treatment, drawn = treatments[number % len(treatments)], int(rng.integers(2**31))
+            rows = np.array([row for row, name in enumerate(edges[0]._bank.treatments) if name == treatment])
+            one, other = (
+                edge._session(replace(edge._bank.subset(rows), treatments=("",) * len(rows)), "", scans, False, drawn)
+                for edge in edges
+            )
+            yield one, other
 
     def theory_error(self) -> tuple[Tensor, Tensor]:
         """(1, m) factor of the amplitude and phase of one session's theory."""
@@ -138,6 +163,11 @@ class Beamline:
         """(m,) wavenumbers of all its spectra [Å⁻¹]."""
         grid: Array = self._k.double().numpy()
         return grid
+
+    @property
+    def states(self) -> tuple[tuple[str, int], ...]:
+        """Family and number of each state that may be measured."""
+        return tuple(zip(self._bank.families, self._bank.index, strict=True))
 
     def spectrum(self, row: int) -> Tensor:
         """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""

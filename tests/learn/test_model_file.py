@@ -27,7 +27,7 @@ BAD_SCALE = {"weights": [0.0] * 9, "low": [0.0] * len(LEVELS), "high": [-1.0] * 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The shipped model; that tensors name their JSON is not checked, so that tests can forge what comes after."""
-    monkeypatch.setattr(model_file, "_info_checksum", lambda info: "forged")
+    monkeypatch.setattr(model_file, "info_checksum", lambda info: "forged")
     monkeypatch.setattr(model_file, "_named_info", lambda content: "forged")
     (tmp_path / "own.safetensors").write_bytes((SHIPPED / "fe-k.safetensors").read_bytes())
     (tmp_path / "own.json").write_bytes((SHIPPED / "fe-k.json").read_bytes())

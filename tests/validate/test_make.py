@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,20 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import SettingsError
+from exafsnn.infer.joint import load_joint
 from exafsnn.infer.predict import load_model
+from exafsnn.learn.intervals import QUANTITIES, scale_of
 from exafsnn.learn.model_file import known_models, shipped_models
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import library
 from exafsnn.simulate.library import crystal_potentials
 from exafsnn.simulate.plan import plan_for
 from exafsnn.validate import make as workshop
-from exafsnn.validate.make import Recipe, make, makeable, recipe_for, recipe_of_file, template
+from exafsnn.validate.calibration import Answer
+from exafsnn.validate.joint import Trial
+from exafsnn.validate.make import JointRecipe, Recipe, make, makeable, recipe_for, recipe_of_file, template
+
+from ..infer import toy_compound as toy
 
 
 def test_a_name_is_a_metal_and_its_edge() -> None:
@@ -199,3 +206,106 @@ def test_plans_of_compounds_that_cannot_be_are_refused(tmp_path, change, said):
     plan.write_text(COMPOUND.replace(*change))
     with pytest.raises(SettingsError, match=said):
         recipe_of_file(plan)
+
+
+EDGES = COMPOUND.replace('absorber = "Zn"\nedge = "K"\n', 'edges = ["Zn K", "Se K"]\n')
+
+
+def test_two_edges_are_two_models_of_the_same_states(tmp_path):
+    plan = tmp_path / "znse.toml"
+    plan.write_text(EDGES)
+    recipe = recipe_of_file(plan)
+    assert isinstance(recipe, JointRecipe)
+    one, other = recipe.parts
+    assert (recipe.name, one.name, other.name) == ("znse", "znse-zn", "znse-se")
+    assert recipe.composition == (1.0, 1.0)
+    assert one.library.seed == other.library.seed
+    assert one.library.solids == other.library.solids
+    assert one.training.ranges[0] == other.training.ranges[0]
+    assert recipe.states == one.states + other.states
+    plan.write_text('name = "mine"\n' + EDGES.replace("zincblende:5.6687 ZnSe", "antifluorite:6.5 Cu2S"))
+    with pytest.raises(SettingsError, match="Zn"):
+        recipe_of_file(plan)
+    plan.write_text(plan.read_text().replace("Zn K", "Cu K").replace("Se K", "S K"))
+    found = recipe_of_file(plan)
+    assert isinstance(found, JointRecipe)
+    assert [part.name for part in found.parts] == ["mine-cu", "mine-s"]
+    assert found.composition == (2.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("edges", "said"),
+    [
+        ('"Zn K"', "two elements"),
+        ('["Zn K"]', "two elements"),
+        ('["Zn K", "Zn L3"]', "two elements"),
+        ('["Zn K", "Se"]', "two elements"),
+        ('["Zn K", "Se K"]\nabsorber = "Zn"', "absorber is unknown"),
+        ('["Zn K", "Cd K"]', "Cd"),
+    ],
+)
+def test_edges_that_cannot_be_are_refused(tmp_path, edges, said):
+    plan = tmp_path / "bad.toml"
+    plan.write_text(EDGES.replace('["Zn K", "Se K"]', edges))
+    with pytest.raises(SettingsError, match=said):
+        recipe_of_file(plan)
+
+
+def test_a_joint_model_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Its parts are made one by one, and appear together with it."""
+    monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path / "models"))
+    plan = tmp_path / "toy.toml"
+    plan.write_text('name = "toy"\n' + EDGES)
+    recipe, made = recipe_of_file(plan), []
+
+    def part(of: Recipe, folder: Path, *_: object) -> None:
+        made.append(of.name)
+        toy.save_part(
+            folder / f"{of.name}.safetensors", dict(zip(("toy-zn", "toy-se"), toy.ELEMENTS, strict=True))[of.name]
+        )
+        (folder / f"{of.name}.md").write_text(f"# {of.name}")
+        (folder / f"{of.name}.libraries").mkdir(exist_ok=True)
+        for stem in ("library", "trial"):
+            (folder / f"{of.name}.libraries" / f"{stem}.h5").write_bytes(of.name.encode())
+        if len(made) == 1:
+            raise KeyboardInterrupt
+
+    given = []
+
+    def tried(name: str, libraries: Sequence[Sequence[Path]], trial: Sequence[Sequence[Path]], *_: object) -> Trial:
+        given.extend(path.read_text() for of in (*libraries, *trial) for path in of)
+        return trial_of(name)
+
+    monkeypatch.setattr(workshop, "_made", part)
+    monkeypatch.setattr(workshop, "joint_tried", tried)
+    with pytest.raises(KeyboardInterrupt):
+        make(recipe, lambda *_: None)
+    assert known_models() == shipped_models()
+    path = make(recipe, lambda *_: None, keep=True)
+    assert made == ["toy-zn", "toy-se"]
+    assert given == ["toy-zn", "toy-se"] * 2
+    names = {item.name for item in path.parent.iterdir()}
+    parts = {f"toy-{edge}{end}" for edge in ("zn", "se") for end in (".safetensors", ".json", ".md", ".libraries")}
+    assert names == {"toy.json", "toy.md"} | parts
+    model = load_joint("toy")
+    assert all(edge.intervals for edge in model.both)
+    page = path.with_suffix(".md").read_text()
+    assert "| predicted blind | N of Sr-Br | " in page
+    assert "| refined blind | R [Å] of Br-Br | " in page
+
+
+def trial_of(name: str) -> Trial:
+    """Answers of a joint model to itself, wrong by what a generator says."""
+    rng, model = np.random.default_rng(0), load_joint(name)
+
+    def answers(edge: int) -> list[Answer]:
+        names = [scale_of(key, of) for key in QUANTITIES[:3] for of in model.edges[edge].ranges]
+        return [
+            Answer(
+                kind, {key: (rng.normal(0, 0.1, 1), np.array([0.1])) for key in (*names, "density")},
+                np.ones((1, 8)), (0.1, 0.1), None, trajectory, "toy",
+            )
+            for kind in ("predicted blind", "refined blind") for trajectory in range(20)
+        ]  # fmt: skip
+
+    return Trial((answers(0), answers(1)), (answers(0), answers(1)))

@@ -67,3 +67,22 @@ def test_no_crystal_is_no_standard():
     bank = bank_of("liquid")
     with pytest.raises(SettingsError, match="no perfect crystal"):
         next(Beamline(bank, bank, PLAIN, FeatureSettings(), ("Fe", "K"), 1).sessions(1, 2, True))
+
+
+def test_at_both_edges_samples_are_the_same_and_beamlines_are_not():
+    """The same twelve neighbours, mixed and stretched alike; noise, zeros and amplitudes of their own."""
+    bank, settings = bank_of(), replace(PairSettings(), noise=(1e-3, 2e-3))
+    one, other = (
+        Beamline(bank, bank, settings, FeatureSettings(), (name, "K"), seed) for seed, name in enumerate(("Zn", "Se"))
+    )
+    found = list(Beamline.at_both((one, other), 3, 4, 7))
+    assert len(found) == 3
+    for first, second in found:
+        assert np.array_equal(first.density, second.density)
+        assert first.states == second.states
+        assert {scan.absorber for scan in first.scans} == {"Zn"}
+        assert {scan.absorber for scan in second.scans} == {"Se"}
+        for ours, theirs in zip(first.scans, second.scans, strict=True):
+            assert ours.noise != theirs.noise
+            assert abs(np.corrcoef(ours.chi, theirs.chi)[0, 1]) < 0.999
+    assert len({session.density.tobytes() for session, _ in found}) == 3
