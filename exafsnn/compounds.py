@@ -13,6 +13,9 @@ from exafsnn.errors import SettingsError
 from exafsnn.metals import IRON_BOND, Metal
 from exafsnn.settings import Settings
 
+_NO_METALS = frozenset(["H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I"])
+"""Elements that make compounds of metals, not alloys."""
+
 _BONDS = (1.3, 4.0)
 """Distances of nearest neighbours [Å]."""
 
@@ -64,6 +67,11 @@ class Compound(Settings):
         """Names and limits [Å] of the first shell of each pair; that of the first pair is ``first``."""
         names = ["first", *(f"first {self.symbol}-{neighbour}" for neighbour in self.neighbours[1:])]
         return tuple((name, *limits) for name, limits in zip(names, self.shells, strict=True))
+
+    @property
+    def is_metallic(self) -> bool:
+        """Whether there are metals alone in it."""
+        return not _NO_METALS & {self.symbol, *self.neighbours}
 
     @property
     def length_scale(self) -> float:

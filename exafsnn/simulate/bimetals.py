@@ -3,8 +3,8 @@
 A lattice by Vegard's rule is filled at random, with short-range order, as core and shell, or side by side; or it is an
 ordered crystal. Springs hold it (``springs``): those between atoms of one element as stiff as in its pure metal, those
 between unlike ones by the geometric mean. Bonds would like to have the length that they have in the pure metals, and
-the lattice lets them have some of that: between Vegard, all alike, and Pauling, each its own, as EXAFS finds (Frenkel et
-al., Phys. Rev. B 62, 9364 (2000), Au–Cu). How much they differ is drawn, too. Potentials are those of the ordered A₃B.
+the lattice lets them have some of that: between Vegard, all alike, and Pauling, each its own, as EXAFS finds (Frenkel
+et al., Phys. Rev. B 62, 9364 (2000), of Au–Cu). How much they differ is drawn. Potentials are those of the ordered A₃B.
 """
 
 from __future__ import annotations
@@ -33,7 +33,15 @@ from exafsnn.simulate.frames import Trajectory
 from exafsnn.simulate.particles import SHAPES, of_size
 from exafsnn.simulate.springs import Springs, solid_of, springs_for
 from exafsnn.simulate.states import one_of
-from exafsnn.simulate.vibrations import BOND, Motion, moving, trajectory_from, widest_gap, with_antisites, with_vacant_sites
+from exafsnn.simulate.vibrations import (
+    BOND,
+    Motion,
+    moving,
+    trajectory_from,
+    widest_gap,
+    with_antisites,
+    with_vacant_sites,
+)
 
 Range = tuple[float, float]
 
@@ -44,6 +52,20 @@ _DISSOLVED: Mapping[str, tuple[float, float]] = {"Sn": (4.23, 0.0085)}
 """Lattice constant that an element without an own close-packed metal would have as fcc [Å], and σ² at 300 K [Å²]. Tin:
 by Vegard's rule from Pt₃Sn, a = 4.0005 Å (Charlton, Cordey-Hayes & Harris, J. Less-Common Met. 20, 105 (1970)); its σ²
 is a guess, that gives Pt–Sn less than Pt–Pt."""
+
+_MOST_DISSOLVED = 0.5
+"""Such an element is at most so much of an alloy that is not ordered."""
+
+_ORDERED: Mapping[frozenset[str], tuple[str, ...]] = {
+    frozenset(("Pt", "Sn")): ("l1_2:4.0005 Pt3Sn", "nickeline:4.104,5.432 PtSn"),
+}
+"""Ordered crystals of two elements, where they are not those that fcc metals have: Pt₃Sn as above, PtSn as of Harris,
+Norman & Bryant, J. Less-Common Met. 16, 427 (1968)."""
+
+_SQUAT = 0.96
+"""c/a of L1₀, whose layers of unlike atoms are nearer to each other."""
+
+_SHARES = (0.02, 0.98)
 
 _ALIKE = 2
 """Elements whose atomic numbers differ by so much scatter alike: which of them is a neighbour, EXAFS does not tell."""
@@ -88,7 +110,7 @@ class BimetalStates(Settings):
     shares: tuple[Range, ...] = ((0.02, 0.98),)
     """Ranges of the share of the first element; those of an ordered crystal are known."""
     atoms: tuple[tuple[int, int], ...] = ()
-    """Ranges of the number of atoms of a free particle; none: a periodic crystal."""
+    """Ranges of the number of atoms of a free particle, drawn in its logarithm; none: a periodic crystal."""
     seeking: Range = (0.0, 0.0)
     """Range of the order sought by what is mixed: −1 as unlike as can be, 1 like among like, 0 random."""
     exchanged: Range = (0.0, 0.0)
@@ -131,7 +153,7 @@ class BimetalStates(Settings):
         """As of ``States``; the treatment last, so that libraries of both edges have the same states."""
         ordered = self.ordered
         share = ordered.composition[self.elements[0]] if ordered else _of_ranges(self.shares, rng)
-        atoms = int(round(_of_ranges(self.atoms, rng))) if self.atoms else 0
+        atoms = round(math.exp(_of_ranges(np.log(self.atoms).tolist(), rng))) if self.atoms else 0
         names = (*("seeking", "exchanged", "contrast", "strain"), *("temperature", "asymmetry", "static", "vacancies"))
         numbers = {name: float(rng.uniform(*getattr(self, name))) for name in names}
         return BimetalState(self, seed, share, atoms, member % 2, **numbers), one_of(treatments, rng)
@@ -243,7 +265,9 @@ class BimetalState:
     def _springs(self, atoms: Atoms) -> Springs:
         """Springs of the bonds that there are; those of a mixture would like to differ in length."""
         one, other = self.states.elements
-        firm = [_stiffness(*of) for of in zip(self.states.lattices, self.states.sigma2, self.states.elements, strict=True)]
+        firm = [
+            _stiffness(*of) for of in zip(self.states.lattices, self.states.sigma2, self.states.elements, strict=True)
+        ]
         unlike = math.sqrt(firm[0] * firm[1])
         lengths = {}
         if self.states.order in ORDERS:
@@ -269,7 +293,7 @@ class BimetalState:
 
 def _first_shell(sites: Atoms) -> Range:
     """Between which distances the nearest neighbours are, on sites of a crystal [Å]."""
-    nearest = widest_gap(sites)
+    nearest = float(neighbor_list("d", sites, widest_gap(sites) + 0.1).min())
     return 0.5 * nearest, BOND * nearest
 
 
@@ -310,6 +334,28 @@ def _as_dense(metal: Metal) -> float:
     return float(metal.a * (2 ** (1 / 3) if metal.phase == "bcc" else 1.0))
 
 
+def shares_of(elements: tuple[str, str]) -> Range:
+    """From which to which share of the first element they are one lattice."""
+    low, high = _SHARES
+    one, other = elements
+    return (1 - _MOST_DISSOLVED if other in _DISSOLVED else low), (_MOST_DISSOLVED if one in _DISSOLVED else high)
+
+
+def ordered_of(elements: tuple[str, str]) -> tuple[str, ...]:
+    """Ordered crystals of two elements, as ``BimetalStates.order`` takes them: of fcc metals L1₂ of either and L1₀."""
+    if known := _ORDERED.get(frozenset(elements)):
+        return known
+    one, other = elements
+    lattices = {element: as_fcc(element)[0] for element in elements}
+    rich, even, poor = (vegard({one: share, other: 1 - share}, lattices) for share in (0.75, 0.5, 0.25))
+    a = even / _SQUAT ** (1 / 3)
+    return (
+        f"l1_2:{rich:.4f} {one}3{other}",
+        f"l1_0:{a:.4f},{_SQUAT * a:.4f} {one}{other}",
+        f"l1_2:{poor:.4f} {other}3{one}",
+    )
+
+
 def states_of_both(name: str, elements: tuple[str, str], count: int, **ranges: Any) -> BimetalStates:
     """States of two elements of which something is known.
 
@@ -332,7 +378,9 @@ def bimetal_of(elements: tuple[str, str], absorber: str, edge: str) -> Compound:
     """
     one, other = elements
     if absorber not in elements or one == other:
-        raise SettingsError(f"{absorber} is none of {one} and {other}", where="elements", remedy="Give two, and an edge of each")
+        raise SettingsError(
+            f"{absorber} is none of {one} and {other}", where="elements", remedy="Give two, and an edge of each"
+        )
     bonds = [as_fcc(element)[0] * _OVER_A for element in elements]
     if abs(atomic_numbers[one] - atomic_numbers[other]) <= _ALIKE:
         raise SettingsError(

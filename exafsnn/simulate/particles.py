@@ -100,7 +100,7 @@ def carved(cell: Atoms, shape: str, radius: float, *, centre: int = 0) -> Atoms:
 
 
 def of_size(cell: Atoms, shape: str, count: int, rng: np.random.Generator) -> Atoms:
-    """A particle of a crystal, of as many atoms: the outermost sites of its shape are filled at random.
+    """A particle of a crystal, of as many atoms; if the outermost sites are not all filled, those beside each other are.
 
     Parameters
     ----------
@@ -120,8 +120,22 @@ def of_size(cell: Atoms, shape: str, count: int, rng: np.random.Generator) -> At
     block = _inside(cell, shape, _AMPLE * round_one + _MARGIN, int(rng.integers(len(cell))))
     found = [height / share for share, height in _heights(block.positions, shape)]
     radius = np.max(found, axis=0) if found else np.linalg.norm(block.positions, axis=1)
-    order = np.lexsort((rng.random(len(block)), radius.round(3)))
-    return _free(block[np.sort(order[:count])])
+    radius = radius.round(3)
+    last = np.sort(radius)[min(count, len(block)) - 1]
+    inside, outermost = np.flatnonzero(radius < last), rng.permutation(np.flatnonzero(radius == last))
+    chosen = list(inside)
+    trees = cKDTree(block.positions), cKDTree(block.positions[outermost])
+    nearest = trees[0].query(block.positions[outermost], k=2)[0][:, 1].max()
+    near = trees[1].query_ball_point(block.positions, _BONDED * nearest)  # of each atom, the outermost beside it
+    bonds = np.zeros(len(outermost))
+    for atom in inside:
+        bonds[near[atom]] += 1
+    while len(chosen) < count:
+        place = int(bonds.argmax())
+        chosen.append(outermost[place])
+        bonds[near[outermost[place]]] += 1
+        bonds[place] = -np.inf
+    return _free(block[np.sort(chosen)])
 
 
 def _inside(cell: Atoms, shape: str, radius: float, centre: int = 0) -> Atoms:

@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import cg
 
 from exafsnn.errors import SettingsError, SimulationError
@@ -33,7 +33,11 @@ _NEXT = 1.7
 _AT_REST = 1e-4
 """No atom is farther from rest [Å]."""
 
-_ROUNDS = 60
+_ROUNDS = 200
+_HELD = 0.02
+"""What keeps an atom where it is while balance is sought, over the bonds, at first: one at an edge is hardly held
+otherwise."""
+
 _ROOM_TEMPERATURE = 300.0
 _FIRM = 10.0
 """Stiffness with which the modes are found [eV Å⁻²]."""
@@ -71,7 +75,7 @@ class Springs(Settings):
         firm = all(stiffness > 0 for stiffness in (self.stiffness, *self.stiffnesses.values()))
         if not (firm and 0 < self.next_share <= 1 and all(1 < r < 5 for r in self.lengths.values())):
             raise SettingsError(
-                f"a stiffness ({self.stiffness:g} eV Å⁻²), next_share = {self.next_share:g} or a length is none",
+                f"stiffness = {self.stiffness:g} eV Å⁻², another, next_share = {self.next_share:g} or a length is none",
                 where="springs",
                 remedy="Give lengths in Å, for pairs like In-As",
             )
@@ -267,20 +271,30 @@ def _joining(name: str, first: NDArray[np.str_], second: NDArray[np.str_]) -> ND
 
 
 def _rest(positions: Array, network: _Network) -> Array:
-    """(n, 3) positions at which the springs' forces are in balance [Å], by Gauss and Newton's steps."""
-    places = positions.copy()
+    """(n, 3) positions at which the springs' forces are in balance [Å], by Levenberg and Marquardt's steps."""
+    places, held = positions.copy(), _HELD * float(network.stiffness.max())
+    tension = _tension(places, network)
     for _ in range(_ROUNDS):
         vectors = network.vectors(places)
         apart = np.linalg.norm(vectors, axis=1)
-        along = vectors / apart[:, None]
-        matrix = _stretching(along, network, len(places))
+        matrix = _stretching(vectors / apart[:, None], network, len(places))
         pull = matrix.T @ (network.stiffness * (network.rest - apart))
-        step, _ = cg(matrix.T @ (matrix * network.stiffness[:, None]), pull, rtol=1e-8)
-        places = places + step.reshape(-1, 3)
+        normal = matrix.T @ (matrix * network.stiffness[:, None]) + held * eye_array(places.size)
+        step = cg(normal, pull, rtol=1e-8)[0].reshape(-1, 3)
         if np.abs(step).max() < _AT_REST:
-            return places
+            return places + step
+        after = _tension(places + step, network)
+        held *= 0.5 if after <= tension else 8.0
+        if after <= tension:
+            places, tension = places + step, after
     remedy = "The lengths of the bonds do not fit the lattice: check them"
     raise SimulationError("the springs find no balance", where="springs", remedy=remedy)
+
+
+def _tension(positions: Array, network: _Network) -> float:
+    """Energy of all springs, twice [eV]."""
+    apart = np.linalg.norm(network.vectors(positions), axis=1)
+    return float((network.stiffness * (apart - network.rest) ** 2).sum())
 
 
 def _stretching(along: Array, network: _Network, n: int) -> csr_array:
