@@ -63,6 +63,7 @@ def beamline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scan, "read_one", fake_read)
     monkeypatch.setattr(scan, "read_all", fake_read_all)
     monkeypatch.setattr("exafsnn.infer.predict.load_model", FakeModel)
+    monkeypatch.setattr("exafsnn.infer.joint.load_model", FakeModel)
     monkeypatch.setattr("exafsnn.infer.reference.calibrate", lambda model, chi, structure: structure)
 
 

@@ -7,7 +7,7 @@ the pair that both see, A-B and B-A, is one number (``infer.tied``), by the inve
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -21,6 +21,7 @@ from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.tied import Tied
 from exafsnn.learn.joint_file import JointParts, is_joint, read_joint
 from exafsnn.learn.model_file import ModelParts
+from exafsnn.physics.arrays import Numbers
 from exafsnn.records import Array, ChiK, Prediction
 
 RECORDS = 250
@@ -153,22 +154,56 @@ class JointModel:
             for edge, of, reference in zip(self.both, signals, references, strict=True)
         ]
         referenced = all(references)
-        share = self._share(found, referenced)
-        density = self.tied.sides(self.tied.together(found[0].mean, found[1].mean, share))
+        weights = self._weights(found, referenced)
+        density = self.tied.sides(self._fused(found[0].mean, found[1].mean, weights))
         explained = [
             self._signed(edge.explained(*of))
             for edge, *of in zip(self.both, signals, references, found, density, strict=True)
         ]
 
         def drawn(rows: slice) -> Samples:
-            one, other = (
-                edge.drawn(of, referenced)(rows, slice(0, edge.partials.count))
-                for edge, of in zip(self.both, found, strict=True)
-            )
-            tied: Samples = self.tied.together(one, _shuffled(other), share[rows, None].astype(np.float32))
-            return tied
+            one, other = (self._drawn(edge, found[edge], referenced, rows) for edge in (0, 1))
+            return self._fused(one, _shuffled(other), weights.of(rows)).astype(np.float32)
 
         return self.told(explained, drawn, "predicted", referenced, keep=keep)
+
+    def _drawn(self, edge: int, found: Estimates, referenced: bool, rows: slice) -> Samples:
+        """What the networks of one edge may as well say (s, n, c) of some samples of material."""
+        model = self.both[edge]
+        return model.drawn(found, referenced)(rows, slice(0, model.partials.count))
+
+    def _weights(self, found: Sequence[Estimates], referenced: bool) -> _Weights:
+        """By what the networks' own samples scatter, and how much of that all their pairs have in common."""
+        variances: tuple[list[Array], list[Array]] = ([], [])
+        slopes: tuple[list[Array], list[Array]] = ([], [])
+        for start in range(0, max(len(found[0].k_max), 1), _FEW):
+            for edge, cells in enumerate(self.tied.cells):
+                samples = self._drawn(edge, found[edge], referenced, slice(start, start + _FEW)).astype(np.float64)
+                samples -= samples.mean(axis=1, keepdims=True)
+                variances[edge].append((samples[..., cells] ** 2).mean(axis=1))
+                count = samples[..., cells].sum(axis=2)
+                slope = np.einsum("sn,snc->sc", count, samples) / ((count**2).sum(axis=1)[:, None] + _NO_VARIANCE)
+                slopes[edge].append(slope)
+        one, other = (np.concatenate(of) for of in variances)
+        ratio = self.tied.ratio_between(found[0].mean, found[1].mean)
+        share = (other + _NO_VARIANCE) / (other + ratio**2 * one + 2 * _NO_VARIANCE)
+        return _Weights(share, np.concatenate(slopes[0]), np.concatenate(slopes[1]))
+
+    def _fused(self, first: Numbers, second: Numbers, weights: _Weights) -> Array:
+        """Rows of both (…, c) of what the networks of each edge say, (…, a) and (…, b).
+
+        An edge that counts too many of the tied pair counts too many of its others, too: their errors are correlated,
+        and what is corrected of the one is corrected of the others, by linear regression.
+        """
+        tied = self.tied.sides(self.tied.together(first, second, weights.share))
+        sides = []
+        for own, fused, slope, cells in zip((first, second), tied, weights.slopes, self.tied.cells, strict=True):
+            change = (fused[..., cells] - own[..., cells]).sum(axis=-1)[..., None]
+            carried = np.maximum(own + slope * change, 0.0)
+            carried[..., cells] = fused[..., cells]
+            sides.append(carried)
+        rows: Array = self.tied.together(*sides)
+        return rows
 
     def _signed(self, answers: Answers) -> Answers:
         """The same as answers of this model."""
@@ -223,18 +258,26 @@ class JointModel:
         spread[..., back] = first.spread[..., ahead] * ratio.mean(axis=1)
         return replace(second, spread=spread, samples=samples)
 
-    def _share(self, found: Sequence[Estimates], referenced: bool) -> Array:
-        """(s, n) weight of what the first edge says of the tied cells, by the inverse of the variances."""
-        variances = []
-        for edge, of, cells in zip(self.both, found, self.tied.cells, strict=True):
-            draw = edge.drawn(of, referenced)
-            starts = range(0, len(of.k_max), _FEW)
-            parts = [draw(slice(start, start + _FEW), cells).var(axis=1, dtype=np.float64) for start in starts]
-            variances.append(np.concatenate(parts))
-        one, other = variances
-        ratio = self.tied.ratio_between(found[0].mean, found[1].mean)
-        share: Array = (other + _NO_VARIANCE) / (other + ratio**2 * one + 2 * _NO_VARIANCE)
-        return share
+
+@dataclass(frozen=True)
+class _Weights:
+    """How the networks of two edges are believed."""
+
+    share: Array
+    """(s, n) weight of the first edge's tied cells, by the inverse of the variances."""
+    first: Array
+    """(s, a) by how much each cell of the first edge changes with the sum of its tied cells …"""
+    second: Array
+    """… and (s, b) of the second."""
+
+    @property
+    def slopes(self) -> tuple[Array, Array]:
+        """Those of both edges."""
+        return self.first, self.second
+
+    def of(self, rows: slice) -> _Weights:
+        """The same for samples (s, n, c) of some samples of material."""
+        return _Weights(self.share[rows, None], self.first[rows, None], self.second[rows, None])
 
 
 def _shuffled(samples: Samples) -> Samples:

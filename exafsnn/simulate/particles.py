@@ -100,7 +100,7 @@ def carved(cell: Atoms, shape: str, radius: float, *, centre: int = 0) -> Atoms:
 
 
 def of_size(cell: Atoms, shape: str, count: int, rng: np.random.Generator) -> Atoms:
-    """A particle of a crystal, of as many atoms; if the outermost sites are not all filled, those beside each other are.
+    """A particle of a crystal, of as many atoms; if the outermost sites are not all filled, neighbours are.
 
     Parameters
     ----------

@@ -97,7 +97,7 @@ class JointRecipe:
     parts: tuple[Recipe, Recipe]
     """Of the models of the edges, which see the same states."""
     composition: tuple[float, float] | None
-    """How many atoms there are of each absorber, relatively; None: it varies from sample to sample."""
+    """How many atoms there are of each absorber, relatively; None: it varies from state to state."""
 
     is_by_edge = False
 
@@ -329,6 +329,8 @@ def make(
 
     Raises
     ------
+    SettingsError
+        If a joint model would have the name of a model of one edge.
     ExafsnnError
         If FEFF or LAMMPS fails, the disk refuses, another run makes it, or the cluster is not there.
     """
@@ -337,6 +339,9 @@ def make(
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
     joint = isinstance(recipe, JointRecipe)
+    if joint and (tensors := folder / f"{recipe.name}.safetensors").exists():
+        reason = f"{recipe.name} is a model of one edge, which a joint model of that name would spoil"
+        raise SettingsError(reason, where=str(tensors), remedy="Give the plan another name, or remove that model")
     with only_writer(folder / f"{recipe.name}{'.json' if joint else '.safetensors'}"), explained(folder):
         if isinstance(recipe, JointRecipe):
             return _made_jointly(recipe, folder, aside, progress, workers, keep, cluster)

@@ -78,8 +78,8 @@ def test_likelihoods_are_those_of_each_scans_own_range_and_session(known, model)
     found = Likely(known, theory, one).mean(data, near, sessions)
     rows = torch.arange(2)
     by_shared = data.seen(rows, theory.linear(near, sessions.mean, data.points).by_shared)
-    measured = data.left(rows, torch.zeros_like(data.used), sessions.mean[:, 0])
-    covariance = data.unexplained(rows, measured, sessions.mean[:, 1].exp())
+    measured = data.left(rows, torch.zeros_like(data.used), sessions.mean)
+    covariance = data.unexplained(rows, measured, sessions.mean)
     covariance = covariance + by_shared @ sessions.covariance @ by_shared.mT
     spectra = theory.spectrum(known.density, sessions.mean[:1].expand(len(known.density), -1))[:, data.points]
     for row in rows:

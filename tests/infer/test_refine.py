@@ -15,7 +15,7 @@ from exafsnn.infer.estimates import Signals
 from exafsnn.infer.fit import Fits
 from exafsnn.infer.known import Likely
 from exafsnn.infer.predict import Model
-from exafsnn.infer.refine import Refiner, _samples
+from exafsnn.infer.refine import Refiner, drawn
 from exafsnn.infer.structure import parse_structure
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK
@@ -136,9 +136,9 @@ def test_the_samples_have_mean_and_covariance_of_the_posterior(blind, scans):
     """But for negative densities, which are cut: their own scatter is in no error bar."""
     fits = blind._refined(Signals.of([scans["fe_0300K"]]), 1)[1]
     mean, covariance = fits.density[0].numpy(), fits.covariance[0, :160, :160].numpy()
-    drawn = _samples(replace(fits, density=fits.density + 1e3), slice(None))[0].astype(float) - 1e3
-    assert drawn.mean(axis=0) == pytest.approx(mean, abs=1e-3)
-    assert np.cov(drawn.T, bias=True) == pytest.approx(covariance, abs=1e-3 * covariance.max())
+    found = drawn(replace(fits, density=fits.density + 1e3), slice(None))[0].astype(float) - 1e3
+    assert found.mean(axis=0) == pytest.approx(mean, abs=1e-3)
+    assert np.cov(found.T, bias=True) == pytest.approx(covariance, abs=1e-3 * covariance.max())
 
 
 def nobody(scans: int) -> tuple[torch.Tensor, torch.Tensor]:

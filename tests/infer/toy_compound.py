@@ -9,12 +9,14 @@ import numpy as np
 import torch
 
 from exafsnn.learn.atlas import Atlas
+from exafsnn.learn.dataset import StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.joint_file import save_joint
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.network import NetworkSettings, shapes
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.records import ChiK
+from exafsnn.simulate.sites import LIBRARY_K, RDF_EDGES
 
 ELEMENTS = ("Sr", "Br")
 CONSTANT = 5.6
@@ -34,14 +36,14 @@ _SIZE = {"Sr": 6.2, "Br": 4.3}
 """Root mean square of what the networks see of them."""
 
 
-def density_of(absorber: str, constant: float, sigma2: float, occupied: float = 1.0) -> np.ndarray:
-    """(c,) n(r) [Å⁻¹] around an absorber, those of its unlike neighbours first."""
-    found = []
+def density_of(absorber: str, state: tuple[float, float, float], r: np.ndarray = R) -> np.ndarray:
+    """(c,) n(r) [Å⁻¹] around an absorber, those of its unlike neighbours first, smoothed as all RDFs of a model."""
+    (constant, sigma2, occupied), found = state, []
     for element in neighbours_of(absorber):
-        rows = np.zeros_like(R)
+        rows = np.zeros_like(r)
         for count, place in SHELLS[absorber][element]:
             variance = sigma2 * (1 + (place > 0.45)) + PAIRS.smoothing**2
-            peak = np.exp(-0.5 * (R - place * constant) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+            peak = np.exp(-0.5 * (r - place * constant) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
             rows += occupied * count * peak
         found.append(rows)
     return np.concatenate(found)
@@ -51,14 +53,14 @@ def neighbours_of(absorber: str) -> list[str]:
     return [next(element for element in ELEMENTS if element != absorber), absorber]
 
 
-def kernel_of(absorber: str) -> np.ndarray:
-    """(m, c) χ(k) of one atom per Å in each cell, times the bin."""
-    k = FEATURES.k_grid()[:, None]
+def kernel_of(absorber: str, k: np.ndarray, r: np.ndarray = R) -> np.ndarray:
+    """(m, c) χ(k) of one atom per Å in each cell, times the bin; the smoothing is undone."""
+    k = k[:, None]
     cells = [
-        np.exp(-(((k - 7) / 5) ** 2)) * np.sin(2 * k * R + _PHASE[element] - 0.3 * k) * 4 / (k * R**2)
+        np.exp(-(((k - 7) / 5) ** 2)) * np.sin(2 * k * r + _PHASE[element] - 0.3 * k) * 4 / (k * r**2)
         for element in neighbours_of(absorber)
     ]
-    return np.concatenate(cells, axis=1) * PAIRS.r_step * np.exp(2 * k**2 * PAIRS.smoothing**2)
+    return np.concatenate(cells, axis=1) * (r[1] - r[0]) * np.exp(2 * k**2 * PAIRS.smoothing**2)
 
 
 def states() -> list[tuple[float, float, float]]:
@@ -78,7 +80,7 @@ def save_toy(folder: Path, composition: tuple[float, float] | None = (1.0, 2.0))
 
 def save_part(path: Path, absorber: str, **changes: object) -> None:
     """Write the model of one edge; ``changes`` are of what its JSON says."""
-    rows = np.array([density_of(absorber, *state) for state in states()])
+    rows = np.array([density_of(absorber, state) for state in states()])
     atlas = Atlas(
         torch.from_numpy(R), torch.from_numpy(rows), ("fluorite",) * len(rows),
         torch.tensor([state[0] for state in states()]), torch.tensor([state[2] == 1.0 for state in states()]),
@@ -92,7 +94,7 @@ def save_part(path: Path, absorber: str, **changes: object) -> None:
     }  # fmt: skip
     tensors |= {f"forward.{key}": torch.zeros(shape) for key, shape in zeros.items()}
     tensors |= {
-        "forward.kernel": torch.from_numpy(kernel_of(absorber)), "forward.scale": torch.ones(cells),
+        "forward.kernel": torch.from_numpy(kernel_of(absorber, FEATURES.k_grid())), "forward.scale": torch.ones(cells),
         "forward.k": torch.from_numpy(FEATURES.k_grid()), "forward.errors": torch.full((2, points), 1e-3),
     }  # fmt: skip
     tensors |= {f"errors.{kind}": torch.full((3, cells), 0.5) for kind in ("blind", "reference")}
@@ -125,9 +127,24 @@ def measured(
     """χ(k) as the model's own theory has it, times S₀² = 0.9, with noise."""
     k = np.arange(0.0, 13.5, 0.05)
     inner = FEATURES.k_grid()
-    chi = 0.9 * kernel_of(absorber) @ density_of(absorber, constant, sigma2)
+    chi = 0.9 * kernel_of(absorber, inner) @ density_of(absorber, (constant, sigma2, 1.0))
     on_grid = np.interp(k, inner, chi, left=0.0) + noise * np.random.default_rng(seed).standard_normal(len(k))
     return ChiK(
         k=k, chi=on_grid, absorber=absorber, edge="K", noise=noise, e0=0.0, edge_step=1.0, k_max_usable=12.5,
         source=f"simulated {absorber}",
+    )  # fmt: skip
+
+
+def bank_of(absorber: str) -> StateBank:
+    """The states as a library has them, seen from an absorber."""
+    r, known = 0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1]), states()
+    rows = np.array([density_of(absorber, state, r) for state in known])
+    chi = rows @ kernel_of(absorber, LIBRARY_K, r).T
+    whole, count = np.array([state[2] == 1.0 for state in known]), len(known)
+    names = (("fluorite",) * count, whole, ("fluorite",) * count, ("one",) * count)
+    numbers = (np.array([state[0] for state in known]), np.full(count, 300.0), tuple(range(count)))
+    gain, envelope = np.ones(chi.shape), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
+    parts = np.stack([chi, 0 * chi, 0 * chi], axis=1)
+    return StateBank(
+        LIBRARY_K, parts, rows.reshape(count, 2, -1), r, *names, *numbers, gain, envelope, 0.0, chi
     )  # fmt: skip
