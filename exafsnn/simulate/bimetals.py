@@ -213,13 +213,11 @@ class BimetalState:
         solid = solid_of(atoms, self._springs(atoms))
         motion = Motion(self.temperature, dynamics.frames, self.asymmetry, self.static)
         found = moving(solid, motion, rng, phase=self.states.phase)
-        provenance = {**found.provenance, "share": self._counted(atoms), "alpha": self._order_of(atoms)}
-        found = replace(
-            found, frames=found.frames * self.strain, cells=found.cells * self.strain, provenance=provenance
-        )
+        found = replace(found, frames=found.frames * self.strain, cells=found.cells * self.strain)
         for element in self.states.elements if self.vacancies else ():
             found = with_vacant_sites(found, element, self.vacancies, rng)
-        return found
+        share = found.symbols.count(self.states.elements[0]) / len(found.symbols)
+        return replace(found, provenance={**found.provenance, "share": share, "alpha": self._order_of(atoms)})
 
     def label(self, _material: Material) -> dict[str, Any]:
         """As of ``State``."""
@@ -281,10 +279,6 @@ class BimetalState:
                 if frozenset(name.split("-")) in there
             }
         return Springs(unlike, stiffnesses={f"{one}-{one}": firm[0], f"{other}-{other}": firm[1]}, lengths=lengths)
-
-    def _counted(self, atoms: Atoms) -> float:
-        """Share of the first element."""
-        return float(np.mean(np.array(atoms.get_chemical_symbols()) == self.states.elements[0]))
 
     def _order_of(self, atoms: Atoms) -> float:
         """Warren and Cowley's α of the first shell."""
