@@ -204,7 +204,11 @@ class BimetalState:
     asymmetry: float
     static: float
     vacancies: float
-    need: None = None
+
+    @property
+    def need(self) -> None:
+        """Nothing that takes long."""
+        return None
 
     def simulated(self, _material: Material, dynamics: DynamicsSettings, _needed: Any) -> Trajectory:
         """As of ``State``."""
@@ -221,7 +225,7 @@ class BimetalState:
 
     def label(self, _material: Material) -> dict[str, Any]:
         """As of ``State``."""
-        told = {name: value for name, value in vars(self).items() if name not in ("states", "need")}
+        told = {name: value for name, value in vars(self).items() if name != "states"}
         ordered = self.states.ordered
         a = float(ordered.atoms.cell.lengths()[0]) if ordered else self.states.lattice(self.share)
         return told | {"phase": self.states.phase, "order": self.states.order, "a": a * self.strain}
