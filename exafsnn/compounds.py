@@ -19,6 +19,9 @@ FARTHEST = 6.4
 """Models see no farther [Å]."""
 _NO_EDGE = ("H", "He")
 """Elements that scatter, and have no edge in the tables."""
+_NO_METALS = frozenset(["H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I"])
+"""Elements that make compounds of metals, not alloys."""
+
 _BONDS = (1.3, 4.0)
 """Distances of nearest neighbours [Å]."""
 
@@ -95,6 +98,11 @@ class Compound(Settings):
     def unseen(self) -> tuple[str, ...]:
         """Neighbours that have no range."""
         return tuple(one for one, limits in zip(self.neighbours, self.shells, strict=True) if not limits)
+
+    @property
+    def is_metallic(self) -> bool:
+        """Whether there are metals alone in it."""
+        return not _NO_METALS & {self.symbol, *self.neighbours}
 
     @property
     def length_scale(self) -> float:

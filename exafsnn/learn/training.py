@@ -271,6 +271,9 @@ _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
 _MORE_STEPS = 1.4
 """Of the training where oxides are to be learned, too."""
+_PARTICLES = (0.55, 0.55)
+"""The same of alloys: most are particles. They are not mixed with each other: seen from the other edge, what is mixed
+would have other weights, as many as there are absorbers in it."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -298,11 +301,14 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
 def _compounds(compound: Compound) -> TrainingSettings:
     e0, e0_range = _OXIDE_ZERO if "O" in compound.neighbours else _COMPOUND_ZERO
     scale, usual = compound.bond_scale, PairSettings()
+    if compound.is_metallic:
+        e0, e0_range, usual = _ZERO, _ZERO_RANGE, replace(usual, mixed=(0.0, 0.0))
+    misplaced = _PARTICLES if compound.is_metallic else _MISPLACED
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
         usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2, scale=scale,
         e0=e0, e0_range=e0_range, theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE,
-        defective=_MISPLACED, diluted=_LACKING, amplitude=amplitude, amplitude_std=amplitude_std,
+        defective=misplaced, diluted=_LACKING, amplitude=amplitude, amplitude_std=amplitude_std,
     )  # fmt: skip
     return TrainingSettings(pairs=pairs, ranges=compound.ranges)
 

@@ -125,7 +125,7 @@ class _Sum:
     def __init__(self, tables: PathTables) -> None:
         self._tables = tables
         self._momentum, self._k = _momentum(tables)
-        bins = int(tables.reach / _BIN) + 1
+        bins = int(tables.reach / _BIN) + 2  # rounding may put the longest paths into one more
         self._middle = _BIN * (torch.arange(bins, dtype=torch.float64) + 0.5)
         self._envelope = torch.zeros(bins, len(self._k), dtype=torch.complex64)  # [bin, energy]
 

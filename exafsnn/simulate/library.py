@@ -504,7 +504,7 @@ def _label(plan: LibrarySettings, item: PlannedState) -> dict[str, Any]:
 
 
 def _facts(trajectory: Trajectory) -> dict[str, Any]:
-    known = ("displacement", "fractions", "md_temperature", "length_scale", "weights", "slowest")
+    known = ("displacement", "fractions", "md_temperature", "length_scale", "weights", "slowest", "share", "alpha")
     facts = {key: trajectory.provenance[key] for key in known if key in trajectory.provenance}
     return facts | {"cell": trajectory.box.tolist(), "frames": len(trajectory.frames)}
 

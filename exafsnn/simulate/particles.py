@@ -38,6 +38,9 @@ _EDGE = 1e-6
 _BONDED = 1.2
 """In a particle of one element, neighbours are no farther apart than so many mean distances."""
 
+_AMPLE, _MARGIN = 1.1, 3.0
+"""No shape's radius is larger than so many times that of a ball of as many atoms, and so much [Å]: octahedra's."""
+
 _CONTACT = 0.85
 """Atoms of two crystals that meet are no closer than so many sums of their covalent radii."""
 
@@ -53,13 +56,18 @@ def depth(points: Array, shape: str, radius: float) -> Array:
     if shape not in _SHAPES or radius <= 0:
         remedy = f"Use {', '.join(SHAPES)} and a radius in Å"
         raise SettingsError(f"{shape!r} of radius {radius:g} Å is no particle", where="particle", remedy=remedy)
+    found = [share * radius - height for share, height in _heights(points, shape)]
+    return np.min(found, axis=0) if found else radius - np.linalg.norm(points, axis=1)
+
+
+def _heights(points: Array, shape: str) -> list[tuple[float, Array]]:
+    """Of each kind of face that a shape has: its distance over the radius, and (n,) how high points are above it."""
     faces = [np.array(normals, dtype=float) * (1 / np.linalg.norm(normals[0])) for normals in _NORMALS]
-    found = [
-        share * radius - (points @ normals.T).max(axis=1)
+    return [
+        (share, (points @ normals.T).max(axis=1))
         for share, normals in zip(_SHAPES[shape], faces, strict=True)
         if share is not None
     ]
-    return np.min(found, axis=0) if found else radius - np.linalg.norm(points, axis=1)
 
 
 _NORMALS = (
@@ -89,6 +97,45 @@ def carved(cell: Atoms, shape: str, radius: float, *, centre: int = 0) -> Atoms:
         If the shape is not known, or no atom is inside.
     """
     return _free(_inside(cell, shape, radius, centre))
+
+
+def of_size(cell: Atoms, shape: str, count: int, rng: np.random.Generator) -> Atoms:
+    """A particle of a crystal, of as many atoms; if the outermost sites are not all filled, neighbours are.
+
+    Parameters
+    ----------
+    cell, shape
+        As in `carved`; an atom of the cell is in the middle, drawn too.
+    count
+        Number of atoms.
+
+    Raises
+    ------
+    SettingsError
+        If the shape is not known, or no atom is wanted.
+    """
+    if count < 1:
+        raise SettingsError(f"a particle of {count} atoms is none", where="particle")
+    round_one = (3 * count * cell.get_volume() / len(cell) / (4 * np.pi)) ** (1 / 3)
+    block = _inside(cell, shape, _AMPLE * round_one + _MARGIN, int(rng.integers(len(cell))))
+    found = [height / share for share, height in _heights(block.positions, shape)]
+    radius = np.max(found, axis=0) if found else np.linalg.norm(block.positions, axis=1)
+    radius = radius.round(3)
+    last = np.sort(radius)[min(count, len(block)) - 1]
+    inside, outermost = np.flatnonzero(radius < last), rng.permutation(np.flatnonzero(radius == last))
+    chosen = list(inside)
+    trees = cKDTree(block.positions), cKDTree(block.positions[outermost])
+    nearest = trees[0].query(block.positions[outermost], k=2)[0][:, 1].max()
+    near = trees[1].query_ball_point(block.positions, _BONDED * nearest)  # of each atom, the outermost beside it
+    bonds = np.zeros(len(outermost))
+    for atom in inside:
+        bonds[near[atom]] += 1
+    while len(chosen) < count:
+        place = int(bonds.argmax())
+        chosen.append(outermost[place])
+        bonds[near[outermost[place]]] += 1
+        bonds[place] = -np.inf
+    return _free(block[np.sort(chosen)])
 
 
 def _inside(cell: Atoms, shape: str, radius: float, centre: int = 0) -> Atoms:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import Settings
+from exafsnn.simulate.bimetals import BimetalStates, bimetal_of, ordered_of, shares_of, states_of_both
 from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.force_constants import WEIGHTS
 from exafsnn.simulate.frames import Trajectory
@@ -31,8 +32,8 @@ from exafsnn.simulate.sites import SiteSettings
 from exafsnn.simulate.solids import Solid, states_of
 from exafsnn.simulate.states import State, States
 
-KINDS: Mapping[str, type[MetalStates | Solid | OwnFrames]] = {
-    "families": MetalStates, "solids": Solid, "frames": OwnFrames
+KINDS: Mapping[str, type[MetalStates | Solid | OwnFrames | BimetalStates]] = {
+    "families": MetalStates, "solids": Solid, "frames": OwnFrames, "bimetals": BimetalStates
 }  # fmt: skip
 """Tables of a plan that are states, and what each is: a new one comes last, or others would be drawn otherwise."""
 
@@ -55,6 +56,8 @@ class LibrarySettings(Settings):
     """States of compounds."""
     frames: tuple[OwnFrames, ...] = ()
     """States of a user's trajectories."""
+    bimetals: tuple[BimetalStates, ...] = ()
+    """States of two metals together."""
 
     @property
     def kinds(self) -> tuple[States, ...]:
@@ -253,6 +256,92 @@ def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed:
     far = round(max(plan.sites.far, metals.far) + 0.01, 2)
     sites = replace(metals, sites=_BESIDE_SITES, control_sites=0, far=far)
     return replace(plan, sites=sites, solids=tuple(solid for solid in plan.solids if not solid.exchanged[1]))
+
+
+_ALLOY_STATES: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "cold alloys": (40, {"temperature": (30.0, 250.0)}),
+    "hot alloys": (30, {"temperature": (200.0, 900.0), "strain": (0.99, 1.035)}),
+    "alloys with short-range order": (24, {"seeking": (-1.0, 1.0)}),
+    "alloys with vacancies": (10, {"vacancies": (0.02, 0.15)}),
+    "alloys side by side": (14, {"order": "side", "exchanged": (0.0, 0.3)}),
+}
+"""States of a library of usual size of two metals, and what is drawn of them: bulk, …"""
+_TOGETHER: Mapping[str, tuple[int, Mapping[str, Any]]] = {
+    "particles": (54, {"static": (0.0, 0.003)}),
+    "particles with short-range order": (26, {"seeking": (-1.0, 1.0)}),
+    "core and shell": (48, {"order": "core", "exchanged": (0.0, 0.4)}),
+    "particles side by side": (20, {"order": "side", "exchanged": (0.0, 0.4)}),
+}
+"""… and particles; surfaces make these denser."""
+_ORDERED_STATES, _ORDERED_PARTICLES = 24, 12
+"""Of all ordered crystals together, with atoms that are misplaced."""
+_PARTICLE = {"strain": (0.97, 1.015)}
+_SIZES = (20, 600)
+_HELD_SHARES = ((0.10, 0.14), (0.30, 0.38), (0.62, 0.70), (0.86, 0.90))
+_HELD_SIZES = ((40, 60), (110, 160), (300, 400))
+"""Compositions and sizes that no library to learn from has, and that those to be tried on have alone."""
+
+
+def plan_of_alloy(
+    elements: tuple[str, str], absorber: str, edge: str, seed: int, size: float = 1.0, *, held_out: bool = False
+) -> LibrarySettings:
+    """The states that a model of two metals learns from; those of both absorbers are the same.
+
+    Parameters
+    ----------
+    elements
+        The metals; the first is what there is more of in what their potentials are made of.
+    absorber, edge
+        Whose neighbours they are.
+    seed
+        Of all that is drawn.
+    size
+        How many states, in units of the usual 302.
+    held_out
+        Whether its compositions and sizes are those that the others leave out; ordered crystals have theirs in both.
+
+    Raises
+    ------
+    SettingsError
+        If nothing is known of one of them, or they scatter alike.
+    """
+    compound = bimetal_of(elements, absorber, edge)
+    shares = _ranges(shares_of(elements), _HELD_SHARES, within=held_out)
+    atoms = tuple((round(low), round(high)) for low, high in _ranges(_SIZES, _HELD_SIZES, within=held_out))
+
+    def states(name: str, count: float, **ranges: Any) -> BimetalStates:
+        return states_of_both(name, elements, max(round(size * count), 1), **ranges)
+
+    bulk = [states(name, count, shares=shares, **ranges) for name, (count, ranges) in _ALLOY_STATES.items()]
+    particles = [
+        states(name, count, shares=shares, atoms=atoms, **_PARTICLE, **ranges)
+        for name, (count, ranges) in _TOGETHER.items()
+    ]
+    crystals = ordered_of(elements)
+    ordered = [
+        states(f"{crystal} {name}", count / len(crystals), order=crystal, exchanged=(0.0, 0.4), **ranges)
+        for crystal in crystals
+        for name, count, ranges in (
+            ("ordered", _ORDERED_STATES, {}), ("particles", _ORDERED_PARTICLES, {"atoms": atoms, **_PARTICLE})
+        )
+    ]  # fmt: skip
+    sites = SiteSettings(sites=16, control_sites=0, reach=6.6, fade=0.9)
+    return LibrarySettings(
+        compound.symbol, edge, seed, (), _treatments(edge), DynamicsSettings(frames=_FRAMES), sites, known=compound,
+        bimetals=(*bulk, *particles, *ordered),
+    )  # fmt: skip
+
+
+def _ranges(
+    whole: tuple[float, float], held: Sequence[tuple[float, float]], *, within: bool
+) -> tuple[tuple[float, float], ...]:
+    """The parts of a range that are in some others, or between them."""
+    low, high = whole
+    inside = [(start, end) for start, end in held if low < start and end < high]
+    if within:
+        return tuple(inside)
+    ends = [low, *(place for part in inside for place in part), high]
+    return tuple(zip(ends[::2], ends[1::2], strict=True))
 
 
 def _treatments(edge: str) -> tuple[FeffTreatment, ...]:

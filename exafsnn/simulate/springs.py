@@ -18,7 +18,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import cg
 
 from exafsnn.errors import SettingsError, SimulationError
@@ -33,7 +33,11 @@ _NEXT = 1.7
 _AT_REST = 1e-4
 """No atom is farther from rest [Å]."""
 
-_ROUNDS = 60
+_ROUNDS = 200
+_HELD = 0.02
+"""What keeps an atom where it is while balance is sought, over the bonds, at first: one at an edge is hardly held
+otherwise."""
+
 _ROOM_TEMPERATURE = 300.0
 _FIRM = 10.0
 """Stiffness with which the modes are found [eV Å⁻²]."""
@@ -61,14 +65,17 @@ class Springs(Settings):
     """Stiffness of the springs to next neighbours, over that of the bonds. Bonds of Ga₀.₅In₀.₅As then keep 0.74 of
     their difference (0.8 is measured), and with 0.15 half of it; second neighbours of zincblende have 4.5 times the σ²
     of the first, and with 0.1 3 times, as in ZnSe by force fields."""
+    stiffnesses: Mapping[str, float] = field(default_factory=dict)
+    """That of bonds of two elements, ``{"Pt-Ni": 2.9}``, where it is another [eV Å⁻²]."""
     lengths: Mapping[str, float] = field(default_factory=dict)
     """Length that a bond would like to have, ``{"In-As": 2.623}`` [Å]; bonds not named like the one that they have."""
 
     def __post_init__(self) -> None:
         """Refuse what no spring is."""
-        if not (self.stiffness > 0 and 0 < self.next_share <= 1 and all(1 < r < 5 for r in self.lengths.values())):
+        firm = all(stiffness > 0 for stiffness in (self.stiffness, *self.stiffnesses.values()))
+        if not (firm and 0 < self.next_share <= 1 and all(1 < r < 5 for r in self.lengths.values())):
             raise SettingsError(
-                f"stiffness = {self.stiffness:g} eV Å⁻², next_share = {self.next_share:g} or a length is none",
+                f"stiffness = {self.stiffness:g} eV Å⁻², another, next_share = {self.next_share:g} or a length is none",
                 where="springs",
                 remedy="Give lengths in Å, for pairs like In-As",
             )
@@ -109,14 +116,14 @@ def springs_for(
     next_sigma2
         Of the pairs that the weaker springs join [Å²], which sets their share; None: that of ``springs``.
     springs
-        What else is known of them; its stiffness is replaced.
+        What else is known of them; their stiffness is replaced, the same for all bonds.
 
     Raises
     ------
     SettingsError
         If a σ² is none of a solid, or no share of the weaker springs gives the second.
     """
-    firm = replace(springs or Springs(1.0), stiffness=_FIRM, lengths={})
+    firm = replace(springs or Springs(1.0), stiffness=_FIRM, stiffnesses={}, lengths={})
     box = supercell(cell, _BULK)
     if next_sigma2 is not None:
         firm = replace(firm, next_share=_share(box, firm, sigma2, next_sigma2))
@@ -241,34 +248,53 @@ def _network(atoms: Atoms, springs: Springs) -> _Network:
     bonds = (apart <= BOND * limit)[used]
     rest = apart[used].copy()
     symbols = np.array(atoms.get_chemical_symbols())
+    ends = symbols[first[used]], symbols[second[used]]
     for name, length in springs.lengths.items():
-        ends = name.split("-")
-        either = [(symbols[first[used]] == a) & (symbols[second[used]] == b) for a, b in (ends, ends[::-1])]
-        named = bonds & (either[0] | either[1])
+        named = bonds & _joining(name, *ends)
         if not named.any():
             present = ", ".join(sorted(set(symbols)))
             raise SettingsError(f"there is no bond {name}", where="springs", remedy=f"Elements are {present}")
         rest[named] = length
-    stiffness = springs.stiffness * np.where(bonds, 1.0, springs.next_share)
+    stiffness = np.full(len(rest), springs.stiffness)
+    for name, own in springs.stiffnesses.items():
+        stiffness[_joining(name, *ends)] = own
+    stiffness *= np.where(bonds, 1.0, springs.next_share)
     shifts = image[used] @ np.array(atoms.cell)
     return _Network(np.column_stack([first, second])[used], shifts, rest, stiffness, bonds)
 
 
+def _joining(name: str, first: NDArray[np.str_], second: NDArray[np.str_]) -> NDArray[np.bool_]:
+    """(p,) whether springs between such elements are of the pair of a name."""
+    one, other = name.split("-")
+    found: NDArray[np.bool_] = ((first == one) & (second == other)) | ((first == other) & (second == one))
+    return found
+
+
 def _rest(positions: Array, network: _Network) -> Array:
-    """(n, 3) positions at which the springs' forces are in balance [Å], by Gauss and Newton's steps."""
-    places = positions.copy()
+    """(n, 3) positions at which the springs' forces are in balance [Å], by Levenberg and Marquardt's steps."""
+    places, held = positions.copy(), _HELD * float(network.stiffness.max())
+    tension = _tension(places, network)
     for _ in range(_ROUNDS):
         vectors = network.vectors(places)
         apart = np.linalg.norm(vectors, axis=1)
-        along = vectors / apart[:, None]
-        matrix = _stretching(along, network, len(places))
+        matrix = _stretching(vectors / apart[:, None], network, len(places))
         pull = matrix.T @ (network.stiffness * (network.rest - apart))
-        step, _ = cg(matrix.T @ (matrix * network.stiffness[:, None]), pull, rtol=1e-8)
-        places = places + step.reshape(-1, 3)
+        normal = matrix.T @ (matrix * network.stiffness[:, None]) + held * eye_array(places.size)
+        step = cg(normal, pull, rtol=1e-8)[0].reshape(-1, 3)
         if np.abs(step).max() < _AT_REST:
-            return places
+            return places + step
+        after = _tension(places + step, network)
+        held *= 0.5 if after <= tension else 8.0
+        if after <= tension:
+            places, tension = places + step, after
     remedy = "The lengths of the bonds do not fit the lattice: check them"
     raise SimulationError("the springs find no balance", where="springs", remedy=remedy)
+
+
+def _tension(positions: Array, network: _Network) -> float:
+    """Energy of all springs, twice [eV]."""
+    apart = np.linalg.norm(network.vectors(positions), axis=1)
+    return float((network.stiffness * (apart - network.rest) ** 2).sum())
 
 
 def _stretching(along: Array, network: _Network, n: int) -> csr_array:

@@ -28,6 +28,7 @@ from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import TrainingSettings, settings_for, train, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of
 from exafsnn.oxides import OXIDES
+from exafsnn.simulate.bimetals import bimetal_of
 from exafsnn.simulate.costs import seconds_to_build
 from exafsnn.simulate.force_constants import has_force_field
 from exafsnn.simulate.frame_files import Told, frame_range
@@ -41,6 +42,7 @@ from exafsnn.simulate.plan import (
     plan_beside,
     plan_for,
     plan_from_mapping,
+    plan_of_alloy,
     plan_of_compound,
     plan_of_frames,
     plan_text,
@@ -71,6 +73,7 @@ _FORCES = "forces"
 _COMPOUND = (
     'Give structure = "zincblende:5.6687 ZnSe" or a file, absorber = "Zn" and edge = "K", or edges = ["Zn K", "Se K"]'
 )
+_ALLOY = 'Give elements = ["Pt", "Ni"] and edges = ["Pt L3", "Ni K"]'
 _TRAJECTORY = (
     'Give trajectory = "run.extxyz" or a list of files, absorber = "Pt" and edge = "L3"; and what the files do not say:'
     ' types = {1 = "Pt"}, cell = [a, b, c], free = true, structure = "start.pdb", frames = "100:"'
@@ -297,10 +300,7 @@ def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> Join
     """The recipe of what ``[compound]`` says with ``edges``."""
     if unknown := sorted((set(table) - {"motion"}) ^ {"structure", "edges"}):
         raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
-    pairs = [str(edge).split() for edge in table["edges"]] if isinstance(table["edges"], list) else []
-    if [len(pair) for pair in pairs] != [2, 2] or pairs[0][0] == pairs[1][0]:
-        said = str(table["edges"])[:60]
-        raise SettingsError(f"edges = {said} are not those of two elements", where="[compound]", remedy=_COMPOUND)
+    pairs = _edges_in(table["edges"], "[compound]", _COMPOUND)
     given = {key: value for key, value in table.items() if key != "edges"}
     one, other = (
         _recipe_of_compound(given | {"absorber": absorber, "edge": edge}, folder, full=full) for absorber, edge in pairs
@@ -312,6 +312,37 @@ def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> Join
     share = Fraction(ratios.pop()).limit_denominator(1000)
     name = one.name.removesuffix(f"-{pairs[0][1]}".lower()).removesuffix(f"-{pairs[0][0]}".lower())
     return JointRecipe(name, (one, other), (float(share.numerator), float(share.denominator)))
+
+
+def _edges_in(edges: Any, where: str, remedy: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Absorber and edge, twice, of ``["Zn K", "Se K"]``."""
+    pairs = [str(edge).split() for edge in edges] if isinstance(edges, list) else []
+    if [len(pair) for pair in pairs] != [2, 2] or pairs[0][0] == pairs[1][0]:
+        raise SettingsError(f"edges = {str(edges)[:60]} are not those of two elements", where=where, remedy=remedy)
+    (one, first), (other, second) = pairs
+    return (one, first), (other, second)
+
+
+def _recipe_of_alloy(table: dict[str, Any], *, full: bool) -> JointRecipe:
+    """The recipe of what ``[alloy]`` says: tried on compositions and sizes that it does not learn from."""
+    if unknown := sorted(set(table) ^ {"elements", "edges"}):
+        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[alloy]", remedy=_ALLOY)
+    pairs = _edges_in(table["edges"], "[alloy]", _ALLOY)
+    elements = tuple(str(element) for element in table["elements"]) if isinstance(table["elements"], list) else ()
+    if len(elements) != 2 or {absorber for absorber, _ in pairs} != set(elements):
+        reason = f"elements = {str(table['elements'])[:60]} are not the two whose edges are given"
+        raise SettingsError(reason, where="[alloy]", remedy=_ALLOY)
+    one, other = (_recipe_of_absorber((elements[0], elements[1]), *pair, full=full) for pair in pairs)
+    return JointRecipe("".join(elements).lower(), (one, other), None)
+
+
+def _recipe_of_absorber(elements: tuple[str, str], absorber: str, edge: str, *, full: bool) -> Recipe:
+    """The recipe of one edge of an alloy."""
+    compound = bimetal_of(elements, absorber, edge)
+    training, size = _training(compound, full=full)
+    library = plan_of_alloy(elements, absorber, edge, _SEED, size)
+    trial = plan_of_alloy(elements, absorber, edge, _SEED + 1, _TRIED * size, held_out=True)
+    return Recipe(compound.name, compound, library, trial, training)
 
 
 def _training(
@@ -394,7 +425,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress |
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the plan cannot be read: {error}", where=str(path)) from error
-    if unknown := sorted(set(table) - {"name", "full", "metal", "compound", "oxides", "training"}):
+    if unknown := sorted(set(table) - {"name", "full", "metal", "compound", "alloy", "oxides", "training"}):
         raise SettingsError(f"unknown key {unknown[0]}", where=str(path), remedy="exafsnn make --template NAME has all")
     if not isinstance(table.get("full", False), bool):
         raise SettingsError(f"full = {table['full']!r} is neither true nor false", where=str(path))
@@ -420,15 +451,17 @@ def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
 
 
 def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, full: bool) -> Recipe | JointRecipe:
-    """The recipe of ``[metal]`` or ``[compound]``, one of which there has to be."""
-    kinds = [kind for kind in ("metal", "compound") if isinstance(table.get(kind), dict)]
+    """The recipe of ``[metal]``, ``[compound]`` or ``[alloy]``, one of which there has to be."""
+    kinds = [kind for kind in ("metal", "compound", "alloy") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:
-        reason = "there is no [metal] and no [compound]" if not kinds else "[metal] and [compound] are two models"
+        reason = f"[{'] and ['.join(kinds)}] are two models" if kinds else "there is no [metal], [compound] or [alloy]"
         remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
         raise SettingsError(reason, where=str(path), remedy=remedy)
     if "trajectory" in table.get("compound", {}):
         return _recipe_of_frames(table["compound"], path.parent, progress, full=full)  # its errors tell file and frame
     try:
+        if kinds == ["alloy"]:
+            return _recipe_of_alloy(table["alloy"], full=full)
         if "edges" in table.get("compound", {}):
             return _recipe_of_edges(table["compound"], path.parent, full=full)
         if kinds == ["compound"]:

@@ -146,5 +146,6 @@ def bank_of(absorber: str) -> StateBank:
     gain, envelope = np.ones(chi.shape), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
     parts = np.stack([chi, 0 * chi, 0 * chi], axis=1)
     return StateBank(
-        LIBRARY_K, parts, rows.reshape(count, 2, -1), r, *names, *numbers, gain, envelope, 0.0, chi
+        LIBRARY_K, parts, rows.reshape(count, 2, -1), r, *names, *numbers, gain, envelope, 0.0, chi,
+        np.zeros(count, dtype=bool), np.zeros(count),
     )  # fmt: skip

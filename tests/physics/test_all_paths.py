@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from exafsnn.errors import SimulationError
-from exafsnn.physics.all_paths import chi_of_site
+from exafsnn.physics.all_paths import _Sum, chi_of_site
 from exafsnn.physics.feff import FeffTreatment, PathSummer, ScatteringPath, make_potentials, read_phases
 from exafsnn.physics.path_tables import PathTables, make_path_tables
 from exafsnn.physics.paths import single_paths
@@ -230,3 +232,12 @@ def test_single_scattering_between_energies_is_smooth(tables, oxide):
     ours = chi_of_site(tables, *as_tensors([[0.0, 0.0, 2.95]], [1])).single.numpy()
     use = k > 3.0
     assert np.abs(k**2 * (ours - theirs))[use].max() < 0.015 * np.abs(k**2 * theirs)[use].max()
+
+
+def test_the_longest_paths_have_a_place(tables):
+    """6.6 Å is 65.99… bins of 0.1 Å: paths that rounding makes a little longer count as well."""
+    total = _Sum(replace(tables, reach=6.6))
+    total.add(
+        torch.ones(1, len(tables.electron.k), dtype=torch.complex64), torch.tensor([6.6 + 1e-12]).double(), legs=4
+    )
+    assert total.chi().abs().max() > 0

@@ -11,7 +11,7 @@ from ase.neighborlist import neighbor_list
 
 from exafsnn.errors import SettingsError
 from exafsnn.simulate.cells import UnitCell
-from exafsnn.simulate.particles import carved, icosahedron, oxidised, supported
+from exafsnn.simulate.particles import SHAPES, carved, icosahedron, of_size, oxidised, supported
 
 A = 3.92
 PLATINUM = UnitCell.named(f"fcc:{A}", "Pt").atoms
@@ -120,3 +120,17 @@ def test_nonsense_is_refused() -> None:
         oxidised(PALLADIUM, OXIDE, "sphere", 8.0, -1.0)
     with pytest.raises(SettingsError, match="0 shells"):
         icosahedron("Pt", 2.77, 0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("count", [13, 60, 333])
+def test_particles_have_as_many_atoms_as_asked_for(shape: str, count: int) -> None:
+    """Inside is the crystal; no atom stands alone on a face."""
+    cell = UnitCell.named("fcc:3.924", "Pt").atoms
+    found = of_size(cell, shape, count, np.random.default_rng(count))
+    assert len(found) == count
+    assert not found.pbc.any()
+    first = neighbor_list("i", found, 1.1 * 3.924 / np.sqrt(2))
+    neighbours = np.bincount(first, minlength=count)
+    assert neighbours.min() >= 3
+    assert (neighbours.max() == 12) == (count > 13 or shape != "octahedron")

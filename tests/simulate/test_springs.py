@@ -102,3 +102,28 @@ def test_nonsense_is_refused() -> None:
         springs_for(PLATINUM.atoms, 0.005, 1e-4)
     with pytest.raises(SettingsError, match="stiffness = -1"):
         Springs(-1.0)
+
+
+def test_bonds_of_a_pair_may_be_firmer() -> None:
+    """Bonds of nickel in an ordered Pt₃Ni, twice as stiff as those of platinum alone: they vibrate less."""
+    box = UnitCell.named("l1_2:3.84", "Pt3Ni").built(7.0, RNG(1))
+    symbols = np.array(box.get_chemical_symbols())
+    first, second = neighbor_list("ij", box, 3.0)
+    once = first < second
+    unlike = (symbols[first] != symbols[second])[once]
+
+    def ratio(springs: Springs) -> float:
+        widths = modes_of(solid_of(box, springs)).pair_variance(
+            np.column_stack([first, second])[once], _along(box, first, second)[once], 3000.0
+        )
+        return float(widths[unlike].mean() / widths[~unlike].mean())
+
+    assert ratio(Springs(2.5, stiffnesses={"Ni-Pt": 5.0})) < 0.8 * ratio(Springs(2.5))
+    assert ratio(Springs(2.5, stiffnesses={"Pt-Ni": 5.0})) == pytest.approx(
+        ratio(Springs(2.5, stiffnesses={"Ni-Pt": 5.0}))
+    )
+
+
+def _along(atoms, first, second) -> np.ndarray:
+    vectors = neighbor_list("D", atoms, 3.0)
+    return vectors / np.linalg.norm(vectors, axis=1)[:, None]

@@ -427,3 +427,48 @@ def test_without_what_simulates_oxides_it_says_which_are_lacking(monkeypatch) ->
     assert recipe.beside == ()
     assert recipe.lacking == ("cooperite:3.0434,5.3363 PdO",)
     assert recipe.training.ranges == recipe.material.ranges
+
+
+ALLOY = '[alloy]\nelements = ["Pt", "Ni"]\nedges = ["Pt L3", "Ni K"]\n'
+
+
+def test_an_alloy_is_two_edges_of_the_same_states_in_any_composition(tmp_path):
+    plan = tmp_path / "ptni.toml"
+    plan.write_text(ALLOY)
+    recipe = recipe_of_file(plan)
+    assert isinstance(recipe, JointRecipe)
+    assert (recipe.name, recipe.composition) == ("ptni", None)
+    one, other = recipe.parts
+    assert (one.name, other.name) == ("ptni-pt", "ptni-ni")
+    assert one.library.bimetals == other.library.bimetals
+    assert one.trial.bimetals == other.trial.bimetals
+    assert [tuple(limits) for _, *limits in one.training.ranges] == [
+        tuple(limits) for _, *limits in other.training.ranges
+    ]
+    assert one.training.pairs.mixed == (0.0, 0.0)
+    assert abs(one.training.pairs.e0) < 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('["Pt", "Ni"]', '["Pt", "Pd"]'), "the two whose edges"),
+        (('["Pt", "Ni"]', '"PtNi"'), "the two whose edges"),
+        (('["Pt L3", "Ni K"]', '["Pt L3"]'), "two elements"),
+        (('elements = ["Pt", "Ni"]\n', ""), "elements is unknown or missing"),
+        (("Ni", "Au"), "Au"),
+        (("[alloy]", "[compound]\n[alloy]"), "two models"),
+    ],
+)
+def test_alloys_that_cannot_be_are_refused(tmp_path, change, said):
+    plan = tmp_path / "bad.toml"
+    plan.write_text(ALLOY.replace(*change))
+    with pytest.raises(SettingsError, match=said):
+        recipe_of_file(plan)
+
+
+def test_neighbours_that_scatter_alike_are_refused(tmp_path):
+    plan = tmp_path / "ptau.toml"
+    plan.write_text(ALLOY.replace("Ni K", "Au L3").replace("Ni", "Au"))
+    with pytest.raises(SettingsError, match="scatter alike"):
+        recipe_of_file(plan)
