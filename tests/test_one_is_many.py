@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from exafsnn.infer.estimates import Reference
+from exafsnn.infer.joint import load_joint
+from exafsnn.infer.joint_refine import JointRefiner
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.reference import calibrate
 from exafsnn.infer.refine import Refiner
+from exafsnn.learn.joint_file import is_joint
 from exafsnn.learn.model_file import shipped_models
 from exafsnn.measure.gate import Known, Passed, judged
 from exafsnn.measure.scans import measure_all
@@ -86,6 +89,12 @@ def chis_of(name: str) -> tuple[ChiK, ...]:
     )
 
 
+@cache
+def samples() -> tuple[tuple[ChiK, ChiK], ...]:
+    """Samples of zinc selenide at both edges."""
+    return tuple(zip(chis_of("znse-zn"), chis_of("znse-se"), strict=True))
+
+
 def read_together(names: Sequence[str]) -> list[Any]:
     return [scan for name in names for _, scan in read_all(name)]
 
@@ -137,7 +146,8 @@ STAGES: dict[str, tuple[Callable[[], Sequence[Any]], Callable[[Sequence[Any]], l
     ),
 }
 """By name: the items, and what makes results of many of them."""
-for _name in shipped_models():
+ONE_EDGE = [name for name in shipped_models() if not is_joint(name)]
+for _name in ONE_EDGE:
     STAGES |= {
         f"predict {_name}": (
             lambda name=_name: chis_of(name), lambda items, name=_name: model(name).predict_all(items),
@@ -149,6 +159,10 @@ for _name in shipped_models():
             lambda name=_name: chis_of(name), lambda items, name=_name: Refiner(model(name)).refine_all(items),
         ),
     }  # fmt: skip
+STAGES |= {
+    "predict znse": (samples, lambda items: load_joint("znse").predict_all(items)),
+    "refine znse": (samples, lambda items: JointRefiner(load_joint("znse")).refine_all(items)),
+}
 STAGES["refine fe-k with a reference"] = ragged, lambda items: iron_with_a_standard().refine_all(items)
 
 

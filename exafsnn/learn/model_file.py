@@ -112,8 +112,8 @@ class ModelParts:
 
 
 def shipped_models() -> list[str]:
-    """Names of the models that come with the package."""
-    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    """Names of the models that come with the package, joint ones among them."""
+    return sorted(_models_in(SHIPPED))
 
 
 def models_folder() -> Path:
@@ -123,11 +123,13 @@ def models_folder() -> Path:
 
 def known_models() -> list[str]:
     """Names of the models that are found by name: the shipped ones, the user's own, and the joint ones of both."""
-    found = {*shipped_models()}
-    for folder in (SHIPPED, models_folder()):
-        with suppress(OSError):  # one that we may not read holds none
-            found |= {path.stem for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}") if _is_model(path)}
-    return sorted(found)
+    return sorted(_models_in(SHIPPED) | _models_in(models_folder()))
+
+
+def _models_in(folder: Path) -> set[str]:
+    with suppress(OSError):  # one that we may not read holds none
+        return {path.stem for suffix in _SUFFIXES for path in folder.glob(f"*{suffix}") if _is_model(path)}
+    return set()
 
 
 def _is_model(path: Path) -> bool:
