@@ -111,6 +111,10 @@ class FakeModel:
         """Any is bcc."""
         return ["bcc"] * len(density)
 
+    def oxidised(self, density: np.ndarray) -> np.ndarray:
+        """None is."""
+        return np.zeros(len(density))
+
     def predict_all(self, scans: Sequence[ChiK], reference: object = None) -> list[Prediction]:
         return [self.predict(chi, reference) for chi in scans]
 

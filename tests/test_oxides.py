@@ -11,7 +11,7 @@ from exafsnn.simulate.solids import cell_of, compound_of
 
 def ranges_of(symbol):
     metal = METALS[symbol]
-    oxides = [compound_of("oxide", cell_of(text)[1], symbol, metal.edge) for text in OXIDES[symbol]]
+    oxides = [compound_of("oxide", [cell_of(text)[1]], symbol, metal.edge) for text in OXIDES[symbol]]
     return {name: limits for name, *limits in ranges_beside(metal, oxides)}
 
 

@@ -215,6 +215,10 @@ def info_checksum(info: Mapping[str, Any]) -> str:
     return _sha256(json.dumps(own, sort_keys=True).encode())
 
 
+_info_checksum = info_checksum
+"""Its name before joint models had one, by which others may know it."""
+
+
 def read_model(name: str) -> ModelParts:
     """Read a model by name or path.
 

@@ -358,7 +358,9 @@ def test_the_template_of_a_crystal_makes_the_same(tmp_path):
     assert recipe_of_file(tmp_path / "long.toml") == recipe_of_file(tmp_path / "short.toml")
 
 
-@pytest.mark.parametrize(("plan", "said"), [("full = true\n", "no .compound.*template cu.*structure, absorber")])
+@pytest.mark.parametrize(
+    ("plan", "said"), [("full = true\n", "no .metal., .compound. or .alloy.*template cu.*structure, absorber")]
+)
 def test_a_plan_of_nothing_is_told_of_both_kinds(tmp_path, plan, said):
     (tmp_path / "plan.toml").write_text(plan)
     with pytest.raises(SettingsError, match=said):
@@ -396,7 +398,8 @@ def test_motion_that_says_nothing_is_refused(tmp_path, motion):
         recipe_of_file(tmp_path / "plan.toml")
 
 
-def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path) -> None:
+def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workshop, "has_force_field", lambda: True)
     recipe = recipe_for("ni-k")
     assert [name for name, _ in recipe.plans] == ["library", "nio-library", "trial", "nio-trial"]
     assert [name for name, *_ in recipe.training.ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
