@@ -16,7 +16,7 @@ from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Told
 from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
-from exafsnn.infer.verdict import misfit_of
+from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import Atlas, Kind
 from exafsnn.learn.intervals import Scale, is_first
 from exafsnn.learn.model_file import ModelParts, read_model
@@ -35,6 +35,8 @@ _USUAL = 0.5
 """What foils leave, over the most that sound scans leave."""
 _NO_OTHERS = ("solids", "treatments")
 """Lists of a library's plan that name no states besides its solids."""
+_CROWDED = 2.0
+"""N that no sample has, in units of the largest that is known."""
 _SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
@@ -204,9 +206,19 @@ class Model:
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise,
             left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
             given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
-            domain_score=np.maximum(ensemble.domain_score(signs, given), misfit.foreign("predicted")),
+            domain_score=np.maximum.reduce(
+                [ensemble.domain_score(signs, given), misfit.foreign("predicted"), self._crowded(density, misfit)]
+            ),
             damping=np.zeros(len(signals)), oxidised=oxidised,
         )  # fmt: skip
+
+    def _crowded(self, density: Array, misfit: Misfit) -> Array:
+        """(s,) above 1: RDFs (s, c) that leave too much of their scans, and have far more atoms than space holds.
+
+        One that leaves little is of oscillations that somebody made larger.
+        """
+        n = self.ensemble.first(density)[0]
+        return np.where(misfit.leaves_much("predicted"), n / (_CROWDED * self.most_neighbours), 0.0)
 
     def check(self, chi: ChiK) -> None:
         """Refuse a χ(k) that the model cannot answer.

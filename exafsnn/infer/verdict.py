@@ -82,6 +82,10 @@ class Misfit:
         """
         return self.left / _FOREIGN[how]
 
+    def leaves_much(self, how: str) -> np.ndarray:
+        """(s,) whether more of the power is left than sound scans leave at most."""
+        return self.left > _SOUND[how].left
+
     def excess(self, how: str, standard: Limit | None = None, beside: np.ndarray | bool = True) -> Array:
         """(s,) what is left over what sound scans leave at most; above 1 it is told.
 

@@ -189,6 +189,19 @@ def test_every_range_has_errors_by_every_way(model, clean):
     assert second.distance_low < second.distance < second.distance_high
 
 
+def test_another_compound_is_foreign_to_zinc_selenide(data_dir):
+    """Zinc sulfide, by either way; and its own scan is not."""
+    sulfide, selenide = (data_dir / name for name in (
+        "compounds/Chorover13BM_ZnS_aldrich_rt_01.xdi", "znse/zn_znse_rt.xdi"
+    ))  # fmt: skip
+    if not sulfide.exists():
+        pytest.skip(f"{sulfide} is not there")
+    own = load_model("znse-zn")
+    for path, known in ((sulfide, False), (selenide, True)):
+        chi = read_one(str(path)).to_chi()
+        assert [way(chi).in_domain for way in (own.predict, Refiner(own).refine)] == [known, known]
+
+
 @pytest.mark.parametrize("name", ["oxides/FeO_rt_01.xdi", "oxides/Fe2O3_rt_01.xdi", "oxides/fes2_rt01_mar02.xmu"])
 def test_other_materials_are_foreign(data_dir, name):
     (outcome,) = predict_scans([str(data_dir / name)])
