@@ -31,14 +31,13 @@ _FILE = click.Path(exists=True, dir_okay=False)
 def train(libraries: tuple[str, ...], output: str, trial: tuple[str, ...], overruled: str | None) -> None:
     """Train a model on site libraries."""
     from exafsnn.learn import training
-    from exafsnn.simulate.library import plan_of
     from exafsnn.validate.calibration import calibrate
 
     try:
         table = tomllib.loads(Path(overruled).read_text(encoding="utf-8")) if overruled else {}
     except ValueError as error:
         raise click.BadParameter(f"{overruled} is no TOML file: {error}", param_hint="--settings") from error
-    settings = training.training_from_mapping(table, plan_of(libraries[0]).material)
+    settings = training.training_from_mapping(table, training.settings_of(libraries))
     path = training.train(libraries, output, settings, progress_bar())
     if settings.calibration.sessions:
         click.echo("Setting its error bars on held-out states …", err=True)

@@ -44,7 +44,7 @@ from exafsnn.physics.absorption import atomic_fall
 from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings, is_like
 from exafsnn.simulate.library import SiteLibrary, join, plan_of
-from exafsnn.simulate.plan import LibrarySettings
+from exafsnn.simulate.plan import KINDS, LibrarySettings
 from exafsnn.workers import run_all
 
 _JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
@@ -335,10 +335,8 @@ def _metals(metal: Metal) -> TrainingSettings:
     return TrainingSettings(pairs=pairs, features=features, ranges=metal.ranges)
 
 
-def training_from_mapping(
-    table: dict[str, Any], metal: Metal | Compound, known: TrainingSettings | None = None
-) -> TrainingSettings:
-    """The settings that a parsed TOML table describes, what it leaves out being what is known of a metal.
+def training_from_mapping(table: dict[str, Any], known: TrainingSettings) -> TrainingSettings:
+    """The settings that a parsed TOML table describes, what it leaves out being what is known beforehand.
 
     Raises
     ------
@@ -349,7 +347,6 @@ def training_from_mapping(
         raise SettingsError(
             "[training] is no table of values", remedy="Write [training.pairs], [training.optimiser], …"
         )
-    known = known or settings_for(metal)
     parts = {**vars(known), **table}
     for name, own in vars(known).items():
         if isinstance(own, Settings):
@@ -391,7 +388,7 @@ def train(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings = settings or _settings_of(libraries)
+    settings = settings or settings_of(libraries)
     path = Path(output).with_suffix(".safetensors")
     parts = path.with_name(path.name + ".parts")
     with explained(path):
@@ -407,7 +404,7 @@ def train(
     return path
 
 
-def _settings_of(libraries: Sequence[str | Path]) -> TrainingSettings:
+def settings_of(libraries: Sequence[str | Path]) -> TrainingSettings:
     """What is known beforehand of what libraries are of: a material, and the oxides that are joined to it."""
     material, *others = (plan_of(path).material for path in libraries)
     return settings_for(material, [of for of in others if isinstance(of, Compound) and of != material])
@@ -518,5 +515,5 @@ def _info(library: SiteLibrary, settings: TrainingSettings, held_out: StateBank)
 def _whole_plan(library: SiteLibrary) -> LibrarySettings:
     """The plan of a library with the states of those that are joined to it."""
     plans = (library.plan, *library.also)
-    families = tuple(family for plan in plans for family in plan.families)
-    return replace(library.plan, families=families, solids=tuple(solid for plan in plans for solid in plan.solids))
+    states: dict[str, Any] = {kind: tuple(item for plan in plans for item in getattr(plan, kind)) for kind in KINDS}
+    return replace(library.plan, **states)

@@ -118,8 +118,8 @@ class SiteLibrary:
 
     @property
     def own_phases(self) -> frozenset[str]:
-        """Phases whose theories it has by its own plan: of a metal its crystal, of compounds theirs."""
-        return frozenset(solid.phase for solid in self.plan.solids) or frozenset((self.plan.metal.phase,))
+        """Phases whose theories it has by its own plan: of a metal its crystal, of all else what its states say."""
+        return frozenset(family.theory(self.plan.material) for family in self.plan.kinds)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,13 @@ from exafsnn.validate.calibration import Answer
 from exafsnn.validate.coverage import cross_fitted
 
 SHOWN = (0.68, 0.95)
-_LOOK_ALIKES = "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,"
-_HARMONIC = "harmonic vibrations of crystals, by a force field,"
+_MOTION = {
+    "families": "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,",
+    "solids": "harmonic vibrations of crystals, by a force field,",
+    "frames": "trajectories that its maker gave,",
+    "bimetals": "harmonic vibrations of alloys and particles, held by springs,",
+}
+"""Where the structures of each kind of states (``plan.KINDS``) come from."""
 QUANTITIES = {"coordination": ("N", "{:.2f}"), "distance": ("R [Å]", "{:.4f}"), "sigma2": ("σ² [Å²]", "{:.4f}")}
 _TEXT = """# {name}
 
@@ -66,10 +71,8 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
     return _TEXT.format(
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
-        families=", ".join(f"{of['name']} ({of['count']})" for of in (*plan["families"], *plan.get("solids", ()))),
-        motion=" and ".join(
-            motion for kind, motion in (("families", _LOOK_ALIKES), ("solids", _HARMONIC)) if plan.get(kind)
-        ),
+        families=", ".join(f"{of['name']} ({of['count']})" for kind in _MOTION for of in plan.get(kind, ())),
+        motion=" and ".join(motion for kind, motion in _MOTION.items() if plan.get(kind)),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
         low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],

@@ -216,11 +216,11 @@ def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, fo
     """The recipe of a metal and of its oxides, by default those that are known, if what simulates them is there."""
     crystals = OXIDES.get(metal.symbol, ()) if oxides is None else tuple(oxides)
     lacking = crystals if oxides is None and not has_force_field() else ()
-    cells = [cell_of(crystal, folder) for crystal in crystals if crystal not in lacking]
-    compounds = [compound_of(phase.lower(), [cell], metal.symbol, metal.edge) for phase, cell in cells]
+    cells = cells_of([crystal for crystal in crystals if crystal not in lacking], folder)
+    compounds = [compound_of(_plain(phase), [cell], metal.symbol, metal.edge) for phase, cell in cells.items()]
     training, size = _training(metal, full=full, oxides=compounds)
     beside = []
-    for (phase, cell), compound in zip(cells, compounds, strict=True):
+    for (phase, cell), compound in zip(cells.items(), compounds, strict=True):
         if "O" not in compound.neighbours:
             raise SettingsError(
                 f"{phase} is no oxide", where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files'
@@ -259,9 +259,13 @@ def _held_by(motion: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
 
 def _name_of(cells: Iterable[str], absorber: str, edge: str) -> str:
     """Of a compound's model: ``nio-ni``, and the edge if it is not the usual one."""
-    crystals = "-".join(re.sub("[^a-z0-9]+", "-", name.lower()) for name in cells)
-    name = f"{crystals}-{absorber}".lower()
+    name = "-".join(map(_plain, (*cells, absorber)))
     return name if edge == _usual_edge(absorber) else f"{name}-{edge}".lower()
+
+
+def _plain(name: str) -> str:
+    """In small letters, digits and dashes, as names of models and files are."""
+    return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
 def _usual_edge(absorber: str) -> str:
@@ -447,7 +451,7 @@ def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress |
 
 def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
     """The same under a name, trained otherwise."""
-    return replace(recipe, name=name, training=training_from_mapping(training, recipe.material, recipe.training))
+    return replace(recipe, name=name, training=training_from_mapping(training, recipe.training))
 
 
 def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, full: bool) -> Recipe | JointRecipe:
@@ -457,6 +461,9 @@ def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, 
         reason = f"[{'] and ['.join(kinds)}] are two models" if kinds else "there is no [metal], [compound] or [alloy]"
         remedy = f"Give one of them. {_SHOWN}: [compound] says structure, absorber and edge"
         raise SettingsError(reason, where=str(path), remedy=remedy)
+    if "oxides" in table and kinds != ["metal"]:
+        remedy = "Leave it out; more structures of a compound go into its list of them"
+        raise SettingsError(f"oxides are those of a [metal], not of [{kinds[0]}]", where=str(path), remedy=remedy)
     if "trajectory" in table.get("compound", {}):
         return _recipe_of_frames(table["compound"], path.parent, progress, full=full)  # its errors tell file and frame
     try:
@@ -607,8 +614,9 @@ def _require_own_name(recipe: Recipe, folder: Path) -> None:
 
 
 def _subject(plan: LibrarySettings) -> tuple[Any, ...]:
-    """What a model is of: its edge, and its crystals; a metal's crystal goes without saying."""
-    crystals = {(solid.cell, solid.elements, solid.sites) for solid in plan.solids}
+    """What a model is of: its edge, and its crystals; those of a metal and its oxides go without saying."""
+    solids = plan.solids if isinstance(plan.material, Compound) else ()
+    crystals = {(solid.cell, solid.elements, solid.sites) for solid in solids}
     return plan.element, plan.edge, plan.material.neighbours, crystals
 
 

@@ -13,6 +13,7 @@ from exafsnn_cli import doctor
 from exafsnn_cli.main import run
 
 from exafsnn.simulate.plan import LibrarySettings
+from exafsnn.validate.make import Recipe, recipe_for
 from exafsnn.workers import Cluster
 
 PLAN = """
@@ -97,7 +98,7 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
     calibrated: list[Any] = []
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
     monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *task: calibrated.append(task))
-    monkeypatch.setattr("exafsnn.simulate.library.plan_of", lambda path: LibrarySettings())
+    monkeypatch.setattr("exafsnn.learn.training.plan_of", lambda path: LibrarySettings())
     library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
     library.touch()
     settings.write_text("[optimiser]\nmembers = 3\n")
@@ -110,6 +111,32 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(calibrated) == 1
     settings.write_text("no toml")
     assert run(["train", str(library), "-o", "model", "--settings", str(settings)]) == 2
+
+
+def test_train_on_a_metal_and_its_oxide_counts_in_the_ranges_of_both(tmp_path: Path, monkeypatch) -> None:
+    recipe, asked = recipe_of_nickel(monkeypatch), []
+
+    def fake(_libraries: tuple[str, ...], output: str, settings: Any, _progress: Any) -> Path:
+        asked.append(settings)
+        return Path(output)
+
+    monkeypatch.setattr("exafsnn.learn.training.train", fake)
+    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *_: None)
+    plans = {"metal.h5": recipe.library, "oxide.h5": recipe.beside[0].library}
+    monkeypatch.setattr("exafsnn.learn.training.plan_of", lambda path: plans[Path(path).name])
+    paths = [tmp_path / name for name in plans]
+    for path in paths:
+        path.touch()
+    assert run(["train", *map(str, paths), "-o", "model"]) == 0
+    assert asked[0].ranges == recipe.training.ranges
+    assert [name for name, *_ in asked[0].ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
+    assert asked[0].pairs == recipe.training.pairs
+
+
+def recipe_of_nickel(monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """That of nickel beside its oxide."""
+    monkeypatch.setattr("exafsnn.validate.make.has_force_field", lambda: True)
+    return recipe_for("ni-k")
 
 
 def test_train_needs_a_library() -> None:

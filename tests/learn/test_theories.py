@@ -9,9 +9,12 @@ import pytest
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.theories import common_kernel, common_theories, compare_theories, single_kernel
-from exafsnn.simulate.library import SingleScattering
-from exafsnn.simulate.plan import LibrarySettings
+from exafsnn.metals import METALS
+from exafsnn.simulate.library import SingleScattering, SiteLibrary
+from exafsnn.simulate.own_frames import OwnFrames
+from exafsnn.simulate.plan import LibrarySettings, plan_for, plan_of_alloy, plan_of_compound, plan_of_frames
 from exafsnn.simulate.sites import LIBRARY_K
+from exafsnn.simulate.solids import cell_of, compound_of
 
 R = np.arange(1.5, 6.0, 0.1)
 
@@ -95,3 +98,23 @@ def test_what_only_the_oxide_knows_is_its_own_on_the_common_zero(with_oxide):
     assert np.allclose(found[:, 0], single_kernel(toy_theory(), k, r)[:, 0])
     oxygen = 0.3 * single_kernel(toy_theory(), k, r)[:, 0]
     assert np.allclose(found[use, 1], oxygen[use], atol=0.01 * np.abs(oxygen[use]).max())
+
+
+SELENIDE = {"ZnSe": cell_of("zincblende:5.6687 ZnSe")[1]}
+ZINC = compound_of("znse-zn", list(SELENIDE.values()), "Zn", "K")
+FRAMES = OwnFrames("own frames", "300K", 2, "0" * 64, ((0, 4), (4, 8)))
+PLANS = {
+    "metal": plan_for(METALS["Ni"], 7, 0.1),
+    "compound": plan_of_compound(ZINC, SELENIDE, 7, 0.1),
+    "frames": plan_of_frames(ZINC, (FRAMES,), 7),
+    "alloy": plan_of_alloy(("Pt", "Ni"), "Ni", "K", 7, 0.1),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
+def test_theories_of_states_of_any_kind_are_the_librarys_own(plan):
+    """None of them passes for that of a material joined to it: models of all kinds can be trained."""
+    theories = {f"{family.theory(plan.material)}/scf-nl": toy_theory() for family in plan.kinds}
+    library = SiteLibrary(plan, LIBRARY_K, R, (), theories, "")
+    assert len(common_theories(library)) == len(theories) > 0
+    assert compare_theories(library).zeros == dict.fromkeys(theories, 0.0)

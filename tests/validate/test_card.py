@@ -7,6 +7,7 @@ import pytest
 
 from exafsnn.infer.predict import load_model
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS
+from exafsnn.simulate.plan import KINDS
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.card import card
 
@@ -48,3 +49,13 @@ def test_it_says_what_the_model_is(make_chi, info):
     text = card("fe-k", info, answers(make_chi))
     for said in ("# fe-k", "The K edge of Fe", "760 states", "1.9–3.3 Å", "100 bcc, 50 fcc", "is simulated"):
         assert said in text
+
+
+def test_it_says_where_states_of_any_kind_come_from(make_chi, info):
+    """Each kind that a plan may have; nothing is left blank."""
+    for kind in KINDS:
+        plan = {name: [] for name in KINDS} | {kind: [{"name": "these", "count": 7}]}
+        told = info | {"library": info["library"] | {"plan": info["library"]["plan"] | plan}}
+        text = card("x", told, answers(make_chi))
+        assert "states: these (7);" in text
+        assert "All of it is simulated:  and" not in text

@@ -352,6 +352,25 @@ def test_no_model_of_another_crystal_is_replaced(tmp_path, monkeypatch):
         make(anatase, lambda *_: None)
 
 
+def test_a_metal_is_made_again_beside_its_oxides_or_without(tmp_path, monkeypatch):
+    """The model keeps the plan of all that it learned from."""
+    monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
+    monkeypatch.setattr(workshop, "has_force_field", lambda: True)
+    recipe = recipe_for("ni-k")
+    whole = replace(recipe.library, solids=recipe.beside[0].library.solids)
+    (tmp_path / "ni-k.safetensors").touch()
+    info = {"library": {"plan": json.loads(json.dumps(asdict(whole)))}}
+    monkeypatch.setattr(workshop, "read_model", lambda _: SimpleNamespace(info=info))
+
+    def begun(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workshop, "build", begun)
+    for again in (recipe_for("ni-k", full=True), replace(recipe, beside=())):
+        with pytest.raises(KeyboardInterrupt):
+            make(again, lambda *_: None)
+
+
 def test_the_template_of_a_crystal_makes_the_same(tmp_path):
     (tmp_path / "short.toml").write_text(COMPOUND)
     (tmp_path / "long.toml").write_text(template("zincblende:5.6687 ZnSe"))
@@ -410,6 +429,29 @@ def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path, monkeypa
     path.write_text("oxides = []\n" + template("ni-k"))
     assert recipe_of_file(path).beside == ()
     assert recipe_of_file(path).training.ranges == recipe.material.ranges
+
+
+def test_oxides_of_one_formula_are_all_simulated(tmp_path: Path) -> None:
+    texts = ("rutile:4.594,2.959 TiO2", "anatase:3.785,9.514 TiO2")
+    path = tmp_path / "plan.toml"
+    path.write_text(f"oxides = {json.dumps(texts)}\n" + template("ti-k"))
+    recipe = recipe_of_file(path)
+    assert [name for name, _ in recipe.plans] == [
+        *("library", "tio2-rutile-library", "tio2-anatase-library"),
+        *("trial", "tio2-rutile-trial", "tio2-anatase-trial"),
+    ]
+    theories = {solid.theory(None) for _, plan in recipe.plans for solid in plan.solids}
+    assert theories == {"TiO2 rutile", "TiO2 anatase"}
+    path.write_text(f"oxides = {json.dumps(texts[:1] * 2)}\n" + template("ti-k"))
+    with pytest.raises(SettingsError, match="given twice"):
+        recipe_of_file(path)
+
+
+@pytest.mark.parametrize("plan", ["COMPOUND", "ALLOY"])
+def test_oxides_beside_anything_but_a_metal_are_refused(tmp_path: Path, plan: str) -> None:
+    (tmp_path / "plan.toml").write_text('oxides = ["rocksalt:4.1771 NiO"]\n' + globals()[plan])
+    with pytest.raises(SettingsError, match=r"of a \[metal\], not of"):
+        recipe_of_file(tmp_path / "plan.toml")
 
 
 def test_a_plan_may_name_oxides_that_are_not_known(tmp_path: Path) -> None:
