@@ -154,7 +154,7 @@ def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array, scale: 
     """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
     sample = state.sample
     kernel = kernels[state.label["theory"]]
-    multiple = np.stack([sample.mean_pair, sample.triple.mean(axis=0)])
+    multiple = np.stack([sample.mean_pair, sample.mean_triple])
     return np.concatenate([(np.einsum("kpr,pr->k", kernel, sample.rdf))[None], _without_far_paths(multiple, k, scale)])
 
 

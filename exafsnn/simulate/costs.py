@@ -32,21 +32,28 @@ def seconds_to_build(plan: LibrarySettings, *, tables: bool = True) -> float:
     treatments = len(plan.treatments)
     if isinstance(plan.material, Metal):
         return tables * treatments * _METAL_TABLE + plan.states * _METAL_STATE
-    still = plan.at_rest
-    near = {name: _atoms_near(one, plan) for name, one in still.items()}
-    sites = plan.sites.sites + plan.sites.control_sites
-    total = sum(
-        family.count * (_STATE + sites * (_SITE + _PER_ATOMS * near[family.theory(plan.material)] ** _POWER))
-        for family in plan.kinds
+    own = plan.own_sites
+    near, nearer = (
+        {name: _atoms_within(reach, one, plan.element) for name, one in plan.at_rest.items()}
+        for reach in (own.reach, own.near)
     )
+    short = own.sites + own.control_sites if own.control_sites else 0
+    total = 0.0
+    for family in plan.kinds:
+        of = family.theory(plan.material)
+        total += family.count * (_STATE + own.sites * _of_site(near[of]) + short * _of_site(nearer[of]))
     if tables:
         needs = {item.state.need for item in planned_states(plan)} - {None}
         total += len(needs) * _NEED + treatments * sum(_THEORY + _PER_PAIR * atoms**2 for atoms in near.values())
     return float(total)
 
 
-def _atoms_near(still: Trajectory, plan: LibrarySettings) -> int:
+def _of_site(atoms: int) -> float:
+    """Processor seconds of all paths among so many atoms."""
+    return float(_SITE + _PER_ATOMS * atoms**_POWER)
+
+
+def _atoms_within(reach: float, still: Trajectory, absorber: str) -> int:
     """Atoms within reach of a multiple-scattering path, on average over the absorbers."""
-    absorbers = np.flatnonzero(np.array(still.symbols) == plan.element)
-    spheres = still[0].spheres(absorbers, plan.own_sites.reach)
-    return round(float(np.mean([len(which) for _, which in spheres])))
+    absorbers = np.flatnonzero(np.array(still.symbols) == absorber)
+    return round(float(np.mean([len(which) for _, which in still[0].spheres(absorbers, reach)])))

@@ -608,6 +608,7 @@ def _load_file(file: h5py.File) -> SiteLibrary:
         for values in arrays.values():
             digest.update(values.tobytes())
         arrays["rdf"] = _of_each(arrays["rdf"], 2)
+        arrays.setdefault("mean_triple", arrays["triple"].mean(axis=0))  # not written by the first releases
         states.append(LibraryState(int(name), json.loads(group.attrs["label"]), StateSample(**arrays)))
     theories = {
         f"{phase}/{treatment}": SingleScattering(

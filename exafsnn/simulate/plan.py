@@ -184,6 +184,8 @@ def plan_for(metal: Metal, seed: int, size: float = 1.0) -> LibrarySettings:
 
 
 _FRAMES = 12
+_SITES = {"sites": 12, "control_sites": 48}
+"""Of a state of a compound."""
 _SOLID_STATES: Mapping[str, tuple[int, Mapping[str, tuple[float, float]]]] = {
     "cold": (60, {"temperature": (30.0, 250.0)}),
     "hot": (60, {"temperature": (200.0, 900.0), "strain": (0.99, 1.04)}),
@@ -222,7 +224,7 @@ def plan_of_compound(
         if "exchanged" not in ranges or len(set(cell.symbols)) > 1
     )
     treatments = _treatments(compound.edge)
-    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
+    sites = SiteSettings(**_SITES, reach=6.5, fade=1.0, near=5.0)
     dynamics = DynamicsSettings(frames=_FRAMES)
     return LibrarySettings(
         compound.symbol, compound.edge, seed, (), treatments, dynamics, sites, known=compound, solids=solids
@@ -235,14 +237,10 @@ STATES_OF_FRAMES = 198
 
 def plan_of_frames(compound: Compound, frames: tuple[OwnFrames, ...], seed: int) -> LibrarySettings:
     """The plan of states that are blocks of a user's frames."""
-    sites = SiteSettings(sites=24, control_sites=0, reach=6.5, fade=1.0)
+    sites = SiteSettings(**_SITES, reach=6.5, fade=1.0, near=5.0)
     return LibrarySettings(
         compound.symbol, compound.edge, seed, (), _treatments(compound.edge), sites=sites, known=compound, frames=frames
     )
-
-
-_BESIDE_SITES = 24
-"""Sites of a state of a dense oxide, whose multiple scattering differs much between sites."""
 
 
 def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed: int, size: float) -> LibrarySettings:
@@ -254,7 +252,7 @@ def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed:
     """
     plan, metals = plan_of_compound(compound, {phase: cell}, seed, size), SiteSettings().scaled(metal.length_scale)
     far = round(max(plan.sites.far, metals.far) + 0.01, 2)
-    sites = replace(metals, sites=_BESIDE_SITES, control_sites=0, far=far)
+    sites = replace(metals, **_SITES, far=far)
     return replace(plan, sites=sites, solids=tuple(solid for solid in plan.solids if not solid.exchanged[1]))
 
 

@@ -52,7 +52,7 @@ class Dynamics:
 
 def fake_sample(item, theory, sites, rng, _around):
     x = rng.standard_normal((3, 8))
-    return StateSample(x, x + 1, x + 2, x + 3, np.full(8, float(item.index)), x[0])
+    return StateSample(x, x + 1, x + 2, x + 3, np.full(8, float(item.index)), x[0], x[1])
 
 
 def fake_theory(task):

@@ -183,8 +183,8 @@ def test_a_lone_absorber_is_no_neighbour_of_itself(tmp_path: Path) -> None:
 
 class _Nothing:
     def sums(self, clusters, settings, _rng):
-        nothing = np.zeros((len(clusters), 5))
-        return nothing, nothing, nothing[: settings.sites]
+        nothing = np.zeros((settings.sites, 5))
+        return nothing, nothing, nothing, np.zeros((2, 5))
 
 
 def test_frames_that_are_gone_are_told(tmp_path: Path) -> None:

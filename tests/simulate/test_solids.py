@@ -91,8 +91,8 @@ class Counting:
 
     def sums(self, clusters, settings, _rng):
         self.numbers = [numbers.tolist() for _, numbers in clusters]
-        nothing = np.zeros((len(clusters), 5))
-        return nothing, nothing, nothing[: settings.sites]
+        nothing = np.zeros((settings.sites, 5))
+        return nothing, nothing, nothing, np.zeros((2, 5))
 
 
 def test_sites_are_of_the_absorber_and_count_each_element():
@@ -219,7 +219,7 @@ def test_what_states_share_is_made_once_before_them(tmp_path, monkeypatch, fails
     monkeypatch.setattr(SolidState, "need", Heavy(fails))
     monkeypatch.setattr(library, "simulate_planned", simulate)
     monkeypatch.setattr(library, "_facts", lambda _: {})
-    monkeypatch.setattr(library, "sample_state", lambda *_: StateSample(*[np.ones((2, 3))] * 6))
+    monkeypatch.setattr(library, "sample_state", lambda *_: StateSample(*[np.ones((2, 3))] * 7))
     monkeypatch.setattr(
         library, "_build_theory", lambda _: ({}, {"single": np.ones((2, 4, 3)), "mean_free_path": np.ones(3)})
     )
@@ -324,9 +324,10 @@ def test_what_a_site_costs_follows_from_its_neighbours(crystal, absorber, measur
     """Processor seconds on the machine of 2026 that they were measured on."""
     name, cell = cell_of(crystal)
     plan = plan_of_compound(compound_of(name.lower(), [cell], absorber, "K"), {name: cell}, 7, 1.0)
-    free = replace(plan, sites=replace(plan.sites, sites=0))
-    sites = seconds_to_build(plan, tables=False) - seconds_to_build(free, tables=False)
-    assert sites / (plan.states * plan.sites.sites) == pytest.approx(measured, rel=0.3)
+    free, alone = (replace(plan, sites=replace(plan.sites, sites=sites, control_sites=0)) for sites in (0, 10))
+    seconds = [seconds_to_build(of, tables=False) for of in (free, alone, plan)]
+    assert (seconds[1] - seconds[0]) / (10 * plan.states) == pytest.approx(measured, rel=0.3)
+    assert seconds[2] > (plan.sites.sites / 10) * seconds[1]  # control sites cost something, too
 
 
 @pytest.mark.slow
@@ -376,7 +377,7 @@ def _library(crystal, absorber="Zn", bins=3, treatment="one"):
     plan = plan_of_compound(compound_of(name.lower(), [cell], absorber, "K"), {name: cell}, 7, 0.1)
     pairs, nothing = len(plan.material.neighbours), np.zeros((1, 2))
     rdf = np.arange(1.0, pairs + 1)[:, None] * np.ones(bins)
-    state = LibraryState(0, {}, StateSample(nothing, nothing, nothing, nothing, rdf, nothing[0]))
+    state = LibraryState(0, {}, StateSample(nothing, nothing, nothing, nothing, rdf, nothing[0], nothing[0]))
     amplitude = np.ones((pairs, 2, 2), complex)
     theories = {f"{name}/{treatment}": SingleScattering(np.zeros(2), amplitude, np.zeros(2))}
     return SiteLibrary(plan, np.zeros(2), np.arange(bins + 1.0), (state,), theories, name)
