@@ -270,10 +270,10 @@ _OXIDE_ZERO, _COMPOUND_ZERO = (-8.0, 7.0), (-2.0, 6.0)
 _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
 _MORE_STEPS = 1.4
-"""Of the training where oxides are to be learned, too."""
+"""Of the training where oxides are to be learned, too; and of alloys, which differ by more than compounds."""
 _PARTICLES = (0.55, 0.55)
-"""The same of alloys: most are particles. They are not mixed with each other: seen from the other edge, what is mixed
-would have other weights, as many as there are absorbers in it."""
+"""The same of alloys: most are particles. So many are mixtures of two, which are of any size and composition."""
+_MIXED_ALLOYS = (0.4, 0.4)
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -291,18 +291,14 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
     shortest = min(low for _, low, _ in (oxide.shell("O") for oxide in oxides))
     more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
     pairs = replace(pairs, r_min=round(pairs.r_min - more * pairs.r_step, 6), beside_e0=_OXIDE_ZERO)
-    steps = round(_MORE_STEPS * settings.optimiser.steps)
-    return replace(
-        settings, pairs=pairs, ranges=ranges_beside(metal, oxides), optimiser=replace(settings.optimiser, steps=steps),
-        forward_steps=round(_MORE_STEPS * settings.forward_steps),
-    )  # fmt: skip
+    return _longer(replace(settings, pairs=pairs, ranges=ranges_beside(metal, oxides)))
 
 
 def _compounds(compound: Compound) -> TrainingSettings:
     e0, e0_range = _OXIDE_ZERO if "O" in compound.neighbours else _COMPOUND_ZERO
     scale, usual = compound.bond_scale, PairSettings()
     if compound.is_metallic:
-        e0, e0_range, usual = _ZERO, _ZERO_RANGE, replace(usual, mixed=(0.0, 0.0))
+        e0, e0_range, usual = _ZERO, _ZERO_RANGE, replace(usual, mixed=_MIXED_ALLOYS)
     misplaced = _PARTICLES if compound.is_metallic else _MISPLACED
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
@@ -310,7 +306,14 @@ def _compounds(compound: Compound) -> TrainingSettings:
         e0=e0, e0_range=e0_range, theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE,
         defective=misplaced, diluted=_LACKING, amplitude=amplitude, amplitude_std=amplitude_std,
     )  # fmt: skip
-    return TrainingSettings(pairs=pairs, ranges=compound.ranges)
+    found = TrainingSettings(pairs=pairs, ranges=compound.ranges)
+    return _longer(found) if compound.is_metallic else found
+
+
+def _longer(settings: TrainingSettings) -> TrainingSettings:
+    """The same with more steps."""
+    steps, forward_steps = (round(_MORE_STEPS * of) for of in (settings.optimiser.steps, settings.forward_steps))
+    return replace(settings, optimiser=replace(settings.optimiser, steps=steps), forward_steps=forward_steps)
 
 
 def _amplitude(material: Metal | Compound) -> tuple[float, float]:

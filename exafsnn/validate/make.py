@@ -56,9 +56,10 @@ from exafsnn.workers import Cluster, cores
 Progress = Callable[[int, int, str], None]
 
 _SEED = 20261128
-_TRIED, _TRIED_OF_COMPOUND = 0.4, 0.8
-"""States that set the error bars, in units of those that are learned from: of metals, and of compounds, which have
-fewer. Of 45 trajectories intervals of 95 % hold 97 %, because one more than they have seen is to be in them."""
+_TRIED, _TRIED_OF_COMPOUND, _TRIED_OF_ALLOY = 0.4, 0.8, 0.2
+"""States that set the error bars, in units of those that are learned from: of metals, of compounds, which have fewer,
+and of alloys, which have more. Of 45 trajectories intervals of 95 % hold 97 %, because one more than they have seen is
+to be in them."""
 _QUICK_MEMBERS, _QUICK_STEPS = 3, 0.5
 """Networks of a quick model, and their steps in units of the usual ones."""
 _PER_STEP, _REST = 0.035, 90.0
@@ -345,7 +346,7 @@ def _recipe_of_absorber(elements: tuple[str, str], absorber: str, edge: str, *, 
     compound = bimetal_of(elements, absorber, edge)
     training, size = _training(compound, full=full)
     library = plan_of_alloy(elements, absorber, edge, _SEED, size)
-    trial = plan_of_alloy(elements, absorber, edge, _SEED + 1, _TRIED * size, held_out=True)
+    trial = plan_of_alloy(elements, absorber, edge, _SEED + 1, _TRIED_OF_ALLOY * size, held_out=True)
     return Recipe(compound.name, compound, library, trial, training)
 
 

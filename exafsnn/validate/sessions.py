@@ -105,8 +105,11 @@ class Beamline:
             bank, seed = _of_treatment(self._bank, treatment), int(self._rng.integers(2**31))
             yield self._session(bank, treatment, scans, referenced, seed)
 
-    def _session(self, bank: StateBank, treatment: str, scans: int, referenced: bool, seed: int) -> SimulatedSession:
-        maker = PairMaker(bank, self._exact[referenced], self._wide, seed)
+    def _session(
+        self, bank: StateBank, treatment: str, scans: int, referenced: bool, seed: int, *, mixed: bool = True
+    ) -> SimulatedSession:
+        exact = self._exact[referenced]
+        maker = PairMaker(bank, exact if mixed else replace(exact, mixed=(0.0, 0.0)), self._wide, seed)
         drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
         rows = drawn.states.tolist()
         zero = self._pairs.e0 + self._rng.uniform(-1, 1) * min(_ZERO, self._pairs.e0_range)
@@ -131,8 +134,8 @@ class Beamline:
     ) -> Iterator[tuple[SimulatedSession, SimulatedSession]]:
         """Sessions of samples that are measured at two edges, without a standard.
 
-        What the samples are (states, mixtures, lengths, how they lack atoms) is drawn alike for both; energy zeros,
-        amplitudes, noise and errors of theory are each edge's own.
+        What the samples are (states, lengths, how they lack atoms) is drawn alike for both; energy zeros, amplitudes,
+        noise and errors of theory are each edge's own. None is a mixture: either edge would see its own share of each.
 
         Parameters
         ----------
@@ -144,8 +147,9 @@ class Beamline:
             treatment, drawn = treatments[number % len(treatments)], int(rng.integers(2**31))
             rows = np.array([row for row, name in enumerate(edges[0]._bank.treatments) if name == treatment])
             one, other = (
-                edge._session(replace(edge._bank.subset(rows), treatments=("",) * len(rows)), "", scans, False, drawn)
+                edge._session(bank, "", scans, False, drawn, mixed=False)
                 for edge in edges
+                for bank in [replace(edge._bank.subset(rows), treatments=("",) * len(rows))]
             )
             yield one, other
 
