@@ -32,7 +32,7 @@ def make(
     workers: int | None,
     cluster: Cluster | None,
 ) -> None:
-    """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml ([metal] or [compound]).
+    """Make the model of a metal, e.g. pt-l3, or of a PLAN.toml ([metal], [compound] or [alloy]).
 
     It simulates, trains, and sets the error bars.
 
@@ -40,22 +40,23 @@ def make(
     cluster, and the networks trained here.
     """
     from exafsnn.learn.model_file import shipped_models
-    from exafsnn.validate import make as workshop
+    from exafsnn.validate import recipes
+    from exafsnn.validate.make import make as made
 
     if listed:
-        click.echo("\n".join(workshop.makeable()))
+        click.echo("\n".join(recipes.makeable()))
         return
     if name is None:
         raise click.UsageError("Missing argument 'NAME'. exafsnn make --list prints those that are known")
     if template:
-        click.echo(workshop.template(name))
+        click.echo(recipes.template(name))
         return
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", UserWarning)
         if name.endswith(".toml"):
-            recipe = workshop.recipe_of_file(name, full=full, progress=progress_bar())
+            recipe = recipes.recipe_of_file(name, full=full, progress=progress_bar())
         else:
-            recipe = workshop.recipe_for(name, full=full)
+            recipe = recipes.recipe_for(name, full=full)
     for warning in told:
         click.echo(f"Warning: {warning.message}", err=True)
     click.echo(
@@ -70,6 +71,6 @@ def make(
         click.echo(f'{without}: pip install "exafsnn[compounds]"', err=True)
     if recipe.name in shipped_models():
         click.echo(f"It will take the place of the shipped {recipe.name}, for you", err=True)
-    path = workshop.make(recipe, progress_bar(), workers, keep=keep, cluster=cluster)
+    path = made(recipe, progress_bar(), workers, keep=keep, cluster=cluster)
     found = "by the edge of a scan" if recipe.is_by_edge else f"with --model {recipe.name}"
     click.echo(f"The model is {path}; exafsnn predict finds it {found}", err=True)

@@ -167,6 +167,10 @@ METALS: Mapping[str, Metal] = dict([
 """By symbol, each with the edge at which its EXAFS is usually measured."""
 
 
+_K_BELOW = 35e3
+"""[eV]"""
+
+
 def metal_of(element: str, edge: str | None = None) -> Metal:
     """The record of a metal, at its usual edge or another.
 
@@ -183,3 +187,9 @@ def metal_of(element: str, edge: str | None = None) -> Metal:
         )  # fmt: skip
     found = METALS[element]
     return found if edge in (None, found.edge) else Metal(**{**vars(found), "edge": str(edge)})
+
+
+def usual_edge(element: str) -> str:
+    """The edge at which an element is measured as a rule: that of our models, else K below 35 keV, L3 beyond."""
+    k_edge = next((edge.energy for edge in edges_of(element) if edge.name == "K"), _K_BELOW)
+    return METALS[element].edge if element in METALS else "K" if k_edge < _K_BELOW else "L3"

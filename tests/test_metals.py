@@ -12,7 +12,7 @@ from exafsnn.analyse.vibration import debye_sigma2
 from exafsnn.edges import tabulated
 from exafsnn.errors import SettingsError
 from exafsnn.infer.structure import parse_structure
-from exafsnn.metals import METALS, Metal, metal_of
+from exafsnn.metals import METALS, Metal, metal_of, usual_edge
 
 NEIGHBOURS = {"bcc": 14, "fcc": 12, "hcp": 12}
 DEBYE = {"Cu": 320, "Ni": 400, "Fe": 440, "Pt": 235, "Pd": 285, "Au": 178, "W": 370, "Mo": 430, "Ag": 222, "V": 385}
@@ -60,3 +60,8 @@ def test_what_a_metal_is_when_hot_is_another_crystal() -> None:
     for hot in ("bcc", "liquid"):
         with pytest.raises(SettingsError, match=f"hot = '{hot}' is none of"):
             replace(METALS["Fe"], hot=hot)
+
+
+def test_usual_edges_are_k_where_beams_reach_it():
+    assert {usual_edge(one) for one in ("Cu", "Se", "Zn", "Cd", "Sn", "Pd", "I")} == {"K"}
+    assert {usual_edge(one) for one in ("Pt", "Au", "Pb", "Bi", "Ce", "Ba")} == {"L3"}

@@ -27,7 +27,7 @@ from scipy.spatial.distance import pdist
 
 from exafsnn.edges import edges_of
 from exafsnn.errors import Finding, SettingsError, SimulationError
-from exafsnn.metals import METALS
+from exafsnn.metals import usual_edge
 from exafsnn.physics.all_paths import chi_of_site
 from exafsnn.physics.feff import FeffTreatment, Potentials, make_potentials
 from exafsnn.physics.fourier import fade
@@ -192,14 +192,6 @@ def _ends(r: Array, settings: AverageSettings) -> Array:
     """Weights of atoms at such distances: 1, and fading out at the far end."""
     weights: Array = fade(torch.from_numpy(r), settings.far - settings.fade, settings.far).numpy()
     return weights
-
-
-def usual_edge(absorber: str) -> str:
-    """The edge at which an element is measured as a rule: that of our models, else K up to 40 keV, L3 beyond."""
-    if absorber in METALS:
-        return METALS[absorber].edge
-    k_edge = next((edge.energy for edge in edges_of(absorber) if edge.name == "K"), 0.0)
-    return "K" if k_edge < 40_000 else "L3"
 
 
 def average(

@@ -21,10 +21,11 @@ from scipy.spatial import cKDTree
 from exafsnn.compounds import Compound, Material
 from exafsnn.errors import Finding, SettingsError, SimulationError
 from exafsnn.files import checksum_of
+from exafsnn.metals import usual_edge
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.records import Array, PartialRDF
 from exafsnn.settings import Settings
-from exafsnn.simulate.average import absorbers_of, shells_of, usual_edge
+from exafsnn.simulate.average import absorbers_of, shells_of
 from exafsnn.simulate.cache import kept
 from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.frame_files import Frames, Told

@@ -13,7 +13,7 @@ from exafsnn_cli import doctor
 from exafsnn_cli.main import run
 
 from exafsnn.simulate.plan import LibrarySettings
-from exafsnn.validate.make import Recipe, recipe_for
+from exafsnn.validate.recipes import Recipe, recipe_for
 from exafsnn.workers import Cluster
 
 PLAN = """
@@ -135,7 +135,7 @@ def test_train_on_a_metal_and_its_oxide_counts_in_the_ranges_of_both(tmp_path: P
 
 def recipe_of_nickel(monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """That of nickel beside its oxide."""
-    monkeypatch.setattr("exafsnn.validate.make.has_force_field", lambda: True)
+    monkeypatch.setattr("exafsnn.validate.recipes.has_force_field", lambda: True)
     return recipe_for("ni-k")
 
 

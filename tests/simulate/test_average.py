@@ -15,7 +15,7 @@ from ase.io import write
 from exafsnn.errors import SettingsError
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import average as averaging
-from exafsnn.simulate.average import AverageSettings, average, make_theory, usual_edge
+from exafsnn.simulate.average import AverageSettings, average, make_theory
 from exafsnn.simulate.frames import Frame
 from exafsnn.simulate.sites import LIBRARY_K
 
@@ -112,10 +112,6 @@ def test_what_is_not_there_is_told(tmp_path: Path, toy: None, crystal_in_motion:
         average([tmp_path / "a.extxyz"], "Xx")
     with pytest.raises(SettingsError, match="no frame of 2 is asked for"):
         average([tmp_path / "a.extxyz"], "Cu", frames=slice(5, None))
-
-
-def test_the_usual_edges() -> None:
-    assert [usual_edge(name) for name in ("Cu", "Pt", "Se", "Ce", "Bi")] == ["K", "L3", "K", "L3", "L3"]
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from exafsnn.simulate.library import build, load
 from exafsnn.simulate.own_frames import Gathered, KeptFrames, OwnFrames, gathered
 from exafsnn.simulate.plan import plan_of_frames, plan_text, planned_states, read_plan
 from exafsnn.simulate.sites import SiteSettings, rdf_edges, sample_state
-from exafsnn.validate.make import recipe_of_file
+from exafsnn.validate.recipes import recipe_of_file
 
 TYPES = {"1": "Pt", "2": "Sn"}
 PLAN = '[compound]\ntrajectory = "{}"\nabsorber = "Pt"\nedge = "L3"\n'

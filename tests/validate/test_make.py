@@ -22,9 +22,11 @@ from exafsnn.simulate import library
 from exafsnn.simulate.library import crystal_potentials
 from exafsnn.simulate.plan import plan_for
 from exafsnn.validate import make as workshop
+from exafsnn.validate import recipes
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.joint import Trial
-from exafsnn.validate.make import JointRecipe, Recipe, make, makeable, recipe_for, recipe_of_file, template
+from exafsnn.validate.make import make
+from exafsnn.validate.recipes import JointRecipe, Recipe, makeable, recipe_for, recipe_of_file, template
 
 from ..infer import toy_compound as toy
 
@@ -320,12 +322,7 @@ def trial_of(name: str) -> Trial:
 )
 def test_an_unusual_edge_is_in_the_name(absorber, edge, name):
     cells = {"ZnSe": None}
-    assert workshop._name_of(cells, absorber, edge) == name
-
-
-def test_usual_edges():
-    assert {workshop._usual_edge(one) for one in ("Zn", "Cd", "Sn", "Pd", "I")} == {"K"}
-    assert {workshop._usual_edge(one) for one in ("Pt", "Au", "Pb", "Ce", "Ba")} == {"L3"}
+    assert recipes._name_of(cells, absorber, edge) == name
 
 
 def test_no_model_of_another_crystal_is_replaced(tmp_path, monkeypatch):
@@ -355,7 +352,7 @@ def test_no_model_of_another_crystal_is_replaced(tmp_path, monkeypatch):
 def test_a_metal_is_made_again_beside_its_oxides_or_without(tmp_path, monkeypatch):
     """The model keeps the plan of all that it learned from."""
     monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
-    monkeypatch.setattr(workshop, "has_force_field", lambda: True)
+    monkeypatch.setattr(recipes, "has_force_field", lambda: True)
     recipe = recipe_for("ni-k")
     whole = replace(recipe.library, solids=recipe.beside[0].library.solids)
     (tmp_path / "ni-k.safetensors").touch()
@@ -418,7 +415,7 @@ def test_motion_that_says_nothing_is_refused(tmp_path, motion):
 
 
 def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "has_force_field", lambda: True)
+    monkeypatch.setattr(recipes, "has_force_field", lambda: True)
     recipe = recipe_for("ni-k")
     assert [name for name, _ in recipe.plans] == ["library", "nio-library", "trial", "nio-trial"]
     assert [name for name, *_ in recipe.training.ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
@@ -467,7 +464,7 @@ def test_a_plan_may_name_oxides_that_are_not_known(tmp_path: Path) -> None:
 
 
 def test_without_what_simulates_oxides_it_says_which_are_lacking(monkeypatch) -> None:
-    monkeypatch.setattr(workshop, "has_force_field", lambda: False)
+    monkeypatch.setattr(recipes, "has_force_field", lambda: False)
     recipe = recipe_for("pd-k")
     assert recipe.beside == ()
     assert recipe.lacking == ("cooperite:3.0434,5.3363 PdO",)
@@ -490,7 +487,7 @@ def test_an_alloy_is_two_edges_of_the_same_states_in_any_composition(tmp_path):
     assert [tuple(limits) for _, *limits in one.training.ranges] == [
         tuple(limits) for _, *limits in other.training.ranges
     ]
-    assert one.training.pairs.mixed == (0.0, 0.0)
+    assert one.training.pairs.mixed[0] > 0.3
     assert abs(one.training.pairs.e0) < 1
 
 
