@@ -58,8 +58,8 @@ class Ensemble:
         k_max = np.minimum(signals.k_max_usable, self._map.settings.kmax)
         amplitude = reference.amplitude if reference else pairs.amplitude
         amplitude_std = reference.amplitude_std / amplitude if reference else pairs.amplitude_std
-        zero = np.full(count, reference.delta_e0 if reference else pairs.e0)
-        is_known = reference is not None and not self.knows_oxides
+        zero = np.full(count, reference.delta_e0 if reference and not reference.apart else pairs.e0)
+        is_known = reference is not None and not (self.knows_oxides or reference.apart)
         e0_std = np.full(count, reference.delta_e0_std if reference and is_known else pairs.e0_range / 3**0.5)
         passes = 1 if is_known else _PASSES
         for number in range(passes):

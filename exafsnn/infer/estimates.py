@@ -140,6 +140,8 @@ class Reference:
     """What was noticed about the standard."""
     leaves: Limit | None = None
     """What the prediction of the standard itself leaves."""
+    apart: bool = False
+    """Whether samples are of another material than the standard: then it tells their amplitude, the zero loosely."""
 
     def doubted(self, findings: Iterable[Finding]) -> Reference:
         """The same with what else makes the standard doubtful: the warnings among findings of it, each once."""
@@ -163,14 +165,19 @@ class Reference:
         share
             (s,) how much of each is not the standard's material, but its oxide.
         """
-        partly = np.minimum(share / _PARTLY, 1.0)
+        partly = self._partly(share)
         unknown = ~np.isfinite(e0 - self.e0)
         moved = np.where(unknown, 0.0, partly * (self.e0 - e0))
         return self.delta_e0 + moved, np.hypot(self.delta_e0_std, partly * np.where(unknown, 5.0, 1.0) * _SHIFTED)
 
+    def _partly(self, share: Array | float) -> Array:
+        """(s,) how much less a standard tells of the zero of what is to a ``share`` (s,) another material."""
+        partly: Array = np.minimum(np.asarray(share, dtype=float) / _PARTLY, 1.0)
+        return np.ones_like(partly) if self.apart else partly
+
     def _apart(self, e0: Array | float, share: Array | float, zero: Array | float) -> Array:
         """(s,) how far beyond what one session allows scans are from it [eV]; NaN where an E₀ is not known."""
-        partly = np.minimum(np.asarray(share) / _PARTLY, 1.0)
+        partly = self._partly(share)
         apart: Array = np.abs(np.asarray(e0) - self.e0 + partly * (np.asarray(zero) - self.delta_e0))
         return apart - _SAME_SESSION - partly * _SHIFTED
 

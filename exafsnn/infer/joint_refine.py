@@ -22,7 +22,7 @@ from exafsnn.infer.exchange import exchanged
 from exafsnn.infer.fit import Fits
 from exafsnn.infer.joint import JointModel, answer_samples
 from exafsnn.infer.joint_fit import JointData, JointTheory, of_each, session_of_both
-from exafsnn.infer.refine import Refiner, Search, drawn, in_pieces, pieces_of, way_of, why
+from exafsnn.infer.refine import Refiner, Search, Way, drawn, in_pieces, pieces_of, way_of, why
 from exafsnn.learn.atlas import Atlas, Kind
 from exafsnn.records import Array, ChiK, Prediction
 
@@ -39,6 +39,8 @@ class JointRefiner:
         The model whose answers are the start.
     standards
         At each edge a standard measured like the samples there, and its structure; or none.
+    known
+        At each edge what is known of the amplitude otherwise, as of ``Refiner``.
 
     Raises
     ------
@@ -46,10 +48,16 @@ class JointRefiner:
         As of ``Refiner``.
     """
 
-    def __init__(self, joint: JointModel, standards: Sequence[Standard] = (None, None)) -> None:
+    def __init__(
+        self,
+        joint: JointModel,
+        standards: Sequence[Standard] = (None, None),
+        known: Sequence[Reference | None] = (None, None),
+    ) -> None:
         self._joint = joint
         self.edges = tuple(
-            Refiner(edge, *(standard or (None, None))) for edge, standard in zip(joint.edges, standards, strict=True)
+            Refiner(edge, *(standard or (None, None)), known=of)
+            for edge, standard, of in zip(joint.edges, standards, known, strict=True)
         )
         """What refines scans of one edge alone."""
 
@@ -63,10 +71,16 @@ class JointRefiner:
         """The forward models of both edges."""
         return JointTheory([edge.theory for edge in self.edges], self._joint.tied)
 
+    @property
+    def _way(self) -> Way:
+        """That of the edge of which less is known."""
+        one, other = self.edges
+        return way_of(one.reference if other.reference else None, self._joint.edges[0].pairs)
+
     @cached_property
     def _search(self) -> Search:
         """What fits samples; made when the first are there."""
-        return Search.of(self._theory, way_of(all(self.references)), self._known, self._outlines, self._first)
+        return Search.of(self._theory, self._way, self._known, self._outlines, self._first)
 
     @cached_property
     def _atlas(self) -> Atlas:

@@ -273,9 +273,10 @@ class Model:
         What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on; and how far
         ``other`` (s,), relatively, N may lie elsewhere.
         """
-        kind = f"{how} {'with reference' if referenced else 'blind'}"
+        scales = self.intervals.get(f"{how} {'with reference' if referenced else 'blind'}")
+        scales = scales or self.intervals.get(f"{how} blind", {})  # of a model that was tried without standards only
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
-        bars = ErrorBars(self.intervals.get(kind, {}), given, wider, referenced, self._least(referenced), other)
+        bars = ErrorBars(scales, given, wider, referenced, self._least(referenced), other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
         return bars.told(raw, ranges, keep=keep)
 

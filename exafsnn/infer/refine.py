@@ -40,6 +40,7 @@ from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.theory import Session, Theory
 from exafsnn.infer.verdict import misfit_of
 from exafsnn.learn.atlas import Kind
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.records import Array, ChiK, Prediction
 
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
@@ -79,6 +80,8 @@ class Refiner:
         The model whose answers are the start.
     standard, structure
         χ(k) of a standard measured like the samples, and its structure, e.g. ``"bcc:2.8665"``; both or none.
+    known
+        What is known of the amplitude otherwise, of another material (``Reference.apart``).
 
     Raises
     ------
@@ -86,20 +89,28 @@ class Refiner:
         If one of both is missing, or the structure is not understood, or is not what was measured.
     """
 
-    def __init__(self, model: Model, standard: ChiK | None = None, structure: str | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        standard: ChiK | None = None,
+        structure: str | None = None,
+        *,
+        known: Reference | None = None,
+    ) -> None:
         if (standard is None) != (structure is None):
             raise SettingsError("a standard tells nothing without its structure, nor that without a standard")
         self._model = model
-        self.reference = calibrate(model, standard, structure) if standard is not None and structure else None
-        self._way = way = way_of(self.reference is not None)
+        self.reference = calibrate(model, standard, structure) if standard is not None and structure else known
+        self._way = way = way_of(self.reference, model.pairs)
         self.theory = Theory(model.forward, model.pairs, way.errors)
         """The forward model, its errors as large as this session's may be."""
         self._session: Session | None = None
         self._whole = 0.0
-        if standard is not None and structure and self.reference:
+        of_same = self.reference is not None and not self.reference.apart
+        if standard is not None and structure and self.reference and of_same:
             self._session = self._session_of(standard, structure, self.reference)
         self._leaves: Limit | None = None
-        if standard is not None and self.reference:
+        if standard is not None and self.reference and of_same:
             answer = self._refined(Signals.of([standard]), 1)[0]
             self._leaves = answer.limit(0)
             self.reference = self.reference.doubted(answer.findings(0, standard))
@@ -225,7 +236,11 @@ class Refiner:
 
     def sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
-        unknown = self.theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
+        amplitude, amplitude_std = start.amplitude, _BLIND[1]
+        if self.reference and self.reference.apart:
+            amplitude = np.full(len(amplitude), self.reference.amplitude)
+            amplitude_std = self.reference.amplitude_std / self.reference.amplitude
+        unknown = self.theory.session(start.delta_e0, _BLIND[0], amplitude, amplitude_std)
         share = torch.from_numpy(start.oxidised)
         if not (self._session and self.reference):
             return unknown.of_oxides(share, unknown, _OXIDE_ERRORS)
@@ -288,7 +303,7 @@ class _Hypothesis:
 
 
 @dataclass(frozen=True)
-class _Way:
+class Way:
     """How near an answer keeps to RDFs that are known, and how far it believes a scan."""
 
     hypotheses: tuple[_Hypothesis, ...]
@@ -301,11 +316,11 @@ class _Way:
     """How large smooth errors of theory may be, in units of those of the training."""
 
 
-_RECOGNISED = _Way(
+_RECOGNISED = Way(
     (_Hypothesis("perfect", 25, 0.5), _Hypothesis("pure", 25, 0.5), _Hypothesis("mixed", 25, 0.25)), 0.05, 0.2, 1.0
 )
 """Without a standard the energy zero and the RDF would explain what theory has wrong, were data believed more."""
-_COUNTED = _Way(
+_COUNTED = Way(
     (
         _Hypothesis("perfect", 200, 0.5), _Hypothesis("counted", 200, 0.25),
         _Hypothesis("counted", 25, 0.25, likely=True),
@@ -318,9 +333,16 @@ chosen on simulated iron and particles of foreign theories, and ``spectra/``; me
 view.)"""
 
 
-def way_of(referenced: bool) -> _Way:
-    """How scans are fitted, with a standard or without."""
-    return _COUNTED if referenced else _RECOGNISED
+_VARIED = Way((_Hypothesis("pure", 25, 0.3), _Hypothesis("counted", 200, 0.7)), 0.05, 0.2, 1.0)
+"""Samples of any composition and size, or of which the amplitude alone is known: then there is more to be counted than
+which crystal it is, but no smooth error of theory is known."""
+
+
+def way_of(reference: Reference | None, pairs: PairSettings) -> Way:
+    """How scans are fitted, with a standard or without, by a model of such training."""
+    if (reference and reference.apart) or (not reference and pairs.is_varied):
+        return _VARIED
+    return _COUNTED if reference else _RECOGNISED
 
 
 @dataclass(frozen=True)
@@ -328,7 +350,7 @@ class Search:
     """What fits scans under several hypotheses of what they are of."""
 
     theory: Linearised
-    way: _Way
+    way: Way
     hypotheses: tuple[tuple[_Hypothesis, Known], ...]
     """Those of which there are RDFs."""
     outlines: Callable[[Tensor], Tensor]
@@ -343,7 +365,7 @@ class Search:
     @staticmethod
     def of(
         theory: Linearised,
-        way: _Way,
+        way: Way,
         known: Callable[[Kind, int], tuple[Tensor, Tensor]],
         outlines: Callable[[Tensor], Tensor],
         first: Callable[[Tensor], Array],

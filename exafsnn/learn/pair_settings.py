@@ -10,6 +10,9 @@ import numpy as np
 from exafsnn.records import Array
 from exafsnn.settings import Settings
 
+_VARIED = 0.2
+"""Share of mixtures, without a reference, of what has no composition of its own."""
+
 
 @dataclass(frozen=True)
 class PairSettings(Settings):
@@ -77,6 +80,11 @@ class PairSettings(Settings):
         """The same for a metal whose lengths are so many times as large."""
         lengths = {name: round(getattr(self, name) * scale, 6) for name in ("r_min", "r_max", "r_step")}
         return replace(self, **lengths, extra_sigma2=self.extra_sigma2 * scale**2, scale=self.scale * scale)
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether samples are of any composition: without a reference, too, many are mixtures."""
+        return self.mixed[0] > _VARIED
 
     def bins(self) -> Array:
         """(b,) centres of the RDF's bins [Å]."""

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from exafsnn.compounds import Compound
 from exafsnn.errors import SettingsError
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.estimates import Signals
@@ -26,7 +25,7 @@ from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_sca
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
 from exafsnn.records import Array, ChiK
-from exafsnn.simulate.library import joined, load, plan_of
+from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import run_all
 
@@ -93,15 +92,9 @@ def tried(
 ) -> list[Answer]:
     """All answers to the simulated sessions of ``calibrate``, in one order."""
     paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
-    kinds = (True, False) if _has_standards([*libraries, *trial]) else (False,)
-    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in kinds]
+    tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
     found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
     return [answer for task in tasks for answer in found[task]]  # whichever is done first
-
-
-def _has_standards(libraries: Sequence[str | Path]) -> bool:
-    """Whether there are crystals that ``--structure`` can name."""
-    return any(not isinstance(plan_of(path).material, Compound) for path in libraries)
 
 
 def set_error_bars(name: str, answers: Sequence[Answer]) -> Path:
@@ -181,10 +174,10 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
     None if theory is so wrong in this session that its standard is not recognised.
     """
     try:
-        refiner = Refiner(model, session.standard, session.structure)
+        refiner = Refiner(model, session.standard, session.structure, known=session.known)
     except SettingsError:
         return
-    how = "with reference" if session.standard else "blind"
+    how = "with reference" if refiner.reference else "blind"
     signals = Signals.of(session.scans)
     predicted, refined = model.answers(signals, refiner.reference, keep=True), refiner.answers(signals)
     for number, (chi, density) in enumerate(zip(session.scans, session.density, strict=True)):

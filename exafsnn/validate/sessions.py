@@ -15,6 +15,8 @@ from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import SettingsError
+from exafsnn.infer.estimates import Reference
+from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.dataset import PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
@@ -31,6 +33,8 @@ _AMPLITUDE_BETWEEN = 0.015
 _DILUTED = (0.25, 0.3)
 """With a standard, so many of the samples lack atoms at random, up to this share of them."""
 _STANDARD_NOISE = 3e-4
+_KNOWN_ZERO, _KNOWN_AMPLITUDE = 2.0, 0.03
+"""How far what a standard of another material tells is off: its energy zero [eV], and its amplitude, relatively."""
 _ROOM, _STANDARDS = 300.0, 8
 """Standards are among the so many crystals nearest to this temperature [K]."""
 
@@ -47,6 +51,8 @@ class SimulatedSession:
     """Trajectory of each scan, as its index in the library."""
     standard: ChiK | None
     structure: str | None
+    known: Reference | None = None
+    """What a standard of another material would tell, where no crystal of the bank could be one."""
 
 
 class Beamline:
@@ -121,18 +127,22 @@ class Beamline:
         noise = np.exp(self._rng.uniform(math.log(low), math.log(high), size=scans))
         names = [f"simulated {bank.phases[row]} {bank.index[row]}" for row in rows]
         shifts = self._shifts(bank, rows)
-        standard = self._standard(treatment, zero, amplitude, curves, float(k_max.max())) if referenced else None
+        standard, structure, known = None, None, None
+        if referenced and any(phase in PHASES for phase in self._standards.phases):
+            standard, structure = self._standard(treatment, zero, amplitude, curves, float(k_max.max()))
+        elif referenced:
+            known = self._known(zero, amplitude)
         return SimulatedSession(
             tuple(self.measured(drawn.chi, zero + shifts, amplitude, curves, noise * amplitude, k_max, names, -shifts)),
             drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
-            tuple(bank.index[row] for row in rows), *(standard or (None, None)),
+            tuple(bank.index[row] for row in rows), standard, structure, known,
         )  # fmt: skip
 
     @staticmethod
     def at_both(
-        edges: tuple[Beamline, Beamline], count: int, scans: int, seed: int
+        edges: tuple[Beamline, Beamline], count: int, scans: int, seed: int, *, referenced: bool = False
     ) -> Iterator[tuple[SimulatedSession, SimulatedSession]]:
-        """Sessions of samples that are measured at two edges, without a standard.
+        """Sessions of samples that are measured at two edges, with a standard at each or none.
 
         What the samples are (states, lengths, how they lack atoms) is drawn alike for both; energy zeros, amplitudes,
         noise and errors of theory are each edge's own. None is a mixture: either edge would see its own share of each.
@@ -147,7 +157,7 @@ class Beamline:
             treatment, drawn = treatments[number % len(treatments)], int(rng.integers(2**31))
             rows = np.array([row for row, name in enumerate(edges[0]._bank.treatments) if name == treatment])
             one, other = (
-                edge._session(bank, "", scans, False, drawn, mixed=False)
+                edge._session(bank, "", scans, referenced, drawn, mixed=False)
                 for edge in edges
                 for bank in [replace(edge._bank.subset(rows), treatments=("",) * len(rows))]
             )
@@ -192,6 +202,12 @@ class Beamline:
     def _as_it_stands(self, one: StateBank) -> Tensor:
         """(1, m) χ(k) of a bank of one state, S₀² = 1."""
         return PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
+
+    def _known(self, zero: float, amplitude: float) -> Reference:
+        """What a standard of another material tells of a session."""
+        off, factor = _KNOWN_ZERO * self._rng.standard_normal(), _KNOWN_AMPLITUDE * self._rng.standard_normal()
+        told = amplitude * math.exp(factor)
+        return Reference(zero + off, _KNOWN_ZERO, told, _KNOWN_AMPLITUDE * told, "simulated", "", 0.0, apart=True)
 
     def _standard(
         self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float

@@ -9,8 +9,13 @@ import pytest
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.infer.estimates import Reference
+from exafsnn.infer.predict import load_model
 from exafsnn.infer.reference import calibrate
+from exafsnn.infer.refine import Refiner
 from exafsnn.infer.structure import parse_structure
+from exafsnn.records import ChiK
+
+ZINC = "hcp:2.665,4.947"
 
 CRYSTALS = [
     ("bcc:2.8665", [(2.4825, 8), (2.8665, 6), (4.0538, 12), (4.7536, 24), (4.9649, 8)]),
@@ -103,3 +108,67 @@ def test_an_oxide_of_the_session_is_not_from_elsewhere():
     assert STANDARD.is_elsewhere(e0, share, zero).tolist() == [False, True, True]
     assert STANDARD.is_beside(e0, share, zero).tolist() == [True, False, False]
     assert not STANDARD.is_beside(np.array([np.nan]), np.ones(1), zero[:1]).any()
+
+
+@pytest.fixture(scope="module")
+def compound():
+    return load_model("znse-zn")
+
+
+def foil_of_zinc(model, size=0.8, zero=2.0, sigma2=0.009):
+    """χ(k) of hexagonal zinc's first twelve neighbours, by the scattering of zinc from zinc in ZnSe; simulated."""
+    partials, variance = model.partials, sigma2 + model.pairs.smoothing**2
+    density = np.zeros(partials.count)
+    for distance, count in parse_structure(ZINC).shells(3.0):
+        density[partials.of("Zn-Zn")] += count * np.exp(-0.5 * (partials.r - distance) ** 2 / variance)
+    density /= np.sqrt(2 * np.pi * variance)
+    k = np.arange(0.0, 16.01, 0.05)
+    implied = np.asarray(model.forward.single(density[None].astype(np.float32)))
+    chi = model.ensemble.as_measured(k, implied, np.array([zero]), np.array([size]))[0]
+    return ChiK(k=k, chi=chi, absorber="Zn", edge="K", noise=1e-4, e0=9659.0, edge_step=1.0, k_max_usable=16.0)
+
+
+def test_a_foil_of_the_metal_tells_a_compound_its_amplitude(compound):
+    """Its first shell, by the compound's own scattering; two shells of hexagonal zinc, 0.25 Å apart, are one."""
+    reference = calibrate(compound, foil_of_zinc(compound), ZINC)
+    assert reference.apart
+    assert reference.amplitude == pytest.approx(0.8, rel=0.01)
+    assert reference.delta_e0 == pytest.approx(2.0, abs=0.2)
+    assert calibrate(compound, foil_of_zinc(compound, 0.64), ZINC).amplitude == pytest.approx(0.64, rel=0.01)
+
+
+def test_another_materials_foil_says_little_of_the_energy_zero(compound):
+    """It is where the foil's is in energy, as nearly as chemistry lets it be."""
+    reference = calibrate(compound, foil_of_zinc(compound), ZINC)
+    zeros, stds = reference.zeros(np.array([9659.0, 9662.0]), np.zeros(2))
+    assert zeros == pytest.approx(reference.delta_e0 + np.array([0.0, -3.0]))
+    assert (stds > 3).all()
+
+
+@pytest.mark.parametrize(
+    ("structure", "said"),
+    [
+        ("hcp:2.8,5.2", "is not of hcp:2.8,5.2"),
+        ("fcc:3.2", "is not of fcc:3.2"),
+        ("fcc:12.0", "no Zn-Zn at 8.49 Å"),
+    ],
+)
+def test_what_is_no_such_foil_is_refused(compound, structure, said):
+    with pytest.raises(SettingsError, match=said):
+        calibrate(compound, foil_of_zinc(compound), structure)
+
+
+def test_with_a_foil_damping_is_no_lack_of_atoms(compound):
+    """Sample and foil of 0.7 times the amplitude: N stays, by ``predict`` and by ``refine``."""
+    sample = foil_of_zinc(compound, 0.8)
+    shells = np.asarray(compound.atlas.density.numpy()[:1], dtype=float)
+    implied = compound.ensemble.implied(shells)
+    zero = np.array([float(compound.pairs.e0)])
+    whole = replace(sample, chi=compound.ensemble.as_measured(sample.k, implied, zero, np.array([0.8]))[0])
+    found = []
+    for factor in (1.0, 0.7):
+        weaker = replace(whole, chi=factor * whole.chi)
+        refiner = Refiner(compound, foil_of_zinc(compound, 0.8 * factor), ZINC)
+        answers = compound.predict(weaker, refiner.reference), refiner.refine(weaker)
+        found.append([answer.shells["first"].coordination for answer in answers])
+    assert found[1] == pytest.approx(found[0], rel=0.01)

@@ -52,7 +52,7 @@ def test_a_session_is_answered_as_its_scans_are():
     scans = [read_one(SPECTRA / f"fe_{name}K.dat").to_chi() for name in ("0300", "0900")]
     density = np.array([chi.rdf.density[0] for chi in model.predict_all(scans)])
     session = SimpleNamespace(
-        standard=None, structure=None, scans=scans, density=density, states=[3, 4], phases=["bcc", "bcc"]
+        standard=None, structure=None, known=None, scans=scans, density=density, states=[3, 4], phases=["bcc", "bcc"]
     )
     found = list(answers_to(model, session))
     assert [answer.kind for answer in found] == ["predicted blind", "refined blind"] * 2

@@ -15,7 +15,7 @@ import pytest
 from exafsnn.errors import SettingsError
 from exafsnn.infer.joint import load_joint
 from exafsnn.infer.predict import load_model
-from exafsnn.learn.intervals import QUANTITIES, scale_of
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, scale_of
 from exafsnn.learn.model_file import known_models, shipped_models
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import library
@@ -297,7 +297,7 @@ def test_a_joint_model_goes_on_where_it_was(tmp_path, monkeypatch):
         make(replace(recipe, name="toy-zn"), lambda *_: None)
     page = path.with_suffix(".md").read_text()
     assert "| predicted blind | N of Sr-Br | " in page
-    assert "| refined blind | R [Å] of Br-Br | " in page
+    assert "| refined with reference | R [Å] of Br-Br | " in page
 
 
 def trial_of(name: str) -> Trial:
@@ -311,7 +311,7 @@ def trial_of(name: str) -> Trial:
                 kind, {key: (rng.normal(0, 0.1, 1), np.array([0.1])) for key in (*names, "density")},
                 np.ones((1, 8)), (0.1, 0.1), None, trajectory, "toy",
             )
-            for kind in ("predicted blind", "refined blind") for trajectory in range(20)
+            for kind in KINDS_OF_ANSWERS for trajectory in range(20)
         ]  # fmt: skip
 
     return Trial((answers(0), answers(1)), (answers(0), answers(1)))
