@@ -63,7 +63,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     """
     r_min, r_max = model.ranges["first"]
     parsed = parse_structure(structure)
-    if not len(model.ensemble.crystals(parsed.kind, parsed.constant)):
+    if not is_own(model, parsed):
         if len(model.partials.pairs) > 1:
             return _by_first_shell(model, chi, structure, parsed)
         raise SettingsError(
@@ -101,6 +101,11 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     answers = model.answers(signals, reference)
     doubts = [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude)]
     return replace(reference.doubted(doubts), leaves=answers.limit(0))
+
+
+def is_own(model: Model, structure: Structure) -> bool:
+    """Whether a model knows crystals of such a structure, so that its answers to it mean something."""
+    return bool(len(model.ensemble.crystals(structure.kind, structure.constant)))
 
 
 def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) -> Reference:
