@@ -191,5 +191,5 @@ def metal_of(element: str, edge: str | None = None) -> Metal:
 
 def usual_edge(element: str) -> str:
     """The edge at which an element is measured as a rule: that of our models, else K below 35 keV, L3 beyond."""
-    k_edge = next((edge.energy for edge in edges_of(element) if edge.name == "K"), _K_BELOW)
+    k_edge = next((edge.energy for edge in edges_of(element) if edge.name == "K"), 0.0)
     return METALS[element].edge if element in METALS else "K" if k_edge < _K_BELOW else "L3"

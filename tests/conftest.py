@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,7 @@ class FakeModel:
             raise ModelError("no such model", where=name, remedy="Shipped models: fe-k")
         self.name, self.identity, self.absorber, self.edge = name, "fe-k (0123)", "Fe", "K"
         self.ranges = {"first": (1.9, 3.3)}
+        self.ensemble = SimpleNamespace(crystals=lambda _kind, _constant: [0])
 
     def predict(self, chi: ChiK, reference: object = None) -> Prediction:
         changes = (

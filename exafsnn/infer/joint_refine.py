@@ -97,7 +97,10 @@ class JointRefiner:
     def _known(self, kind: Kind, least: int) -> tuple[Tensor, Tensor]:
         """(n, c) rows of both that there may be, and outlines (``Model.known``)."""
         atlas, tied = self._atlas, self._joint.tied
-        samples = atlas.samples(self._joint.edges[0].pairs, kind, least).double()
+        pairs = self._joint.edges[0].pairs
+        if tied.ratio is None:  # a mixture would be of another composition than its states
+            pairs = replace(pairs, mixed=(0.0, 0.0))
+        samples = atlas.samples(pairs, kind, least).double()
         outlines = atlas.outlines(samples)
         if tied.ratio is None and len(samples):  # a sample is of its state's composition
             one, other = (edge.atlas.density for edge in self._joint.edges)

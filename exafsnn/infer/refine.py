@@ -40,7 +40,7 @@ from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.theory import Session, Theory
 from exafsnn.infer.verdict import misfit_of
 from exafsnn.learn.atlas import Kind
-from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.learn.pair_settings import OXIDE_ERRORS, PairSettings
 from exafsnn.records import Array, ChiK, Prediction
 
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
@@ -58,8 +58,6 @@ _NEXT_SCAN = (0.3, 0.015)
 _OXIDE_ZERO, _PARTLY = 1.5, 0.2
 """The energy zero of what is as much of an oxide as this share, or more, is the network's, by so much [eV]: a standard
 of the metal tells it loosely. What is less of it has the standard's, accordingly more."""
-_OXIDE_ERRORS = 1.6
-"""Errors of theory of an oxide over those of metals: fits of NiO leave an R-factor of 0.026, those of foils 0.01."""
 _DAMPED, _DAMPED_SHARE = 0.6, 0.1
 """A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
 _LACKING, _FAR = 0.03, 0.8
@@ -231,24 +229,27 @@ class Refiner:
     def data(self, signals: Signals, k_max: Array, oxidised: Array) -> Data:
         """What is measured of scans that are used to ``k_max`` (s,) [Å⁻¹], with such shares of oxides (s,)."""
         ensemble, k_min = self._model.ensemble, self._model.features.kmin
-        white = self._way.white * torch.from_numpy(1 + (_OXIDE_ERRORS - 1) * oxidised)
+        white = self._way.white * torch.from_numpy(1 + (OXIDE_ERRORS - 1) * oxidised)
         return Data(ensemble, self.theory, signals, k_min, torch.from_numpy(k_max), white)
 
     def sessions(self, signals: Signals, start: Answers) -> Session:
         """What is known of each scan's session."""
-        amplitude, amplitude_std = start.amplitude, _BLIND[1]
+        unknown = self.theory.session(start.delta_e0, _BLIND[0], start.amplitude, _BLIND[1])
         if self.reference and self.reference.apart:
-            amplitude = np.full(len(amplitude), self.reference.amplitude)
-            amplitude_std = self.reference.amplitude_std / self.reference.amplitude
-        unknown = self.theory.session(start.delta_e0, _BLIND[0], amplitude, amplitude_std)
+            amplitude = np.full(len(signals), self.reference.amplitude)
+            known = self.theory.session(
+                start.delta_e0, _BLIND[0], amplitude, self.reference.amplitude_std / amplitude[0]
+            )
+            near = ~self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0)
+            return known.where(torch.from_numpy(near), unknown)
         share = torch.from_numpy(start.oxidised)
         if not (self._session and self.reference):
-            return unknown.of_oxides(share, unknown, _OXIDE_ERRORS)
+            return unknown.of_oxides(share, unknown, OXIDE_ERRORS)
         elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0))
         partly = torch.from_numpy(np.minimum(start.oxidised / _PARTLY, 1.0))
         both = self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
         moved = both.moved(torch.from_numpy(start.delta_e0), partly, _OXIDE_ZERO)
-        return moved.of_oxides(share, unknown, _OXIDE_ERRORS)
+        return moved.of_oxides(share, unknown, OXIDE_ERRORS)
 
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""

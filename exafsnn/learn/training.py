@@ -36,7 +36,7 @@ from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.learn.network import NetworkSettings, Output
-from exafsnn.learn.pair_settings import PairSettings, undisturbed
+from exafsnn.learn.pair_settings import OXIDE_ERRORS, PairSettings, undisturbed
 from exafsnn.learn.theories import common_kernel, compare_theories
 from exafsnn.metals import Metal
 from exafsnn.oxides import ranges_beside
@@ -295,16 +295,18 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
 
 
 def _compounds(compound: Compound) -> TrainingSettings:
-    e0, e0_range = _OXIDE_ZERO if "O" in compound.neighbours else _COMPOUND_ZERO
-    scale, usual = compound.bond_scale, PairSettings()
+    is_oxide, scale, usual = "O" in compound.neighbours, compound.bond_scale, PairSettings()
+    e0, e0_range = _OXIDE_ZERO if is_oxide else _COMPOUND_ZERO
+    errors = OXIDE_ERRORS if is_oxide else 1.0
     if compound.is_metallic:
         e0, e0_range, usual = _ZERO, _ZERO_RANGE, replace(usual, mixed=_MIXED_ALLOYS)
     misplaced = _PARTICLES if compound.is_metallic else _MISPLACED
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
         usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2, scale=scale,
-        e0=e0, e0_range=e0_range, theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE,
-        defective=misplaced, diluted=_LACKING, amplitude=amplitude, amplitude_std=amplitude_std,
+        e0=e0, e0_range=e0_range, theory_amplitude=errors * _THEORY_AMPLITUDE, theory_phase=errors * _THEORY_PHASE,
+        theory_multiple=errors * usual.theory_multiple, defective=misplaced, diluted=_LACKING,
+        amplitude=amplitude, amplitude_std=amplitude_std,
     )  # fmt: skip
     found = TrainingSettings(pairs=pairs, ranges=compound.ranges)
     return _longer(found) if compound.is_metallic else found

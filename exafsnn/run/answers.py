@@ -190,6 +190,9 @@ def calibrated(answer_for: AnswerFor) -> dict[str, ParticleFinder]:
         If a standard cannot be used: that concerns every scan. Where its edge is one of joint models only, it is the
         samples that are told.
     """
+    from exafsnn.infer.reference import is_own
+    from exafsnn.infer.structure import parse_structure
+
     found: dict[str, ParticleFinder] = {}
     for chi, structure in answer_for.standards.values():
         try:
@@ -201,7 +204,7 @@ def calibrated(answer_for: AnswerFor) -> dict[str, ParticleFinder]:
             if len(joint) == 1:
                 answer_for.of(joint[0])
             continue
-        if isinstance(answer, _OneEdge):
+        if isinstance(answer, _OneEdge) and is_own(answer.model, parse_structure(structure)):
             from exafsnn.analyse.particles import ParticleFinder
 
             found[answer.model.name] = ParticleFinder(answer.model, structure, answer([[chi]])[0][0])

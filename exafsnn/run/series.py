@@ -268,10 +268,16 @@ def _finders(
     """What finds the lattices and the particles of scans of one edge; of several they are those of no metal."""
     from exafsnn.analyse.lattice import LatticeFinder
     from exafsnn.analyse.particles import ParticleFinder
+    from exafsnn.infer.reference import is_own
+    from exafsnn.infer.structure import parse_structure
 
     if len(edges := edges_of(model)) > 1:
         return None, None
-    finders = [ParticleFinder(edges[0], structure, answer([[chi]])[0][0]) for chi, structure in standards.values()]
+    finders = [
+        ParticleFinder(edges[0], structure, answer([[chi]])[0][0])
+        for chi, structure in standards.values()
+        if is_own(edges[0], parse_structure(structure))
+    ]
     return LatticeFinder(edges[0]), finders[0] if finders else None
 
 

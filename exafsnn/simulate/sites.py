@@ -183,7 +183,8 @@ def sample_state(
     absorbers = np.flatnonzero(np.array(trajectory.symbols) == absorber)
     order = {element: kind for kind, element in enumerate(elements)}
     kinds = np.array([order.get(symbol, len(elements)) for symbol in trajectory.symbols], dtype=np.intp)
-    chosen = _choose(len(trajectory), absorbers, settings.sites + settings.control_sites, rng)
+    there = min(settings.sites + settings.control_sites, len(trajectory) * len(absorbers))
+    chosen = _choose(len(trajectory), absorbers, max(settings.sites, there), rng)
     clusters = [_cluster(trajectory, kinds, len(elements) - 1, *place, settings.far) for place in chosen]
     single, pair, triple, (mean_pair, mean_triple) = theory.sums(clusters, settings, rng)
     return StateSample(

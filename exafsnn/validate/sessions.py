@@ -16,6 +16,7 @@ from torch import Tensor
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import SettingsError
 from exafsnn.infer.estimates import Reference
+from exafsnn.infer.reference import ELSEWHERE
 from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.dataset import PairMaker, StateBank
 from exafsnn.learn.features import FeatureSettings
@@ -33,8 +34,8 @@ _AMPLITUDE_BETWEEN = 0.015
 _DILUTED = (0.25, 0.3)
 """With a standard, so many of the samples lack atoms at random, up to this share of them."""
 _STANDARD_NOISE = 3e-4
-_KNOWN_ZERO, _KNOWN_AMPLITUDE = 2.0, 0.03
-"""How far what a standard of another material tells is off: its energy zero [eV], and its amplitude, relatively."""
+_KNOWN_ZERO = 2.0
+"""How far the energy zero that a standard of another material tells is off [eV]."""
 _ROOM, _STANDARDS = 300.0, 8
 """Standards are among the so many crystals nearest to this temperature [K]."""
 
@@ -205,9 +206,9 @@ class Beamline:
 
     def _known(self, zero: float, amplitude: float) -> Reference:
         """What a standard of another material tells of a session."""
-        off, factor = _KNOWN_ZERO * self._rng.standard_normal(), _KNOWN_AMPLITUDE * self._rng.standard_normal()
+        off, factor = _KNOWN_ZERO * self._rng.standard_normal(), ELSEWHERE * self._rng.standard_normal()
         told = amplitude * math.exp(factor)
-        return Reference(zero + off, _KNOWN_ZERO, told, _KNOWN_AMPLITUDE * told, "simulated", "", 0.0, apart=True)
+        return Reference(zero + off, _KNOWN_ZERO, told, ELSEWHERE * told, "simulated", "", 0.0, apart=True)
 
     def _standard(
         self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float

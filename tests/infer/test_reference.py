@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from exafsnn.errors import ModelError, SettingsError
-from exafsnn.infer.estimates import Reference
+from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.reference import calibrate
+from exafsnn.infer.reference import calibrate, is_own
 from exafsnn.infer.refine import Refiner
 from exafsnn.infer.structure import parse_structure
 from exafsnn.records import ChiK
@@ -116,12 +116,13 @@ def compound():
 
 
 def foil_of_zinc(model, size=0.8, zero=2.0, sigma2=0.009):
-    """χ(k) of hexagonal zinc's first twelve neighbours, by the scattering of zinc from zinc in ZnSe; simulated."""
-    partials, variance = model.partials, sigma2 + model.pairs.smoothing**2
+    """χ(k) of hexagonal zinc by single scattering of zinc from zinc in ZnSe; simulated."""
+    partials = model.partials
     density = np.zeros(partials.count)
-    for distance, count in parse_structure(ZINC).shells(3.0):
-        density[partials.of("Zn-Zn")] += count * np.exp(-0.5 * (partials.r - distance) ** 2 / variance)
-    density /= np.sqrt(2 * np.pi * variance)
+    for distance, count in parse_structure(ZINC).shells(6.0):
+        variance = sigma2 * (1.0 if distance < 3 else 1.3) + model.pairs.smoothing**2
+        peak = np.exp(-0.5 * (partials.r - distance) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
+        density[partials.of("Zn-Zn")] += count * peak
     k = np.arange(0.0, 16.01, 0.05)
     implied = np.asarray(model.forward.single(density[None].astype(np.float32)))
     chi = model.ensemble.as_measured(k, implied, np.array([zero]), np.array([size]))[0]
@@ -172,3 +173,19 @@ def test_with_a_foil_damping_is_no_lack_of_atoms(compound):
         answers = compound.predict(weaker, refiner.reference), refiner.refine(weaker)
         found.append([answer.shells["first"].coordination for answer in answers])
     assert found[1] == pytest.approx(found[0], rel=0.01)
+
+
+def test_only_a_metals_own_crystals_tell_particles(model, compound):
+    """Of zinc selenide with a foil of zinc nothing is said about the size of zinc particles."""
+    assert is_own(model, parse_structure("bcc:2.8665"))
+    assert not is_own(compound, parse_structure(ZINC))
+
+
+def test_a_foil_of_another_session_says_no_amplitude(compound):
+    """A sample whose E₀ lies 60 eV away from the foil's, chemistry allowing some, is refined as without one."""
+    foil = foil_of_zinc(compound, 0.6)
+    told = Refiner(compound, foil, ZINC)
+    at = compound.answers(Signals.of([foil]), told.reference)
+    for e0, known in ((9659.0, True), (9719.0, False)):
+        session = told.sessions(Signals.of([replace(foil, e0=e0)]), at)
+        assert (session.mean[0, 1] == pytest.approx(np.log(told.reference.amplitude))) is known

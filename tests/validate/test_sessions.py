@@ -71,7 +71,7 @@ def test_no_crystal_is_no_standard():
 
 
 def test_of_a_compound_a_foil_of_the_metal_tells_the_amplitude(monkeypatch):
-    """Within 3 %, of each session anew; the scans of a session differ by 1.5 % besides."""
+    """Within 5 %, of each session anew; the scans of a session differ by 1.5 % besides."""
     monkeypatch.setattr("exafsnn.validate.sessions._DILUTED", (0.0, 0.0))
     bank = bank_of("ZnSe")
     line = Beamline(bank, bank, PLAIN, FeatureSettings(), ("Zn", "K"), 1, erring=False)
@@ -79,7 +79,7 @@ def test_of_a_compound_a_foil_of_the_metal_tells_the_amplitude(monkeypatch):
     assert all(session.standard is None and session.known.apart for session in sessions)
     told = np.log([session.known.amplitude for session in sessions])
     true = np.log([size(session.scans[0]) for session in sessions])
-    assert np.std(told - true) == pytest.approx(0.034, abs=0.01)
+    assert np.std(told - true) == pytest.approx(0.052, abs=0.01)
     assert np.std(told) > 0.08
     assert all(session.known is None for session in line.sessions(2, 1, False))
 
