@@ -165,7 +165,7 @@ class JointModel:
             one, other = (self._drawn(edge, found[edge], referenced, rows) for edge in (0, 1))
             return self._fused(one, _shuffled(other), weights.of(rows)).astype(np.float32)
 
-        return self.told(explained, drawn, "predicted", referenced, keep=keep)
+        return self.told(explained, drawn, "predicted", references, keep=keep)
 
     def _drawn(self, edge: int, found: Estimates, referenced: bool, rows: slice) -> Samples:
         """What the networks of one edge may as well say (s, n, c) of some samples of material."""
@@ -211,8 +211,8 @@ class JointModel:
         return replace(answers, origin=replace(answers.origin, model=self.identity, said=said))
 
     def told(
-        self, explained: Sequence[Answers], drawn: Drawn, how: str, referenced: bool, *, keep: bool,
-        other: Array | float = 0.0,
+        self, explained: Sequence[Answers], drawn: Drawn, how: str, references: Sequence[Reference | None], *,
+        keep: bool, other: Array | float = 0.0,
     ) -> tuple[Answers, Answers]:  # fmt: skip
         """Answers of both edges with ranges and error bars, by the circumstances of both.
 
@@ -222,7 +222,7 @@ class JointModel:
             Those without.
         drawn
             Samples of the RDFs of both, of some samples of material.
-        how, referenced, keep, other
+        how, references, keep, other
             As ``Model.told`` takes them.
         """
         given = np.mean([answers.given for answers in explained], axis=0)
@@ -230,7 +230,8 @@ class JointModel:
         bars = []
         for number, (edge, answers) in enumerate(zip(self.both, explained, strict=True)):
             raw = Raw(edge.partials, edge.pairs.smoothing, answers.density, partial(self._of_edge, drawn, number))
-            bars.append(edge.told(raw, how, referenced, given, excess, keep=keep, other=other))
+            reference = references[number] if all(references) else None
+            bars.append(edge.told(raw, how, reference, given, excess, keep=keep, other=other))
         bars[1] = self._mirrored(bars[0], bars[1], drawn)
         one, second = (
             replace(answers, given=given).with_errors(told) for answers, told in zip(explained, bars, strict=True)

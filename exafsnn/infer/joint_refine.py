@@ -181,7 +181,7 @@ class JointRefiner:
         explained = [edge.explained(*of) for edge, *of in of_both]
 
         told = joint.told(
-            explained, lambda rows: drawn(fits[rows], slice(0, bins)), "refined", all(self.references), keep=True
+            explained, lambda rows: drawn(fits[rows], slice(0, bins)), "refined", self.references, keep=True
         )
         exchanges = self._exchanges(signals, start, fits, cores)
         one, other = (answers.with_exchanges(found) for answers, found in zip(told, exchanges, strict=True))

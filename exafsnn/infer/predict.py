@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -179,7 +180,7 @@ class Model:
         density, referenced = found.mean, reference is not None
         raw = Raw(self.partials, self.pairs.smoothing, density, self.drawn(found, referenced))
         answers = self.explained(signals, reference, found, density)
-        told = self.told(raw, "predicted", referenced, answers.given, answers.excess, keep=keep)
+        told = self.told(raw, "predicted", reference, answers.given, answers.excess, keep=keep)
         return answers.with_errors(told)
 
     def drawn(self, found: Estimates, referenced: bool) -> Callable[[slice, slice], Samples]:
@@ -261,7 +262,7 @@ class Model:
         self,
         raw: Raw,
         how: str,
-        referenced: bool,
+        reference: Reference | None,
         given: Array,
         excess: Array,
         *,
@@ -273,16 +274,18 @@ class Model:
         What a misfit may hide is in them: they grow with its ``excess`` (s,), from the usual one on; and how far
         ``other`` (s,), relatively, N may lie elsewhere.
         """
-        scales = self.intervals.get(f"{how} {'with reference' if referenced else 'blind'}")
+        scales = self.intervals.get(f"{how} {'with reference' if reference else 'blind'}")
         scales = scales or self.intervals.get(f"{how} blind", {})  # of a model that was tried without standards only
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
-        bars = ErrorBars(scales, given, wider, referenced, self._least(referenced), other)
+        bars = ErrorBars(scales, given, wider, reference is not None, self._least(reference), other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
         return bars.told(raw, ranges, keep=keep)
 
-    def _least(self, referenced: bool) -> float:
+    def _least(self, reference: Reference | None) -> float:
         """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""
-        return SAMPLES_APART if referenced else self.pairs.amplitude_std
+        if reference is None:
+            return self.pairs.amplitude_std
+        return math.hypot(SAMPLES_APART, reference.amplitude_std / reference.amplitude if reference.apart else 0.0)
 
     def circumstances(self, k_max: Array, noise: Array, density: Array) -> Array:
         """(s, q) as ``learn.intervals`` has them, of scans with RDFs (s, c) [Å⁻¹].
@@ -325,7 +328,7 @@ class Model:
     def _origin(self, reference: Reference | None) -> Origin:
         return Origin(
             self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
-            self._said(reference), self._least(reference is not None), self.most_neighbours,
+            self._said(reference), self._least(reference), self.most_neighbours,
             self.composition,
         )  # fmt: skip
 

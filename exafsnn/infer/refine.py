@@ -156,7 +156,7 @@ class Refiner:
 
     def _refined(self, signals: Signals, cores: int) -> tuple[Answers, Fits]:
         """The answers, and the fits behind them; what these do not touch is that of the predictions."""
-        model, referenced = self._model, self.reference is not None
+        model = self._model
         start, search = model.answers(signals, self.reference), self._search
 
         def piece(rows: np.ndarray) -> Fits:
@@ -169,7 +169,7 @@ class Refiner:
         found = self.explained(signals, start, fits.density, fits.shared, fits.covariance[:, bins:, bins:])
         other, damping = search.doubt(fits)
         raw = Raw(model.partials, model.pairs.smoothing, found.density, lambda rows, part: drawn(fits[rows], part))
-        told = model.told(raw, "refined", referenced, found.given, found.excess, keep=True, other=other)
+        told = model.told(raw, "refined", self.reference, found.given, found.excess, keep=True, other=other)
         answers = replace(found, damping=damping).with_errors(told)
         return answers.with_exchanges(self._exchanges(signals, start, fits, cores)), fits
 

@@ -189,3 +189,10 @@ def test_a_foil_of_another_session_says_no_amplitude(compound):
     for e0, known in ((9659.0, True), (9719.0, False)):
         session = told.sessions(Signals.of([replace(foil, e0=e0)]), at)
         assert (session.mean[0, 1] == pytest.approx(np.log(told.reference.amplitude))) is known
+
+
+def test_no_coordination_is_surer_than_the_foils_amplitude(compound):
+    foil = foil_of_zinc(compound)
+    reference = calibrate(compound, foil, ZINC)
+    shell = compound.predict(foil, reference).shells["first"]
+    assert shell.coordination_std >= 0.055 * shell.coordination
