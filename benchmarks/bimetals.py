@@ -5,7 +5,7 @@
 
 Simulated samples of the trial, whose compositions and sizes the model did not learn from; energy zero, amplitude,
 noise, range of k and a smooth error of theory are random, and each edge's own; without a reference, and with a foil
-of the metal at each edge, which tells the amplitude within 3 %. At one edge α needs the composition, which is then
+of the metal at each edge, which tells the amplitude within 5 %. At one edge α needs the composition, which is then
 given; at both it follows. Core and shell (true α above 0.2) are told from random (within 0.1 of 0) by whether α is
 above 0.1.
 """

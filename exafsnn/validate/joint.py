@@ -18,6 +18,7 @@ from exafsnn.infer.answers import Answers
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.joint import JointModel, load_joint
 from exafsnn.infer.joint_refine import JointRefiner
+from exafsnn.infer.reference import ELSEWHERE
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.learn.joint_file import set_joint_intervals
 from exafsnn.learn.training import CalibrationSettings
@@ -169,8 +170,8 @@ What they were trained on is told by their own cards.
 
 Accuracy and coverage on simulated samples of {told} trajectories that no network saw ({phases}), each measured at both
 edges: energy zero, amplitude, noise, k max, background and smooth error of the theory are random, and each edge's own.
-With reference the amplitude at each edge is known within 3 %, as a foil of the metal tells it, and some samples lack
-atoms. `alone` is the answer of the pair's own edge to the same scans. Each tenth of the trajectories is judged by
+With reference the amplitude at each edge is known within {known:.0%}, as a foil of the metal tells it, and some samples
+lack atoms. `alone` is the answer of the pair's own edge to the same scans. Each tenth of the trajectories is judged by
 intervals that the others set.
 
 | answer | quantity | rms error alone | rms error of both edges | coverage of 68 %, 95 % by both |
@@ -186,7 +187,8 @@ def joint_card(model: JointModel, trial: Trial) -> str:
     return _TEXT.format(
         name=model.name, edges=" and ".join(model.names), parts=" and ".join(edge.name for edge in model.edges),
         composition=f"{one} : {other} = {share[0]:g} : {share[1]:g}" if share else "each sample its own",
-        told=phases.total(), phases=", ".join(f"{count} {phase}" for phase, count in phases.most_common()),
+        known=ELSEWHERE, told=phases.total(),
+        phases=", ".join(f"{count} {phase}" for phase, count in phases.most_common()),
         rows="\n".join(row for kind in KINDS_OF_ANSWERS for edge in (0, 1) for row in _rows(model, trial, kind, edge)),
     )  # fmt: skip
 

@@ -298,6 +298,7 @@ def test_a_joint_model_goes_on_where_it_was(tmp_path, monkeypatch):
     page = path.with_suffix(".md").read_text()
     assert "| predicted blind | N of Sr-Br | " in page
     assert "| refined with reference | R [Å] of Br-Br | " in page
+    assert "known within 5%" in page
 
 
 def trial_of(name: str) -> Trial:
