@@ -20,6 +20,7 @@ from exafsnn.errors import Finding, SettingsError
 from exafsnn.infer.estimates import Reference, Signals
 from exafsnn.infer.predict import Model
 from exafsnn.infer.structure import Structure, parse_structure
+from exafsnn.learn.pair_settings import METAL_ZERO, METAL_ZERO_RANGE
 from exafsnn.physics.fourier import shift_energy, transform_matrix
 from exafsnn.records import Array, ChiK
 
@@ -40,8 +41,8 @@ to 19 %, by k max."""
 _SHELL, _ALONG, _ALIKE = 1.25, 1.75, 1.04
 """In units of a metal's shortest distance: where its first shell ends, and how far those go that are fitted along. What
 lies within the last factor of each other is one shell."""
-_ZERO, _STDS, _SIGMA2 = 0.1, (4.0, 0.006), 0.006
-"""Energy zero of metals [eV]; standard deviations of it, and of a given lattice constant, relatively; usual σ² [Å²]."""
+_STDS, _SIGMA2 = (METAL_ZERO_RANGE, 0.006), 0.006
+"""Standard deviations of the energy zero [eV], and of a given lattice constant, relatively; usual σ² [Å²]."""
 _WIDER, _APART = 0.2, 0.3
 """Logarithm of σ² of a shell beyond over that of the first, and its standard deviation."""
 _MISFIT, _LEFT, _SHORTEST = 0.02, 0.1, 11.0
@@ -138,7 +139,7 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     r = np.arange(0.6 * nearest, 0.5 * (end + max(one[0] for group in shells for one in group if one[0] < end)), 0.03)
     seen = (np.hanning(use.sum() + 2)[1:-1] * k[use] ** 2)[:, None] * transform_matrix(k[use], r)
     kernel = np.asarray(model.forward["kernel"], dtype=float)[use][:, model.partials.of(pair)]
-    expected, stds = np.array([_ZERO, 0.0, *[_WIDER] * (len(shells) - 1)]), [*_STDS, *[_APART] * (len(shells) - 1)]
+    expected, stds = np.array([METAL_ZERO, 0.0, *[_WIDER] * (len(shells) - 1)]), [*_STDS, *[_APART] * (len(shells) - 1)]
     weight = math.sqrt(len(shells) + 2) / _MISFIT
 
     def misfit(values: Array) -> Array:
@@ -156,7 +157,7 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     best = least_squares(left, start, x_scale=[*stds, 0.1, 0.3]).x
     zero, stretch, log_amplitude = best[0], best[1], best[-2]
     r_factor = float((misfit(best) ** 2).sum())
-    if r_factor > _LEFT or abs(stretch) > 3 * _STDS[1] or abs(zero - _ZERO) > 4 * _STDS[0]:
+    if r_factor > _LEFT or abs(stretch) > 3 * _STDS[1] or abs(zero - METAL_ZERO) > 4 * _STDS[0]:
         raise SettingsError(
             f"the scan is not of {structure}: its first shell leaves an R-factor of {r_factor:.2f}, at"
             f" {nearest * (1 + stretch):.3f} instead of {nearest:.3f} Å, its energy zero {zero:+.1f} eV above E₀",

@@ -14,6 +14,9 @@ _VARIED = 0.2
 """Share of mixtures, without a reference, of what has no composition of its own."""
 
 
+METAL_ZERO, METAL_ZERO_RANGE = 0.1, 4.0
+"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory
+(``learn.theories``), and how far off it is taken to be [eV]."""
 OXIDE_ERRORS = 1.6
 """Errors of theory of an oxide over those of metals: fits of NiO leave an R-factor of 0.026, those of foils 0.01."""
 

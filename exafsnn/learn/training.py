@@ -36,7 +36,7 @@ from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.modules import ForwardModel, Member
 from exafsnn.learn.network import NetworkSettings, Output
-from exafsnn.learn.pair_settings import OXIDE_ERRORS, PairSettings, undisturbed
+from exafsnn.learn.pair_settings import METAL_ZERO, METAL_ZERO_RANGE, OXIDE_ERRORS, PairSettings, undisturbed
 from exafsnn.learn.theories import common_kernel, compare_theories
 from exafsnn.metals import Metal
 from exafsnn.oxides import ranges_beside
@@ -244,9 +244,6 @@ class TrainingSettings(Settings):
             raise SettingsError(faults[0], where="training", remedy="Change that setting, or leave it out")
 
 
-_ZERO, _ZERO_RANGE = 0.1, 4.0
-"""Energy zero above the maximum of dμ/dE, of foils of eleven metals ± 1.4 eV, of what stands for theory
-(``learn.theories``), and how far off it is taken to be [eV]."""
 _NARROW = 2.0
 """Core-hole width [eV] up to which that holds at K edges. A wider one blurs two rises of an edge into one, of which the
 steepest place lies about as much higher, as in molybdenum and palladium; that is doubted by as much again."""
@@ -299,7 +296,7 @@ def _compounds(compound: Compound) -> TrainingSettings:
     e0, e0_range = _OXIDE_ZERO if is_oxide else _COMPOUND_ZERO
     errors = OXIDE_ERRORS if is_oxide else 1.0
     if compound.is_metallic:
-        e0, e0_range, usual = _ZERO, _ZERO_RANGE, replace(usual, mixed=_MIXED_ALLOYS)
+        e0, e0_range, usual = METAL_ZERO, METAL_ZERO_RANGE, replace(usual, mixed=_MIXED_ALLOYS)
     misplaced = _PARTICLES if compound.is_metallic else _MISPLACED
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
@@ -332,7 +329,7 @@ def _metals(metal: Metal) -> TrainingSettings:
     amplitude, amplitude_std = _amplitude(metal)
     blurred = round(max(core_hole_width(metal.symbol, metal.edge) - _NARROW, 0.0), 1) if is_k else 0.0
     pairs = PairSettings(
-        e0=round(_ZERO - blurred, 1), e0_range=_ZERO_RANGE + blurred,
+        e0=round(METAL_ZERO - blurred, 1), e0_range=METAL_ZERO_RANGE + blurred,
         theory_amplitude=_THEORY_AMPLITUDE, theory_phase=_THEORY_PHASE, phases=(bcc, fcc, hcp, _MELT),
         amplitude=amplitude, amplitude_std=amplitude_std,
     ).of_scale(metal.length_scale)  # fmt: skip
