@@ -42,6 +42,11 @@ class Ensemble:
         return coordination, distance
 
     @property
+    def farthest(self) -> float:
+        """Largest R of χ(R) that the networks see [Å]."""
+        return self._map.settings.rmax
+
+    @property
     def knows_oxides(self) -> bool:
         """Whether the model knows another material beside its own."""
         return bool(self._share.any())

@@ -24,8 +24,9 @@ _SETTLED = 0.003
 """A step that changes less of the RDF than this share is the last one."""
 _RESIDUE = (1.3, 0.13, 0.18)
 """Background left behind: largest R [Å], step, and size of its k²χ at k = 3 Å⁻¹."""
-_BEYOND = (5.8, 14.0, 0.1, 0.3)
-"""Atoms beyond the bins: range of R [Å] in iron, step, and size in units of k²χ."""
+_BEYOND = (0.3, 14.0, 0.1, 0.3)
+"""What no bin explains of R beyond: from so much above what the networks see, to that R [Å] in iron, step, and size in
+units of k²χ."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,10 @@ class Around:
 
     def __getitem__(self, rows: Tensor) -> Around:
         return Around(self.mean[rows], self.apart[rows], self.own[rows])
+
+    def about(self, mean: Tensor, share: float) -> Around:
+        """The same about other RDFs (s, b), so many times as wide."""
+        return Around(mean, share * self.apart, share**2 * self.own)
 
     @property
     def covariance(self) -> Tensor:
@@ -185,7 +190,8 @@ class Data:
         self._noise = torch.from_numpy(signals.noise)[:, None] * self._k2
         end, step, size = _RESIDUE
         low = torch.arange(0.0, end + 1e-9, step, dtype=k.dtype)
-        start, end, step, share = _BEYOND
+        above, end, step, share = _BEYOND
+        start = ensemble.farthest / theory.length_scale + above
         parts = (
             theory.forward["errors"][:, self.points],
             share * _waves(k, theory.length_scale * torch.arange(start, end, step, dtype=k.dtype)),

@@ -18,7 +18,7 @@ from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Told
 from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
-from exafsnn.learn.atlas import Atlas, Kind
+from exafsnn.learn.atlas import PHASES, Atlas, Kind
 from exafsnn.learn.intervals import Scale, is_first
 from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.partials import Range
@@ -319,6 +319,11 @@ class Model:
     def oxidised(self, density: Array) -> Array:
         """(s,) how much of the absorbers is in an oxide, by RDFs (s, c); 0 of a model that knows none."""
         return self.ensemble.oxidised(density)
+
+    @property
+    def knows_metals(self) -> bool:
+        """Whether crystals of metals, or alloys, are among what it learned from; else it is of compounds."""
+        return self.pairs.is_varied or bool(set(PHASES) & set(self._parts.atlas.phases))
 
     @property
     def knows_domain(self) -> bool:

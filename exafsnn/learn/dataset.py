@@ -29,6 +29,9 @@ _SINGLE_FADE = (7.0, 8.5)
 _MULTIPLE_FADE = (5.6, 6.2)
 """R [Å] in iron over which multiple scattering fades."""
 
+_MULTIPLE = 2
+"""The last parts of χ(k) are those of multiple scattering."""
+
 _AS_HOT = 0.3
 """States mix with such as are as hot, within so much of ln T: a sample has one temperature."""
 
@@ -40,7 +43,7 @@ class StateBank:
     k: Array
     """(m,) [Å⁻¹]."""
     chi: Array
-    """(s, 3, m) mean χ(k) of each state, S₀² = 1: paths through one, two and three atoms."""
+    """(s, p + 2, m) mean χ(k) of each state, S₀² = 1: of single scattering by each pair, of two atoms, of three."""
     fine_rdf: Array
     """(s, p, f) n(r) [Å⁻¹] of each pair on a grid of 0.01 Å, smoothed."""
     fine_r: Array
@@ -63,7 +66,7 @@ class StateBank:
     phase_length: float
     """A peak of |χ(R)| lies so far below its distance [Å]."""
     common: Array
-    """(s, m) single scattering of each state in the common treatment."""
+    """(s, p, m) single scattering of each state and pair in the common treatment."""
     beside: np.ndarray
     """(s,) whether the state is of a material that was joined to the library's own: an oxide beside its metal …"""
     apart: Array
@@ -74,8 +77,8 @@ class StateBank:
 
         Of a bank as it is, the RDF does not say which treatment a spectrum is of.
         """
-        multiple = self.chi[:, 1:] / self.gain[:, None]
-        chi = np.concatenate([self.common[:, None], multiple], axis=1)
+        multiple = self.chi[:, -_MULTIPLE:] / self.gain[:, None]
+        chi = np.concatenate([self.common, multiple], axis=1)
         return replace(self, chi=chi, gain=np.ones_like(self.gain), treatments=("common",) * len(self.index))
 
     def part(self, rows: slice) -> StateBank:
@@ -108,19 +111,20 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     scale = library.plan.length_scale
     ends = fade(torch.from_numpy(r), *(scale * place for place in _SINGLE_FADE)).numpy()
     kernels = {name: single_kernel(theory, library.k, r) * ends for name, theory in library.theories.items()}
-    chi = np.concatenate([_state_chi(state, kernels, library.k, scale) for state in library.states])  # [3 states, k]
+    chi = np.concatenate([_state_chi(state, kernels, library.k, scale) for state in library.states])  # [part, k]
     labels = [state.label for state in library.states]
-    zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(3)
+    parts = len(chi) // len(labels)
+    zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(parts)
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
     fall = atomic_fall(library.plan.element, library.plan.edge, library.k)
     gains = np.array([theories.gains[label["theory"]] for label in labels])
     sizes = np.average(gains, axis=1, weights=theories.envelope**2)
-    measured = moved.double().numpy() * fall / sizes.repeat(3)[:, None]
+    measured = moved.double().numpy() * fall / sizes.repeat(parts)[:, None]
     rdf = np.array([state.sample.rdf for state in library.states])
     common = common_kernel(library, theories.zeros, r) * ends
     return StateBank(
-        library.k, measured.reshape(len(labels), 3, -1), _smooth(rdf, r, settings.smoothing), r,
+        library.k, measured.reshape(len(labels), parts, -1), _smooth(rdf, r, settings.smoothing), r,
         tuple(label["family"] for label in labels),
         np.array([not (label["vacancies"] or label["atoms"] or label.get("exchanged")) for label in labels]),
         tuple(label["phase"] for label in labels),
@@ -128,7 +132,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         np.array([label["temperature"] for label in labels]),
         tuple(state.index for state in library.states),
         gains / sizes[:, None], theories.envelope, theories.phase_length,
-        np.einsum("kpr,spr->sk", common, rdf) * fall,
+        np.einsum("kpr,spr->spk", common, rdf) * fall,
         np.array([label["theory"] not in theories.own for label in labels]),
         np.array([theories.zeros[label["theory"]] - theories.of_treatment[label["treatment"]] for label in labels]),
     )  # fmt: skip
@@ -151,11 +155,11 @@ def _without_far_paths(chi: Array, k: Array, scale: float) -> Array:
 
 
 def _state_chi(state: LibraryState, kernels: dict[str, Array], k: Array, scale: float) -> Array:
-    """(3, m) χ_single of all atoms' RDF, mean two-atom part, mean three-atom part."""
+    """(p + 2, m) χ_single of all atoms' RDF of each pair, mean two-atom part, mean three-atom part."""
     sample = state.sample
     kernel = kernels[state.label["theory"]]
     multiple = np.stack([sample.mean_pair, sample.mean_triple])
-    return np.concatenate([(np.einsum("kpr,pr->k", kernel, sample.rdf))[None], _without_far_paths(multiple, k, scale)])
+    return np.concatenate([np.einsum("kpr,pr->pk", kernel, sample.rdf), _without_far_paths(multiple, k, scale)])
 
 
 def _smooth(rdf: Array, r: Array, sigma: float) -> Array:
@@ -185,11 +189,20 @@ class Pairs:
 
 
 class PairMaker:
-    """Draws disturbed spectra with their true RDFs, as many as wanted."""
+    """Draws disturbed spectra with their true RDFs, as many as wanted.
 
-    def __init__(self, bank: StateBank, settings: PairSettings, features: FeatureSettings, seed: int) -> None:
+    Parameters
+    ----------
+    session
+        If given, all that is drawn is of one session of that seed: other elements' own errors of theory are the same.
+    """
+
+    def __init__(
+        self, bank: StateBank, settings: PairSettings, features: FeatureSettings, seed: int, session: int | None = None
+    ) -> None:
         self.settings = settings
         self._generator = torch.Generator().manual_seed(seed)
+        self._session = session
         self._k = torch.from_numpy(FeatureSettings.k_grid(features)).float()
         self._bank_k = torch.from_numpy(bank.k).float()
         self._gain = torch.from_numpy(bank.gain).float()
@@ -237,8 +250,9 @@ class PairMaker:
         if self._beside:
             rows, weights = self._with_beside(rows, weights)
         kept = self._occupation(n, known_reference)
-        orders = kept[:, None] ** torch.arange(1, 4)  # [spectrum, atoms on the path]
-        orders[:, 1:] *= 1 + s.theory_multiple * self._normal(n, 1)
+        atoms = torch.tensor([1] * (self._chi.shape[1] - _MULTIPLE) + [2, 3])
+        orders = kept[:, None] ** atoms  # [spectrum, part]
+        orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * self._normal(n, 1)
         chi = self._mixed_chi(rows, weights, orders)
         rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf)
@@ -326,22 +340,47 @@ class PairMaker:
         return torch.cat([rows, other[:, None]], dim=1), both
 
     def _mixed_chi(self, rows: Tensor, weights: Tensor, orders: Tensor) -> Tensor:
-        """(n, m) mean χ(k) of states, of paths through one, two and three atoms as often as ``orders`` (n, 3) says.
+        """(n, m) mean χ(k) of states, each part as often as ``orders`` (n, p + 2) says, with its own error of theory.
 
         Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays.
         """
+        errors = self._own_errors(len(rows))
         if not self._beside:
-            return torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
+            return self._summed(rows, weights, orders, errors)
         split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
         apart = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
         moves = (-share * apart, (1 - share) * apart)
         return sum(
             shift_energy(
-                torch.einsum("ns,no,nsok->nk", weights[:, part], orders, self._chi[rows[:, part]]), self._bank_k,
-                self._bank_k, move, K2_PER_EV,
+                self._summed(rows[:, part], weights[:, part], orders, errors), self._bank_k, self._bank_k, move,
+                K2_PER_EV,
             )
             for part, move in zip(split, moves, strict=True)
         )  # fmt: skip
+
+    def _summed(self, rows: Tensor, weights: Tensor, orders: Tensor, errors: tuple[Tensor, Tensor] | None) -> Tensor:
+        """(n, m) χ(k) of states of such weights (n, s), their parts with ``errors``."""
+        if errors is None:
+            return torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
+        parts = torch.einsum("ns,no,nsok->nok", weights, orders, self._chi[rows])
+        multiple = parts[:, -_MULTIPLE:].sum(dim=1, keepdim=True)
+        own = torch.cat([parts[:, 1:-_MULTIPLE], multiple], dim=1).flatten(0, 1)
+        return parts[:, 0] + distort(own, *errors).unflatten(0, (len(rows), -1)).sum(dim=1)
+
+    def _own_errors(self, n: int) -> tuple[Tensor, Tensor] | None:
+        """Factor of the amplitude and phase of what else there is than single scattering of the first pair, (n·p, m).
+
+        That of each other pair, then multiple scattering; the same of all that is of one session.
+        """
+        size, count = self.settings.theory_apart, self._chi.shape[1] - _MULTIPLE
+        if not size:
+            return None
+        source, each = self._generator, n
+        if self._session is not None:
+            source, each = torch.Generator().manual_seed(self._session), 1
+        normal = torch.randn(2, each, count, 4, generator=source).expand(2, n, count, 4).flatten(1, 2)
+        amplitude, phase = (size * smooth_curve(of, self._bank_k, 0) for of in normal)
+        return 1 + amplitude, phase
 
     def _zero_beside(self, rows: Tensor, weights: Tensor, unknown: Tensor) -> Tensor:
         """(n,) unknown energy zeros of mixtures, those of the own material being ``unknown``.

@@ -43,6 +43,9 @@ class PairSettings(Settings):
     """Standard deviation of a smooth random change of the phase with k [rad]."""
     theory_multiple: float = 0.08
     """Standard deviation of a factor on all multiple scattering: no network should count by its share alone."""
+    theory_apart: float = 0.0
+    """Standard deviation of smooth random changes, of the amplitude and of the phase [rad], by which scattering from
+    each other element, and from several atoms, errs otherwise than that from the first."""
     e0: float = 0.0
     """Theory's energy zero minus the E₀ of the background removal, as expected [eV] …"""
     e0_range: float = 10.0
@@ -107,7 +110,8 @@ def undisturbed(pairs: PairSettings, *, counted: bool) -> PairSettings:
     counted
         Whether atoms may be missing and phases mixed as where a reference tells it.
     """
-    exact: dict[str, Any] = {"theory_amplitude": 0.0, "theory_phase": 0.0, "theory_multiple": 0.0, "residue": 0.0}
+    errors = ("theory_amplitude", "theory_phase", "theory_multiple", "theory_apart", "residue")
+    exact: dict[str, Any] = dict.fromkeys(errors, 0.0)
     if counted:
         exact |= {name: (getattr(pairs, name)[1],) * 2 for name in ("mixed", "defective", "diluted")}
     return replace(pairs, **exact, e0_range=0.0, beside_apart=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))

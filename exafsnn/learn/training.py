@@ -255,6 +255,8 @@ manganese, 0.70 of iron), while FEFF's overlaps of atomic orbitals give 0.94."""
 _THEORY_AMPLITUDE, _THEORY_PHASE = 0.03, 0.05
 """Smooth error of theory after the best fit of shells: 1 to 4 %, 0.01 to 0.05 rad, of which the larger is likelier to
 ``refine``: 0.06 rad of eighteen foils by 114 in the logarithm of the evidence, compared with 0.03."""
+_THEORY_APART = 0.03
+"""Smooth error of other elements' scattering against the first: as amplitudes of foils of different metals scatter."""
 _OWN_PHASE, _MELT = 0.6, 0.1
 """Shares of the metal's own crystal and of the melt among the states; the other crystals have the rest …"""
 _OWN_AND_HOT = (0.4, 0.36)
@@ -271,6 +273,9 @@ _MORE_STEPS = 1.4
 _PARTICLES = (0.55, 0.55)
 """The same of alloys: most are particles. So many are mixtures of two, which are of any size and composition."""
 _MIXED_ALLOYS = (0.4, 0.4)
+_SEEN_BEYOND = 0.8
+"""Networks of compounds see of χ(R) so much beyond the last range [Å]: what theory has wrong of far shells was taken
+for disorder of the near ones, of which they counted a tenth too few in NiO."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -287,7 +292,8 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
     pairs = settings.pairs
     shortest = min(low for _, low, _ in (oxide.shell("O") for oxide in oxides))
     more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
-    pairs = replace(pairs, r_min=round(pairs.r_min - more * pairs.r_step, 6), beside_e0=_OXIDE_ZERO)
+    r_min, apart = round(pairs.r_min - more * pairs.r_step, 6), OXIDE_ERRORS * _THEORY_APART
+    pairs = replace(pairs, r_min=r_min, beside_e0=_OXIDE_ZERO, theory_apart=apart)
     return _longer(replace(settings, pairs=pairs, ranges=ranges_beside(metal, oxides)))
 
 
@@ -302,11 +308,16 @@ def _compounds(compound: Compound) -> TrainingSettings:
     pairs = replace(
         usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2, scale=scale,
         e0=e0, e0_range=e0_range, theory_amplitude=errors * _THEORY_AMPLITUDE, theory_phase=errors * _THEORY_PHASE,
-        theory_multiple=errors * usual.theory_multiple, defective=misplaced, diluted=_LACKING,
+        theory_multiple=errors * usual.theory_multiple, theory_apart=errors * _THEORY_APART, defective=misplaced,
+        diluted=_LACKING,
         amplitude=amplitude, amplitude_std=amplitude_std,
     )  # fmt: skip
     found = TrainingSettings(pairs=pairs, ranges=compound.ranges)
-    return _longer(found) if compound.is_metallic else found
+    if compound.is_metallic:
+        return _longer(found)
+    last = max((high for *_, high in compound.ranges), default=math.inf)
+    rmax = min(round(last + _SEEN_BEYOND, 2), FeatureSettings().rmax)
+    return replace(found, features=FeatureSettings(rmax=rmax))
 
 
 def _longer(settings: TrainingSettings) -> TrainingSettings:

@@ -376,7 +376,8 @@ def _build_theory(task: tuple[LibrarySettings, str, Trajectory, float]) -> tuple
         return label, arrays | files
     with PathSummer(potentials) as summer:
         single, free_path = single_amplitudes(summer, range(1, len(potentials.symbols)), LIBRARY_K)
-    tables = make_path_tables(potentials, LIBRARY_K, plan.own_sites.reach, nearest).to_arrays()
+    reach = max(plan.own_sites.reach, plan.own_sites.rows)
+    tables = make_path_tables(potentials, LIBRARY_K, reach, nearest).to_arrays()
     paths = {f"paths-{key}": value for key, value in tables.items()}
     return label, {"single": single, "mean_free_path": free_path} | paths
 

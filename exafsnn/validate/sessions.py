@@ -94,11 +94,13 @@ class Beamline:
             stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
             beside=(sum(pairs.beside), 0.0),
         )  # fmt: skip
-        apart = pairs.beside_apart
         self._exact = {
-            True: replace(undisturbed(counted, counted=True), beside_apart=apart) if varied else self._still,
-            False: replace(undisturbed(pairs, counted=False), beside_apart=apart) if varied else self._still,
-        }
+            is_counted: replace(
+                undisturbed(of, counted=is_counted), beside_apart=pairs.beside_apart,
+                theory_apart=erring * pairs.theory_apart,
+            ) if varied else self._still
+            for is_counted, of in ((True, counted), (False, pairs))
+        }  # fmt: skip
         self._wide = replace(features, kmin=1.5, dk=1.0)
         self._k = torch.from_numpy(self._wide.k_grid()).float()
         self._bank, self._standards, self._erring = bank, standards, erring
@@ -116,7 +118,8 @@ class Beamline:
         self, bank: StateBank, treatment: str, scans: int, referenced: bool, seed: int, *, mixed: bool = True
     ) -> SimulatedSession:
         exact = self._exact[referenced]
-        maker = PairMaker(bank, exact if mixed else replace(exact, mixed=(0.0, 0.0)), self._wide, seed)
+        own = int(self._rng.integers(2**31)) if exact.theory_apart else None
+        maker = PairMaker(bank, exact if mixed else replace(exact, mixed=(0.0, 0.0)), self._wide, seed, own)
         drawn = maker.draw(scans, reference=0.0, zero_known=0.0)  # amplitudes are ours
         rows = drawn.states.tolist()
         zero = self._pairs.e0 + self._rng.uniform(-1, 1) * min(_ZERO, self._pairs.e0_range)

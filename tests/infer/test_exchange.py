@@ -46,6 +46,8 @@ def shell(n, r, sigma2=0.006):
 class Ensemble:
     """What ``Data`` asks of one."""
 
+    farthest = 5.5
+
     @staticmethod
     def on_axis(signals, zero):
         return shift_energy(signals.chi, K, signals.k, -zero, K2_PER_EV)

@@ -139,12 +139,13 @@ def bank_of(absorber: str) -> StateBank:
     """The states as a library has them, seen from an absorber."""
     r, known = 0.5 * (RDF_EDGES[1:] + RDF_EDGES[:-1]), states()
     rows = np.array([density_of(absorber, state, r) for state in known])
-    chi = rows @ kernel_of(absorber, LIBRARY_K, r).T
+    kernels = kernel_of(absorber, LIBRARY_K, r).reshape(len(LIBRARY_K), 2, -1)
+    chi = np.einsum("spr,kpr->spk", rows.reshape(len(rows), 2, -1), kernels)  # [state, pair, k]
     whole, count = np.array([state[2] == 1.0 for state in known]), len(known)
     names = (("fluorite",) * count, whole, ("fluorite",) * count, ("one",) * count)
     numbers = (np.array([state[0] for state in known]), np.full(count, 300.0), tuple(range(count)))
-    gain, envelope = np.ones(chi.shape), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
-    parts = np.stack([chi, 0 * chi, 0 * chi], axis=1)
+    gain, envelope = np.ones((count, len(LIBRARY_K))), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
+    parts = np.concatenate([chi, 0 * chi], axis=1)
     return StateBank(
         LIBRARY_K, parts, rows.reshape(count, 2, -1), r, *names, *numbers, gain, envelope, 0.0, chi,
         np.zeros(count, dtype=bool), np.zeros(count),

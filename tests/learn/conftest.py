@@ -32,7 +32,7 @@ def bank() -> StateBank:
     alone = np.zeros(22, bool), np.zeros(22)
     gain, envelope = np.ones((22, len(LIBRARY_K))), LIBRARY_K * np.exp(-0.01 * LIBRARY_K**2)
     return StateBank(
-        LIBRARY_K, parts, np.array(rdf)[:, None], R, families, *same, gain, envelope, 0.0, parts[:, 0], *alone
+        LIBRARY_K, parts, np.array(rdf)[:, None], R, families, *same, gain, envelope, 0.0, parts[:, :1], *alone
     )
 
 

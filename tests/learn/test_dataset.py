@@ -176,15 +176,16 @@ def test_every_pair_is_stretched_and_keeps_its_atoms(bank, pairs, features):
 def with_oxide(bank):
     """The bank of a metal, and three states beside it, with six atoms of another element, two of one treatment."""
     made = [toy_state(6.0, 2.1, 0.005 + 0.001 * number) for number in range(3)]
-    chi = np.array([[one, 0 * one, 0 * one] for one, _ in made])
+    chi = np.array([[0 * one, one, 0 * one, 0 * one] for one, _ in made])
+    metal = np.insert(bank.chi, 1, 0.0, axis=1)
     rdf = np.array([[0 * n, n] for _, n in made])
     own = np.concatenate([bank.fine_rdf, 0 * bank.fine_rdf], axis=1)
     names = ("MO",) * 3
     return StateBank(
-        bank.k, np.concatenate([bank.chi, chi]), np.concatenate([own, rdf]), bank.fine_r, bank.families + names,
+        bank.k, np.concatenate([metal, chi]), np.concatenate([own, rdf]), bank.fine_r, bank.families + names,
         np.append(bank.whole, [True] * 3), bank.phases + names, (*bank.treatments, "one", "one", "other"),
         np.append(bank.lattice, [4.2] * 3), np.append(bank.temperature, [300.0] * 3), tuple(range(25)),
-        np.ones((25, len(bank.k))), bank.envelope, 0.0, np.concatenate([bank.common, chi[:, 0]]),
+        np.ones((25, len(bank.k))), bank.envelope, 0.0, np.concatenate([metal, chi])[:, :2],
         np.arange(25) >= 22, np.where(np.arange(25) >= 22, 3.0, 0.0),
     )  # fmt: skip
 
@@ -221,6 +222,32 @@ def test_a_mixture_is_the_sum_of_its_spectra(with_oxide, pairs, features):
     mixed = shift_energy((1 - share) * metal + share * oxide, maker._k, maker._bank_k, torch.zeros(64), K2_PER_EV)
     inside = (maker._k > 3.0) & (maker._k < 15.0)
     assert torch.allclose(drawn.chi[:, inside], mixed[:, inside], atol=2e-3 * float(mixed.abs().max()))
+
+
+def test_another_element_errs_by_itself(with_oxide, pairs, features):
+    """Scattering by the first element is left as it is, that by another is not; in one session it errs alike."""
+    still = replace(
+        pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0,
+        amplitude_std=1e-9, beside=(0.5, 0.0), beside_apart=0.0,
+    )  # fmt: skip
+    erring = replace(still, theory_apart=0.05)
+
+    def relative(seed, session=None):
+        maker = PairMaker(with_oxide.subset(np.array([0, 22])), erring, features, seed, session)
+        drawn = maker.draw(400, reference=0.0, zero_known=0.0)
+        is_oxide = drawn.states.numpy() == 1
+        return drawn.chi.double().numpy()[is_oxide], drawn.chi.double().numpy()[~is_oxide]
+
+    oxide, metal = relative(1)
+    assert np.ptp(metal, axis=0).max() < 1e-6 * np.abs(metal).max()
+    true = PairMaker(with_oxide.subset(np.array([22])), still, features, 1).draw(1, zero_known=0.0).chi.double().numpy()
+    inside = (features.k_grid() > 4.0) & (features.k_grid() < 14.0)
+    size = np.sqrt(((oxide - true)[:, inside] ** 2).sum(axis=1) / (true[:, inside] ** 2).sum())
+    assert np.sqrt((size**2).mean()) == pytest.approx(0.05 * 2**0.5, rel=0.15)  # of amplitude and phase
+    alike, _ = relative(1, session=9)
+    assert np.ptp(alike, axis=0).max() < 1e-6 * np.abs(alike).max()
+    other, _ = relative(2, session=10)
+    assert np.abs(other[0] - alike[0]).max() > 0.01 * np.abs(alike).max()
 
 
 def test_the_zero_of_an_oxide_lies_far_below_its_white_line(with_oxide, pairs, features):

@@ -14,7 +14,7 @@ from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.training import settings_for
-from exafsnn.metals import METALS
+from exafsnn.metals import METALS, metal_of
 from exafsnn.physics.feff import CoreAsValenceError, FeffTreatment
 from exafsnn.simulate import library, solids
 from exafsnn.simulate.costs import seconds_to_build
@@ -249,6 +249,17 @@ def test_a_shell_where_models_end_has_no_range():
     for compound in (bromide, iodide):
         assert settings_for(compound).ranges == compound.ranges
         assert all(high <= PairSettings().r_max for _, _, high in compound.ranges)
+
+
+def test_networks_see_little_beyond_the_last_range():
+    """Far shells of NiO, whose ranges end at 3.57 A, are theory's weakest; zinc of ZnSe is at 4.0 A."""
+    oxide, selenide = (
+        compound_of("x", [cell_of(text)[1]], absorber, "K")
+        for text, absorber in (("rocksalt:4.177 NiO", "Ni"), ("zincblende:5.6687 ZnSe", "Zn"))
+    )
+    seen = {one.symbol: settings_for(one).features.rmax for one in (oxide, selenide)}
+    assert seen == {"Ni": pytest.approx(4.37), "Zn": 5.5}
+    assert settings_for(metal_of("Ni")).features.rmax == pytest.approx(5.5, abs=0.1)
 
 
 NICKEL = ("rocksalt:4.177 NiO", "layered:2.878,14.19,0.258 LiNiO2")
