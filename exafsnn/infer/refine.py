@@ -52,8 +52,8 @@ _EXPANDED, _BROADENED, _CRYSTAL_SHARE = 0.0003, 0.0008, 0.02
 _BLIND = (0.8, 0.05)
 """Standard deviations of the network's energy zero [eV] and relative amplitude, without a standard …"""
 _ZERO_OF_COMPOUND, _DOMAIN_OF_COMPOUND = 2.5, 1.5
-"""… of that zero where other elements scatter: fits of NiO and ZnSe find 2.5 and 1.5 eV less than networks. As they find
-it, networks may leave more unexplained, by this factor, before a scan is foreign to ``refine`` …"""
+"""… of that zero where other elements scatter: fits of NiO and ZnSe find 2.5 and 1.5 eV less than networks. Found so, a
+scan is foreign to ``refine`` only if networks leave more of it unexplained, by this factor …"""
 _STANDARD = (3.0, 0.15)
 """… of a standard's, before its own fit …"""
 _NEXT_SCAN = (0.3, 0.015)

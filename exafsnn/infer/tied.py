@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from exafsnn.partials import Partials
 from exafsnn.physics.arrays import Numbers, namespace
 
+_SURENESS = 4
+"""n(r) grows as r², and its error faster: bins count for the composition as 1/r to this power."""
+
 
 @dataclass(frozen=True)
 class Tied:
@@ -63,11 +66,13 @@ class Tied:
         return rows[..., -1:] if self.ratio is None else self.ratio
 
     def ratio_between(self, first: Numbers, second: Numbers) -> Numbers:
-        """c_A/c_B by rows of each absorber, (…, 1) where it varies."""
+        """c_A/c_B by rows of each absorber, (…, 1) where it varies; most by near shells, which are surest."""
         if self.ratio is not None:
             return self.ratio
+        weight = namespace(first).asarray(self.first.r**-_SURENESS, dtype=first.dtype)
         ahead, back = (
-            rows[..., cells].sum(axis=-1)[..., None] for rows, cells in zip((first, second), self.cells, strict=True)
+            (rows[..., cells] * weight).sum(axis=-1)[..., None]
+            for rows, cells in zip((first, second), self.cells, strict=True)
         )
         return back / ahead.clip(1e-9, None)
 

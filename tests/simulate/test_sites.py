@@ -51,7 +51,7 @@ def test_rows_of_other_sites_make_the_mean_sure(theory):
 
 
 def test_rows_may_be_longer_than_other_paths(theory):
-    """Nickel behind oxygen, at 4.18 Å, is seen although all other paths end before: most of what these lack is there."""
+    """Nickel behind oxygen, at 4.18 Å, is seen although all other paths end before: most of what they lack."""
     state, rng = sites(2, 0.05), np.random.default_rng(1)
 
     def pairs(**lengths):
