@@ -96,8 +96,8 @@ def chi_of_rows(
 ) -> Tensor:
     """(m,) that part of ``SiteChi.double`` which is of rows: of two atoms, one of which stands before the other.
 
-    Absorber → near → far → absorber, its reverse, and the way that passes the near atom twice: a thirtieth of the work
-    of all paths, and most of what sites differ by beyond single scattering.
+    Absorber → near → far → absorber, its reverse, and the way that passes the near atom twice: a small part of the
+    work of all paths, and most of what sites differ by beyond single scattering.
 
     Parameters
     ----------

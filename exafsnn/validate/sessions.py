@@ -133,7 +133,7 @@ class Beamline:
         shifts = self._shifts(bank, rows)
         standard, structure, known = None, None, None
         if referenced and any(phase in PHASES for phase in self._standards.phases):
-            standard, structure = self._standard(treatment, zero, amplitude, curves, float(k_max.max()))
+            standard, structure = self._standard(treatment, zero, amplitude, curves, float(k_max.max()), own)
         elif referenced:
             known = self._known(zero, amplitude)
         return SimulatedSession(
@@ -203,9 +203,10 @@ class Beamline:
         """(1, m) χ(k) of one state of the bank as it stands, S₀² = 1."""
         return self._as_it_stands(self._bank.subset(np.array([row])))
 
-    def _as_it_stands(self, one: StateBank) -> Tensor:
-        """(1, m) χ(k) of a bank of one state, S₀² = 1."""
-        return PairMaker(one, self._still, self._wide, 0).draw(1, reference=0.0, zero_known=0.0).chi
+    def _as_it_stands(self, one: StateBank, own: int | None = None) -> Tensor:
+        """(1, m) χ(k) of a bank of one state, S₀² = 1; with a session's ``own`` errors of theory, if any."""
+        still = self._still if own is None else replace(self._still, theory_apart=self._pairs.theory_apart)
+        return PairMaker(one, still, self._wide, 0, own).draw(1, reference=0.0, zero_known=0.0).chi
 
     def _known(self, zero: float, amplitude: float) -> Reference:
         """What a standard of another material tells of a session."""
@@ -214,18 +215,20 @@ class Beamline:
         return Reference(zero + off, _KNOWN_ZERO, told, ELSEWHERE * told, "simulated", "", 0.0, apart=True)
 
     def _standard(
-        self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float
-    ) -> tuple[ChiK, str]:
+        self, treatment: str, zero: float, amplitude: float, curves: tuple[Tensor, Tensor], k_max: float,
+        own: int | None,
+    ) -> tuple[ChiK, str]:  # fmt: skip
+        """A crystal measured in a session, and its structure; of multiple scattering theory errs as in the samples."""
         bank = _of_treatment(self._standards, treatment)
         perfect = [row for row, phase in enumerate(bank.phases) if phase in CRYSTALS and bank.whole[row]]
-        own = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, which has the largest share
-        crystals = [row for row in perfect if bank.phases[row] == own] or perfect
+        usual = CRYSTALS[int(np.argmax(self._pairs.phases[: len(CRYSTALS)]))]  # the metal's, of the largest share
+        crystals = [row for row in perfect if bank.phases[row] == usual] or perfect
         if not crystals:
             raise SettingsError("no perfect crystal is among the states that could be a standard")
         crystals.sort(key=lambda row: abs(bank.temperature[row] - _ROOM))
         one = bank.subset(np.array([self._rng.choice(crystals[:_STANDARDS])]))
         noise, k = np.array([_STANDARD_NOISE]), np.array([k_max])
-        made = self.measured(self._as_it_stands(one), zero, amplitude, curves, noise, k, ["simulated standard"])[0]
+        made = self.measured(self._as_it_stands(one, own), zero, amplitude, curves, noise, k, ["simulated standard"])[0]
         ratio = f",{IDEAL_RATIO * one.lattice[0]:.4f}" if one.phases[0] == "hcp" else ""
         return made, f"{one.phases[0]}:{one.lattice[0]:.4f}{ratio}"
 

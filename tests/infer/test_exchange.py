@@ -66,6 +66,26 @@ def made(*kinds):
     return Theory(Forward({name: part.astype(np.float32) for name, part in parts.items()}), PairSettings())
 
 
+def test_what_lies_beyond_the_networks_sight_is_doubted():
+    """Where they see less of R, waves of farther shells are no evidence; those of near shells are nearly as before."""
+    theory, variances = made("heavy"), {}
+    session = theory.session(np.zeros(1), 0.8, np.full(1, 0.9), 0.05)
+    chi = 0.1 * np.sin(2 * K * 2.5)[None] / K
+    signals = Signals(K, chi, np.full(1, NOISE), np.full(1, 14.0), np.zeros(1))
+    for farthest in (4.4, 5.5):
+        ensemble = Ensemble()
+        ensemble.farthest = farthest
+        data = Data(ensemble, theory, signals, 3.0, torch.tensor([14.0]), torch.tensor([0.1]))
+        measured = torch.from_numpy(chi * K**2)[:, data.points]
+        k = theory.k[data.points]
+        for r in (2.5, 5.2):
+            wave = torch.sin(2 * k * r) * data.used[0]
+            covariance = data.unexplained(torch.tensor([0]), measured, session.mean)[0]
+            variances[farthest, r] = float(wave @ covariance @ wave)
+    assert variances[4.4, 5.2] > 10 * variances[5.5, 5.2]
+    assert variances[4.4, 2.5] < 2 * variances[5.5, 2.5]
+
+
 def exchange_of(kinds, answer, truth=None, ranges=None, noise=NOISE, k_max=14.0, scans=1):
     """Exchange tests of answers (p, b) to scans of a truth, which is the answer where it is not told."""
     theory = made(*kinds)

@@ -168,6 +168,15 @@ def test_sides_and_rows_are_the_same(tied, rows, joint):
         assert torch.allclose(rows[:, -1], torch.tensor(0.5).double(), rtol=1e-3)
 
 
+def test_far_shells_do_not_tell_the_composition(joint):
+    """One edge counts half as many again of what is far; the ratio is that of near shells all the same."""
+    tied = Tied(joint.edges[0].partials, joint.edges[1].partials, None)
+    first, second = (torch.cat([edge.atlas.density[:5]]).double() for edge in joint.edges)
+    assert tied.ratio_between(first, second) == pytest.approx(np.full((5, 1), 0.5), rel=0.01)
+    far = torch.from_numpy(np.tile(1 + 0.5 * (tied.first.r > 3.8), len(tied.second.pairs)))
+    assert tied.ratio_between(first, second * far) == pytest.approx(np.full((5, 1), 0.5), rel=0.12)
+
+
 def test_derivatives_of_both_edges_are_those_of_differences(joint, tied, rows):
     theories = [Theory(edge.forward, edge.pairs) for edge in joint.edges]
     theory = JointTheory(theories, tied)

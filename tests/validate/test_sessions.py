@@ -30,7 +30,7 @@ def bank_of(phase="fcc", gain=1.0):
     gains, envelope = np.full((1, len(k)), gain), k * np.exp(-0.01 * k**2)
     alone = np.zeros(1, bool), np.zeros(1)
     parts = np.array([[chi, 0 * chi, 0 * chi]])
-    return StateBank(k, parts, rdf[None, None], R, (phase,), *same, gains, envelope, 0.0, parts[:, 0] / gain, *alone)
+    return StateBank(k, parts, rdf[None, None], R, (phase,), *same, gains, envelope, 0.0, parts[:, :1] / gain, *alone)
 
 
 def size(chi):
@@ -48,6 +48,24 @@ def test_scan_and_standard_have_one_amplitude(monkeypatch, gain):
         ratios += [size(scan) / size(session.standard) for scan in session.scans]
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.015)
     assert np.std(ratios) == pytest.approx(np.hypot(0.015, 0.015), rel=0.4)
+
+
+def test_paths_of_several_atoms_err_alike_in_scan_and_standard(monkeypatch):
+    """Of one session all do; those of another err otherwise."""
+    monkeypatch.setattr("exafsnn.validate.sessions._DILUTED", (0.0, 0.0))
+    monkeypatch.setattr("exafsnn.validate.sessions._STANDARD_NOISE", 1e-7)
+    bank, k = bank_of(), LIBRARY_K
+    bank = replace(bank, chi=bank.chi + [[[0.0], [1.0], [0.0]]] * (np.sin(2 * k * 4.3) * np.exp(-0.01 * k**2) / k))
+    exact = dict.fromkeys(("theory_amplitude", "theory_phase", "theory_multiple"), 0.0)
+    settings = replace(PLAIN, **exact, theory_apart=0.3, e0_range=0.0)
+    beamline = Beamline(bank, bank, settings, FeatureSettings(), ("Fe", "K"), 1)
+    use, rows = (beamline.k > 4) & (beamline.k < 12), []
+    for session in beamline.sessions(6, 3, True):
+        shapes = np.array([(one.k**2 * one.chi)[use] for one in (session.standard, *session.scans)])
+        shapes /= np.linalg.norm(shapes, axis=1)[:, None]
+        assert (shapes @ shapes[0]).min() > 0.99  # energy zeros differ a little
+        rows.append(shapes[0])
+    assert (np.array(rows[1:]) @ rows[0]).min() < 0.97
 
 
 def test_the_standard_says_what_it_is():
