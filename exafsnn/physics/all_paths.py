@@ -225,7 +225,7 @@ def _find_rows(atoms: Tensor, reach: float) -> tuple[_Pairs, Tensor]:
         rows[:, 0] = False
         j, i = (rows | rows.T).T.nonzero(as_tuple=True)
         twice = rows[i, j] & (way[i, j] <= reach)
-        return _pairs_of(atoms, i, j), twice.nonzero()[:, 0]
+    return _pairs_of(atoms, i, j), twice.nonzero()[:, 0]
 
 
 def _ways(atoms: Tensor, reach: float) -> tuple[Tensor, Tensor]:

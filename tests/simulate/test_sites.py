@@ -71,6 +71,10 @@ def test_rows_are_two_atoms_one_before_the_other(theory):
     rows, every = both([2.09, 0.0, 0.0], [4.18, 0.0, 0.0])
     without = chi_of_site(theory.tables, torch.tensor([[2.09, 0.0, 0.0]]), torch.tensor([2])).double
     assert rows == pytest.approx(every.double - without, abs=0.02 * float(every.double.abs().max()))
+    moved = torch.tensor([[2.09, 0.0, 0.0], [4.18, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    chi_of_rows(theory.tables, moved, torch.tensor([2, 1])).sum().backward()  # differentiable, as all paths are
+    assert moved.grad is not None
+    assert (moved.grad[:, 0] != 0).all()
     rows, every = both([2.09, 0.0, 0.0], [0.0, 2.09, 0.0])
     assert not rows.any()
     assert every.double.abs().max() > 1e-3
