@@ -95,6 +95,10 @@ def _corundum(z: float, x: float) -> _Sites:
     return metal, _both((x, 0, 1 / 4), (0, x, 1 / 4), (-x, -x, 1 / 4))
 
 
+def _cdi2(z: float) -> _Sites:
+    return ((0, 0, 0),), _both((1 / 3, 2 / 3, z))
+
+
 def _layered(z: float) -> _Sites:
     return ((0, 0, 1 / 2),), ((0, 0, 0),), _both((0, 0, z))
 
@@ -125,6 +129,7 @@ PROTOTYPES: Mapping[str, Prototype] = {
     "antifluorite": Prototype("A2X", "cubic", "F", _fixed(_EIGHTHS, _ORIGIN), {}),
     "cuprite": Prototype("A2X", "cubic", "P", _fixed(_CUPRITE, (*_ORIGIN, *_MIDDLE)), {}),
     "rutile": Prototype("AX2", "tetragonal", "P", _rutile, {"u": 0.305}),
+    "cdi2": Prototype("AX2", "hexagonal", "P", _cdi2, {"z": 1 / 4}),
     "anatase": Prototype("AX2", "tetragonal", "I", _anatase, {"u": 0.208}),
     "corundum": Prototype("A2X3", "hexagonal", "R", _corundum, {"z": 0.353, "x": 0.306}),
     "spinel": Prototype("AB2X4", "cubic", "F", _spinel, {"u": 0.262}),
@@ -136,8 +141,8 @@ PROTOTYPES: Mapping[str, Prototype] = {
     "l1_0": Prototype("AB", "tetragonal", "P", _fixed((*_ORIGIN, _FACES[2]), _FACES[:2]), {}),
     "l1_2": Prototype("A3B", "cubic", "P", _fixed(_FACES, _ORIGIN), {}),
 }  # fmt: skip
-"""By name. ``layered`` is α-NaFeO₂ (LiNiO₂), ``cooperite`` PtS (PdO), ``nickeline`` NiAs; the cell of ``l1_0`` is the
-face-centred one, of four atoms."""
+"""By name. ``layered`` is α-NaFeO₂ (LiNiO₂), ``cdi2`` layers with nothing between them (NiO₂), ``cooperite``
+PtS (PdO), ``nickeline`` NiAs; the cell of ``l1_0`` is the face-centred one, of four atoms."""
 
 _LENGTHS = (1.0, 30.0)
 """Lattice constants that crystals have [Å]."""

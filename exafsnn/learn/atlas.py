@@ -128,6 +128,10 @@ class Atlas:
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)
         sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
+        if pairs.apart_sigma2:
+            shape = (n, self._pairs)
+            own = (2 * torch.rand(shape, generator=random, dtype=self.r.dtype) - 1).clamp_min(0)
+            sigma2 = (sigma2[:, None] + pairs.apart_sigma2 * own).flatten()
         rows = self.broadened(rows, sigma2)
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
         if kind in ("counted", "mixed") and self._beside.any():
@@ -237,9 +241,10 @@ class Atlas:
         return (interpolate_cubic(single, where.clip(0, len(self.r) - 1.0)) / factor).reshape(rows.shape)
 
     def broadened(self, rows: Numbers, sigma2: Numbers) -> Numbers:
-        """Rows (n, c) whose distances scatter by σ² (n,) [Å²] more."""
+        """Rows (n, c) whose distances scatter by σ² (n,) or, of each pair by itself, (n·p,) [Å²] more."""
         single = rows.reshape((-1, len(self.r)))
-        return broaden(single, self._repeated(sigma2), self.step).reshape(rows.shape)
+        each = sigma2 if len(sigma2) == len(single) else self._repeated(sigma2)
+        return broaden(single, each, self.step).reshape(rows.shape)
 
     def outlines(self, rows: Numbers) -> Numbers:
         """(n, c) rows convolved with a Gaussian: neighbours are told by their outline."""
@@ -252,13 +257,16 @@ class Atlas:
 
     def _repeated(self, values: Numbers) -> Numbers:
         """(n·p,) values (n,), once for each pair."""
-        count = self.density.shape[1] // len(self.r)
-        return namespace(values).repeat(values, count) if count > 1 else values
+        return namespace(values).repeat(values, self._pairs) if self._pairs > 1 else values
 
     def _of_each_pair(self, rows: Numbers) -> Numbers:
         """(n, c) of rows (n, b) or (b,) that are the same of each pair."""
-        xp, count = namespace(rows), self.density.shape[1] // len(self.r)
-        return xp.concat([rows] * count, axis=-1)
+        return namespace(rows).concat([rows] * self._pairs, axis=-1)
+
+    @property
+    def _pairs(self) -> int:
+        """How many pairs a row holds."""
+        return int(self.density.shape[1] // len(self.r))
 
 
 def in_sphere(r: Numbers, curvature: Numbers) -> Numbers:

@@ -253,9 +253,10 @@ class PairMaker:
         atoms = torch.tensor([1] * (self._chi.shape[1] - _MULTIPLE) + [2, 3])
         orders = kept[:, None] ** atoms  # [spectrum, part]
         orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * self._normal(n, 1)
-        chi = self._mixed_chi(rows, weights, orders)
+        apart = self._apart_sigma2(n)
+        chi = self._mixed_chi(rows, weights, orders[:, :, None] * self._damping(apart))
         rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
-        chi, density = self._deform(chi, rdf)
+        chi, density = self._deform(chi, rdf, apart)
         kmax = self._uniform(n, *s.kmax)
         chi, gain = self._theory_error(chi)
         calibrated = self._calibration(gain * torch.einsum("ns,nsk->nk", weights, self._gain[rows]), kmax)
@@ -283,6 +284,21 @@ class PairMaker:
         s = self.settings
         share = torch.where(known_reference, s.diluted[1], s.diluted[0])
         return 1 - self._uniform(n, 0, s.dilution) * (self._uniform(n, 0, 1) < share)
+
+    def _apart_sigma2(self, n: int) -> Tensor:
+        """(n, p) σ² that each pair has more than the others have [Å²]."""
+        shape, largest = (n, self._rdf.shape[1]), self.settings.apart_sigma2
+        if not largest:
+            return torch.zeros(shape)
+        some = torch.rand(shape, generator=self._generator) < 0.5
+        return largest * torch.rand(shape, generator=self._generator) * some
+
+    def _damping(self, sigma2: Tensor) -> Tensor:
+        """(n, p + 2, m) what σ² (n, p) of pairs leave of each part of χ(k), paths of several atoms having the mean."""
+        if not self.settings.apart_sigma2:
+            return torch.ones(1, 1, 1)
+        parts = torch.cat([sigma2, sigma2.mean(dim=1, keepdim=True).expand(-1, _MULTIPLE)], dim=1)
+        return torch.exp(-2 * parts[:, :, None] * self._bank_k**2)
 
     def _prior_widths(self, n: int, known_reference: Tensor, known_zero: Tensor) -> tuple[Tensor, Tensor]:
         """(n,) relative standard deviation of the amplitude, and standard deviation of the energy zero [eV]."""
@@ -340,7 +356,7 @@ class PairMaker:
         return torch.cat([rows, other[:, None]], dim=1), both
 
     def _mixed_chi(self, rows: Tensor, weights: Tensor, orders: Tensor) -> Tensor:
-        """(n, m) mean χ(k) of states, each part as often as ``orders`` (n, p + 2) says, with its own error of theory.
+        """(n, m) mean χ(k) of states, each part times ``orders`` (n, p + 2, m or 1), with its own error of theory.
 
         Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays.
         """
@@ -361,8 +377,8 @@ class PairMaker:
     def _summed(self, rows: Tensor, weights: Tensor, orders: Tensor, errors: tuple[Tensor, Tensor] | None) -> Tensor:
         """(n, m) χ(k) of states of such weights (n, s), their parts with ``errors``."""
         if errors is None:
-            return torch.einsum("ns,no,nsok->nk", weights, orders, self._chi[rows])
-        parts = torch.einsum("ns,no,nsok->nok", weights, orders, self._chi[rows])
+            return torch.einsum("ns,nok,nsok->nk", weights, orders, self._chi[rows])
+        parts = torch.einsum("ns,nok,nsok->nok", weights, orders, self._chi[rows])
         multiple = parts[:, -_MULTIPLE:].sum(dim=1, keepdim=True)
         own = torch.cat([parts[:, 1:-_MULTIPLE], multiple], dim=1).flatten(0, 1)
         return parts[:, 0] + distort(own, *errors).unflatten(0, (len(rows), -1)).sum(dim=1)
@@ -393,8 +409,10 @@ class PairMaker:
         on_its_edge = self._uniform(n, 0, 1) < weights[:, 2]
         return torch.where(on_its_edge, expected + self._uniform(n, -reach, reach), unknown)
 
-    def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
+    def _deform(self, chi: Tensor, rdf: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
         """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.
+
+        Of ``apart`` (n, p) [Å²], by which pairs are broader each for itself, the spectrum has its own already.
 
         A stretch of k is one of the distances less the scattering phase's own length; its 1/(kR²) is undone.
         """
@@ -405,7 +423,7 @@ class PairMaker:
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) / stretch[:, None] * torch.exp(-2 * sigma2[:, None] * k**2)
         pairs = rdf.shape[1]
-        wide, by = sigma2.repeat_interleave(pairs), stretch.repeat_interleave(pairs)[:, None]
+        wide, by = (sigma2[:, None] + apart).flatten(), stretch.repeat_interleave(pairs)[:, None]
         rdf = broaden(rdf.flatten(0, 1), wide, float(self._fine_r[1] - self._fine_r[0]))  # [spectrum and pair, bin]
         source = (self._bins + (by - 1) * self._phase_length) / by
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])

@@ -263,9 +263,10 @@ _OWN_AND_HOT = (0.4, 0.36)
 """… where it turns into another when hot, of the two."""
 
 
-_OXIDE_ZERO, _COMPOUND_ZERO = (-8.0, 7.0), (-2.0, 6.0)
+_OXIDE_ZERO, _COMPOUND_ZERO = (-9.0, 8.0), (-2.0, 6.0)
 """Energy zero of oxides, whose steepest place is on the white line, and of other compounds, and how far off [eV]:
-−7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less."""
+−7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less; of nickel's, NiO to charged LiNiO₂, −10 to
+−15."""
 _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
 _MORE_STEPS = 1.4
@@ -276,6 +277,8 @@ _MIXED_ALLOYS = (0.4, 0.4)
 _SEEN_BEYOND = 0.8
 """Networks of compounds see of χ(R) so much beyond the last range [Å]: what theory has wrong of far shells was taken
 for disorder of the near ones, of which they counted a tenth too few in NiO."""
+_APART_SIGMA2, _APART_OF_ALLOYS = 0.005, 0.002
+"""Largest σ² [Å²] that each pair of a compound has by itself, and of an alloy."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -306,7 +309,8 @@ def _compounds(compound: Compound) -> TrainingSettings:
     misplaced = _PARTICLES if compound.is_metallic else _MISPLACED
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
-        usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2, scale=scale,
+        usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2,
+        apart_sigma2=_APART_OF_ALLOYS if compound.is_metallic else _APART_SIGMA2, scale=scale,
         e0=e0, e0_range=e0_range, theory_amplitude=errors * _THEORY_AMPLITUDE, theory_phase=errors * _THEORY_PHASE,
         theory_multiple=errors * usual.theory_multiple, theory_apart=errors * _THEORY_APART, defective=misplaced,
         diluted=_LACKING,

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from exafsnn import __version__
 from exafsnn.compounds import Material
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import (
@@ -531,7 +532,7 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
         raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
     tables = {name: read_part(parts / _theory_file(name)) for name in theories}
     with replacing(output) as temporary, Sink(temporary) as sink, h5py.File(sink, "w") as file:
-        file.attrs["format"] = FORMAT
+        file.attrs["format"], file.attrs["exafsnn"] = FORMAT, __version__
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
         edges = rdf_edges(plan.own_sites.far)
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
@@ -598,6 +599,17 @@ def plan_of(path: str | Path) -> LibrarySettings:
     except (*DAMAGE, SettingsError) as error:
         remedy = "Copy it again, or make it again with exafsnn simulate"
         raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy=remedy) from error
+
+
+def is_library_of(path: Path, plan: LibrarySettings) -> bool:
+    """Whether a library is there, made of this plan by this version."""
+    try:
+        with h5py.File(path, "r") as file:
+            return (
+                file.attrs.get("exafsnn") == __version__ and plan_from_mapping(json.loads(file.attrs["plan"])) == plan
+            )
+    except (*DAMAGE, SettingsError):
+        return False
 
 
 def _load_file(file: h5py.File) -> SiteLibrary:

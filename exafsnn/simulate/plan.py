@@ -6,6 +6,7 @@ Read by ``library.py``; the plan of a shipped model lies beside the model.
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -212,11 +213,12 @@ def plan_of_compound(
     seed
         Of all that is drawn.
     size
-        How many states of each crystal, in units of the usual 198 (168 where there are no antisites).
+        How many states, in units of the usual 198 of a crystal (168 where there are no antisites); of n crystals √n
+        times as many, for they teach alike.
     weights
         What holds crystals together, where it is not the usual (``solids.Solid``).
     """
-    held = weights or {}
+    held, size = weights or {}, size / math.sqrt(len(cells))
     solids = tuple(
         states_of(f"{phase} {name}", cell, max(round(size * count), 2), phase, held.get(phase, WEIGHTS), **ranges)
         for phase, cell in cells.items()

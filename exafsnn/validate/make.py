@@ -19,7 +19,7 @@ from exafsnn.infer.joint import load_joint
 from exafsnn.learn.joint_file import save_joint
 from exafsnn.learn.model_file import copy_model, models_folder, read_model
 from exafsnn.learn.training import train
-from exafsnn.simulate.library import build
+from exafsnn.simulate.library import build, is_library_of
 from exafsnn.simulate.plan import (
     LibrarySettings,
     plan_from_mapping,
@@ -47,7 +47,8 @@ def make(
     workers
         Processes of this machine; by default one per core.
     keep
-        Whether to keep the site libraries, in ``NAME.libraries/`` beside it.
+        Whether to keep the site libraries, in ``NAME.libraries/`` beside it: what is made again of the same plan, but
+        trained otherwise, takes them from there.
     cluster
         Where the states are simulated, if not here.
 
@@ -71,7 +72,7 @@ def make(
     with only_writer(folder / f"{recipe.name}{'.json' if joint else '.safetensors'}"), explained(folder):
         if isinstance(recipe, JointRecipe):
             return _made_jointly(recipe, folder, aside, progress, workers, keep, cluster)
-        return _made(recipe, folder, aside, progress, workers, keep, cluster)
+        return _made(recipe, folder, aside, folder, progress, workers, keep, cluster)
 
 
 def _made_jointly(
@@ -83,12 +84,10 @@ def _made_jointly(
     one, other = (aside / f"{part.name}.safetensors" for part in recipe.parts)
     for part, model in zip(recipe.parts, (one, other), strict=True):
         if not (_is_whole(model) and model.with_suffix(".md").exists()):
-            _made(part, aside, aside / f"{part.name}.making", progress, workers, True, cluster)
+            _made(part, aside, aside / f"{part.name}.making", folder, progress, workers, True, cluster)
     joint = aside / f"{recipe.name}.json"
     save_joint(joint, (one.stem, other.stem), recipe.composition)
-    learned, tried_on = (
-        tuple([aside / f"{part.name}.libraries" / f"{stem}.h5"] for part in recipe.parts) for stem in LIBRARIES
-    )
+    learned, tried_on = (tuple([_kept(aside, part.name) / f"{stem}.h5"] for part in recipe.parts) for stem in LIBRARIES)
     settings = recipe.parts[0].training.calibration
     found = joint_tried(str(joint), learned, tried_on, settings, workers, progress)
     set_joint_error_bars(str(joint), found)
@@ -98,7 +97,7 @@ def _made_jointly(
             copy_model(model, folder / model.name)
             copy_whole(model.with_suffix(".md"), folder / model.with_suffix(".md").name)
         if keep:
-            _keep([aside / f"{model.stem}.libraries" / f"{stem}.h5" for stem in LIBRARIES], folder, model.stem)
+            _keep([_kept(aside, model.stem) / f"{stem}.h5" for stem in LIBRARIES], folder, model.stem)
     own = folder / joint.name
     copy_whole(joint, own)
     copy_whole(joint.with_suffix(".md"), own.with_suffix(".md"))
@@ -107,13 +106,17 @@ def _made_jointly(
 
 
 def _made(
-    recipe: Recipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool, cluster: Cluster | None
-) -> Path:
-    """``make``, by the only run that makes it."""
+    recipe: Recipe, folder: Path, aside: Path, kept: Path, progress: Progress, workers: int, keep: bool,
+    cluster: Cluster | None,
+) -> Path:  # fmt: skip
+    """``make``, by the only run that makes it; ``kept`` has the libraries of an earlier one, if any has."""
     _begin(aside, json.dumps(asdict(recipe), sort_keys=True).encode())
     paths = []
     for stem, plan in recipe.plans:
         path, config = aside / f"{stem}.h5", aside / f"{stem}.toml"
+        if not path.exists() and is_library_of(found := _kept(kept, recipe.name) / path.name, plan):
+            progress(1, 1, f"{path.name} is taken from {found.parent}")
+            copy_whole(found, path)
         if not path.exists():
             write_whole(config, plan_text(plan).encode())
             build(config, path, cluster or workers, progress, aside / "tables")
@@ -136,10 +139,15 @@ def _made(
 
 def _keep(libraries: Sequence[Path], folder: Path, name: str) -> None:
     """Have the site libraries of a model beside it."""
-    kept = folder / f"{name}.libraries"
+    kept = _kept(folder, name)
     kept.mkdir(exist_ok=True)
     for path in libraries:
         copy_whole(path, kept / path.name)
+
+
+def _kept(folder: Path, name: str) -> Path:
+    """Where they are."""
+    return folder / f"{name}.libraries"
 
 
 def _require_own_name(recipe: Recipe, folder: Path) -> None:

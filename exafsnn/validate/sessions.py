@@ -91,7 +91,7 @@ class Beamline:
         nothing = (0.0, 0.0)
         self._still = replace(
             undisturbed(pairs, counted=False),
-            stretch=0.0, extra_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
+            stretch=0.0, extra_sigma2=0.0, apart_sigma2=0.0, mixed=nothing, diluted=nothing, defective=nothing,
             beside=(sum(pairs.beside), 0.0),
         )  # fmt: skip
         self._exact = {

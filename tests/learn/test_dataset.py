@@ -75,7 +75,7 @@ def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
 def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, features):
     maker = PairMaker(bank, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=1)
     chi, rdf = torch.from_numpy(bank.chi[:20, 0]).float(), torch.from_numpy(bank.fine_rdf[:20]).float()
-    changed, density = maker._deform(chi, rdf)
+    changed, density = maker._deform(chi, rdf, torch.zeros(20, rdf.shape[1]))
     moved = moments(pairs.bins(), density.double().numpy(), 1.7, 4.0)[:, 1]
     k, use = bank.k, (bank.k > 4) & (bank.k < 12)
     strain = moved / moments(bank.fine_r, bank.fine_rdf[:20, 0], 1.7, 4.0)[:, 1] - 1
@@ -118,7 +118,8 @@ def test_the_phase_length_stays_out_of_the_stretch(bank, pairs, features):
     one = replace(bank.subset(np.array([0])), chi=np.stack([chi, 0 * chi, 0 * chi], axis=1), fine_rdf=rdf[:, None],
                   phase_length=length)  # fmt: skip
     maker = PairMaker(one, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=4)
-    changed, density = maker._deform(torch.from_numpy(chi).float(), torch.from_numpy(rdf[:, None]).float())
+    rows = torch.from_numpy(rdf[:, None]).float()
+    changed, density = maker._deform(torch.from_numpy(chi).float(), rows, torch.zeros(1, 1))
     moved = moments(pairs.bins(), density.double().numpy(), 1.9, 3.3)[0, 1]
     assert abs(moved - 2.6) > 1e-3
     expected = np.sin(2 * k * (moved - length))
@@ -248,6 +249,34 @@ def test_another_element_errs_by_itself(with_oxide, pairs, features):
     assert np.ptp(alike, axis=0).max() < 1e-6 * np.abs(alike).max()
     other, _ = relative(2, session=10)
     assert np.abs(other[0] - alike[0]).max() > 0.01 * np.abs(alike).max()
+
+
+def test_each_pair_is_broader_by_itself(with_oxide, pairs, features):
+    """In the spectrum and in the RDF alike; that of paths of several atoms by the mean."""
+    settings = replace(
+        pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0,
+        amplitude_std=1e-9, apart_sigma2=0.006,
+    )  # fmt: skip
+    both = [with_oxide.chi[[0]] + with_oxide.chi[[22]], with_oxide.fine_rdf[[0]] + with_oxide.fine_rdf[[22]]]
+    both[0][:, -1] = both[0][:, 0]
+    one = replace(with_oxide.subset(np.array([0])), chi=both[0], fine_rdf=both[1])
+    maker = PairMaker(one, settings, features, 1)
+    drawn, own = maker.draw(400, reference=0.0, zero_known=0.0), one.fine_rdf[0]
+    rows = drawn.density.double().numpy().reshape(400, 2, -1).swapaxes(0, 1)
+    sigma2 = np.stack(
+        [
+            moments(settings.bins(), row, 1.7, 4.0)[:, 2] - moments(one.fine_r, of[None], 1.7, 4.0)[:, 2]
+            for row, of in zip(rows, own, strict=True)
+        ]
+    )
+    assert np.corrcoef(sigma2)[0, 1] == pytest.approx(0, abs=0.15)
+    assert np.all((sigma2 > -3e-4) & (sigma2 < 0.0063))
+    assert (sigma2 < 2e-4).mean() == pytest.approx(0.5, abs=0.07)
+    each = torch.from_numpy(np.vstack([sigma2, *[sigma2.mean(axis=0)] * 2])).float().T[:, :, None]
+    parts = torch.exp(-2 * each * maker._bank_k**2) * maker._chi[0]
+    expected = shift_energy(parts.sum(dim=1), maker._k, maker._bank_k, torch.zeros(400), K2_PER_EV)
+    inside = (maker._k > 4.0) & (maker._k < 14.0)
+    assert torch.allclose(drawn.chi[:, inside], expected[:, inside], atol=0.01 * float(expected[:, inside].abs().max()))
 
 
 def test_the_zero_of_an_oxide_lies_far_below_its_white_line(with_oxide, pairs, features):
