@@ -50,6 +50,8 @@ _OPTIONS = (
                  help="Standard of known structure; once per edge."),
     click.option("--structure", metavar="S", multiple=True, callback=_one_or_several,
                  help="Its structure: bcc:a, fcc:a, hcp:a,c in Å, …; one for all references, or one for each."),
+    click.option("--reference-columns", metavar="KEY=N,…",
+                 help="Its columns, as of a foil in the file of the scan: energy=1,mu=3."),
 )  # fmt: skip
 
 
@@ -59,6 +61,12 @@ def answer_options(command: Callable[..., Any], *, required: bool = True) -> Cal
     for option in reversed(_OPTIONS):
         command = option(command)
     return scan_options(command, required=required)
+
+
+def require_references(references: tuple[str, ...], reference_columns: str | None) -> None:
+    """Refuse columns of no reference."""
+    if reference_columns and not references:
+        raise click.UsageError("--reference-columns are those of a --reference: give it, too")
 
 
 def show_answers(
@@ -73,6 +81,7 @@ def show_answers(
     model: str | None,
     references: tuple[str, ...],
     structure: str | tuple[str, ...] | None,
+    reference_columns: str | None,
     workers: int | None,
     cluster: Cluster | None,
     **background: float | None,
@@ -80,13 +89,15 @@ def show_answers(
     """Answer for all scans, write and show the results, and return the exit code."""
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
+    require_references(references, reference_columns)
     from exafsnn.learn.model_file import find_model
     from exafsnn.run.samples import expanded
     from exafsnn.write.results import ResultsFolder
 
     scans = expanded(scans)
     settings = background_settings(**background)
-    asked = {"model": model, "references": references, "structure": structure, "columns": columns}
+    asked = {"model": model, "references": references, "structure": structure, "columns": columns,
+             "reference_columns": reference_columns}  # fmt: skip
     structures = structure if isinstance(structure, tuple) else (structure,)
     rests_on = [*references, *filter(None, [*structures, model and str(find_model(model))])]
     here = workers or cores()

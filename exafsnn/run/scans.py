@@ -101,6 +101,7 @@ def predict_scans(
     model: str | None = None,
     references: Iterable[str] = (),
     structure: str | Sequence[str] | None = None,
+    reference_columns: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -120,13 +121,17 @@ def predict_scans(
         Scans of a standard of known ``structure``, at most one per edge: they fix energy shift and amplitude.
     structure
         ``"bcc:2.8665"``, … or a file: of all of them, or as many as there are references, in their order.
+    reference_columns
+        Where the columns of references are, such as a foil's in the file of the sample; None: as ``columns``.
 
     Raises
     ------
     ExafsnnError
         If the named model or a reference cannot be used.
     """
-    return _answer_all(sources, predictor, model, references, structure, columns, settings, workers, done)
+    return _answer_all(
+        sources, predictor, model, references, structure, reference_columns or columns, columns, settings, workers, done
+    )
 
 
 def refine_scans(
@@ -135,6 +140,7 @@ def refine_scans(
     model: str | None = None,
     references: Iterable[str] = (),
     structure: str | Sequence[str] | None = None,
+    reference_columns: str | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -144,7 +150,9 @@ def refine_scans(
 
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
     """
-    return _answer_all(sources, refiner, model, references, structure, columns, settings, workers, done)
+    return _answer_all(
+        sources, refiner, model, references, structure, reference_columns or columns, columns, settings, workers, done
+    )
 
 
 def _answer_all(
@@ -153,6 +161,7 @@ def _answer_all(
     model: str | None,
     references: Iterable[str],
     structure: str | Sequence[str] | None,
+    reference_columns: str | None,
     columns: str | None,
     settings: BackgroundSettings | None,
     workers: Workers,
@@ -160,8 +169,9 @@ def _answer_all(
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
+    _check_columns(reference_columns)
     model_for = models(model)
-    standards = standards_of(list(references), structure, columns, settings)
+    standards = standards_of(list(references), structure, reference_columns, settings)
     answer_for = AnswerFor(model_for, answerer, standards, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):

@@ -87,8 +87,8 @@ class Follower:
         What the axis is (``axis.axis_of``).
     model, columns, settings, workers
         As in ``run.scans.predict_scans``.
-    references, structure
-        A standard, one per edge, and its structure; a structure alone is that of the first scan or sample.
+    references, structure, reference_columns
+        A standard, one per edge, its structure and its columns; a structure alone is that of the first scan or sample.
 
     Raises
     ------
@@ -104,6 +104,7 @@ class Follower:
         model: str | None = None,
         references: Sequence[str] = (),
         structure: str | Sequence[str] | None = None,
+        reference_columns: str | None = None,
         columns: str | None = None,
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
@@ -111,7 +112,8 @@ class Follower:
         self._against, self._values = against, values
         self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
         self._structure = None if references else _of_first(structure)
-        self._standards = standards_of(references, structure, columns, self._settings) if references else {}
+        of_references = reference_columns or columns
+        self._standards = standards_of(references, structure, of_references, self._settings) if references else {}
         self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)

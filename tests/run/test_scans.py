@@ -15,7 +15,10 @@ from exafsnn.read import scan as reader
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.scans import measure_scans, predict_scans
+from exafsnn.run.series import Follower
 from exafsnn.settings import BackgroundSettings
+
+from ..conftest import fake_read
 
 
 def fates(outcomes: object) -> list[tuple[str, str, str]]:
@@ -95,6 +98,24 @@ def test_reference_fixes_the_amplitude(beamline: None) -> None:
     (outcome,) = predict_scans(["good.dat"], references=["good.dat"], structure="bcc:2.8665")
     assert outcome.prediction is not None
     assert outcome.prediction.amplitude == 0.7
+
+
+def test_a_reference_has_columns_of_its_own(beamline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A foil behind the sample is in the same file; without them those of the scans are its."""
+    asked: list[str | None] = []
+
+    def read(source: str, *, columns: str | None = None, e0: float | None = None) -> ChiK:
+        asked.append(columns)
+        return fake_read(source, columns=columns, e0=e0)
+
+    monkeypatch.setattr(reader, "read_one", read)
+    own, both = "energy=1,mu=3", {"references": ["good.dat"], "structure": "bcc:2.8665", "columns": "energy=1,mu=2"}
+    predict_scans(["good.dat"], **both, reference_columns=own)  # type: ignore[arg-type]
+    predict_scans(["good.dat"], **both)  # type: ignore[arg-type]
+    Follower(**both, reference_columns=own)  # type: ignore[arg-type]
+    assert asked == [own, both["columns"], own]
+    with pytest.raises(SettingsError):
+        predict_scans(["good.dat"], **both, reference_columns="nonsense")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
