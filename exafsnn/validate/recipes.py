@@ -24,7 +24,7 @@ from exafsnn.learn.training import TrainingSettings, settings_for, training_from
 from exafsnn.metals import METALS, Metal, metal_of, usual_edge
 from exafsnn.oxides import OXIDES
 from exafsnn.simulate.bimetals import bimetal_of
-from exafsnn.simulate.costs import seconds_to_build
+from exafsnn.simulate.costs import seconds_to_build, with_affordable_sites
 from exafsnn.simulate.force_constants import has_force_field
 from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.own_frames import gathered
@@ -214,7 +214,8 @@ def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, fo
                 f"{phase} is no oxide", where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files'
             )
         sizes = ((_SEED, size), (_SEED + 1, _TRIED * size))
-        beside.append(Beside(compound, *(plan_beside(metal, compound, cell, phase, *part) for part in sizes)))
+        plans = [with_affordable_sites(plan_beside(metal, compound, cell, phase, *part)) for part in sizes]
+        beside.append(Beside(compound, *plans))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
     return Recipe(metal.model, metal, library, trial, training, tuple(beside), lacking)
 
@@ -230,8 +231,8 @@ def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> R
     held = _held_by(table.get("motion", _FORCES), list(cells))
     compound = compound_of(_name_of(cells, absorber, edge), list(cells.values()), absorber, edge)
     training, size = _training(compound, full=full)
-    library = plan_of_compound(compound, cells, _SEED, size, held)
-    trial = plan_of_compound(compound, cells, _SEED + 1, _TRIED_OF_COMPOUND * size, held)
+    sizes = ((_SEED, size), (_SEED + 1, _TRIED_OF_COMPOUND * size))
+    library, trial = (with_affordable_sites(plan_of_compound(compound, cells, *part, held)) for part in sizes)
     return Recipe(compound.name, compound, library, trial, training)
 
 
@@ -277,7 +278,9 @@ def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress | 
         if finding.severity == "warning":
             warnings.warn(finding.sentence, stacklevel=2)
     training, _ = _training(found.compound, full=full)
-    library, trial = (plan_of_frames(found.compound, part, _SEED) for part in (found.learned, found.tried))
+    library, trial = (
+        with_affordable_sites(plan_of_frames(found.compound, part, _SEED)) for part in (found.learned, found.tried)
+    )
     return Recipe(found.compound.name, found.compound, library, trial, training)
 
 

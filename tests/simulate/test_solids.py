@@ -17,7 +17,7 @@ from exafsnn.learn.training import settings_for
 from exafsnn.metals import METALS, metal_of
 from exafsnn.physics.feff import CoreAsValenceError, FeffTreatment
 from exafsnn.simulate import library, solids
-from exafsnn.simulate.costs import seconds_to_build
+from exafsnn.simulate.costs import seconds_to_build, with_affordable_sites
 from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.library import LibraryState, SingleScattering, SiteLibrary, build, joined, load
 from exafsnn.simulate.plan import plan_for, plan_of_compound, plan_text, planned_states, read_plan
@@ -340,6 +340,9 @@ def test_what_a_site_costs_follows_from_its_neighbours(crystal, absorber, measur
     rows = 2 * (0.006 + 1.6e-4 * {0.057: 46, 0.20: 88, 0.52: 124}[measured])
     assert (seconds[1] - seconds[0]) / (10 * plan.states) == pytest.approx(measured + rows, rel=0.3)
     assert seconds[2] > (plan.sites.sites / 10) * seconds[1]  # control sites cost something, too
+    sites = with_affordable_sites(plan).sites
+    assert sites.sites == {0.057: 48, 0.20: 19, 0.52: 9}[measured]
+    assert sites.sites + sites.control_sites == plan.sites.sites + plan.sites.control_sites
 
 
 @pytest.mark.slow
