@@ -27,7 +27,7 @@ def test_shells_that_keep_apart_are_counted_apart(symbol, theirs):
     assert own + 0.2 < low < theirs < high < 2**0.5 * own
 
 
-@pytest.mark.parametrize(("symbol", "oxygen"), [("Pd", 2.024), ("Fe", 2.154)])
+@pytest.mark.parametrize(("symbol", "oxygen"), [("Pd", 2.024), ("Fe", 2.154), ("Pt", 2.04)])
 def test_shells_that_run_together_are_counted_together(symbol, oxygen):
     """PdO has palladium at 3.04 Å, the metal at 2.75 Å: no limit between them holds twelve atoms when it is warm."""
     found = ranges_of(symbol)

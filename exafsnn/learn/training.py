@@ -277,8 +277,8 @@ _MIXED_ALLOYS = (0.4, 0.4)
 _SEEN_BEYOND = 0.8
 """Networks of compounds see of χ(R) so much beyond the last range [Å]: what theory has wrong of far shells was taken
 for disorder of the near ones, of which they counted a tenth too few in NiO."""
-_APART_SIGMA2, _APART_OF_ALLOYS = 0.005, 0.002
-"""Largest σ² [Å²] that each pair of a compound has by itself, and of an alloy."""
+_APART_SIGMA2, _APART_OF_ALLOYS, _APART_BESIDE = 0.005, 0.002, 0.002
+"""Largest σ² [Å²] that each pair of a compound has by itself, of an alloy, and of a metal with its oxides."""
 _SHORTEST = 0.65
 """RDFs of compounds begin at so many of their bonds."""
 
@@ -296,7 +296,7 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
     shortest = min(low for _, low, _ in (oxide.shell("O") for oxide in oxides))
     more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
     r_min, apart = round(pairs.r_min - more * pairs.r_step, 6), OXIDE_ERRORS * _THEORY_APART
-    pairs = replace(pairs, r_min=r_min, beside_e0=_OXIDE_ZERO, theory_apart=apart)
+    pairs = replace(pairs, r_min=r_min, beside_e0=_OXIDE_ZERO, theory_apart=apart, apart_sigma2=_APART_BESIDE)
     return _longer(replace(settings, pairs=pairs, ranges=ranges_beside(metal, oxides)))
 
 

@@ -245,14 +245,20 @@ def plan_of_frames(compound: Compound, frames: tuple[OwnFrames, ...], seed: int)
     )
 
 
-def plan_beside(metal: Metal, compound: Compound, cell: Atoms, phase: str, seed: int, size: float) -> LibrarySettings:
+def plan_beside(
+    metal: Metal, compound: Compound, cell: Atoms, phase: str, seed: int, size: float,
+    weights: tuple[str, ...] = WEIGHTS,
+) -> LibrarySettings:  # fmt: skip
     """The states of an oxide that a model of its metal learns from, distances and paths reaching as far as the metal's.
 
     As ``plan_of_compound`` has them, but none with atoms on the sites of others: what is beside a metal is its oxide.
     (Paths that are lacking beyond 5.5 Å are not for nothing: rows of atoms focus as in NiO, where the peak of nickel at
     5.9 Å is as large as that at 3 Å is in others, and networks took what they did not know for nickel at 2.5 Å.)
     """
-    plan, metals = plan_of_compound(compound, {phase: cell}, seed, size), SiteSettings().scaled(metal.length_scale)
+    plan, metals = (
+        plan_of_compound(compound, {phase: cell}, seed, size, {phase: weights}),
+        SiteSettings().scaled(metal.length_scale),
+    )
     far = round(max(plan.sites.far, metals.far) + 0.01, 2)
     sites = replace(metals, **_SITES, far=far)
     return replace(plan, sites=sites, solids=tuple(solid for solid in plan.solids if not solid.exchanged[1]))

@@ -22,10 +22,10 @@ from exafsnn.edges import next_edge, tabulated
 from exafsnn.errors import SettingsError
 from exafsnn.learn.training import TrainingSettings, settings_for, training_from_mapping
 from exafsnn.metals import METALS, Metal, metal_of, usual_edge
-from exafsnn.oxides import OXIDES
+from exafsnn.oxides import HELD_BY_SPRINGS, OXIDES
 from exafsnn.simulate.bimetals import bimetal_of
 from exafsnn.simulate.costs import seconds_to_build, with_affordable_sites
-from exafsnn.simulate.force_constants import has_force_field
+from exafsnn.simulate.force_constants import WEIGHTS, has_force_field
 from exafsnn.simulate.frame_files import Told, frame_range
 from exafsnn.simulate.own_frames import gathered
 from exafsnn.simulate.plan import (
@@ -207,6 +207,7 @@ def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, fo
     cells = cells_of([crystal for crystal in crystals if crystal not in lacking], folder)
     compounds = [compound_of(_plain(phase), [cell], metal.symbol, metal.edge) for phase, cell in cells.items()]
     training, size = _training(metal, full=full, oxides=compounds)
+    held = (SPRINGS,) if oxides is None and metal.symbol in HELD_BY_SPRINGS else WEIGHTS
     beside = []
     for (phase, cell), compound in zip(cells.items(), compounds, strict=True):
         if "O" not in compound.neighbours:
@@ -214,7 +215,7 @@ def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, fo
                 f"{phase} is no oxide", where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files'
             )
         sizes = ((_SEED, size), (_SEED + 1, _TRIED * size))
-        plans = [with_affordable_sites(plan_beside(metal, compound, cell, phase, *part)) for part in sizes]
+        plans = [with_affordable_sites(plan_beside(metal, compound, cell, phase, *part, held)) for part in sizes]
         beside.append(Beside(compound, *plans))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)
     return Recipe(metal.model, metal, library, trial, training, tuple(beside), lacking)
