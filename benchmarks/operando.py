@@ -29,22 +29,24 @@ def hours_of(path: Path) -> float:
     return float(np.datetime64(begun.strip()).astype("datetime64[ms]").astype(float)) / 3.6e6
 
 
-def table(outcomes: list[Outcome], hours: np.ndarray) -> dict[str, np.ndarray]:
-    """Print the answers, and return (scan, quantity, value and error) of the first range of each pair."""
+def table(outcomes: list[Outcome], hours: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Print the answers; return hours (scan,) and, by range, (scan, quantity, value and error) of what is answered."""
     found: dict[str, list[list[tuple[float, float]]]] = {}
+    when = []
     for hour, outcome in zip(hours, outcomes, strict=True):
         prediction = outcome.prediction
         if prediction is None:
             print(f"{hour:6.1f}  {outcome.status}  {outcome.reason}")
             continue
         cells = []
+        when.append(hour)
         for name, shell in prediction.shells.items():
             values = [(getattr(shell, one), getattr(shell, f"{one}_std")) for one in QUANTITIES]
             found.setdefault(name, []).append(values)
             (n, dn), (r, dr), (s, ds) = values
             cells.append(f"{n:5.2f} ± {dn:.2f} at {r:.3f} ± {dr:.3f}, {s:.4f} ± {ds:.4f}")
         print(f"{hour:6.1f}  {outcome.status:8}  {prediction.delta_e0:6.1f}  {' | '.join(cells)}")
-    return {name: np.array(rows) for name, rows in found.items()}
+    return np.array(when), {name: np.array(rows) for name, rows in found.items()}
 
 
 def scatter(values: np.ndarray, hours: np.ndarray) -> tuple[float, float]:
@@ -65,7 +67,7 @@ def main(name: str, folder: Path, *, blind: bool) -> None:
     standard = {} if blind else {"references": [str(paths[0])], "structure": STRUCTURE, "reference_columns": FOIL}
     outcomes = list(refine_scans(map(str, paths), model=name, columns=OXIDE, **standard))  # type: ignore[arg-type]
     print("  hour  status    ΔE₀     N, R [Å], σ² [Å²]: first of each pair")
-    found = table(outcomes, hours)
+    hours, found = table(outcomes, hours)
     print("\nrange, quantity: least and largest, scatter about neighbours, the same in error bars")
     for name, rows in found.items():
         for number, quantity in enumerate(QUANTITIES):

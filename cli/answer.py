@@ -50,7 +50,7 @@ _OPTIONS = (
                  help="Standard of known structure; once per edge."),
     click.option("--structure", metavar="S", multiple=True, callback=_one_or_several,
                  help="Its structure: bcc:a, fcc:a, hcp:a,c in Å, …; one for all references, or one for each."),
-    click.option("--reference-columns", metavar="KEY=N,…",
+    click.option("--reference-columns", metavar="KEY=N,…", multiple=True, callback=_one_or_several,
                  help="Its columns, as of a foil in the file of the scan: energy=1,mu=3."),
 )  # fmt: skip
 
@@ -61,12 +61,6 @@ def answer_options(command: Callable[..., Any], *, required: bool = True) -> Cal
     for option in reversed(_OPTIONS):
         command = option(command)
     return scan_options(command, required=required)
-
-
-def require_references(references: tuple[str, ...], reference_columns: str | None) -> None:
-    """Refuse columns of no reference."""
-    if reference_columns and not references:
-        raise click.UsageError("--reference-columns are those of a --reference: give it, too")
 
 
 def show_answers(
@@ -81,7 +75,7 @@ def show_answers(
     model: str | None,
     references: tuple[str, ...],
     structure: str | tuple[str, ...] | None,
-    reference_columns: str | None,
+    reference_columns: str | tuple[str, ...] | None,
     workers: int | None,
     cluster: Cluster | None,
     **background: float | None,
@@ -89,7 +83,6 @@ def show_answers(
     """Answer for all scans, write and show the results, and return the exit code."""
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
-    require_references(references, reference_columns)
     from exafsnn.learn.model_file import find_model
     from exafsnn.run.samples import expanded
     from exafsnn.write.results import ResultsFolder

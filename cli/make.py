@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", required=False, metavar="[NAME|PLAN.toml]")
 @click.option("--full", is_flag=True, help="More states and networks: better, and twice as long.")
-@click.option("--keep", is_flag=True, help="Keep the site libraries, in NAME.libraries/ beside the model.")
+@click.option(
+    "--keep", is_flag=True, help="Keep the site libraries for another training: NAME.libraries/ beside the model."
+)
 @click.option(
     "--template", is_flag=True, help='Print the plan of NAME (or "zincblende:5.41 ZnS", or a CIF), to change it.'
 )

@@ -13,7 +13,7 @@ from exafsnn.errors import ExafsnnError
 from exafsnn.workers import cores
 
 from . import screen
-from .answer import answer_options, require_references
+from .answer import answer_options
 from .places import Named
 from .scan_options import background_settings
 
@@ -83,7 +83,6 @@ def series(
         raise click.UsageError("the results would be taken for scans: give another folder with -o")
     if watch and as_json:
         raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
-    require_references(options["references"], options["reference_columns"])
     from exafsnn.run.samples import expanded, scans_of
     from exafsnn.run.series import Follower
     from exafsnn.write.series_results import SeriesFolder

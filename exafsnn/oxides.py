@@ -17,13 +17,13 @@ OXIDES: Mapping[str, tuple[str, ...]] = {
     "Ni": ("rocksalt:4.1771 NiO",),
     "Cu": ("cuprite:4.2696 Cu2O",),
     "Pd": ("cooperite:3.0434,5.3363 PdO",),
-    "Pt": ("cooperite:3.08,5.34 PtO", "cdi2:3.10,4.34,0.226 PtO2"),
+    "Pt": ("cooperite:3.06,5.34 PtO", "cdi2:3.10,4.34,0.226 PtO2"),
 }
 """Crystals of oxides by metal, at room temperature [Å] (Wyckoff, Crystal Structures, 2nd edition, vol. 1; PdO: Waser,
-Levy & Peterson, Acta Cryst. 6, 661 (1953); PtO: Moore & Pauling, J. Am. Chem. Soc. 63, 1392 (1941); α-PtO₂, powders of
-which differ, as its bonds of 2.04 Å have it)."""
-HELD_BY_SPRINGS = frozenset({"Pt"})
-"""Metals whose oxides a force field is not asked for: layers that hardly hold together."""
+Levy & Peterson, Acta Cryst. 6, 661 (1953); PtO and α-PtO₂, of which reports differ by 0.04 Å, as
+their bonds of 2.03 and 2.04 Å have it)."""
+HELD_BY_SPRINGS = frozenset(OXIDES["Pt"])
+"""Those that no force field is asked for."""
 
 _LAST, _NEXT = {"bcc": math.sqrt(4 / 3), "fcc": 1.0, "hcp": 1.0}, {"bcc": math.sqrt(8 / 3)}
 """Distances of the last shell within a metal's range ``first``, and of the next, which is at √2 otherwise, over R₁."""

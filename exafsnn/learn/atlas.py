@@ -127,12 +127,9 @@ class Atlas:
         if kind == "counted":
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)
-        sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
-        if pairs.apart_sigma2:
-            shape = (n, self._pairs)
-            own = (2 * torch.rand(shape, generator=random, dtype=self.r.dtype) - 1).clamp_min(0)
-            sigma2 = (sigma2[:, None] + pairs.apart_sigma2 * own).flatten()
-        rows = self.broadened(rows, sigma2)
+        rows = self.broadened(
+            rows, self._broader(pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0), pairs, random)
+        )
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
         if kind in ("counted", "mixed") and self._beside.any():
             rows = self._partly(rows, pairs, 1.0 if kind == "mixed" else _PARTLY, random)
@@ -158,10 +155,19 @@ class Atlas:
         others = self.density[self._beside]
         uniform = torch.rand(4, len(rows), generator=random, dtype=self.r.dtype)
         which = torch.randint(len(others), (len(rows),), generator=random)
-        other = self.broadened(others[which], pairs.extra_sigma2 * uniform[0])
+        other = self.broadened(others[which], self._broader(pairs.extra_sigma2 * uniform[0], pairs, random))
         other = self.stretched(other, 1 + pairs.stretch * (2 * uniform[1] - 1))
         share = (uniform[2] * (uniform[3] < chance))[:, None]
         return (1 - share) * rows + share * other
+
+    def _broader(self, sigma2: Tensor, pairs: PairSettings, random: Generator) -> Tensor:
+        """(n·p,) σ² [Å²]: that of all pairs (n,), and what each has by itself; (n,) where none has."""
+        import torch
+
+        if not pairs.apart_sigma2:
+            return sigma2
+        own = 2 * torch.rand((len(sigma2), self._pairs), generator=random, dtype=self.r.dtype) - 1
+        return (sigma2[:, None] + pairs.apart_sigma2 * own.clamp_min(0)).flatten()
 
     def _as_hot(self, uniform: Tensor, scale: float) -> Tensor:
         """(n, c) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""

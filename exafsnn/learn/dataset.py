@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -71,6 +72,8 @@ class StateBank:
     """(s,) whether the state is of a material that was joined to the library's own: an oxide beside its metal …"""
     apart: Array
     """… and (s,) the energy zero of that material's theory minus that of the own one's, in one treatment [eV]."""
+    pairs: tuple[str, ...] = ()
+    """Of two elements in alphabetical order: ``"O-Zn"``; none: by number."""
 
     def in_common_theory(self) -> StateBank:
         """The same states as the common treatment has them, their multiple scattering but for its smooth gain.
@@ -97,6 +100,7 @@ class StateBank:
             some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
             self.gain[pick], self.envelope, self.phase_length, self.common[pick], self.beside[pick], self.apart[pick],
+            self.pairs,
         )  # fmt: skip
 
 
@@ -135,6 +139,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         np.einsum("kpr,spr->spk", common, rdf) * fall,
         np.array([label["theory"] not in theories.own for label in labels]),
         np.array([theories.zeros[label["theory"]] - theories.of_treatment[label["treatment"]] for label in labels]),
+        tuple("-".join(sorted((library.plan.element, other))) for other in library.neighbours),
     )  # fmt: skip
 
 
@@ -211,6 +216,9 @@ class PairMaker:
         self._kmin = features.kmin
         self._chi = torch.from_numpy(bank.chi).float()
         self._rdf = torch.from_numpy(bank.fine_rdf).float()
+        single = np.sqrt(((bank.chi[:, :-_MULTIPLE] * bank.k**2) ** 2).mean(axis=2))
+        self._presence = torch.from_numpy(single / single.sum(axis=1, keepdims=True)).float()  # [state, pair]
+        self._pairs = bank.pairs or tuple(map(str, range(single.shape[1])))
         self._fine_r = torch.from_numpy(bank.fine_r).float()
         self._bins = torch.from_numpy(settings.bins()).float()
         of = np.array(bank.treatments)
@@ -254,7 +262,7 @@ class PairMaker:
         orders = kept[:, None] ** atoms  # [spectrum, part]
         orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * self._normal(n, 1)
         apart = self._apart_sigma2(n)
-        chi = self._mixed_chi(rows, weights, orders[:, :, None] * self._damping(apart))
+        chi = self._mixed_chi(rows, weights, orders, apart)
         rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf, apart)
         kmax = self._uniform(n, *s.kmax)
@@ -286,19 +294,21 @@ class PairMaker:
         return 1 - self._uniform(n, 0, s.dilution) * (self._uniform(n, 0, 1) < share)
 
     def _apart_sigma2(self, n: int) -> Tensor:
-        """(n, p) σ² that each pair has more than the others have [Å²]."""
+        """(n, p) σ² that each pair has more than the others have [Å²].
+
+        It goes by the pair's name, whichever column it is: of one bond the absorbers at both ends have the same.
+        """
         shape, largest = (n, self._rdf.shape[1]), self.settings.apart_sigma2
         if not largest:
             return torch.zeros(shape)
-        some = torch.rand(shape, generator=self._generator) < 0.5
-        return largest * torch.rand(shape, generator=self._generator) * some
+        base = int(torch.randint(2**31, (1,), generator=self._generator))
+        sources = [torch.Generator().manual_seed(base ^ crc32(name.encode())) for name in self._pairs]
+        share = torch.stack([2 * torch.rand(n, generator=source) - 1 for source in sources], dim=1)
+        return largest * share.clamp_min(0)
 
-    def _damping(self, sigma2: Tensor) -> Tensor:
-        """(n, p + 2, m) what σ² (n, p) of pairs leave of each part of χ(k), paths of several atoms having the mean."""
-        if not self.settings.apart_sigma2:
-            return torch.ones(1, 1, 1)
-        parts = torch.cat([sigma2, sigma2.mean(dim=1, keepdim=True).expand(-1, _MULTIPLE)], dim=1)
-        return torch.exp(-2 * parts[:, :, None] * self._bank_k**2)
+    def _damped(self, sigma2: Tensor) -> Tensor:
+        """(..., m) what σ² (...) leave of χ(k)."""
+        return torch.exp(-2 * sigma2[..., None] * self._bank_k**2)
 
     def _prior_widths(self, n: int, known_reference: Tensor, known_zero: Tensor) -> tuple[Tensor, Tensor]:
         """(n,) relative standard deviation of the amplitude, and standard deviation of the energy zero [eV]."""
@@ -355,30 +365,39 @@ class PairMaker:
         both = torch.cat([weights * (1 - share)[:, None], share[:, None]], dim=1)
         return torch.cat([rows, other[:, None]], dim=1), both
 
-    def _mixed_chi(self, rows: Tensor, weights: Tensor, orders: Tensor) -> Tensor:
-        """(n, m) mean χ(k) of states, each part times ``orders`` (n, p + 2, m or 1), with its own error of theory.
+    def _mixed_chi(self, rows: Tensor, weights: Tensor, orders: Tensor, apart: Tensor) -> Tensor:
+        """(n, m) mean χ(k) of states, each part times ``orders`` (n, p + 2), with its own error of theory.
+
+        Pairs are broader by σ² ``apart`` (n, p); paths of several atoms by the mean, as strongly as a state has each.
 
         Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays.
         """
         errors = self._own_errors(len(rows))
         if not self._beside:
-            return self._summed(rows, weights, orders, errors)
+            return self._summed(rows, weights, orders, apart, errors)
         split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
         apart = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
         moves = (-share * apart, (1 - share) * apart)
         return sum(
             shift_energy(
-                self._summed(rows[:, part], weights[:, part], orders, errors), self._bank_k, self._bank_k, move,
-                K2_PER_EV,
+                self._summed(rows[:, part], weights[:, part], orders, apart, errors), self._bank_k, self._bank_k,
+                move, K2_PER_EV,
             )
             for part, move in zip(split, moves, strict=True)
         )  # fmt: skip
 
-    def _summed(self, rows: Tensor, weights: Tensor, orders: Tensor, errors: tuple[Tensor, Tensor] | None) -> Tensor:
+    def _summed(
+        self, rows: Tensor, weights: Tensor, orders: Tensor, apart: Tensor, errors: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
         """(n, m) χ(k) of states of such weights (n, s), their parts with ``errors``."""
+        parts = self._chi[rows]  # [spectrum, state, part, k]
+        if self.settings.apart_sigma2:
+            mean = (self._presence[rows] * apart[:, None]).sum(dim=2)  # [spectrum, state]
+            multiple = parts[:, :, -_MULTIPLE:] * self._damped(mean)[:, :, None]
+            parts = torch.cat([parts[:, :, :-_MULTIPLE] * self._damped(apart)[:, None], multiple], dim=2)
+        parts = torch.einsum("ns,nsok->nok", weights, parts) * orders[:, :, None]
         if errors is None:
-            return torch.einsum("ns,nok,nsok->nk", weights, orders, self._chi[rows])
-        parts = torch.einsum("ns,nok,nsok->nok", weights, orders, self._chi[rows])
+            return parts.sum(dim=1)
         multiple = parts[:, -_MULTIPLE:].sum(dim=1, keepdim=True)
         own = torch.cat([parts[:, 1:-_MULTIPLE], multiple], dim=1).flatten(0, 1)
         return parts[:, 0] + distort(own, *errors).unflatten(0, (len(rows), -1)).sum(dim=1)

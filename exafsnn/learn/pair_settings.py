@@ -38,7 +38,7 @@ class PairSettings(Settings):
     extra_sigma2: float = 0.002
     """Largest extra mean square relative displacement [Å²], of all pairs alike …"""
     apart_sigma2: float = 0.0
-    """… and of each pair by itself: Jahn and Teller's distortion widens the bonds to oxygen alone."""
+    """… and of each pair by itself, of any scale: Jahn and Teller's distortion widens the bonds to oxygen alone."""
     theory_amplitude: float = 0.05
     """Standard deviation of a smooth random change of the amplitude with k, its mean aside."""
     theory_phase: float = 0.06
@@ -91,8 +91,7 @@ class PairSettings(Settings):
     def of_scale(self, scale: float) -> PairSettings:
         """The same for a metal whose lengths are so many times as large."""
         lengths = {name: round(getattr(self, name) * scale, 6) for name in ("r_min", "r_max", "r_step")}
-        sigma2 = {name: getattr(self, name) * scale**2 for name in ("extra_sigma2", "apart_sigma2")}
-        return replace(self, **lengths, **sigma2, scale=self.scale * scale)
+        return replace(self, **lengths, extra_sigma2=self.extra_sigma2 * scale**2, scale=self.scale * scale)
 
     @property
     def is_varied(self) -> bool:

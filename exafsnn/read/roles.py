@@ -129,8 +129,8 @@ def anonymous_detectors(table: Table) -> tuple[int | None, tuple[int, ...]]:
     return axis, tuple(counters)
 
 
-def parse_columns(columns: str) -> Roles:
-    """Read a ``--columns`` specification such as ``energy=1,i0=2,if=4;5``.
+def parse_columns(columns: str, option: str = "--columns") -> Roles:
+    """Read a ``--columns`` specification such as ``energy=1,i0=2,if=4;5``; ``option`` is what errors name.
 
     Raises
     ------
@@ -143,15 +143,15 @@ def parse_columns(columns: str) -> Roles:
         if not match or match[1].lower() not in _KEYS or match[1].lower() in roles:
             raise SettingsError(
                 f"{part!r} is not understood; keys are {', '.join(_KEYS)}, columns count from 1",
-                where=f"--columns {columns}",
+                where=f"{option} {columns}",
                 remedy=_EXAMPLE,
             )
         roles[match[1].lower()] = tuple(int(number) - 1 for number in match[2].split(";"))
     if several := [key for key in ("energy", "k") if len(roles.get(key, ())) > 1]:
         reason = f"{several[0]} is one column, and is no sum of several"
-        raise SettingsError(reason, where=f"--columns {columns}", remedy=_EXAMPLE)
+        raise SettingsError(reason, where=f"{option} {columns}", remedy=_EXAMPLE)
     if not is_complete(roles):
-        raise SettingsError("no spectrum follows from these columns", where=f"--columns {columns}", remedy=_EXAMPLE)
+        raise SettingsError("no spectrum follows from these columns", where=f"{option} {columns}", remedy=_EXAMPLE)
     return roles
 
 

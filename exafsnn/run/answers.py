@@ -103,38 +103,50 @@ def _by_edge(model: Model | JointModel, standards: Standards) -> list[tuple[Mode
 def standards_of(
     references: Sequence[str],
     structure: str | Sequence[str] | None,
+    reference_columns: str | Sequence[str] | None,
     columns: str | None,
     settings: BackgroundSettings,
 ) -> Standards:
-    """The standards by their edges.
+    """The standards by their edges, read by columns of their own, or else by those of the scans.
 
     Raises
     ------
     SettingsError
-        If there are references and no structure, another number of structures than references, one that is not
-        understood, or two references of one edge.
+        If there are references and no structure, another number of structures or columns than references, one that is
+        not understood, columns and no references, or two references of one edge.
     ScanError
         If one cannot be read or used.
     """
     from exafsnn.infer.structure import parse_structure
+    from exafsnn.read.roles import parse_columns
 
-    structures = [structure] if isinstance(structure, str) else list(structure or ())
+    structures, own = _of_each(structure), _of_each(reference_columns)
     if references and not structures:
         raise SettingsError("a reference needs its structure", remedy="Add --structure, e.g. bcc:2.8665")
-    if len(structures) > 1 and len(structures) != len(references):
-        raise SettingsError(
-            f"there are {len(structures)} structures of {len(references)} references", where="--structure",
-            remedy="Give one for all references, or one for each, in their order",
-        )  # fmt: skip
+    if own and not references:
+        remedy = "Give --reference, too"
+        raise SettingsError("they are those of a reference", where="--reference-columns", remedy=remedy)
+    for given, what, option in ((structures, "structures", "--structure"), (own, "columns", "--reference-columns")):
+        if len(given) > 1 and len(given) != len(references):
+            reason = f"there are {len(given)} {what} of {len(references)} references"
+            remedy = "Give one for all references, or one for each, in their order"
+            raise SettingsError(reason, where=option, remedy=remedy)
+    for item in own:
+        parse_columns(item, "--reference-columns")
     for item in structures if references else ():
         parse_structure(item)
     found: dict[str, tuple[ChiK, str]] = {}
     for number, source in enumerate(references):
-        chi = chi_of(source, columns, settings)
+        chi = chi_of(source, own[number % len(own)] if own else columns, settings)
         if edge_of(chi) in found:
             raise SettingsError(f"two references of the {edge_of(chi)} edge", remedy="Give one per edge")
         found[edge_of(chi)] = chi, structures[number % len(structures)]
     return found
+
+
+def _of_each(given: str | Sequence[str] | None) -> list[str]:
+    """What is given once for all references, or for each."""
+    return [given] if isinstance(given, str) else list(given or ())
 
 
 def chi_of(source: str, columns: str | None, settings: BackgroundSettings) -> ChiK:

@@ -101,7 +101,7 @@ def predict_scans(
     model: str | None = None,
     references: Iterable[str] = (),
     structure: str | Sequence[str] | None = None,
-    reference_columns: str | None = None,
+    reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -122,7 +122,8 @@ def predict_scans(
     structure
         ``"bcc:2.8665"``, … or a file: of all of them, or as many as there are references, in their order.
     reference_columns
-        Where the columns of references are, such as a foil's in the file of the sample; None: as ``columns``.
+        Where the columns of references are, such as a foil's in the file of the sample: of all of them, or as many as
+        there are references; None: as ``columns``.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def predict_scans(
         If the named model or a reference cannot be used.
     """
     return _answer_all(
-        sources, predictor, model, references, structure, reference_columns or columns, columns, settings, workers, done
+        sources, predictor, model, references, structure, reference_columns, columns, settings, workers, done
     )
 
 
@@ -140,7 +141,7 @@ def refine_scans(
     model: str | None = None,
     references: Iterable[str] = (),
     structure: str | Sequence[str] | None = None,
-    reference_columns: str | None = None,
+    reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -151,7 +152,7 @@ def refine_scans(
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
     """
     return _answer_all(
-        sources, refiner, model, references, structure, reference_columns or columns, columns, settings, workers, done
+        sources, refiner, model, references, structure, reference_columns, columns, settings, workers, done
     )
 
 
@@ -161,7 +162,7 @@ def _answer_all(
     model: str | None,
     references: Iterable[str],
     structure: str | Sequence[str] | None,
-    reference_columns: str | None,
+    reference_columns: str | Sequence[str] | None,
     columns: str | None,
     settings: BackgroundSettings | None,
     workers: Workers,
@@ -169,9 +170,8 @@ def _answer_all(
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
-    _check_columns(reference_columns)
     model_for = models(model)
-    standards = standards_of(list(references), structure, reference_columns, settings)
+    standards = standards_of(list(references), structure, reference_columns, columns, settings)
     answer_for = AnswerFor(model_for, answerer, standards, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):

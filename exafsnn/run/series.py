@@ -104,7 +104,7 @@ class Follower:
         model: str | None = None,
         references: Sequence[str] = (),
         structure: str | Sequence[str] | None = None,
-        reference_columns: str | None = None,
+        reference_columns: str | Sequence[str] | None = None,
         columns: str | None = None,
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
@@ -112,8 +112,8 @@ class Follower:
         self._against, self._values = against, values
         self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
         self._structure = None if references else _of_first(structure)
-        of_references = reference_columns or columns
-        self._standards = standards_of(references, structure, of_references, self._settings) if references else {}
+        of_references = structure if references else None, reference_columns, columns
+        self._standards = standards_of(references, *of_references, self._settings)
         self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name = ""
         self._model_for = models(model)

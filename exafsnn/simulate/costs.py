@@ -34,7 +34,7 @@ def with_affordable_sites(plan: LibrarySettings) -> LibrarySettings:
     own = plan.own_sites
     dearest = max(_of_site(_atoms_within(own.reach, one, plan.element)) for one in plan.at_rest.values())
     sites = min(max(plan.sites.sites, round(_OF_SITES / dearest)), _MOST_SITES)
-    control = plan.sites.sites + plan.sites.control_sites - sites
+    control = max(plan.sites.sites + plan.sites.control_sites - sites, 0)
     return replace(plan, sites=replace(plan.sites, sites=sites, control_sites=control))
 
 

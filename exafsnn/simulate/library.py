@@ -27,7 +27,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from exafsnn import __version__
 from exafsnn.compounds import Material
 from exafsnn.errors import LibraryError, SettingsError, SimulationError
 from exafsnn.files import (
@@ -532,7 +531,7 @@ def _merge(plan: LibrarySettings, parts: Path, output: Path, theories: list[str]
         raise SimulationError(f"every state was discarded, the first because {reason}", where=str(output))
     tables = {name: read_part(parts / _theory_file(name)) for name in theories}
     with replacing(output) as temporary, Sink(temporary) as sink, h5py.File(sink, "w") as file:
-        file.attrs["format"], file.attrs["exafsnn"] = FORMAT, __version__
+        file.attrs["format"], file.attrs["code"] = FORMAT, code_checksum()
         file.attrs["plan"] = json.dumps(asdict(plan), sort_keys=True)
         edges = rdf_edges(plan.own_sites.far)
         file["k"], file["rdf_edges"], file["single_r"] = LIBRARY_K, edges, SINGLE_DISTANCES
@@ -602,14 +601,23 @@ def plan_of(path: str | Path) -> LibrarySettings:
 
 
 def is_library_of(path: Path, plan: LibrarySettings) -> bool:
-    """Whether a library is there, made of this plan by this version."""
+    """Whether a library is there, whole, made of this plan by this very code."""
     try:
         with h5py.File(path, "r") as file:
-            return (
-                file.attrs.get("exafsnn") == __version__ and plan_from_mapping(json.loads(file.attrs["plan"])) == plan
-            )
+            made = plan_from_mapping(json.loads(file.attrs["plan"])), file.attrs.get("code")
+            return made == (plan, code_checksum()) and file.attrs["checksum"] == _content_checksum(file)
     except (*DAMAGE, SettingsError):
         return False
+
+
+@cache
+def code_checksum() -> str:
+    """SHA-256 of the modules that decide what a library holds: those of ``physics`` and ``simulate``."""
+    rooms = Path(__file__).parent, Path(__file__).parent.parent / "physics"
+    digest = hashlib.sha256()
+    for path in sorted(path for room in rooms for path in room.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _load_file(file: h5py.File) -> SiteLibrary:

@@ -203,18 +203,20 @@ def recipe_for(name: str, *, full: bool = False) -> Recipe:
 def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, folder: Path | None = None) -> Recipe:
     """The recipe of a metal and of its oxides, by default those that are known, if what simulates them is there."""
     crystals = OXIDES.get(metal.symbol, ()) if oxides is None else tuple(oxides)
-    lacking = crystals if oxides is None and not has_force_field() else ()
-    cells = cells_of([crystal for crystal in crystals if crystal not in lacking], folder)
+    forced = [crystal for crystal in crystals if crystal not in HELD_BY_SPRINGS]
+    lacking = tuple(forced) if oxides is None and not has_force_field() else ()
+    known = [crystal for crystal in crystals if crystal not in lacking]
+    cells = cells_of(known, folder)
     compounds = [compound_of(_plain(phase), [cell], metal.symbol, metal.edge) for phase, cell in cells.items()]
     training, size = _training(metal, full=full, oxides=compounds)
-    held = (SPRINGS,) if oxides is None and metal.symbol in HELD_BY_SPRINGS else WEIGHTS
     beside = []
-    for (phase, cell), compound in zip(cells.items(), compounds, strict=True):
+    for crystal, (phase, cell), compound in zip(known, cells.items(), compounds, strict=True):
         if "O" not in compound.neighbours:
             raise SettingsError(
                 f"{phase} is no oxide", where="oxides", remedy='Write ["rocksalt:4.4445 MnO"], or files'
             )
         sizes = ((_SEED, size), (_SEED + 1, _TRIED * size))
+        held = (SPRINGS,) if crystal in HELD_BY_SPRINGS else WEIGHTS
         plans = [with_affordable_sites(plan_beside(metal, compound, cell, phase, *part, held)) for part in sizes]
         beside.append(Beside(compound, *plans))
     library, trial = plan_for(metal, _SEED, size), plan_for(metal, _SEED + 1, _TRIED * size)

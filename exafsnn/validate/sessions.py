@@ -26,7 +26,7 @@ from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array, ChiK
 
-_ZERO, _ZERO_BETWEEN = 5.0, 0.3
+_ZERO, _ZERO_BETWEEN = 7.0, 0.3
 """Energy zeros of sessions lie within ± so much of what is expected; those of the scans of one session differ by a
 standard deviation of so much [eV]."""
 _AMPLITUDE_BETWEEN = 0.015

@@ -10,6 +10,7 @@ import torch
 
 from exafsnn.learn.atlas import PHASES, Atlas, in_sphere
 from exafsnn.learn.training import make_atlas
+from exafsnn.shells import moments
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +155,19 @@ def test_an_oxide_is_a_kind_of_its_own(of_both, atlas):
     likeness = of_both.likeness(of_both.density)
     assert likeness[-9:, -1].min() == 1.0
     assert likeness[:-9, :4].sum(dim=1).min() == 1.0
+
+
+def test_the_oxide_of_a_sample_is_broader_by_itself(of_both, pairs):
+    """Of a metal with its oxide either's peak, without the other's."""
+    still = replace(pairs, extra_sigma2=0.0, stretch=0.0, apart_sigma2=0.01)
+    rows = of_both.samples(still, "mixed", 500)
+    r, (metal, oxygen) = of_both.r.double().numpy(), of_both._by_pair(rows).double().unbind(1)
+    metal, oxygen = (moments(r, of.numpy(), 1.6, 3.2) for of in (metal, oxygen))
+    mixed = (metal[:, 0] > 1) & (oxygen[:, 0] > 1)
+    assert mixed.sum() > 50
+    sigma2 = oxygen[mixed, 2]
+    assert np.ptp(sigma2) == pytest.approx(0.01, rel=0.1)
+    assert (sigma2 < sigma2.min() + 1e-4).mean() == pytest.approx(0.5, abs=0.1)
 
 
 def test_mixed_samples_are_of_both_in_any_proportion(of_both, atlas, pairs):

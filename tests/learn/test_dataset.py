@@ -251,32 +251,77 @@ def test_another_element_errs_by_itself(with_oxide, pairs, features):
     assert np.abs(other[0] - alike[0]).max() > 0.01 * np.abs(alike).max()
 
 
-def test_each_pair_is_broader_by_itself(with_oxide, pairs, features):
-    """In the spectrum and in the RDF alike; that of paths of several atoms by the mean."""
-    settings = replace(
+@pytest.fixture
+def broader(pairs):
+    """Settings under which pairs are broader each by itself, and nothing else happens."""
+    return replace(
         pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0,
-        amplitude_std=1e-9, apart_sigma2=0.006,
+        amplitude_std=1e-9, beside=(0.0, 0.0), apart_sigma2=0.006,
     )  # fmt: skip
-    both = [with_oxide.chi[[0]] + with_oxide.chi[[22]], with_oxide.fine_rdf[[0]] + with_oxide.fine_rdf[[22]]]
-    both[0][:, -1] = both[0][:, 0]
-    one = replace(with_oxide.subset(np.array([0])), chi=both[0], fine_rdf=both[1])
-    maker = PairMaker(one, settings, features, 1)
-    drawn, own = maker.draw(400, reference=0.0, zero_known=0.0), one.fine_rdf[0]
-    rows = drawn.density.double().numpy().reshape(400, 2, -1).swapaxes(0, 1)
-    sigma2 = np.stack(
+
+
+def widened(drawn, settings, bank):
+    """(p, n) σ² that each pair got [Å²]."""
+    rows = drawn.density.double().numpy().reshape(len(drawn.density), bank.fine_rdf.shape[1], -1).swapaxes(0, 1)
+    return np.stack(
         [
-            moments(settings.bins(), row, 1.7, 4.0)[:, 2] - moments(one.fine_r, of[None], 1.7, 4.0)[:, 2]
-            for row, of in zip(rows, own, strict=True)
+            moments(settings.bins(), row, 1.7, 4.0)[:, 2] - moments(bank.fine_r, of[None], 1.7, 4.0)[:, 2]
+            for row, of in zip(rows, bank.fine_rdf[0], strict=True)
         ]
     )
+
+
+@pytest.fixture(scope="module")
+def of_both(with_oxide):
+    """One state with neighbours of both elements, the oxygen's signal half as large, and paths of several atoms."""
+    chi = with_oxide.chi[[0]].copy()
+    metal, oxygen = (np.sqrt((of * with_oxide.k**2).var()) for of in (chi[0, 0], with_oxide.chi[22, 1]))
+    chi[0, 1], chi[0, -1] = 0.5 * metal / oxygen * with_oxide.chi[22, 1], chi[0, 0]
+    rdf = with_oxide.fine_rdf[[0]] + with_oxide.fine_rdf[[22]]
+    return replace(with_oxide.subset(np.array([0])), chi=chi, fine_rdf=rdf, pairs=("Ni-Ni", "Ni-O"))
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-9], ids=["exact", "erring"])
+def test_each_pair_is_broader_by_itself(of_both, broader, features, apart):
+    """In the spectrum and in the RDF alike; paths of several atoms by as much as the state has of each pair."""
+    settings = replace(broader, theory_apart=apart)
+    maker = PairMaker(of_both, settings, features, 1)
+    drawn = maker.draw(400, reference=0.0, zero_known=0.0)
+    sigma2 = widened(drawn, settings, of_both)
     assert np.corrcoef(sigma2)[0, 1] == pytest.approx(0, abs=0.15)
     assert np.all((sigma2 > -3e-4) & (sigma2 < 0.0063))
     assert (sigma2 < 2e-4).mean() == pytest.approx(0.5, abs=0.07)
-    each = torch.from_numpy(np.vstack([sigma2, *[sigma2.mean(axis=0)] * 2])).float().T[:, :, None]
+    size = np.sqrt(((of_both.chi[0, :2] * of_both.k**2) ** 2).mean(axis=1))
+    mean = (size / size.sum()) @ sigma2
+    each = torch.from_numpy(np.vstack([sigma2, mean, mean])).float().T[:, :, None]
     parts = torch.exp(-2 * each * maker._bank_k**2) * maker._chi[0]
     expected = shift_energy(parts.sum(dim=1), maker._k, maker._bank_k, torch.zeros(400), K2_PER_EV)
     inside = (maker._k > 4.0) & (maker._k < 14.0)
     assert torch.allclose(drawn.chi[:, inside], expected[:, inside], atol=0.01 * float(expected[:, inside].abs().max()))
+
+
+def test_what_is_not_there_broadens_nothing(with_oxide, broader, features):
+    """A pure metal's paths of several atoms know nothing of the oxygen that its model knows."""
+    metal = with_oxide.subset(np.array([0]))
+    metal = replace(metal, chi=metal.chi + np.array([0, 0, 1, 0])[:, None] * metal.chi[:, :1])
+    drawn = PairMaker(metal, broader, features, 1).draw(200, reference=0.0, zero_known=0.0)
+    sigma2 = widened(drawn, broader, replace(metal, fine_rdf=metal.fine_rdf[:, :1].repeat(2, axis=1)))[0]
+    still = drawn.chi[np.flatnonzero(abs(sigma2 - sigma2.min()) < 2e-5)]
+    assert len(still) > 60
+    assert float((still - still[0]).abs().max()) < 1e-5 * float(still.abs().max())
+
+
+def test_a_bond_is_as_broad_from_both_its_ends(of_both, broader, features):
+    """Whatever column it is in, of one seed: the truth of a sample at both edges is one."""
+    turned = replace(
+        of_both, chi=of_both.chi[:, [1, 0, 2, 3]], fine_rdf=of_both.fine_rdf[:, [1, 0]], pairs=of_both.pairs[::-1]
+    )
+    one, other = (
+        widened(PairMaker(bank, broader, features, 3).draw(50, reference=0.0), broader, bank)
+        for bank in (of_both, turned)
+    )
+    assert one == pytest.approx(other[::-1], abs=2e-5)
+    assert np.ptp(one) > 0.004
 
 
 def test_the_zero_of_an_oxide_lies_far_below_its_white_line(with_oxide, pairs, features):

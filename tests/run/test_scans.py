@@ -114,8 +114,13 @@ def test_a_reference_has_columns_of_its_own(beamline: None, monkeypatch: pytest.
     predict_scans(["good.dat"], **both)  # type: ignore[arg-type]
     Follower(**both, reference_columns=own)  # type: ignore[arg-type]
     assert asked == [own, both["columns"], own]
-    with pytest.raises(SettingsError):
+    with pytest.raises(SettingsError, match="--reference-columns nonsense"):
         predict_scans(["good.dat"], **both, reference_columns="nonsense")  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="3 columns of 1 references"):
+        predict_scans(["good.dat"], **both, reference_columns=[own] * 3)  # type: ignore[arg-type]
+    for door in (lambda: predict_scans(["good.dat"], reference_columns=own), lambda: Follower(reference_columns=own)):
+        with pytest.raises(SettingsError, match="those of a reference"):
+            door()
 
 
 @pytest.mark.parametrize(

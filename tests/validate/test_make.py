@@ -13,7 +13,6 @@ import h5py
 import numpy as np
 import pytest
 
-from exafsnn import __version__
 from exafsnn.errors import SettingsError
 from exafsnn.infer.joint import load_joint
 from exafsnn.infer.predict import load_model
@@ -21,7 +20,7 @@ from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, scale_of
 from exafsnn.learn.model_file import known_models, shipped_models
 from exafsnn.physics.feff import FeffTreatment
 from exafsnn.simulate import library
-from exafsnn.simulate.library import crystal_potentials
+from exafsnn.simulate.library import code_checksum, crystal_potentials
 from exafsnn.simulate.plan import plan_for
 from exafsnn.validate import make as workshop
 from exafsnn.validate import recipes
@@ -145,14 +144,18 @@ def test_what_another_recipe_left_is_not_taken_up(tmp_path: Path, monkeypatch: p
 
 
 def test_libraries_that_were_kept_are_taken_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the same plan and version; of another they are simulated."""
+    """Those of the same plan and code that are whole; any other is simulated."""
     monkeypatch.setenv("EXAFSNN_MODELS", str(tmp_path))
     recipe, kept = replace(recipe_for("cu"), beside=()), tmp_path / "cu-k.libraries"
     seen: list[str] = []
-    kept.mkdir()
-    for stem, plan in recipe.plans:
-        with h5py.File(kept / f"{stem}.h5", "w") as file:
-            file.attrs["plan"], file.attrs["exafsnn"] = json.dumps(asdict(plan), sort_keys=True), __version__
+
+    def keep() -> None:
+        kept.mkdir(exist_ok=True)
+        for stem, plan in recipe.plans:
+            with h5py.File(kept / f"{stem}.h5", "w") as file:
+                file["k"] = np.arange(5.0)
+                file.attrs["plan"], file.attrs["code"] = json.dumps(asdict(plan), sort_keys=True), code_checksum()
+                file.attrs["checksum"] = library._content_checksum(file)
 
     def simulated(_config: Path, path: Path, *_: object) -> None:
         seen.append(f"{path.stem} is simulated")
@@ -162,19 +165,43 @@ def test_libraries_that_were_kept_are_taken_again(tmp_path: Path, monkeypatch: p
         seen.append(f"trained on {paths[0].stem}")
         raise KeyboardInterrupt
 
-    def run(of: Recipe) -> None:
+    def run(of: Recipe) -> str:
         with pytest.raises(KeyboardInterrupt):
             make(of, lambda *_: None)
+        return seen.pop()
 
     monkeypatch.setattr(workshop, "build", simulated)
     monkeypatch.setattr(workshop, "train", trained)
-    run(recipe)
+    keep()
+    assert run(recipe) == "trained on library"
     other = replace(recipe, library=replace(recipe.library, seed=1))
-    run(other)
+    assert run(other) == "library is simulated"
     with h5py.File(kept / "trial.h5", "a") as file:
-        file.attrs["exafsnn"] = "0.0.1"
-    run(recipe)
-    assert seen == ["trained on library", "library is simulated", "trial is simulated"]
+        file.attrs["code"] = "of another time"
+    assert run(recipe) == "trial is simulated"
+    shutil.rmtree(tmp_path / "cu-k.making")
+    keep()
+    with h5py.File(kept / "library.h5", "a") as file:
+        file["k"][2] = 7.0
+    assert run(recipe) == "library is simulated"
+
+
+def test_oxides_of_platinum_are_held_by_springs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No force field is asked for them, nor missed."""
+    monkeypatch.setattr(recipes, "has_force_field", lambda: False)
+    recipe = recipe_for("pt")
+    assert not recipe.lacking
+    assert len(recipe.beside) == 2
+    solids = [solid for of in recipe.beside for plan in (of.library, of.trial) for solid in plan.solids]
+    assert {solid.weights for solid in solids} == {("springs",)}
+    palladium = recipe_for("pd")
+    assert (len(palladium.lacking), palladium.beside) == (1, ())
+
+
+def test_a_plan_of_a_template_names_the_same_oxides(tmp_path: Path) -> None:
+    plan = tmp_path / "pt.toml"
+    plan.write_text(template("pt").replace("# oxides = ", "oxides = "))
+    assert recipe_of_file(plan).beside == recipe_for("pt").beside
 
 
 @pytest.mark.slow
