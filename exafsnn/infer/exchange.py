@@ -2,9 +2,9 @@
 
 What RDFs there may be says more of elements than the data do, so the answer of a fit alone does not tell on which of
 both it rests. Here the data decide: a shell keeps its shape, but for its size, place and width, which are free for
-either element; all other atoms may change, too, each shell in number, place and width, far beyond what known RDFs do;
-and so may what scans of a session share, within what is known of it. What is left then, χ² in units of what nothing
-explains (``fit.Data.unexplained``), tells one element from the other.
+either element, up to about twice as many atoms; all other atoms may change, too, each shell in number, place and width,
+far beyond what known RDFs do; and so may what scans of a session share, within what is known of it. What is left then,
+χ² in units of what nothing explains (``fit.Data.unexplained``), tells one element from the other.
 
 The spectrum of the atoms that change their element is that of single scattering, which is exact for either. What
 else there is, was learned from structures like the answer; it keeps its shape, and may have any size and phase.
@@ -23,6 +23,7 @@ from torch import Tensor
 from exafsnn.infer.error_bars import Exchanged
 from exafsnn.infer.fit import Fits, Measured
 from exafsnn.infer.theory import Linear, Session
+from exafsnn.infer.verdict import FEW
 from exafsnn.partials import Partials, Range
 from exafsnn.physics.fourier import fade
 from exafsnn.records import Array
@@ -39,6 +40,9 @@ _NUMBER, _MOVED, _WIDTH = 0.5, 0.05, 0.5
 """… the number of atoms in each, relatively, their place [Å], and their σ², in units of its own."""
 _REST = 0.5
 """Standard deviation of all but single scattering, in units of itself, in phase and across it."""
+_TWICE, _ONE = 2.0, 1.0
+"""In its place there may be so many times as many atoms of another element, and one more: of one that hardly scatters
+it would take sixty."""
 _LEAST = 0.05
 """Fewer atoms are none."""
 _SEEN = (32.0, 64.0)
@@ -136,22 +140,28 @@ class _Test:
         self._covariance = own + by_shared @ sessions.covariance[row] @ by_shared.T + rest @ rest.T
 
     def exchange(self, limits: Range) -> tuple[float, Array]:
-        """By how much χ² rises if the atoms of a range are of the others, and the RDFs (c,) by which it does least."""
+        """By how much χ² rises if the atoms of a range are of the others, and the RDFs (c,) by which it does least.
+
+        Not at all where there are hardly any.
+        """
         partials = self._partials
         r = torch.from_numpy(partials.r)
         step = float(r[1] - r[0])
         shell = self._density[0] * torch.from_numpy(partials.within(limits) / step)
         others = (self._density[0] - shell).clamp_min(0)
+        if (number := float(shell.sum()) * step) < FEW:
+            return 0.0, others.numpy()
         spectra = self._spectra(_changes(others.reshape(-1, len(r)), r))
         factor = torch.linalg.cholesky(self._covariance + spectra.T @ spectra)
         scan = _Scan(torch.empty(0), factor)
         scan = replace(scan, left=scan.whitened(self._left[None] + self._spectra(shell[None]))[:, 0])
         grid = _alike(shell[partials.of(limits.pair)], r)
-        own = self._best(scan, grid, limits.pair)
+        most = _TWICE + _ONE / number
+        own = self._best(scan, grid, limits.pair, most)
         gain = 0.0
         for pair in partials.pairs:
             if pair != limits.pair:
-                best = self._best(scan, grid, pair)
+                best = self._best(scan, grid, pair, most)
                 others[partials.of(pair)] += best.shell
                 scan, gain = replace(scan, left=best.left), gain + best.gain
         return own.gain - gain, others.clamp_min(0).numpy()
@@ -161,14 +171,15 @@ class _Test:
         rows = torch.cat([density, self._more.expand(len(density), -1)], dim=1)
         return self._theory.single(rows, self._shared, self._points) * self._used
 
-    def _best(self, scan: _Scan, grid: Tensor, pair: str) -> _Found:
-        """Which of shells (g, b) of one element explains most, in any number."""
+    def _best(self, scan: _Scan, grid: Tensor, pair: str, most: float) -> _Found:
+        """Which of shells (g, b) of one element explains most, up to ``most`` times as many."""
         rows = torch.zeros(len(grid), self._partials.count, dtype=grid.dtype)
         rows[:, self._partials.of(pair)] = grid
         spectra = scan.whitened(self._spectra(rows))
         power = spectra.square().sum(dim=0).clamp_min(1e-30)
-        number = (spectra.T @ scan.left).clamp_min(0) / power  # no shell has fewer atoms than none
-        gain = number**2 * power
+        along = spectra.T @ scan.left
+        number = (along / power).clamp(0, most)  # no shell has fewer atoms than none
+        gain = number * (2 * along - number * power)
         best = int(gain.argmax())
         left = scan.left - number[best] * spectra[:, best]
         return _Found(float(gain[best]), left, number[best] * grid[best])

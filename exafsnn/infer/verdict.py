@@ -44,7 +44,7 @@ _BELOW_LEAST = 0.045
 """Below the atoms at least so much: a standard may leave less by luck."""
 
 
-_FEW, _CLEARLY = 0.3, 6.0
+FEW, _CLEARLY = 0.3, 6.0
 """Of fewer atoms nobody asks the element; and Δχ² at which one of two is less likely than one in twenty."""
 _DAMPED = 0.04
 """Share of all oscillations that may be missing, or too much, untold."""
@@ -221,7 +221,7 @@ def exchange_finding(exchange: Exchange, shell: Shell, total: Shell) -> Finding 
     total
         … and all atoms in it.
     """
-    if not exchange.is_open or shell.coordination < _FEW:
+    if not exchange.is_open or shell.coordination < FEW:
         return None
     others = total.pair.split("+")
     where = f"between {exchange.r_min:.2f} and {exchange.r_max:.2f} Å"

@@ -131,6 +131,9 @@ class Atlas:
             rows, self._broader(pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0), pairs, random)
         )
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
+        for number in pairs.any_number:
+            one = slice(number * len(self.r), (number + 1) * len(self.r))
+            rows[:, one] *= torch.rand((n, 1), generator=random, dtype=self.r.dtype)
         if kind in ("counted", "mixed") and self._beside.any():
             rows = self._partly(rows, pairs, 1.0 if kind == "mixed" else _PARTLY, random)
         if kind == "counted":

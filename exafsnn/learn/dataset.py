@@ -260,10 +260,13 @@ class PairMaker:
         kept = self._occupation(n, known_reference)
         atoms = torch.tensor([1] * (self._chi.shape[1] - _MULTIPLE) + [2, 3])
         orders = kept[:, None] ** atoms  # [spectrum, part]
+        there = self._of_any_number(n)
+        if s.any_number:
+            orders[:, :-_MULTIPLE] *= there
         orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * self._normal(n, 1)
         apart = self._apart_sigma2(n)
         chi = self._mixed_chi(rows, weights, orders, apart)
-        rdf = kept[:, None, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
+        rdf = (kept[:, None] * there)[:, :, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf, apart)
         kmax = self._uniform(n, *s.kmax)
         chi, gain = self._theory_error(chi)
@@ -301,10 +304,20 @@ class PairMaker:
         shape, largest = (n, self._rdf.shape[1]), self.settings.apart_sigma2
         if not largest:
             return torch.zeros(shape)
+        return largest * (2 * self._of_each_pair(n) - 1).clamp_min(0)
+
+    def _of_any_number(self, n: int) -> Tensor:
+        """(n, p) shares of the sites of a pair that are occupied, of those that may have any number of atoms."""
+        share = torch.ones(n, self._rdf.shape[1])
+        if free := list(self.settings.any_number):
+            share[:, free] = self._of_each_pair(n)[:, free]
+        return share
+
+    def _of_each_pair(self, n: int) -> Tensor:
+        """(n, p) uniform random numbers that go by the pairs' names."""
         base = int(torch.randint(2**31, (1,), generator=self._generator))
         sources = [torch.Generator().manual_seed(base ^ crc32(name.encode())) for name in self._pairs]
-        share = torch.stack([2 * torch.rand(n, generator=source) - 1 for source in sources], dim=1)
-        return largest * share.clamp_min(0)
+        return torch.stack([torch.rand(n, generator=source) for source in sources], dim=1)
 
     def _damped(self, sigma2: Tensor) -> Tensor:
         """(..., m) what σ² (...) leave of χ(k)."""

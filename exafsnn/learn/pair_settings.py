@@ -39,6 +39,9 @@ class PairSettings(Settings):
     """Largest extra mean square relative displacement [Å²], of all pairs alike …"""
     apart_sigma2: float = 0.0
     """… and of each pair by itself, of any scale: Jahn and Teller's distortion widens the bonds to oxygen alone."""
+    any_number: tuple[int, ...] = ()
+    """Pairs, by their number, of elements that hardly scatter: what their structure lets expect is no measurement, so
+    from none of their sites to all of them are occupied."""
     theory_amplitude: float = 0.05
     """Standard deviation of a smooth random change of the amplitude with k, its mean aside."""
     theory_phase: float = 0.06

@@ -263,10 +263,12 @@ _OWN_AND_HOT = (0.4, 0.36)
 """… where it turns into another when hot, of the two."""
 
 
-_OXIDE_ZERO, _COMPOUND_ZERO = (-9.0, 8.0), (-2.0, 6.0)
+_OXIDE_ZERO, _COMPOUND_ZERO = (-10.5, 9.5), (-2.0, 6.0)
 """Energy zero of oxides, whose steepest place is on the white line, and of other compounds, and how far off [eV]:
 −7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less; of nickel's, NiO to charged LiNiO₂, −10 to
-−15."""
+−15, −19 with what stands for theory."""
+_HARDLY_SEEN = ("H", "He", "Li", "Be")
+"""Elements that scatter so little that the number of their atoms is not measured."""
 _MISPLACED, _LACKING = (0.25, 0.35), (0.0, 0.3)
 """Shares of spectra of compounds with vacancies or atoms on sites of others, and of such as lack atoms besides."""
 _MORE_STEPS = 1.4
@@ -310,6 +312,7 @@ def _compounds(compound: Compound) -> TrainingSettings:
     amplitude, amplitude_std = _amplitude(compound)
     pairs = replace(
         usual, r_min=round(_SHORTEST * compound.nearest, 2), extra_sigma2=usual.extra_sigma2 * scale**2,
+        any_number=tuple(i for i, other in enumerate(compound.neighbours) if other in _HARDLY_SEEN),
         apart_sigma2=_APART_OF_ALLOYS if compound.is_metallic else _APART_SIGMA2, scale=scale,
         e0=e0, e0_range=e0_range, theory_amplitude=errors * _THEORY_AMPLITUDE, theory_phase=errors * _THEORY_PHASE,
         theory_multiple=errors * usual.theory_multiple, theory_apart=errors * _THEORY_APART, defective=misplaced,

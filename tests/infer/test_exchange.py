@@ -26,10 +26,15 @@ NOISE = 1e-3
 
 
 def scattering(kind):
-    """|F(k)| and phase [rad]: ``light`` as oxygen, ``heavy`` as nickel, ``next`` as copper."""
+    """|F(k)| and phase [rad]: ``light`` as oxygen, ``heavy`` as nickel, ``next`` as copper, ``faint`` like these."""
     light = 0.9 * np.exp(-K / 5.0), -0.35 * K + 2.0
     heavy = 0.55 * np.exp(-(((K - 6.5) / 5.0) ** 2)), -0.55 * K + 1.2 * np.exp(-(((K - 4) / 3) ** 2)) + 3.5
-    return {"light": light, "heavy": heavy, "next": (1.02 * heavy[0], heavy[1] + 0.03)}[kind]
+    return {
+        "light": light,
+        "heavy": heavy,
+        "next": (1.02 * heavy[0], heavy[1] + 0.03),
+        "faint": (0.1 * heavy[0], heavy[1]),
+    }[kind]
 
 
 def kernel(kind):
@@ -127,6 +132,23 @@ def test_neighbours_in_the_table_are_not_told(second, told):
     assert (found["first"].delta_chi2[0] > 6) == told
     if not told:
         assert abs(found["first"].delta_chi2[0]) < 1
+
+
+def test_no_shell_of_what_hardly_scatters_takes_the_place_of_another():
+    """It would have 120 atoms; of twice as many the data tell."""
+    found, partials = exchange_of(
+        ("faint", "heavy"), [shell(0, 2.5), shell(12, 2.5)], ranges={"first": Range("Heavy-Heavy", *FIRST)}
+    )
+    assert found["first"].delta_chi2[0] > 6
+    n = partials.moments(found["first"].density[0], Range("Heavy-Faint", *FIRST))[0]
+    assert n == pytest.approx(25, rel=0.1)
+
+
+def test_hardly_any_atoms_are_no_shell():
+    """What little an answer has of an element is not made into a shell of another."""
+    found, partials = exchange_of(("light", "heavy"), [shell(0.02, 2.09, 0.05), shell(12, 2.95)])
+    assert found["first"].delta_chi2[0] == 0
+    assert partials.moments(found["first"].density[0], Range("Heavy-Heavy", 1.6, 3.6))[0] == pytest.approx(12, rel=1e-3)
 
 
 def test_noise_hides_the_element():

@@ -170,6 +170,14 @@ def test_the_oxide_of_a_sample_is_broader_by_itself(of_both, pairs):
     assert (sigma2 < sigma2.min() + 1e-4).mean() == pytest.approx(0.5, abs=0.1)
 
 
+def test_samples_have_any_number_of_what_hardly_scatters(of_both, pairs):
+    """Of the nine states of an oxide from none of the oxygen to all of it."""
+    rows = of_both.samples(replace(pairs, any_number=(1,)), "perfect", 500)
+    metal, oxygen = (of_both._by_pair(rows)[:, pair].sum(dim=1) * of_both.step for pair in (0, 1))
+    found = oxygen[metal < 0.1].numpy()
+    assert np.histogram(found, 4, (0, 6))[0].min() > 0.15 * len(found) > 5
+
+
 def test_mixed_samples_are_of_both_in_any_proportion(of_both, atlas, pairs):
     assert len(atlas.samples(pairs, "mixed")) == 0
     mixed = of_both.samples(pairs, "mixed", 500)

@@ -251,6 +251,11 @@ def test_another_element_errs_by_itself(with_oxide, pairs, features):
     assert np.abs(other[0] - alike[0]).max() > 0.01 * np.abs(alike).max()
 
 
+def counts_of(bank):
+    """(p,) atoms of each pair of a bank's first state, to 4 Å."""
+    return moments(bank.fine_r, bank.fine_rdf[0], 1.7, 4.0)[:, 0]
+
+
 @pytest.fixture
 def broader(pairs):
     """Settings under which pairs are broader each by itself, and nothing else happens."""
@@ -309,6 +314,22 @@ def test_what_is_not_there_broadens_nothing(with_oxide, broader, features):
     still = drawn.chi[np.flatnonzero(abs(sigma2 - sigma2.min()) < 2e-5)]
     assert len(still) > 60
     assert float((still - still[0]).abs().max()) < 1e-5 * float(still.abs().max())
+
+
+def test_what_hardly_scatters_is_there_in_any_number(of_both, broader, features):
+    """In the spectrum and in the RDF alike; the other pair has all its atoms."""
+    settings = replace(broader, apart_sigma2=0.0, any_number=(1,))
+    maker = PairMaker(of_both, settings, features, 1)
+    drawn = maker.draw(400, reference=0.0, zero_known=0.0)
+    own = counts_of(of_both)
+    metal, oxygen = counts(drawn, settings).T / own[:, None]
+    assert metal == pytest.approx(1.0, abs=2e-3)
+    assert np.histogram(oxygen, 4, (0, 1))[0].min() > 70
+    share = torch.from_numpy(oxygen).float()[:, None]
+    only, rest = maker._chi[0, 1], maker._chi[0, [0, 2, 3]].sum(dim=0)
+    expected = shift_energy(rest + share * only, maker._k, maker._bank_k, torch.zeros(400), K2_PER_EV)
+    inside = (maker._k > 4.0) & (maker._k < 14.0)
+    assert torch.allclose(drawn.chi[:, inside], expected[:, inside], atol=2e-3 * float(expected[:, inside].abs().max()))
 
 
 def test_a_bond_is_as_broad_from_both_its_ends(of_both, broader, features):
