@@ -30,12 +30,14 @@ TEMPERATURE, _ORDER, NAME = "temperature", "order", "name"
 def axis_of(
     scans: Mapping[Scan, ChiK | None], against: str = TEMPERATURE, values: str | None = None
 ) -> dict[Scan, float]:
-    """The value of each scan of a series.
+    """The value of each scan of a series, in the order measured.
+
+    That is the order in which they are given, but that of dates and times where these are what headers have.
 
     Parameters
     ----------
     scans
-        By file and record, in the order measured; None where one was rejected: it counts in the order alone.
+        By file and record, as they are given; None where one was rejected: it counts in the order alone.
     against
         ``"temperature"`` [K], ``"order"``, ``"name"``, or the name of a header field.
     values
@@ -53,7 +55,8 @@ def axis_of(
     if against == _ORDER:
         return {name: float(number) for number, name in enumerate(scans) if name in used}
     told = {name: _from_header(chi, against) for name, chi in used.items()} if against != NAME else {}
-    found = _since_first({name: value for name, value in told.items() if value is not None})
+    known = {name: value for name, value in told.items() if value is not None}
+    found = _since_first(known)
     if against in (TEMPERATURE, NAME):
         found = (_from_names(names) if against == NAME else _kelvins(names)) | found
     missing = [name for name in names if name not in found]
@@ -66,7 +69,9 @@ def axis_of(
             remedy="Give a table with --values FILE.csv (columns file,value), or --against order"
             + (" or name" if against != NAME else ""),
         )  # fmt: skip
-    return _in_kelvin(found, against)
+    dated = any(isinstance(value, datetime) for value in known.values())
+    measured = sorted(names, key=found.__getitem__) if dated else names
+    return _in_kelvin({name: found[name] for name in measured}, against)
 
 
 def _in_kelvin(found: dict[Scan, float], against: str) -> dict[Scan, float]:

@@ -214,8 +214,12 @@ class Follower:
             key = item.file, item.record
             scans[key] = scans.get(key) or item.usable
         places = axis_of(scans, self._against, self._values) if any(scans.values()) else {}
-        outcomes = [replace(item, axis=places[item.file, item.record]) if item.usable else item for item in outcomes]
-        lattices = tuple(lattice if item.usable else None for item, (_, lattice) in zip(outcomes, answers, strict=True))
+        placed = list(zip(outcomes, (lattice for _, lattice in answers), strict=True))
+        if list(places) != [name for name, chi in scans.items() if chi]:  # by their dates; rejected ones come last
+            rank = {name: number for number, name in enumerate(places)}
+            placed.sort(key=lambda pair: rank.get((pair[0].file, pair[0].record), len(rank)))
+        outcomes = [replace(of, axis=places[of.file, of.record]) if of.usable else of for of, _ in placed]
+        lattices = tuple(lattice if of.usable else None for of, lattice in placed)
         pair = edges_of(self._tools.answer.model)[0].partials.pairs[0] if self._tools else ""
         points = [
             Point(item.axis, item.shells(pair), lattice, item.status != "foreign", item.orders(pair), item.metal)

@@ -61,6 +61,16 @@ def test_numbers_and_dates_are_on_no_common_axis(make_chi):
         axis_of(items, "time")
 
 
+def test_dates_tell_the_order_measured(make_chi):
+    items = scans(make_chi, "x.dat", "y.dat", "z.dat")
+    times = ("2026-11-01 10:00:00", "2026-11-01 09:00:00", "2026-11-01 09:30:00")
+    for (name, chi), time in zip(list(items.items()), times, strict=True):
+        items[name] = replace(chi, spectrum=replace(chi.spectrum, metadata={"time": time}))
+    found = axis_of(items, "time")
+    assert [name for name, _ in found] == ["y.dat", "z.dat", "x.dat"]
+    assert list(found.values()) == [0, 1800, 3600]
+
+
 def test_order_numbers_the_scans(make_chi):
     assert list(axis_of(scans(make_chi, "x.dat", "y.dat"), "order").values()) == [0.0, 1.0]
 

@@ -128,6 +128,22 @@ def test_a_scan_that_cannot_be_used_is_rejected_and_the_others_go_on(tmp_path):
     assert len(found.series.axis) == 2
 
 
+def test_scans_of_a_time_are_in_its_order_however_they_are_given(tmp_path):
+    """What is rejected comes last."""
+    bad = tmp_path / "bad.dat"
+    bad.write_text("not a scan\n")
+    given = [str(bad)]
+    for number, hour in enumerate((11, 9, 10)):
+        lines = Path(SCANS[number]).read_text().splitlines(keepends=True)
+        given.append(str(tmp_path / f"scan_{number}.dat"))
+        Path(given[-1]).write_text("".join([lines[0], f"# Begun: 2026-11-01T{hour:02}:00:00\n", *lines[1:]]))
+    found = follow(given, against="begun")
+    assert [item.axis for item in found.outcomes] == [0, 3600, 7200, None]
+    assert [Path(item.file).name for item in found.outcomes] == ["scan_1.dat", "scan_2.dat", "scan_0.dat", "bad.dat"]
+    assert found.series.axis == pytest.approx([0, 3600, 7200])
+    assert len(found.lattices) == 4
+
+
 def test_a_series_of_nothing_has_no_analysis(tmp_path):
     found = follow([str(tmp_path / "absent.dat")])
     assert found.series is None
