@@ -74,7 +74,9 @@ def _frozen(value: Any) -> Any:
 
 
 def is_like(value: Any, default: Any) -> bool:
-    """Whether a value from a file is of the type of a default, and finite."""
+    """Whether a value from a file is of the type of a default, and finite; () stands for any numbers of a list."""
+    if default == ():
+        return isinstance(value, tuple) and all(type(item) is int and item >= 0 for item in value)
     if isinstance(default, tuple):
         return isinstance(value, tuple) and len(value) == len(default) and all(map(is_like, value, default))
     if isinstance(default, float):

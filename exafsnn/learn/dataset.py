@@ -389,8 +389,8 @@ class PairMaker:
         if not self._beside:
             return self._summed(rows, weights, orders, apart, errors)
         split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
-        apart = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
-        moves = (-share * apart, (1 - share) * apart)
+        off = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
+        moves = (-share * off, (1 - share) * off)
         return sum(
             shift_energy(
                 self._summed(rows[:, part], weights[:, part], orders, apart, errors), self._bank_k, self._bank_k,

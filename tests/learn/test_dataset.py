@@ -316,6 +316,27 @@ def test_what_is_not_there_broadens_nothing(with_oxide, broader, features):
     assert float((still - still[0]).abs().max()) < 1e-5 * float(still.abs().max())
 
 
+def test_a_mixture_is_broader_as_each_part_has_its_pairs(with_oxide, broader, features):
+    """Half a metal and half its oxide: the metal's peak by its own σ², the oxygen's by another."""
+    settings = replace(broader, beside=(0.0, 1.0), beside_apart=0.0)
+    bank = replace(with_oxide.subset(np.array([0, 22])), pairs=("Ni-Ni", "Ni-O"))
+    maker = PairMaker(bank, settings, features, 1)
+    drawn = maker.draw(200, reference=0.0, zero_known=0.0)
+    share = counts(drawn, settings)[:, 1] / 6
+    rows = drawn.density.double().numpy().reshape(200, 2, -1)
+    own = [moments(bank.fine_r, bank.fine_rdf[[pair], pair], 1.7, 4.0)[0, 2] for pair in (0, 1)]
+    sigma2 = np.stack([moments(settings.bins(), rows[:, pair], 1.7, 4.0)[:, 2] - own[pair] for pair in (0, 1)])
+    each = torch.from_numpy(np.stack([1 - share, share])).float()[:, :, None]
+    parts = torch.exp(-2 * torch.from_numpy(sigma2).float()[:, :, None] * maker._bank_k**2) * each
+    expected = (parts * torch.stack([maker._chi[0, 0], maker._chi[1, 1]])[:, None]).sum(dim=0)
+    expected = shift_energy(expected, maker._k, maker._bank_k, torch.zeros(200), K2_PER_EV)
+    clear = torch.from_numpy((share > 0.1) & (share < 0.9))
+    inside = (maker._k > 4.0) & (maker._k < 14.0)
+    assert int(clear.sum()) > 100
+    far = (drawn.chi - expected)[clear][:, inside].abs().max()
+    assert float(far) < 0.01 * float(expected[:, inside].abs().max())
+
+
 def test_what_hardly_scatters_is_there_in_any_number(of_both, broader, features):
     """In the spectrum and in the RDF alike; the other pair has all its atoms."""
     settings = replace(broader, apart_sigma2=0.0, any_number=(1,))

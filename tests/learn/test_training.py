@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 
-from exafsnn.errors import ExafsnnError
+from exafsnn.errors import ExafsnnError, SettingsError
 from exafsnn.files import only_writer
 from exafsnn.learn import training
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.network import NetworkSettings
+from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.training import OptimiserSettings, TrainingSettings, settings_for, train
 from exafsnn.metals import METALS
+from exafsnn.simulate.solids import cell_of, compound_of
 
 SETTINGS = TrainingSettings(
     network=NetworkSettings(hidden=8, layers=2, recognise=4), optimiser=OptimiserSettings(members=2, steps=2, batch=16)
@@ -134,6 +137,18 @@ def test_what_is_no_member_is_not_taken(tmp_path, content):
     with pytest.warns(UserWarning, match="damaged"):
         assert read_member(tmp_path, "key", 0) is None
     assert not path.exists()
+
+
+def test_lithium_is_learned_from_in_any_number():
+    """It hardly scatters; the settings come back from a model's file as they were, with anything else refused."""
+    compound = compound_of("linio2", [cell_of("layered:2.878,14.19,0.258 LiNiO2")[1]], "Ni", "K")
+    pairs = settings_for(compound).pairs
+    assert [compound.neighbours[number] for number in pairs.any_number] == ["Li"]
+    assert PairSettings.checked(json.loads(json.dumps(asdict(pairs)))) == pairs
+    for wrong in ([-1], [0.5], ["Li"], 2):
+        with pytest.raises(SettingsError, match="any_number"):
+            PairSettings.checked({"any_number": wrong})
+    assert settings_for(compound_of("nio", [cell_of("rocksalt:4.18 NiO")[1]], "Ni", "K")).pairs.any_number == ()
 
 
 def test_the_shares_of_crystals_are_all_there_is():
