@@ -40,6 +40,8 @@ class Origin:
     """N of the range ``first`` of the RDF that has most of all that are known."""
     composition: Mapping[str, float] = field(default_factory=dict)
     """Share of each element in all that is known, where it is the same; else empty."""
+    unmeasured: tuple[str, ...] = ()
+    """Ranges of pairs whose N no spectrum tells."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,12 @@ class Answers:
             found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
             found.append(damping_finding(float(self.damping[row])))
+            for shell in (self.shells[name] for name in self.origin.unmeasured):
+                low, high = float(shell.coordination_low[row]), float(shell.coordination_high[row])
+                said = (
+                    f"atoms of {shell.pair} hardly scatter: from {low:.0f} to {high:.0f} of them the data do not tell"
+                )
+                found.append(Finding("hardly-seen", "note", said, remedy="Know their number from elsewhere"))
         if reference := self.origin.reference:
             found.extend(reference.findings)
             if reference.is_elsewhere(chi.e0, self.oxidised[row], self.delta_e0[row]):

@@ -57,6 +57,13 @@ class Shells:
     c3: Array
     c3_std: Array
 
+    def up_to(self, most: float) -> Shells:
+        """The same with errors of N that reach from none to so many."""
+        known = self.coordination_std, self.coordination_low, self.coordination_high
+        for other in (0.0, most):
+            known = reaching(self.coordination, *known, other, np.full(len(self.coordination), 0.5))
+        return replace(self, coordination_std=known[0], coordination_low=known[1], coordination_high=known[2])
+
     def one(self, row: int) -> Shell:
         """The record of one scan."""
         values = {name: float(value[row]) for name, value in vars(self).items() if isinstance(value, np.ndarray)}

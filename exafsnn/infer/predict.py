@@ -94,6 +94,12 @@ class Model:
         """N in the range ``first`` of the RDF that has most, of all that it learned from."""
         return float(self.ensemble.first(self._parts.atlas.density)[0].max())
 
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """Ranges of pairs whose N no spectrum tells, by name (``PairSettings.any_number``)."""
+        names = {self.partials.pairs[number] for number in self.pairs.any_number}
+        return tuple(name for name, limits in self.ranges.items() if self.partials.range(name, limits).pair in names)
+
     @cached_property
     def composition(self) -> Mapping[str, float]:
         """Share of each element in all that it learned from, where it is the same; else empty."""
@@ -279,7 +285,13 @@ class Model:
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
         bars = ErrorBars(scales, given, wider, reference is not None, self._least(reference), other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
-        return bars.told(raw, ranges, keep=keep)
+        told = bars.told(raw, ranges, keep=keep)
+        free = {name: told.shells[name].up_to(self._most(ranges[name])) for name in self.unmeasured}
+        return replace(told, shells={**told.shells, **free})
+
+    def _most(self, limits: Range) -> float:
+        """The largest N in a range, of all that it learned from."""
+        return float(self.partials.moments(self.states[0], limits)[:, 0].max())
 
     def _least(self, reference: Reference | None) -> float:
         """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""
@@ -334,7 +346,7 @@ class Model:
         return Origin(
             self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
             self._said(reference), self._least(reference), self.most_neighbours,
-            self.composition,
+            self.composition, self.unmeasured,
         )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:

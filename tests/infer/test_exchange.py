@@ -252,3 +252,13 @@ def test_where_data_do_not_tell_the_error_holds_the_alternative(delta_chi2, low,
     assert first.coordination_std[0] == pytest.approx(np.hypot(0.3, std if delta_chi2 == 0 else 0), rel=1e-6)
     assert second.coordination_high[0] == pytest.approx(12.0 if delta_chi2 == 0 else 6.6, rel=1e-3)
     assert first.distance_std[0] == 0.3
+
+
+def test_what_hardly_scatters_has_the_error_of_any_number():
+    """From none to all of it, whatever the answer is, and wherever its own error reached; R keeps its own."""
+    for n in (0.1, 5.0):
+        free = of(n, 0.3).up_to(6.0)
+        assert free.coordination_low[0] == pytest.approx(min(0.0, n - 0.6))
+        assert free.coordination_high[0] == pytest.approx(6.0)
+        assert free.coordination_std[0] == pytest.approx(np.sqrt(0.09 + 0.5 * n**2 + 0.5 * (6 - n) ** 2))
+        assert free.distance_std[0] == 0.3

@@ -170,7 +170,7 @@ def test_neighbours_of_particles_of_palladium(data_dir: Path, row: int, n: float
     assert palladium(data_dir)[row].shells["first"].coordination == pytest.approx(n, abs=0.9)
 
 
-COMPOUNDS = ("znse", "znse-se", "znse-zn")
+COMPOUNDS = ("ni-o", "ptni", "ptni-ni", "ptni-pt", "znse", "znse-se", "znse-zn")
 """Shipped models of compounds."""
 
 

@@ -1,0 +1,81 @@
+"""Measured nickel oxides by the shipped model: rocksalt, with its foil and without, and a battery's cathode."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exafsnn.infer.predict import load_model
+from exafsnn.infer.refine import Refiner
+from exafsnn.physics.fourier import hanning_window, transform_matrix
+from exafsnn.read.scan import read_one
+from exafsnn.records import ChiK, Prediction
+
+FOIL = "fcc:3.524"
+CHARGED, DISCHARGED = "norm_op2_cell4_pos1_dq1_0058_av240_00001.txt", "norm_op2_cell4_pos1_dq1_0001_av240_00001.txt"
+
+
+def oxide(folder: Path) -> tuple[ChiK, ChiK]:
+    """NiO and the foil of the same scan."""
+    names = ("NiO_001.dat", "NiO_001_Ni_foil.dat")
+    oxide, foil = (read_one(folder / "compounds" / name).to_chi() for name in names)
+    return oxide, foil
+
+
+@cache
+def refined(folder: Path, *, with_foil: bool) -> Prediction:
+    """What is said of NiO."""
+    scan, foil = oxide(folder)
+    refiner = Refiner(load_model("ni-o"), foil, FOIL) if with_foil else Refiner(load_model("ni-o"))
+    return refiner.refine(scan)
+
+
+@pytest.mark.parametrize("with_foil", [False, True])
+def test_nickel_oxide_has_the_atoms_of_rocksalt(data_dir: Path, with_foil: bool) -> None:
+    found = refined(data_dir, with_foil=with_foil)
+    oxygen, nickel = found.shells["first"], found.shells["first Ni-Ni"]
+    assert found.in_domain
+    assert oxygen.coordination == pytest.approx(6, abs=0.6)
+    assert nickel.coordination == pytest.approx(12, abs=1.2)
+    assert oxygen.distance == pytest.approx(2.089, abs=0.012)
+    assert nickel.distance == pytest.approx(2.954, abs=0.012)
+
+
+@pytest.mark.parametrize("with_foil", [False, True])
+def test_it_explains_the_scan(data_dir: Path, with_foil: bool) -> None:
+    """The R-factor of R 1 to 5 Å, k 3 to 13 Å⁻¹."""
+    found = refined(data_dir, with_foil=with_foil)
+    k = np.arange(0.5, 14.0, 0.05)
+    window = hanning_window(k, np.array([3.0]), np.array([13.0]), 1.0)[0] * k**2
+    transform = transform_matrix(k, np.arange(1.0, 5.0, 0.03))
+    measured, model = (np.interp(k, found.chi.k, chi) * window for chi in (found.chi.chi, found.chi_model))
+    left, whole = (((chi @ transform) ** 2).sum() for chi in (measured - model, measured))
+    assert left / whole < 0.03
+
+
+def test_lithium_is_not_counted(data_dir: Path) -> None:
+    """There is none in NiO, and six in what it may be taken for: the error holds both, and says so."""
+    found = refined(data_dir, with_foil=False)
+    lithium = found.shells["first Ni-Li"]
+    assert lithium.coordination_low <= 0 < 5.5 < lithium.coordination_high
+    assert lithium.coordination_std > 3
+    assert "hardly-seen" in {finding.name for finding in found.findings}
+
+
+def test_the_bonds_of_a_cathode_shorten_and_sharpen_as_it_is_charged(data_dir: Path) -> None:
+    """LiNiO₂ to nearly NiO₂; shell fits: 1.960 and 1.878 Å, σ² 0.0090 and 0.0029 Å², six of oxygen in either."""
+    scans = [
+        read_one(data_dir / "operando_ni" / name, columns="energy=1,mu=2").to_chi() for name in (DISCHARGED, CHARGED)
+    ]
+    found = Refiner(load_model("ni-o")).refine_all(scans)
+    before, after = (item.shells["first"] for item in found)
+    assert all(item.in_domain for item in found)
+    assert [before.coordination, after.coordination] == pytest.approx([6, 6], abs=0.6)
+    assert before.distance == pytest.approx(1.960, abs=0.02)
+    assert after.distance == pytest.approx(1.878, abs=0.012)
+    assert before.sigma2 - after.sigma2 == pytest.approx(0.0061, abs=0.003)
+    apart = [item.shells["first Ni-Ni"] for item in found]
+    assert [shell.distance for shell in apart] == pytest.approx([2.889, 2.823], abs=0.02)
