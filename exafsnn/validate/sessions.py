@@ -26,9 +26,9 @@ from exafsnn.physics.distortion import LOW_K_STD, distort, smooth_modes
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array, ChiK
 
-_ZERO, _ZERO_BETWEEN = 7.0, 0.3
-"""Energy zeros of sessions lie within ± so much of what is expected; those of the scans of one session differ by a
-standard deviation of so much [eV]."""
+_ZERO, _ZERO_BESIDE, _ZERO_BETWEEN = 7.0, 5.0, 0.3
+"""Energy zeros of sessions lie within ± so much of what is expected, and those of an oxide beside its metal; those of the
+scans of one session differ by a standard deviation of so much [eV]."""
 _AMPLITUDE_BETWEEN = 0.015
 """Relative standard deviation of the amplitudes of the scans of a session."""
 _DILUTED = (0.25, 0.3)
@@ -173,7 +173,7 @@ class Beamline:
             return np.zeros(len(rows))
         centre, reach = self._pairs.beside_e0
         usual = centre - bank.apart[rows] - self._pairs.e0
-        drawn: Array = bank.beside[rows] * (usual + self._rng.uniform(-1, 1, len(rows)) * min(_ZERO, reach))
+        drawn: Array = bank.beside[rows] * (usual + self._rng.uniform(-1, 1, len(rows)) * min(_ZERO_BESIDE, reach))
         return drawn
 
     def theory_error(self) -> tuple[Tensor, Tensor]:
