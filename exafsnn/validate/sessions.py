@@ -27,7 +27,7 @@ from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array, ChiK
 
 _ZERO, _ZERO_BESIDE, _ZERO_BETWEEN = 7.0, 5.0, 0.3
-"""Energy zeros of sessions lie within ± so much of what is expected, and those of an oxide beside its metal; those of the
+"""Energy zeros of sessions lie within ± so much of what is expected, also of an oxide beside its metal; those of the
 scans of one session differ by a standard deviation of so much [eV]."""
 _AMPLITUDE_BETWEEN = 0.015
 """Relative standard deviation of the amplitudes of the scans of a session."""
