@@ -81,10 +81,10 @@ class Neighbours:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.asarray(quantity(dict(zip(self.pairs, np.moveaxis(numbers, -1, 0), strict=True))))
 
-        value, drawn = of(self.number), np.sort(of(self.samples))  # what is no number comes last
-        drawn = drawn[: len(drawn) - np.count_nonzero(np.isnan(drawn))]
+        value, drawn = of(self.number), np.sort(of(self.samples))
+        drawn = drawn[np.isfinite(drawn)]
         if not len(drawn) or not np.isfinite(value):
-            return Estimate(float(value), *[np.nan] * 3)
+            return Estimate(*[np.nan] * 4)
         low, high = drawn[[round(share * (len(drawn) - 1)) for share in _ENDS]]
         found = drawn.std(), np.minimum(low, value), np.maximum(high, value)
         for number, probability in self.others:
@@ -174,7 +174,8 @@ def _of_edge(edge: Prediction, others: Sequence[Prediction], tied: bool) -> dict
     for name, shell in edge.shells.items():
         limits = shell.r_min, shell.r_max
         around = Neighbours.of(edge.rdf, *limits)
-        if len(edge.rdf.pairs) < 2 or not around.number.sum() > 0:
+        unknown = np.isnan(shell.distance) and shell.coordination_high > shell.coordination  # and so is its share
+        if len(edge.rdf.pairs) < 2 or unknown or not around.number.sum() > 0:
             continue
         together = edge.rdf.total(*limits)
         ends = together.coordination_std, together.coordination_low, together.coordination_high

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from exafsnn.errors import Finding
-from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told
+from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told, of_any_number
 from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, exchange_finding, misfit_finding, neighbours_finding
 from exafsnn.learn.intervals import is_first
@@ -40,8 +40,8 @@ class Origin:
     """N of the range ``first`` of the RDF that has most of all that are known."""
     composition: Mapping[str, float] = field(default_factory=dict)
     """Share of each element in all that is known, where it is the same; else empty."""
-    unmeasured: tuple[str, ...] = ()
-    """Ranges of pairs whose N no spectrum tells."""
+    unmeasured: Mapping[str, float] = field(default_factory=dict)
+    """Ranges of pairs whose N no spectrum tells, and how many there are at most."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,8 @@ class Answers:
             raise ValueError("a record needs the samples of its RDF, which were not kept")
         origin = self.origin
         shells = {name: shells.one(row) for name, shells in self.shells.items()}
+        for name, most in origin.unmeasured.items():
+            shells[name] = of_any_number(shells[name], most, keep=name == "first")
         density, spread, samples = map(origin.partials.split, (self.density[row], self.spread[row], self.samples[row]))
         covering = self.unexchanged or self.shells
         rdf = PartialRDF(
@@ -212,11 +214,8 @@ class Answers:
             found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
             found.append(damping_finding(float(self.damping[row])))
-            for shell in (self.shells[name] for name in self.origin.unmeasured):
-                low, high = float(shell.coordination_low[row]), float(shell.coordination_high[row])
-                said = (
-                    f"atoms of {shell.pair} hardly scatter: from {low:.0f} to {high:.0f} of them the data do not tell"
-                )
+            for name, most in self.origin.unmeasured.items():
+                said = f"atoms of {self.shells[name].pair} hardly scatter: nothing tells none of them from {most:.0f}"
                 found.append(Finding("hardly-seen", "note", said, remedy="Know their number from elsewhere"))
         if reference := self.origin.reference:
             found.extend(reference.findings)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,17 +58,19 @@ class Shells:
     c3: Array
     c3_std: Array
 
-    def up_to(self, most: float) -> Shells:
-        """The same with errors of N that reach from none to so many."""
-        known = self.coordination_std, self.coordination_low, self.coordination_high
-        for other in (0.0, most):
-            known = reaching(self.coordination, *known, other, np.full(len(self.coordination), 0.5))
-        return replace(self, coordination_std=known[0], coordination_low=known[1], coordination_high=known[2])
-
     def one(self, row: int) -> Shell:
         """The record of one scan."""
         values = {name: float(value[row]) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
         return Shell(self.pair, self.r_min, self.r_max, **values)
+
+
+def of_any_number(shell: Shell, most: float, *, keep: bool = False) -> Shell:
+    """A range whose N may be anything from none to ``most``, all as likely; R, σ² and C₃ are none, or kept."""
+    n = shell.coordination
+    std = math.sqrt((n - 0.5 * most) ** 2 + most**2 / 12)
+    told = replace(shell, coordination_std=std, coordination_low=0.0, coordination_high=max(most, n))
+    unknown: dict[str, Any] = {name: math.nan for name in vars(shell) if name.startswith(("distance", "sigma2", "c3"))}
+    return told if keep else replace(told, **unknown)
 
 
 @dataclass(frozen=True)

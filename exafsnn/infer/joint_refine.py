@@ -201,6 +201,7 @@ class JointRefiner:
             (number, name): edge.partials.range(name, limits)
             for number, edge in enumerate(self._joint.edges)
             for name, limits in edge.ranges.items()
+            if name not in edge.unmeasured
         }
         shared = {
             key: replace(of, pair=tied.forward if of.pair == tied.backward else of.pair) for key, of in ranges.items()

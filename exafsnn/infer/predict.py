@@ -94,11 +94,16 @@ class Model:
         """N in the range ``first`` of the RDF that has most, of all that it learned from."""
         return float(self.ensemble.first(self._parts.atlas.density)[0].max())
 
-    @property
-    def unmeasured(self) -> tuple[str, ...]:
-        """Ranges of pairs whose N no spectrum tells, by name (``PairSettings.any_number``)."""
+    @cached_property
+    def unmeasured(self) -> Mapping[str, float]:
+        """Ranges of pairs whose N no spectrum tells (``PairSettings.any_number``), and the largest N that is known."""
         names = {self.partials.pairs[number] for number in self.pairs.any_number}
-        return tuple(name for name, limits in self.ranges.items() if self.partials.range(name, limits).pair in names)
+        ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
+        return {
+            name: float(self.partials.moments(self.states[0], limits)[:, 0].max())
+            for name, limits in ranges.items()
+            if limits.pair in names
+        }
 
     @cached_property
     def composition(self) -> Mapping[str, float]:
@@ -285,13 +290,7 @@ class Model:
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
         bars = ErrorBars(scales, given, wider, reference is not None, self._least(reference), other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
-        told = bars.told(raw, ranges, keep=keep)
-        free = {name: told.shells[name].up_to(self._most(ranges[name])) for name in self.unmeasured}
-        return replace(told, shells={**told.shells, **free})
-
-    def _most(self, limits: Range) -> float:
-        """The largest N in a range, of all that it learned from."""
-        return float(self.partials.moments(self.states[0], limits)[:, 0].max())
+        return bars.told(raw, ranges, keep=keep)
 
     def _least(self, reference: Reference | None) -> float:
         """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""

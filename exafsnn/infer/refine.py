@@ -218,7 +218,8 @@ class Refiner:
         model = self._model
         if len(model.partials.pairs) == 1 or not model.intervals:
             return {}
-        ranges = {name: model.partials.range(name, limits) for name, limits in model.ranges.items()}
+        asked = {name: limits for name, limits in model.ranges.items() if name not in model.unmeasured}
+        ranges = {name: model.partials.range(name, limits) for name, limits in asked.items()}
 
         def exchange(rows: slice) -> dict[str, Exchanged]:
             data = self.data(signals[rows], start.k_max[rows], start.oxidised[rows])

@@ -177,7 +177,7 @@ def misfit_finding(excess: float, left: float, at: float, below: float) -> Findi
     return Finding(
         "misfit", "warning",
         f"the RDF leaves {left:.0%} of k²χ unexplained, worst near k = {at:.1f} Å⁻¹, and {below:.3f} Å⁻² of it at R"
-        f" where none of the metal's atoms are: {excess:.2f} times what sound scans leave at most",
+        f" where no atoms are: {excess:.2f} times what sound scans leave at most",
         remedy="Look there for a glitch, a step, a change of gain or a curved background, and whether the sample is"
         " what the model knows",
     )  # fmt: skip

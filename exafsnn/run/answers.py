@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError, ModelError, ScanError, SettingsError
+from exafsnn.errors import ExafsnnError, Finding, ModelError, ScanError, SettingsError
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.models import Models, edges_named, edges_of
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, is_finite, rejected, with_answers, with_parts
@@ -264,7 +264,7 @@ def _with_answer(outcome: Outcome, answer_for: AnswerFor) -> tuple[Outcome, Answ
     """A scan or sample, without the edges that its model cannot answer, and what answers; None if it is rejected."""
     try:
         answer = answer_for(chis_of(outcome), left=bool(outcome.parts))
-        fit = fitting(outcome, answer.model)
+        fit = fitting(outcome, answer.model, named=answer_for.model_for.name is not None)
     except Exception as error:
         return rejected(outcome, error), None
     if len(fit.edges) < len(outcome.edges):  # another model may be the one of what is left
@@ -272,14 +272,17 @@ def _with_answer(outcome: Outcome, answer_for: AnswerFor) -> tuple[Outcome, Answ
     return fit, answer
 
 
-def fitting(outcome: Outcome, model: Model | JointModel) -> Outcome:
+def fitting(outcome: Outcome, model: Model | JointModel, *, named: bool) -> Outcome:
     """A scan or sample, without the edges that a model cannot answer; a sample of which none is left is rejected.
+
+    Who ``named`` the model has said which edge it is: that it was guessed by its energy is a note then.
 
     Raises
     ------
     ModelError
         If a scan alone cannot be answered, or a sample is of other edges than the model's or of one of them twice.
     """
+    outcome = _of_named_edge(outcome) if named else outcome
     own = dict(zip(edges_named(model), edges_of(model), strict=True))
     asked = [edge_of(chi) for chi in chis_of(outcome)]
     if not outcome.parts or len(set(asked)) < len(asked) or not set(asked) <= set(own):
@@ -294,6 +297,17 @@ def fitting(outcome: Outcome, model: Model | JointModel) -> Outcome:
         except ModelError as error:
             parts.append(rejected(part, error))
     return with_parts(outcome, parts)
+
+
+def _of_named_edge(outcome: Outcome) -> Outcome:
+    """The same with a note where its edge was guessed."""
+    chi = outcome.chi and replace(outcome.chi, findings=tuple(map(_as_note, outcome.chi.findings)))
+    return replace(outcome, chi=chi, parts=tuple(map(_of_named_edge, outcome.parts)))
+
+
+def _as_note(finding: Finding) -> Finding:
+    """A finding, that of a guessed edge as a note."""
+    return replace(finding, severity="note", remedy="") if finding.name == "edge-from-energy" else finding
 
 
 def _check(model: Model | JointModel, sample: Sample) -> None:

@@ -163,7 +163,8 @@ class Follower:
         if self._tools is None:
             most = max((outcome for _, outcome in usable), key=lambda outcome: len(outcome.edges))
             self._tools = self._make_tools(*usable[0], self._model_for(chis_of(most), left=bool(most.parts)))
-        judged = [_judged(outcome, self._tools.answer.model) for _, outcome in measured]
+        named = self._model_for.name is not None
+        judged = [_judged(outcome, self._tools.answer.model, named=named) for _, outcome in measured]
         before = sum(map(len, self._known.values()))
         chunks = [judged[start : start + self._chunk] for start in range(0, len(judged), self._chunk)]
         answers = chain.from_iterable(self._refined(chunks, self._tools))
@@ -304,10 +305,10 @@ def _of_first(structure: str | Sequence[str] | None) -> str | None:
     return structures[0] if structures else None
 
 
-def _judged(outcome: Outcome, model: Model | JointModel) -> Outcome:
+def _judged(outcome: Outcome, model: Model | JointModel, *, named: bool) -> Outcome:
     """A scan or sample, rejected if the model cannot answer it."""
     try:
-        return fitting(outcome, model) if outcome.usable else outcome
+        return fitting(outcome, model, named=named) if outcome.usable else outcome
     except ModelError as error:
         return rejected(outcome, error)
 

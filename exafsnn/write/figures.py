@@ -758,7 +758,9 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
 
 def _with_error(value: float, std: float) -> str:
     """``2.6512(48)``: the standard deviation in units of the last digits."""
-    if not (np.isfinite(value) and np.isfinite(std) and std > 0):
+    if not np.isfinite(value):
+        return "–"
+    if not (np.isfinite(std) and std > 0):
         return f"{value:.4g}"
     digits = max(0, 1 - int(np.floor(np.log10(std))))
     return f"{value:.{digits}f}({round(std * 10**digits)})"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from exafsnn.infer.verdict import FEW
 from exafsnn.records import ChiK, Prediction
 from exafsnn.run.outcomes import Outcome, edge_of, is_finite
 
@@ -109,7 +110,8 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
     """One row per range of one edge."""
     row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
     for name, shell in prediction.shells.items():
-        if is_finite(shell) or name == "first":  # every answer has that row, even if it says that no atoms are there
+        may_have_atoms = is_finite(shell) or shell.coordination_high > FEW  # without atoms there is no R, but an N
+        if may_have_atoms or name == "first":  # every answer has that row, even if it says that no atoms are there
             told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
             pairs = pair_cells(prediction, name) if scan["in_domain"] else {}
             yield row | {"range": name.removesuffix(f" {shell.pair}")} | told | pairs

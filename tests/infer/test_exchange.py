@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from exafsnn.constants import K2_PER_EV
-from exafsnn.infer.error_bars import Exchanged, Shells
+from exafsnn.infer.error_bars import Exchanged, Shells, of_any_number
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.exchange import exchanged
 from exafsnn.infer.fit import Data, Fits
@@ -255,10 +255,11 @@ def test_where_data_do_not_tell_the_error_holds_the_alternative(delta_chi2, low,
 
 
 def test_what_hardly_scatters_has_the_error_of_any_number():
-    """From none to all of it, whatever the answer is, and wherever its own error reached; R keeps its own."""
-    for n in (0.1, 5.0):
-        free = of(n, 0.3).up_to(6.0)
-        assert free.coordination_low[0] == pytest.approx(min(0.0, n - 0.6))
-        assert free.coordination_high[0] == pytest.approx(6.0)
-        assert free.coordination_std[0] == pytest.approx(np.sqrt(0.09 + 0.5 * n**2 + 0.5 * (6 - n) ** 2))
-        assert free.distance_std[0] == 0.3
+    """From none to all of it, all as likely, whatever the answer is and its own error was; it has no R."""
+    for n in (0.0, 0.1, 5.0):
+        free = of_any_number(of(n, 0.3).one(0), 6.0)
+        assert (free.coordination, free.coordination_low, free.coordination_high) == (n, 0.0, 6.0)
+        number = np.linspace(0, 6, 100_001)
+        assert free.coordination_std == pytest.approx(np.sqrt(((number - n) ** 2).mean()), rel=1e-4)
+        assert np.isnan([free.distance, free.distance_std, free.sigma2, free.c3]).all()
+        assert of_any_number(of(n, 0.3).one(0), 6.0, keep=True).distance == n

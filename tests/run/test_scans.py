@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,25 @@ def test_a_reference_has_columns_of_its_own(beamline: None, monkeypatch: pytest.
     for door in (lambda: predict_scans(["good.dat"], reference_columns=own), lambda: Follower(reference_columns=own)):
         with pytest.raises(SettingsError, match="those of a reference"):
             door()
+
+
+def test_who_names_the_model_names_the_edge(beamline: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That it was guessed by its energy is then a note; all else that is doubtful stays so."""
+    guessed, other = (
+        Finding("edge-from-energy", "warning", "Fe K was taken", remedy="Name it"),
+        Finding("b", "warning", "b"),
+    )
+
+    def read(source: str, **asked: Any) -> ChiK:
+        return replace(fake_read(source, **asked), findings=(guessed, other))
+
+    monkeypatch.setattr(reader, "read_one", read)
+    monkeypatch.setattr(reader, "read_all", lambda source, **asked: [(source, read(source, **asked))])
+    for model, told in ((None, "warning"), ("fe-k", "note")):
+        (outcome,) = predict_scans(["good.dat"], model=model)
+        severities = {finding.name: finding.severity for finding in outcome.findings}
+        assert (severities["edge-from-energy"], severities["b"]) == (told, "warning")
+        assert ("Fe K was taken. Name it" in outcome.warnings) == (model is None)
 
 
 @pytest.mark.parametrize(

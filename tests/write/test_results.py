@@ -564,10 +564,16 @@ def test_many_scans_leave_the_long_tables_out(
 
 
 def test_range_without_atoms_has_no_row(tmp_path: Path, make_prediction: MakePrediction) -> None:
+    """Of what may be there, whoever knows how much, there is one, without a distance."""
     prediction = make_prediction()
     empty = replace(prediction.shells["second"], coordination=0.0, distance=np.nan, sigma2=np.nan)
-    outcome = predicted(replace(prediction, shells=dict(prediction.shells) | {"second": empty}))
-    assert [row["range"] for row in tables.summary_rows(outcome)] == ["first"]
+    for high, ranges in ((0.1, ["first"]), (6.0, ["first", "second"])):
+        shell = replace(empty, coordination_high=high)
+        outcome = predicted(replace(prediction, shells=dict(prediction.shells) | {"second": shell}))
+        rows = list(tables.summary_rows(outcome))
+        assert [row["range"] for row in rows] == ranges
+    assert np.isnan(rows[-1]["distance"])
+    assert (rows[-1]["coordination"], rows[-1]["coordination_high"]) == (0.0, 6.0)
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "..", "/", "a\0b", "scan\n.dat", "C:\\x\\y.dat", 300 * "x", "é"])
