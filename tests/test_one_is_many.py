@@ -189,6 +189,12 @@ def scale_of(name: str, result: Mapping[str, Any]) -> float:
     return {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 0.5}.get(last, 0.0)
 
 
+def rounding_of(name: str, result: Mapping[str, Any]) -> float:
+    """Relative rounding of a number: where hardly any atoms are in a range, all is a quotient of small numbers."""
+    number = result.get(f"{name.rpartition('.')[0]}.coordination", 1.0)
+    return ROUNDING * max(1.0, 0.1 / max(float(number), 1e-3))
+
+
 def assert_same(found: Any, expected: Any) -> None:
     ours, theirs = dict(parts(found)), dict(parts(expected))
     assert list(ours) == list(theirs)
@@ -198,7 +204,7 @@ def assert_same(found: Any, expected: Any) -> None:
             size = max(float(np.where(np.isfinite(part), np.abs(part), 0.0).max(initial=0.0)) for part in both)
             size = max(size, scale_of(name, theirs))
             kind = np.asarray(value).dtype  # samples are in half precision, where rounding is the last of its digits
-            rounding = max(ROUNDING, float(np.finfo(kind).eps) if kind.kind == "f" else 0.0)
+            rounding = max(rounding_of(name, theirs), float(np.finfo(kind).eps) if kind.kind == "f" else 0.0)
             np.testing.assert_allclose(ours[name], value, rtol=rounding, atol=rounding * size + 1e-12, err_msg=name)
         else:
             assert ours[name] == value, name
