@@ -453,7 +453,7 @@ class PairMaker:
         sigma2 = self._uniform(n, 0, s.extra_sigma2) * (self._uniform(n, 0, 1) < 0.5)
         k = self._bank_k
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
-        chi = interpolate_cubic(chi, position) / stretch[:, None] * torch.exp(-2 * sigma2[:, None] * k**2)
+        chi = interpolate_cubic(chi, position) / stretch[:, None] * self._damped(sigma2)
         pairs = rdf.shape[1]
         wide, by = (sigma2[:, None] + apart).flatten(), stretch.repeat_interleave(pairs)[:, None]
         rdf = broaden(rdf.flatten(0, 1), wide, float(self._fine_r[1] - self._fine_r[0]))  # [spectrum and pair, bin]

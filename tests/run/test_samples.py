@@ -137,7 +137,11 @@ def test_a_sample_goes_on_without_an_edge_that_cannot_be_used(beam: None) -> Non
         ("absent.chi+none.chi", None, r"absent\.chi: there is no such file.*; none\.chi: there is no such file"),
         ("sr.chi+sr_2.chi", None, r"the sample has Sr K and Sr K: one edge twice"),
         ("sr.chi+sr_2.chi", "toy", r"two scans of Sr K"),
-        ("sr.chi+fe.chi", None, r"no model is of Sr K and Fe K together\. Joint models: .*toy \(Sr K\+Br K\)"),
+        (
+            "sr.chi+fe.chi",
+            None,
+            r"no model is of Sr K and Fe K together\. Joint models: ptni \(Pt L3\+Ni K\), toy \(Sr K\+Br K\)",
+        ),
         ("sr.chi+fe.chi", "toy", r"the model toy is for Sr K and Br K, the scan is of Fe K"),
         ("sr.chi+br.chi", "toy-sr", r"the model toy-sr is for Sr K alone, the sample has Sr K and Br K"),
     ],
