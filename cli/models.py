@@ -54,8 +54,9 @@ def _facts(model: Model | JointModel) -> dict[str, Any]:
         return one | named | {"name": model.name, "parts": [one["name"], other["name"]], "ranges": ranges}
     library, pairs = model.info["library"], model.pairs
     states: Counter[str] = Counter()
-    for family in (*library["plan"]["families"], *library["plan"].get("solids", ())):
-        states[family["phase"]] += family["count"]
+    for kind in ("families", "solids", "bimetals", "frames"):  # (simulate.plan.KINDS)
+        for family in library["plan"].get(kind, ()):
+            states[family.get("phase") or family["order"]] += family["count"]
     return {
         "name": model.name, "absorber": model.absorber, "edge": model.edge, "ranges": model.ranges,
         "r": [pairs.r_min, pairs.r_max], "k_max": list(pairs.kmax),

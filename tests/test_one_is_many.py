@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.estimates import Reference
 from exafsnn.infer.joint import load_joint
 from exafsnn.infer.joint_refine import JointRefiner
@@ -186,13 +187,12 @@ def scale_of(name: str, result: Mapping[str, Any]) -> float:
     *before, last = name.split(".")
     if last in ("c3", "c3_std"):  # what lies above the mean less what lies below: either is about σ³
         return float(result[".".join([*before, "sigma2"])] ** 1.5)
-    return {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 0.5}.get(last, 0.0)
-
-
-def rounding_of(name: str, result: Mapping[str, Any]) -> float:
-    """Relative rounding of a number: where hardly any atoms are in a range, all is a quotient of small numbers."""
-    number = result.get(f"{name.rpartition('.')[0]}.coordination", 1.0)
-    return ROUNDING * max(1.0, 0.1 / max(float(number), 1e-3))
+    least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 0.5, "coordination": 0.1}
+    if last == "chi_model":  # ΔE₀, as rounded as it is, moves k by ΔE₀ · K2_PER_EV / 2k
+        k, zero = (result[".".join([*before, other])] for other in ("chi.k", "delta_e0"))
+        slope = np.gradient(result[name], k) * K2_PER_EV / 2 / np.maximum(k, 1.0)
+        return float(np.abs(slope).max()) * max(abs(zero), least["delta_e0"])
+    return least.get(last, 0.0)
 
 
 def assert_same(found: Any, expected: Any) -> None:
@@ -204,7 +204,7 @@ def assert_same(found: Any, expected: Any) -> None:
             size = max(float(np.where(np.isfinite(part), np.abs(part), 0.0).max(initial=0.0)) for part in both)
             size = max(size, scale_of(name, theirs))
             kind = np.asarray(value).dtype  # samples are in half precision, where rounding is the last of its digits
-            rounding = max(rounding_of(name, theirs), float(np.finfo(kind).eps) if kind.kind == "f" else 0.0)
+            rounding = max(ROUNDING, float(np.finfo(kind).eps) if kind.kind == "f" else 0.0)
             np.testing.assert_allclose(ours[name], value, rtol=rounding, atol=rounding * size + 1e-12, err_msg=name)
         else:
             assert ours[name] == value, name

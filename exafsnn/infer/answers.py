@@ -168,7 +168,11 @@ class Answers:
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
             smoothing=origin.smoothing, least=origin.least,
-            told=tuple(shells.one(row) for name, shells in covering.items() if is_first(name)),
+            told=tuple(
+                shells[name] if name in origin.unmeasured else unexchanged.one(row)
+                for name, unexchanged in covering.items()
+                if is_first(name)
+            ),
             exchanges=tuple(exchanged.one(row, origin.partials) for exchanged in self.exchanges.values()),
         )  # fmt: skip
         findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())

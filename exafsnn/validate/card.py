@@ -29,8 +29,8 @@ _TEXT = """# {name}
 The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: {motion} and FEFF.
 
 - **Trained on** {states} states: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
-- **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹. The range `first` is
-  {low:g}–{high:g} Å. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
+- **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹.
+  {ranges}. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
 - **Cannot tell** {neighbours} from its neighbours in the periodic table, nor, without a reference, a small particle
   from the bulk, nor with one a crystal that lacks less than a tenth of its atoms.
 - **Known failures**: {failures}
@@ -75,12 +75,20 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         motion=" and ".join(motion for kind, motion in _MOTION.items() if plan.get(kind)),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
-        low=info["ranges"]["first"][0], high=info["ranges"]["first"][1],
+        ranges=_ranges(info),
         amplitude=pairs["amplitude"], amplitude_std=pairs["amplitude_std"], told=len(phases),
         phases=", ".join(f"{count} {phase}" for phase, count in Counter(phases.values()).most_common()),
         failures=_FAILURES.get(info["absorber"], _NO_FAILURE),
         rows="\n".join(row for kind in KINDS_OF_ANSWERS for row in _rows([a for a in answers if a.kind == kind])),
     )  # fmt: skip
+
+
+def _ranges(info: Mapping[str, Any]) -> str:
+    """The ranges, and of which pair each is, in words."""
+    first = f"{info['absorber']}-{info['neighbours'][0]}"
+    pairs = {name: name.rpartition(" ")[2] if " " in name else first for name in info["ranges"]}
+    found = [f"`{name}` ({pairs[name]}) {low:g}–{high:g} Å" for name, (low, high) in info["ranges"].items()]
+    return f"Range{'s' if len(found) > 1 else ''}: {', '.join(found)}"
 
 
 def _rows(answers: Sequence[Answer]) -> Iterator[str]:

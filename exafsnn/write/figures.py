@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import cycle
+from itertools import compress, cycle
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -46,6 +46,10 @@ _EDGE_LINES = ("-", (0, (4, 2)))
 """Of the edges of a sample: what they tell of one pair may lie on top of each other."""
 _WIDEST, _ROW = 1.2, 0.215
 """Width [Å] and height, in heights of the panel, of what is written above a shell."""
+_LABEL = 21
+"""Characters beside a curve of many."""
+_WORD = re.compile(r"[^_\-. ]*[_\-. ]?")
+"""Of a name: with what ends it."""
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -229,7 +233,7 @@ def _overview(height: float, left: float, r: Array) -> tuple[Figure, Axes]:
     """A figure of some height (inch) with one panel over r."""
     figure = _figure(7.0, height)
     margin = 0.5 / height
-    axes = _axes(figure, figure.add_gridspec(1, 1, left=left, right=0.8, bottom=margin, top=1 - margin / 2)[0])
+    axes = _axes(figure, figure.add_gridspec(1, 1, left=left, right=0.77, bottom=margin, top=1 - margin / 2)[0])
     axes.set(xlabel="r (Å)", xlim=_rdf_limits(r))
     return figure, axes
 
@@ -284,11 +288,12 @@ def map_figure(
     figure = _figure(7.0, 0.4 + 4.0 * len(branches))
     margin = 0.55 / figure.get_figheight()
     grid = figure.add_gridspec(len(branches), 1, left=0.09, right=0.86, bottom=margin, top=1 - margin / 3, hspace=0.2)
-    largest = float(np.nanmax((density / (4 * np.pi * r**2))[:, r > 1.8]))
+    lowest, highest = _rdf_limits(r)
+    largest = float(np.nanmax((density / (4 * np.pi * r**2))[:, r >= lowest]))
     for number, (scans, mark) in enumerate(zip(branches, marks, strict=True)):
         axes = _axes(figure, grid[number])
         image = _draw_map(axes, axis[list(scans)], r, density[list(scans)], largest)
-        axes.set(ylabel="r (Å)", ylim=(max(r[0], 1.8), r[-1]))
+        axes.set(ylabel="r (Å)", ylim=(lowest, highest))
         _mark(axes, mark)
         _colour_bar(axes, image, "n(r)/4πr² (Å⁻³)", (1.025, 0.0, 0.03, 1.0))
     axes.set_xlabel(label)
@@ -334,6 +339,7 @@ def trends_figure(
                 _draw_trend(axes, axis, line, np.asarray(scans, dtype=int), colour, place == 0)
         axes.set_xlim(*_padded(axis))
         axes.set_ylabel(panel.label)
+        axes.locator_params(axis="x", nbins=6)  # numbers of seconds are long
         if number >= len(panels) - 2:
             axes.set_xlabel(label)
         _mark(axes, marks)
@@ -649,10 +655,20 @@ def _label(file: str, record: str, longest: int = 80) -> str:
     return _shortened(file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else ""), longest)
 
 
+def _apart(names: Sequence[str]) -> list[str]:
+    """Names of words that differ, where all have as many; they stay as they are if nothing is left of one."""
+    words = [_WORD.findall(name) for name in names]
+    if len(set(map(len, words))) > 1:
+        return list(names)
+    differ = [len(set(some)) > 1 for some in zip(*words, strict=True)]
+    left = ["".join(compress(name, differ)).strip("_-. ") for name in words]
+    return left if all(left) else list(names)
+
+
 def _shortened(text: str, longest: int = 80) -> str:
     """A name in characters that the font has."""
     text = "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace").decode("latin-1")
-    return text if len(text) <= longest else f"{text[: longest // 2]} … {text[-longest // 2 :]}"
+    return text if len(text) <= longest else f"{text[: longest // 2 - 1]} … {text[2 - longest // 2 :]}"
 
 
 def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
@@ -771,12 +787,15 @@ def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density:
     top = float(np.nanmax(density))
     step = 0.35 * top
     colours = ScalarMappable(Normalize(0, 1.25 * max(len(density) - 1, 1)), "viridis").to_rgba(np.arange(len(density)))
+    labels = [_label(*name, longest=1000) for name in names]
+    if any(len(label) > _LABEL for label in labels):
+        labels = _apart(labels)
     for number, row in enumerate(density):
         base = number * step
         axes.fill_between(r, base, base + row, color="white", alpha=0.7, linewidth=0, zorder=2 - number / 100)
         axes.plot(r, base + row, color=colours[number], linewidth=1.1, zorder=2 - number / 100)
         axes.annotate(
-            _label(*names[number], 18), (1.01, base), xycoords=("axes fraction", "data"), size=8,
+            _shortened(labels[number], _LABEL), (1.01, base), xycoords=("axes fraction", "data"), size=8,
             color=colours[number], va="center", parse_math=False,
         )  # fmt: skip
     axes.set_ylim(-0.05 * step, (len(density) - 1) * step + 1.05 * top)

@@ -163,6 +163,13 @@ def test_models(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
     assert sum(facts["phases"].values()) >= facts["states"] > 0  # of some the dynamics failed
 
 
+@pytest.mark.parametrize("name", ["fe-k", "znse-zn", "ptni-ni"])
+def test_models_of_any_kind_say_what_they_learned_from(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["models", name, "--json"]) == 0
+    (facts,) = json.loads(capsys.readouterr().out)
+    assert sum(facts["phases"].values()) >= facts["states"] > 0
+
+
 def test_of_one_model_the_card_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["models", "v-k"]) == 0
     shown = capsys.readouterr().out

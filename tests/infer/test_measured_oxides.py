@@ -62,6 +62,7 @@ def test_lithium_is_not_counted(data_dir: Path) -> None:
     lithium = found.shells["first Ni-Li"]
     assert lithium.coordination_low <= 0 < 5.5 < lithium.coordination_high
     assert lithium.coordination_std > 3
+    assert found.rdf.shell("Ni-Li", lithium.r_min, lithium.r_max).coordination_std == lithium.coordination_std
     assert "hardly-seen" in {finding.name for finding in found.findings}
 
 

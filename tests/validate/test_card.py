@@ -51,6 +51,12 @@ def test_it_says_what_the_model_is(make_chi, info):
         assert said in text
 
 
+def test_it_says_of_which_pair_each_range_is(make_chi):
+    text = card("x", load_model("ni-o").info, answers(make_chi))
+    assert "`first` (Ni-O) 1.41" in text
+    assert "`first Ni-Ni` (Ni-Ni) 2.11" in text
+
+
 def test_it_says_where_states_of_any_kind_come_from(make_chi, info):
     """Each kind that a plan may have; nothing is left blank."""
     for kind in KINDS:

@@ -144,6 +144,14 @@ def test_overview_holds_every_scan(number: int, make_prediction: Callable[..., P
     assert "Fe-Fe" in written
 
 
+def test_long_names_in_an_overview_are_what_sets_them_apart(make_prediction: Callable[..., Prediction]) -> None:
+    rdf, names = make_prediction().rdf, [(f"day1/cell4_op{i}_position2_run_{i}_av240_00001.txt", "") for i in range(3)]
+    written = texts(plotting.overview_figure(names, rdf.r, np.repeat(rdf.density, 3, axis=0), "Fe-Fe"))
+    assert all(f"op{i}_{i}" in written.split("\n") for i in range(3))
+    assert "cell4" not in written
+    assert "txt" not in written
+
+
 def test_overview_of_many_is_an_image(make_prediction: Callable[..., Prediction]) -> None:
     rdf = make_prediction().rdf
     figure = plotting.overview_image(rdf.r, np.repeat(rdf.density, 40, axis=0), "Fe-Fe", 3)
