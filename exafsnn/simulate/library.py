@@ -594,7 +594,7 @@ def plan_of(path: str | Path) -> LibrarySettings:
     """
     try:
         with h5py.File(path, "r") as file:
-            return plan_from_mapping(json.loads(file.attrs["plan"]))
+            return _plan_in(file)
     except (*DAMAGE, SettingsError) as error:
         remedy = "Copy it again, or make it again with exafsnn simulate"
         raise LibraryError(f"the library cannot be read: {error}", where=str(path), remedy=remedy) from error
@@ -604,7 +604,7 @@ def is_library_of(path: Path, plan: LibrarySettings) -> bool:
     """Whether a library is there, whole, made of this plan by this very code."""
     try:
         with h5py.File(path, "r") as file:
-            made = plan_from_mapping(json.loads(file.attrs["plan"])), file.attrs.get("code")
+            made = _plan_in(file), file.attrs.get("code")
             return made == (plan, code_checksum()) and file.attrs["checksum"] == _content_checksum(file)
     except (*DAMAGE, SettingsError):
         return False
@@ -618,6 +618,10 @@ def code_checksum() -> str:
     for path in sorted(path for room in rooms for path in room.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _plan_in(file: h5py.File) -> LibrarySettings:
+    return plan_from_mapping(json.loads(file.attrs["plan"]))
 
 
 def _load_file(file: h5py.File) -> SiteLibrary:
@@ -638,7 +642,7 @@ def _load_file(file: h5py.File) -> SiteLibrary:
         for phase, treatments in file["theories"].items()
         for treatment, group in treatments.items()
     }
-    plan = plan_from_mapping(json.loads(file.attrs["plan"]))
+    plan = _plan_in(file)
     discarded = tuple(json.loads(group.attrs["label"])["discarded"] for group in file.get("discarded", {}).values())
     k, edges = file["k"][()], file["rdf_edges"][()]
     return SiteLibrary(plan, k, edges, tuple(states), theories, digest.hexdigest(), discarded)
