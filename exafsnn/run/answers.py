@@ -256,8 +256,25 @@ def answered(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> list[Outcome
             if isinstance(found, Exception):
                 done[row] = rejected(done[row], found)
             else:
-                done[row] = with_answers(done[row], found, answer.model.name)
+                told = [_with_others(each, answer_for.model_for, answer.model) for each in found]
+                done[row] = with_answers(done[row], told, answer.model.name)
     return done
+
+
+def _with_others(prediction: Prediction, model_for: Models, model: Model | JointModel) -> Prediction:
+    """An answer to what is foreign to its model, with the names of the other models of that edge."""
+    if prediction.in_domain:
+        return prediction
+    edge = edge_of(prediction.chi)
+    others = [name for name in model_for.of(edge) if name != model.name]
+    if not others:
+        return prediction
+    more = f"Other models of {edge}: {', '.join(others)} (--model)"
+    findings = tuple(
+        replace(finding, remedy=f"{finding.remedy}. {more}") if finding.name == "foreign" else finding
+        for finding in prediction.findings
+    )
+    return replace(prediction, findings=findings)
 
 
 def _with_answer(outcome: Outcome, answer_for: AnswerFor) -> tuple[Outcome, Answer | None]:

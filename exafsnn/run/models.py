@@ -76,16 +76,18 @@ class Models:
         from exafsnn.learn.model_file import known_models
 
         name = edge.replace(" ", "-").lower()
-        if name not in self.loaded and name not in known_models():
-            others = [other.name for other in self._known() if edge in edges_named(other)]
-            if others:
-                remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
-                raise ModelError(f"no model is called {name}", remedy=remedy)
+        if name not in self.loaded and name not in known_models() and (others := self.of(edge)):
+            remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
+            raise ModelError(f"no model is called {name}", remedy=remedy)
         return self.load(name)
 
     def of_standard(self, chi: ChiK) -> Model | JointModel:
         """The model that learns from a standard: the one that was named, else that of its edge."""
         return self.load(self.name) if self.name is not None else self([chi])
+
+    def of(self, edge: str) -> list[str]:
+        """The names of all models of an edge, ``"Fe K"``, the joint ones among them."""
+        return [model.name for model in self._known() if edge in edges_named(model)]
 
     def joint_with(self, edge: str) -> list[JointModel]:
         """The joint models of which one edge is this."""

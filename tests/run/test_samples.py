@@ -85,9 +85,10 @@ def beam(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     def read_one(source: str, **_: object) -> ChiK:
         name = source.removesuffix(".chi").split("_")[0]
-        if name not in ("sr", "br", "fe", "short"):
+        if name not in ("sr", "br", "fe", "short", "odd"):
             raise ScanError("there is no such file", where=source, remedy="Check the path")
-        chi = toy.measured("Br" if name == "short" else "Sr" if name == "fe" else name.capitalize())
+        chi = toy.measured("Br" if name == "short" else "Sr" if name in ("fe", "odd") else name.capitalize())
+        chi = replace(chi, chi=chi.chi[::-1]) if name == "odd" else chi
         chi = replace(chi, source=source, temperature=10.0 if "cold" in source else 300.0)
         return (
             replace(chi, absorber="Fe") if name == "fe" else replace(chi, k_max_usable=8.0) if name == "short" else chi
@@ -174,6 +175,13 @@ def test_findings_of_one_edge_say_which_and_those_of_all_are_told_once(beam: Non
     told = replace(found, parts=tuple(chis)).warnings
     assert sum("not calibrated" in text for text in told) == 1
     assert {"Sr K: odd Sr K", "Br K: odd Br K"} <= set(told)
+
+
+def test_a_scan_that_is_foreign_to_its_model_is_told_the_others_of_its_edge(beam: None) -> None:
+    odd, known = answer("odd.chi", "sr.chi", model="toy-sr")
+    assert odd.status == "foreign"
+    assert "Other models of Sr K: toy (--model)" in "; ".join(odd.warnings)
+    assert "Other models" not in "; ".join(known.warnings)
 
 
 def test_where_one_edge_is_foreign_the_sample_is(beam: None) -> None:
