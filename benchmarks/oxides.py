@@ -1,11 +1,14 @@
 """Are metal and oxide both counted? Mixtures, simulated in a FEFF treatment that no model has seen.
 
-    python benchmarks/oxides.py METAL.h5 OXIDE.h5 MODEL [predict|refine]
+    exafsnn simulate benchmarks/foreign_pd.toml -o pd.h5
+    exafsnn simulate benchmarks/foreign_pdo.toml -o pdo.h5
+    python benchmarks/oxides.py pd.h5 pdo.h5 pd-k [predict|refine]
 
-The libraries are of crystals in one treatment (``foreign.toml`` has one that no model learns from), the oxide's with
-``far`` as large as the metal's; or those that a model was tried on, of several: then each session has a smooth error of
-theory of its own. Of ten shares from 0 to 1 each is mixed from random states at random energy zeros,
-amplitudes, noise and k max, with a standard of the metal and without. Truth is of the very states that made a spectrum.
+The libraries are of crystals in one treatment (these: one that no model learns from, the metal in potentials that none
+does, at up to 900 K, where its oxide ends), the oxide's with ``far`` as large as the metal's; or those that a model was
+tried on, of several: then each session has a smooth error of theory of its own. Of ten shares from 0 to 1 each is mixed
+from random states at random energy zeros, amplitudes, noise and k max, with a standard of the metal and without. Truth
+is of the very states that made a spectrum.
 The metal's share is told by N of the bonds to oxygen over that of the oxide's states, and, whatever S₀² is, by the
 ratio of both N.
 """
@@ -28,7 +31,7 @@ from exafsnn.simulate.library import join
 from exafsnn.validate.sessions import Beamline
 
 SHARES = np.linspace(0, 1, 11)
-SESSIONS = 4
+SESSIONS = 8
 
 
 def mixtures(

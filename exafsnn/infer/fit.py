@@ -83,6 +83,11 @@ class Fits:
     def __getitem__(self, rows: slice | Tensor) -> Fits:
         return Fits(**{name: value[rows] for name, value in vars(self).items()})
 
+    def where(self, rows: Tensor, other: Fits) -> Fits:
+        """Itself for the scans of which ``rows`` (s,) is true, the other for the rest."""
+        pick = torch.where(rows, torch.arange(len(rows)), torch.arange(len(rows)) + len(rows))
+        return Fits.joined([self, other])[pick]
+
     @staticmethod
     def joined(pieces: list[Fits]) -> Fits:
         """Those of all pieces."""

@@ -44,12 +44,16 @@ class Session:
         extra[0], extra[1] = e0_std**2, amplitude_std**2
         return Session(self.mean, self.covariance + torch.diag(extra))
 
-    def moved(self, zeros: Tensor, share: Tensor, e0_std: float) -> Session:
-        """The same, the energy zero of each scan lying by a ``share`` (s,) at another one (s,) [eV], as unsure then."""
+    def moved(self, zeros: Tensor, share: Tensor, e0_std: float, amplitude_std: Tensor) -> Session:
+        """The same, the energy zero of each scan lying by a ``share`` (s,) at another one (s,) [eV], as unsure then.
+
+        ``amplitude_std`` (s,) is by how much, relatively, its amplitude is less sure.
+        """
         mean = self.mean.expand(len(zeros), -1).clone()
         mean[:, 0] += share * (zeros - mean[:, 0])
         covariance = self.covariance.expand(len(zeros), -1, -1).clone()
         covariance[:, 0, 0] += (share * e0_std) ** 2
+        covariance[:, 1, 1] += amplitude_std**2
         return Session(mean, covariance)
 
     def of_oxides(self, share: Tensor, usual: Session, factor: float) -> Session:

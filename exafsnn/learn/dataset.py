@@ -16,7 +16,7 @@ from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
-from exafsnn.learn.pair_settings import PairSettings
+from exafsnn.learn.pair_settings import OXIDE_ERRORS, PairSettings
 from exafsnn.learn.theories import common_kernel, compare_theories, single_kernel
 from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.distortion import distort, smooth_curve
@@ -257,19 +257,20 @@ class PairMaker:
         rows, weights = self._mixtures(n, known_reference)
         if self._beside:
             rows, weights = self._with_beside(rows, weights)
+        errors = 1 + (OXIDE_ERRORS - 1) * (weights[:, 2:].sum(dim=1) if self._beside else torch.zeros(n))
         kept = self._occupation(n, known_reference)
         atoms = torch.tensor([1] * (self._chi.shape[1] - _MULTIPLE) + [2, 3])
         orders = kept[:, None] ** atoms  # [spectrum, part]
         there = self._of_any_number(n)
         if s.any_number:
             orders[:, :-_MULTIPLE] *= there
-        orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * self._normal(n, 1)
+        orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * errors[:, None] * self._normal(n, 1)
         apart = self._apart_sigma2(n)
         chi = self._mixed_chi(rows, weights, orders, apart)
         rdf = (kept[:, None] * there)[:, :, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
         chi, density = self._deform(chi, rdf, apart)
         kmax = self._uniform(n, *s.kmax)
-        chi, gain = self._theory_error(chi)
+        chi, gain = self._theory_error(chi, errors)
         calibrated = self._calibration(gain * torch.einsum("ns,nsk->nk", weights, self._gain[rows]), kmax)
         chi = torch.where(known_reference[:, None], chi / calibrated[:, None], chi)
         amplitude_std, e0_std = self._prior_widths(n, known_reference, known_zero)
@@ -383,7 +384,8 @@ class PairMaker:
 
         Pairs are broader by σ² ``apart`` (n, p); paths of several atoms by the mean, as strongly as a state has each.
 
-        Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays.
+        Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays. Nor do
+        their amplitudes.
         """
         errors = self._own_errors(len(rows))
         if not self._beside:
@@ -391,6 +393,8 @@ class PairMaker:
         split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
         off = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
         moves = (-share * off, (1 - share) * off)
+        other = 1 + self.settings.beside_amplitude * self._normal(len(rows)).clamp(-2, 2)
+        weights = torch.cat([weights[:, :2], (share * other)[:, None]], dim=1)
         return sum(
             shift_energy(
                 self._summed(rows[:, part], weights[:, part], orders, apart, errors), self._bank_k, self._bank_k,
@@ -475,15 +479,15 @@ class PairMaker:
         weight = (self._envelope * window).square()
         return (gain * weight).sum(dim=1) / weight.sum(dim=1)
 
-    def _theory_error(self, chi: Tensor) -> tuple[Tensor, Tensor]:
+    def _theory_error(self, chi: Tensor, errors: Tensor) -> tuple[Tensor, Tensor]:
         """A smooth random change of amplitude and phase with k: what one FEFF treatment differs from another by.
 
-        A constant factor is not among it: that is S₀². The phase turns χ(k) into its quadrature. Returns the changed
-        χ(k) and the factor of its amplitude, each (n, m).
+        It is ``errors`` (n,) times as large as usual. A constant factor is not among it: that is S₀². The phase turns
+        χ(k) into its quadrature. Returns the changed χ(k) and the factor of its amplitude, each (n, m).
         """
         s, n = self.settings, len(chi)
-        amplitude = 1 + s.theory_amplitude * self._smooth_curve(n, lowest=1)
-        phase = s.theory_phase * self._smooth_curve(n, lowest=0)
+        amplitude = 1 + s.theory_amplitude * errors[:, None] * self._smooth_curve(n, lowest=1)
+        phase = s.theory_phase * errors[:, None] * self._smooth_curve(n, lowest=0)
         return distort(chi, amplitude, phase), amplitude
 
     def _residue(self, n: int) -> Tensor:

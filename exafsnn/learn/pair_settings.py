@@ -84,7 +84,9 @@ class PairSettings(Settings):
     beside_e0: tuple[float, float] = (-8.0, 7.0)
     """… the energy zero of its theory as expected, and how far off when nothing is known about it [eV] …"""
     beside_apart: float = 1.5
-    """… and the standard deviation of that zero against the own material's, in a mixture, the theories aligned [eV]."""
+    """… the standard deviation of that zero against the own material's, in a mixture, the theories aligned [eV] …"""
+    beside_amplitude: float = 0.06
+    """… and relatively that of its S₀²: measured NiO and the foil in the same scan differ by a tenth."""
 
     phases: tuple[float, float, float, float] = (0.38, 0.38, 0.14, 0.10)
     """Shares of bcc, fcc, hcp and the melt among the states."""
@@ -119,4 +121,5 @@ def undisturbed(pairs: PairSettings, *, counted: bool) -> PairSettings:
     exact: dict[str, Any] = dict.fromkeys(errors, 0.0)
     if counted:
         exact |= {name: (getattr(pairs, name)[1],) * 2 for name in ("mixed", "defective", "diluted")}
-    return replace(pairs, **exact, e0_range=0.0, beside_apart=0.0, amplitude_std=1e-6, noise=(1e-9, 1e-8))
+    exact |= {"e0_range": 0.0, "beside_apart": 0.0, "beside_amplitude": 0.0}
+    return replace(pairs, **exact, amplitude_std=1e-6, noise=(1e-9, 1e-8))

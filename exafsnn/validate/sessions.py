@@ -97,7 +97,7 @@ class Beamline:
         self._exact = {
             is_counted: replace(
                 undisturbed(of, counted=is_counted), beside_apart=pairs.beside_apart,
-                theory_apart=erring * pairs.theory_apart,
+                beside_amplitude=pairs.beside_amplitude, theory_apart=erring * pairs.theory_apart,
             ) if varied else self._still
             for is_counted, of in ((True, counted), (False, pairs))
         }  # fmt: skip

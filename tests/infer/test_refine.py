@@ -249,6 +249,31 @@ def test_one_fit_begins_at_the_likeliest_rdfs(model, monkeypatch):
     assert abs(first[0] - first[1]) > 0.05
 
 
+def test_mixtures_of_a_metal_and_its_oxide_are_counted():
+    """Palladium, from a tenth to nine tenths of it an oxide, at unknown zero and amplitude."""
+    model = load_model("pd-k")
+    atlas, shares = model.atlas, np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    motion = atlas._motion(model.pairs.scale).tolist()
+    metal, oxide = (
+        atlas.density[[min((row for row, name in enumerate(atlas.phases) if name == phase), key=motion.__getitem__)]]
+        .double()
+        .numpy()
+        for phase in ("fcc", "PdO")
+    )
+    density = (1 - shares[:, None]) * metal + shares[:, None] * oxide
+    k = model.features.k_grid().astype(float)
+    zeros, amplitudes = np.full(5, model.pairs.e0), np.full(5, model.pairs.amplitude)
+    chi = model.ensemble.as_measured(k, model.ensemble.implied(density), zeros, amplitudes)
+    chi = chi + 3e-4 * np.random.default_rng(0).standard_normal(chi.shape)
+    where = {"absorber": "Pd", "edge": "K", "noise": 3e-4, "e0": 0.0, "edge_step": 1.0, "k_max_usable": 14.0}
+    answers = Refiner(model).refine_all([ChiK(k=k, chi=row, source="simulated", **where) for row in chi])
+    for name in ("first", "first Pd-O"):
+        true = model.partials.moments(density, model.partials.range(name, model.ranges[name]))[:, 0]
+        for answer, n in zip(answers, true, strict=True):
+            assert answer.shells[name].coordination_low <= n <= answer.shells[name].coordination_high, name
+            assert answer.shells[name].coordination == pytest.approx(n, abs=1.0 if name == "first" else 0.5), name
+
+
 def test_a_standard_of_hcp_has_its_neighbours_where_they_are_on_average():
     cobalt = parse_structure("hcp:2.507,4.070")
     distances = cobalt.shells(3.0)
