@@ -245,6 +245,10 @@ class Refiner:
         """What is known of each scan's session."""
         zero_std = _BLIND[0] if self._model.knows_metals else _ZERO_OF_COMPOUND
         unknown = self.theory.session(start.delta_e0, zero_std, start.amplitude, _BLIND[1])
+        if (oxidised := start.oxidised > _SOME).any():
+            usual = np.full(len(signals), self._model.pairs.amplitude)
+            open_ = self.theory.session(start.delta_e0, zero_std, usual, self._model.pairs.amplitude_std)
+            unknown = open_.where(torch.from_numpy(oxidised), unknown)
         if self.reference and self.reference.apart:
             amplitude = np.full(len(signals), self.reference.amplitude)
             std = self.reference.amplitude_std / self.reference.amplitude

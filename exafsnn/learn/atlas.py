@@ -38,6 +38,8 @@ _CHANGES = 16
 _AS_HOT, _NEAR = 0.08, 2.8
 """States mix with such as are as hot, within so much of their order: a sample has one temperature. Their first peak is
 nearer [Å in iron]."""
+_AS_HOT_BESIDE = 0.35
+"""So much of the order of their own material, where states of two mix."""
 _SMALL, _LEAST_RADIUS, _STRAIN = 0.5, 6.0, 0.008
 """Share of samples that are small particles, their least radius [Å], and the largest σ² of their strain, at twice the
 distance of the nearest neighbours [Å²]; in iron."""
@@ -135,7 +137,8 @@ class Atlas:
             one = slice(number * len(self.r), (number + 1) * len(self.r))
             rows[:, one] *= torch.rand((n, 1), generator=random, dtype=self.r.dtype)
         if kind in ("counted", "mixed") and self._beside.any():
-            rows = self._partly(rows, pairs, 1.0 if kind == "mixed" else _PARTLY, random)
+            heat = self._heat(pairs.scale)[~self._beside if kind == "mixed" else slice(None)].repeat(changes)
+            rows = self._partly(rows, heat, pairs, 1.0 if kind == "mixed" else _PARTLY, random)
         if kind == "counted":
             small = (uniform[6] < _SMALL).to(rows.dtype)
             rows = self._strained(rows, small * uniform[7] * _STRAIN * pairs.scale**2, pairs.scale)
@@ -151,13 +154,28 @@ class Atlas:
 
         return torch.tensor([phase in self.kinds[len(PHASES) :] for phase in self.phases])
 
-    def _partly(self, rows: Tensor, pairs: PairSettings, chance: float, random: Generator) -> Tensor:
-        """Rows (n, c), of which a share is of the material beside, in any proportion: its states, changed a little."""
+    def _heat(self, scale: float) -> Tensor:
+        """(s,) place of each state among those of its material, in the order of how far their atoms move: 0 to 1."""
+        import torch
+
+        motion = self._motion(scale)
+        heat = torch.empty_like(motion)
+        for of in (self._beside, ~self._beside):
+            heat[of] = motion[of].argsort().argsort().to(motion.dtype) / (of.sum() - 1).clamp_min(1)
+        return heat
+
+    def _partly(self, rows: Tensor, heat: Tensor, pairs: PairSettings, chance: float, random: Generator) -> Tensor:
+        """Rows (n, c), of which a share is of the material beside, in any proportion: its states, changed a little.
+
+        They are about as hot: by their places in the order of their material, ``heat`` (n,) of the rows.
+        """
         import torch
 
         others = self.density[self._beside]
-        uniform = torch.rand(4, len(rows), generator=random, dtype=self.r.dtype)
-        which = torch.randint(len(others), (len(rows),), generator=random)
+        others = others[self._heat(pairs.scale)[self._beside].argsort()]
+        uniform = torch.rand(5, len(rows), generator=random, dtype=self.r.dtype)
+        as_hot = (heat + _AS_HOT_BESIDE * (2 * uniform[4] - 1)).clamp(0, 1)
+        which = (as_hot * (len(others) - 1)).round().long()
         other = self.broadened(others[which], self._broader(pairs.extra_sigma2 * uniform[0], pairs, random))
         other = self.stretched(other, 1 + pairs.stretch * (2 * uniform[1] - 1))
         share = (uniform[2] * (uniform[3] < chance))[:, None]

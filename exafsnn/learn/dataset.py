@@ -35,6 +35,8 @@ _MULTIPLE = 2
 
 _AS_HOT = 0.3
 """States mix with such as are as hot, within so much of ln T: a sample has one temperature."""
+_AS_HOT_BESIDE = 0.9
+"""So much of states of two materials, whose T are those of force fields of their own, which differ from a sample's."""
 
 
 @dataclass(frozen=True)
@@ -362,7 +364,8 @@ class PairMaker:
     def _with_beside(self, rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """(n, 3) rows and weights, the third a state of the material beside the own one, in the same treatment.
 
-        A metal is partly its oxide in any proportion, with a reference or without: both have all their atoms.
+        A metal is partly its oxide in any proportion, with a reference or without: both have all their atoms. They are
+        about as hot, since a sample has one temperature: a far hotter metal would hide in an oxide's spectrum.
         """
         s, n = self.settings, len(rows)
         other = rows[:, 0].clone()  # where the few states that judge a model lack it in a treatment none is beside
@@ -371,8 +374,10 @@ class PairMaker:
             for is_bad, of in enumerate(self._beside or []):
                 use, group = (treatment == number) & (bad == bool(is_bad)), of[name]
                 if len(group) and use.any():
-                    count = int(use.sum())
-                    other[use] = group[torch.multinomial(self._lottery[group], count, True, generator=self._generator)]
+                    ratio = self._log_temperature[group] - self._log_temperature[rows[use, 0]][:, None]
+                    alike = ratio.abs() < _AS_HOT_BESIDE
+                    chances = self._lottery[group] * (alike | ~alike.any(dim=1, keepdim=True))
+                    other[use] = group[torch.multinomial(chances, 1, generator=self._generator)[:, 0]]
         chance, share = self._uniform(n, 0, 1), self._uniform(n, 0, 1)
         share = torch.where(chance < s.beside[0], torch.ones(n), share * (chance < sum(s.beside)))
         share = share * self._is_beside[other]

@@ -190,6 +190,22 @@ def test_mixed_samples_are_of_both_in_any_proportion(of_both, atlas, pairs):
     assert float(whole[share < 0.9].max()) < 1.03 * most
 
 
+def test_the_oxide_of_a_sample_is_about_as_hot_as_its_metal(of_both, pairs):
+    """A far hotter metal would hide in the spectrum of an oxide. The width of oxygen's peak says how hot one is."""
+    sigma, apart = torch.linspace(0.04, 0.12, 9, dtype=of_both.r.dtype), of_both.r - 2.1
+    near = torch.exp(-0.5 * (apart / sigma[:, None]) ** 2)
+    oxygen = 6 * near / near.sum(dim=1, keepdim=True) / of_both.step
+    oxide = torch.cat([torch.zeros_like(oxygen), oxygen], dim=1)
+    atlas = replace(of_both, density=torch.cat([of_both.density[:-9], oxide]))
+    still = replace(pairs, extra_sigma2=0.0, stretch=0.0, mixed=(0.0, 0.0))
+    rows = atlas._by_pair(atlas.samples(still, "mixed", 500)).double()
+    share = rows[:, 1].sum(dim=1) * atlas.step / 6
+    width = torch.from_numpy(moments(atlas.r.double().numpy(), rows[:, 1].numpy(), 1.6, 2.8)[:, 2]).sqrt()
+    heat = atlas._heat(1.0)[:-9].repeat(len(rows) // (len(atlas.phases) - 9))
+    far = ((width - sigma[0]) / (sigma[-1] - sigma[0]) - heat)[share > 0.05].abs()
+    assert 0.2 < far.max() < 0.45
+
+
 def test_half_of_what_is_counted_is_partly_oxide(of_both, pairs):
     _, oxygen = of_both.samples(pairs, "counted", 2000).split(len(of_both.r), dim=1)
     pure = 1 - 9 / len(of_both.phases)

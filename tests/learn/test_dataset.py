@@ -212,6 +212,18 @@ def test_a_metal_is_partly_its_oxide_in_any_proportion(with_oxide, pairs, featur
     assert set(drawn.states[share > 0.6].tolist()) == {22, 23}  # those of a treatment that the metal has
 
 
+def test_a_metal_and_its_oxide_are_about_as_hot(with_oxide, pairs, features):
+    """Within a factor of 2.5, which is what T of a force field may be off by; a far hotter metal would hide."""
+    temperature = np.append(with_oxide.temperature[:-3], [30.0, 300.0, 300.0])
+    settings = replace(pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), beside=(0.0, 1.0))
+    maker = PairMaker(replace(with_oxide, temperature=temperature), settings, features, 1)
+    rows, _ = maker._with_beside(*maker._mixtures(500, torch.zeros(500, dtype=torch.bool)))
+    metal, oxide = temperature[rows[:, 0]], temperature[rows[:, 2]]
+    warm = (metal > 125) & (metal < 700) & (rows[:, 2].numpy() != 24)  # one treatment has but one oxide
+    assert warm.sum() > 50
+    assert set(oxide[warm]) == {300.0}
+
+
 def test_a_mixture_is_the_sum_of_its_spectra(with_oxide, pairs, features):
     settings = replace(
         pairs, **QUIET, mixed=(0.0, 0.0), defective=(0.0, 0.0), stretch=0.0, extra_sigma2=0.0, e0_range=0.0,
