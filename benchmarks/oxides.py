@@ -7,8 +7,8 @@
 The libraries are of crystals in one treatment (these: one that no model learns from, the metal in potentials that none
 does, at up to 900 K, where its oxide ends), the oxide's with ``far`` as large as the metal's; or those that a model was
 tried on, of several: then each session has a smooth error of theory of its own. Of ten shares from 0 to 1 each is mixed
-from random states at random energy zeros, amplitudes, noise and k max, with a standard of the metal and without. Truth
-is of the very states that made a spectrum.
+from random states that are about as hot, at random energy zeros, amplitudes, noise and k max, with a standard of the
+metal and without. Truth is of the very states that made a spectrum.
 The metal's share is told by N of the bonds to oxygen over that of the oxide's states, and, whatever S₀² is, by the
 ratio of both N.
 """
@@ -32,6 +32,8 @@ from exafsnn.validate.sessions import Beamline
 
 SHARES = np.linspace(0, 1, 11)
 SESSIONS = 8
+AS_HOT = 0.9
+"""A sample has one temperature: ln of the ratio of both, which are those of force fields, is no larger."""
 
 
 def mixtures(
@@ -42,7 +44,11 @@ def mixtures(
     own = treatments == rng.choice(sorted(set(treatments[bank.beside])))  # a session has one theory
     metal, oxide = (np.flatnonzero(own & bank.whole & (bank.beside == which)) for which in (False, True))
     metal = metal[[bank.phases[row] == metal_of(model.absorber).phase for row in metal]]
-    rows = [(rng.choice(metal), rng.choice(oxide)) for _ in SHARES] + [(rng.choice(metal), oxide[0])]
+    rows = []
+    while len(rows) < len(SHARES) + 1:
+        pair = rng.choice(metal), rng.choice(oxide)
+        if abs(np.log(bank.temperature[pair[0]] / bank.temperature[pair[1]])) < AS_HOT:
+            rows.append(pair)
     weights = np.append(SHARES, 0.0)[:, None]
     one, other = (np.array([bank.chi[pair[i]].sum(axis=0) for pair in rows]) for i in (0, 1))
     chi = (1 - weights) * one + weights * other

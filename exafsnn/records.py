@@ -160,6 +160,8 @@ class PartialRDF:
     told: tuple[Shell, ...] = ()
     """Ranges whose errors cover; those of any other are as much wider than its samples' spread as those of the first
     of its pair. Without one they are no wider."""
+    uncounted: tuple[Shell, ...] = ()
+    """Ranges of pairs whose N nothing tells, with what it may be; of their other ranges no errors are known."""
     least: float = 0.0
     """Relative standard deviation of N at least: that of an amplitude nobody measured."""
     exchanges: tuple[Exchange, ...] = ()
@@ -170,7 +172,8 @@ class PartialRDF:
         """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
 
         The variance of the smoothing is subtracted. Errors are those of the same integrals over the samples, so that
-        all correlations between bins count, and widened as those of ``told`` are; NaN where no samples were kept.
+        all correlations between bins count, and widened as those of ``told`` are; NaN where no samples were kept, and
+        in other ranges than ``uncounted`` of what cannot be counted.
 
         Raises
         ------
@@ -181,11 +184,11 @@ class PartialRDF:
             raise ValueError(f"no pair {pair!r} in this RDF; it has {', '.join(self.pairs)}")
         self._check(r_min, r_max)
         row = self.pairs.index(pair)
-        if told := next(
-            (item for item in self.told if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None
-        ):
+        known = (*self.uncounted, *self.told)
+        if told := next((item for item in known if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None):
             return self._doubted(told)
-        samples = None if self.samples is None else self.samples[:, row]
+        is_counted = all(item.pair != pair for item in self.uncounted)
+        samples = self.samples[:, row] if self.samples is not None and is_counted else None
         return self._doubted(self._integrals(pair, r_min, r_max, self.density[row], samples, self.errors(pair)))
 
     def total(self, r_min: float, r_max: float) -> Shell:

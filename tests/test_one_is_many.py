@@ -81,6 +81,10 @@ def chis_of(name: str) -> tuple[ChiK, ...]:
     random, states = np.random.default_rng(0), own.atlas.of_torch().density.numpy()
     k = own.features.k_grid().astype(np.float64)
     chosen = states[np.linspace(0, len(states) - 1, 7).astype(int)]
+    if own.ensemble.knows_oxides:  # and mixtures of the first, a metal, and the last
+        chosen = np.concatenate(
+            [chosen, *(chosen[[0]] + share * (chosen[[-1]] - chosen[[0]]) for share in (0.1, 0.5, 0.9))]
+        )
     zeros, amplitudes = np.full(len(chosen), 2.0), np.full(len(chosen), 0.9)
     implied = own.ensemble.as_measured(k, own.ensemble.implied(chosen), zeros, amplitudes)
     noisy = implied + 5e-4 * random.standard_normal(implied.shape)

@@ -169,10 +169,11 @@ class Answers:
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
             smoothing=origin.smoothing, least=origin.least,
             told=tuple(
-                shells[name] if name in origin.unmeasured else unexchanged.one(row)
-                for name, unexchanged in covering.items()
-                if is_first(name)
+                known.one(row)
+                for name, known in covering.items()
+                if is_first(name) and name not in origin.unmeasured
             ),
+            uncounted=tuple(shells[name] for name in origin.unmeasured),
             exchanges=tuple(exchanged.one(row, origin.partials) for exchanged in self.exchanges.values()),
         )  # fmt: skip
         findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())

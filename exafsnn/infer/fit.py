@@ -101,8 +101,8 @@ class Fits:
         Parameters
         ----------
         favour
-            (h,) ln(probability) of each hypothesis before. The fits are those of all scans under the first, then those
-            of all scans under the second, and so on.
+            (h,) ln(probability) of each hypothesis before, or (h, s). The fits are those of all scans under the first,
+            then those of all scans under the second, and so on.
         """
         many = {name: value.unflatten(0, (len(favour), -1)) for name, value in vars(self).items()}
         evidence = _weighed(self.evidence, self.worse, favour)
@@ -129,12 +129,12 @@ class Fits:
 
 
 def _weighed(evidence: Tensor, worse: Tensor, favour: Tensor) -> Tensor:
-    """(h, s) ln(probability) of hypotheses, by the evidence (h·s,) of their fits and ``favour`` (h,) before it.
+    """(h, s) ln(probability) of hypotheses, by the evidence (h·s,) of their fits and ``favour`` before it.
 
     What even the best of a scan misfits (``worse``, (h·s,)) is error of all of them.
     """
     evidence, worse = (part.unflatten(0, (len(favour), -1)) for part in (evidence, worse))
-    return evidence / worse.amin(dim=0) + favour[:, None]
+    return evidence / worse.amin(dim=0) + favour.reshape(len(favour), -1)
 
 
 def _shares(evidence: Tensor) -> Tensor:

@@ -62,9 +62,11 @@ _NEXT_SCAN = (0.3, 0.015)
 _OXIDE_ZERO, _PARTLY = 1.5, 0.2
 """The energy zero of what is as much of an oxide as this share, or more, is the network's, by so much [eV]: a standard
 of the metal tells it loosely. What is less of it has the standard's, accordingly more."""
-_ABOUT, _SOME = 0.5, 0.04
-"""Width of priors about a network's answer, in units of the spread of the RDFs around it; and the share of an oxide, or
-of the metal beside one, from which on that may be the prior."""
+_ABOUT = 0.5
+"""Width of priors about a network's answer, in units of the spread of the RDFs around it."""
+_SOME = (0.02, 0.1)
+"""Shares of an oxide, or of the metal beside one, between which a sample becomes a mixture: networks find up to 0.02 of
+an oxide in foils. Of a mixture networks know the amplitude no better than their share, and it has a hypothesis more."""
 _DAMPED, _DAMPED_SHARE = 0.6, 0.1
 """A perfect crystal may lack amplitude, relatively; the share of perfect crystals that do …"""
 _LACKING, _FAR = 0.03, 0.8
@@ -245,25 +247,24 @@ class Refiner:
         """What is known of each scan's session."""
         zero_std = _BLIND[0] if self._model.knows_metals else _ZERO_OF_COMPOUND
         unknown = self.theory.session(start.delta_e0, zero_std, start.amplitude, _BLIND[1])
-        if (oxidised := start.oxidised > _SOME).any():
-            usual = np.full(len(signals), self._model.pairs.amplitude)
-            open_ = self.theory.session(start.delta_e0, zero_std, usual, self._model.pairs.amplitude_std)
-            unknown = open_.where(torch.from_numpy(oxidised), unknown)
+        pairs, share = self._model.pairs, torch.from_numpy(start.oxidised)
+        usual = np.full(len(signals), pairs.amplitude)
+        unknown = unknown.towards(
+            self.theory.session(start.delta_e0, zero_std, usual, pairs.amplitude_std), _some(share)
+        )
         if self.reference and self.reference.apart:
             amplitude = np.full(len(signals), self.reference.amplitude)
             std = self.reference.amplitude_std / self.reference.amplitude
             known = self.theory.session(start.delta_e0, zero_std, amplitude, std)
             near = ~self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0)
             return known.where(torch.from_numpy(near), unknown)
-        share = torch.from_numpy(start.oxidised)
         if not (self._session and self.reference):
-            return unknown.of_oxides(share, unknown, OXIDE_ERRORS)
+            return unknown.of_oxides(share, unknown, OXIDE_ERRORS, pairs.beside_amplitude)
         elsewhere = torch.from_numpy(self.reference.is_elsewhere(signals.e0, start.oxidised, start.delta_e0))
         partly = torch.from_numpy(np.minimum(start.oxidised / _PARTLY, 1.0))
         both = self._session.widened(unknown).where(elsewhere, self._session.loosened(*_NEXT_SCAN))
-        zeros, amplitude_std = torch.from_numpy(start.delta_e0), self._model.pairs.beside_amplitude * share
-        moved = both.moved(zeros, partly, _OXIDE_ZERO, amplitude_std)
-        return moved.of_oxides(share, unknown, OXIDE_ERRORS)
+        moved = both.moved(torch.from_numpy(start.delta_e0), partly, _OXIDE_ZERO)
+        return moved.of_oxides(share, unknown, OXIDE_ERRORS, pairs.beside_amplitude)
 
     def _session_of(self, standard: ChiK, structure: str, reference: Reference) -> Session:
         """What a standard tells: its RDF is that of its crystal at some temperature."""
@@ -356,9 +357,7 @@ _VARIED = Way((_Hypothesis("counted", 200, 1.0, about=_ABOUT),), 0.05, 0.2, 1.0)
 """Samples of any composition, order and size lie too far apart: their mean is no better than what the network says."""
 _BETWEEN = _Hypothesis("mixed", 200, 0.5, about=_ABOUT)
 """Nor may that of mixtures of a metal and its oxide be: this is asked, besides, of what is partly one. (Chosen with
-``benchmarks/oxides.py`` in view, mixtures of Pd and PdO of a foreign theory: without it their refined share of the
-metal was off by 0.055, with a standard by 0.076, and predicted by 0.03; now by 0.045. In the model's own theory
-counting atoms of samples that lack some is a little worse, 1.0 instead of 0.8 of ten.)"""
+``benchmarks/oxides.py`` in view, mixtures of Pd and PdO of a foreign theory.)"""
 
 
 def way_of(reference: Reference | None, pairs: PairSettings) -> Way:
@@ -422,16 +421,17 @@ class Search:
         fits = [self._fit(data, density, sessions, *hypothesis) for hypothesis in self.hypotheses]
         hypotheses = Fits.joined(fits)
         found = hypotheses.averaged(self._favour)
-        partly = (oxidised > _SOME) & (oxidised < 1 - _SOME)
-        if self.between and partly.any():
+        some = _some(torch.from_numpy(np.minimum(oxidised, 1 - oxidised)))
+        if self.between and some.any():
             all_ = Fits.joined([hypotheses, self._fit(data, density, sessions, *self.between)])
-            favour = torch.cat([self._favour, _favours([self.between])])
-            found = all_.averaged(favour).where(torch.from_numpy(partly), found)
+            favour = torch.cat([self._favour, _favours([self.between])])[:, None].repeat(1, len(some))
+            favour[-1] += some.log()
+            found = all_.averaged(favour).where(some > 0, found)
         if not self.whole:
             return found
         n, of_perfect, at_start = (self.first(each) for each in (found.density, fits[0].density, density))
         lacking = (np.abs(n / of_perfect - 1) > _LACKING) | (n < _FAR * self.whole)
-        asked = torch.from_numpy(lacking & (oxidised <= _SOME))  # an oxide lacks its metal's neighbours
+        asked = torch.from_numpy(lacking & (oxidised < _PARTLY))  # an oxide lacks its metal's neighbours
         if not asked.any():
             return found
         whole = density * torch.from_numpy(self.whole / np.maximum(at_start, 1e-3))[:, None]
@@ -462,6 +462,12 @@ class Search:
         n, otherwise = (self.first(density) for density in (fits.density, fits.other[:, :bins]))
         smaller = -(fits.other[:, bins + 1] - fits.shared[:, 1]).expm1().numpy()
         return np.sqrt(share) * (otherwise / np.maximum(n, 1e-3) - 1), np.where(share > 0.5, smaller, 0.0)
+
+
+def _some(share: Tensor) -> Tensor:
+    """(s,) how far a sample is a mixture, by the share (s,) of what it has less of: from 0 to 1."""
+    low, high = _SOME
+    return ((share - low) / (high - low)).clamp(0, 1)
 
 
 def _favours(hypotheses: Sequence[tuple[_Hypothesis, Known]]) -> Tensor:

@@ -44,24 +44,29 @@ class Session:
         extra[0], extra[1] = e0_std**2, amplitude_std**2
         return Session(self.mean, self.covariance + torch.diag(extra))
 
-    def moved(self, zeros: Tensor, share: Tensor, e0_std: float, amplitude_std: Tensor) -> Session:
-        """The same, the energy zero of each scan lying by a ``share`` (s,) at another one (s,) [eV], as unsure then.
-
-        ``amplitude_std`` (s,) is by how much, relatively, its amplitude is less sure.
-        """
+    def moved(self, zeros: Tensor, share: Tensor, e0_std: float) -> Session:
+        """The same, the energy zero of each scan lying by a ``share`` (s,) at another one (s,) [eV], as unsure then."""
         mean = self.mean.expand(len(zeros), -1).clone()
         mean[:, 0] += share * (zeros - mean[:, 0])
         covariance = self.covariance.expand(len(zeros), -1, -1).clone()
         covariance[:, 0, 0] += (share * e0_std) ** 2
-        covariance[:, 1, 1] += amplitude_std**2
         return Session(mean, covariance)
 
-    def of_oxides(self, share: Tensor, usual: Session, factor: float) -> Session:
-        """The same, with errors of theory of an oxide, so many times the ``usual`` ones, by its ``share`` (s,)."""
+    def of_oxides(self, share: Tensor, usual: Session, factor: float, amplitude_std: float) -> Session:
+        """The same, with errors of theory of an oxide, so many times the ``usual`` ones, by its ``share`` (s,).
+
+        Its amplitude may differ from its metal's, relatively, by ``amplitude_std``.
+        """
         variance = usual.covariance.diagonal(dim1=1, dim2=2).clone()
         variance[:, :2] = 0  # the energy zero and the amplitude are no errors of theory
         extra = (share**2 * (factor**2 - 1))[:, None] * variance
+        extra[:, 1] = (share * amplitude_std) ** 2
         return Session(self.mean, self.covariance + torch.diag_embed(extra))
+
+    def towards(self, other: Session, part: Tensor) -> Session:
+        """The same, but by a ``part`` (s,) what the other says."""
+        mean = self.mean + part[:, None] * (other.mean - self.mean)
+        return Session(mean, self.covariance + part[:, None, None] * (other.covariance - self.covariance))
 
     def where(self, rows: Tensor, other: Session) -> Session:
         """Itself for the scans of which ``rows`` (s,) is true, the other for the rest."""

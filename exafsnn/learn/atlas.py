@@ -174,8 +174,8 @@ class Atlas:
         others = self.density[self._beside]
         others = others[self._heat(pairs.scale)[self._beside].argsort()]
         uniform = torch.rand(5, len(rows), generator=random, dtype=self.r.dtype)
-        as_hot = (heat + _AS_HOT_BESIDE * (2 * uniform[4] - 1)).clamp(0, 1)
-        which = (as_hot * (len(others) - 1)).round().long()
+        coolest, hottest = (heat - _AS_HOT_BESIDE).clamp_min(0), (heat + _AS_HOT_BESIDE).clamp_max(1)
+        which = ((coolest + uniform[4] * (hottest - coolest)) * (len(others) - 1)).round().long()
         other = self.broadened(others[which], self._broader(pairs.extra_sigma2 * uniform[0], pairs, random))
         other = self.stretched(other, 1 + pairs.stretch * (2 * uniform[1] - 1))
         share = (uniform[2] * (uniform[3] < chance))[:, None]

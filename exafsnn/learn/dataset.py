@@ -193,6 +193,8 @@ class Pairs:
     """(n,) ln(true amplitude / assumed amplitude)."""
     states: Tensor
     """(n,) row in the bank of the state with the largest weight."""
+    errors: Tensor
+    """(n,) how large smooth errors of theory are, in units of the usual ones: larger of an oxide, by its share."""
 
 
 class PairMaker:
@@ -287,7 +289,7 @@ class PairMaker:
         observed = observed + self._residue(n) + self._noise(n) * noise[:, None]
         known = Known(kmax, noise, amplitude_std, e0_std)
         largest = rows.gather(1, weights.argmax(dim=1, keepdim=True))[:, 0]
-        return Pairs(observed, known, density, e0, log_amplitude, largest)
+        return Pairs(observed, known, density, e0, log_amplitude, largest, errors)
 
     def _occupation(self, n: int, known_reference: Tensor) -> Tensor:
         """(n,) fraction of sites that are occupied.
@@ -368,6 +370,8 @@ class PairMaker:
         about as hot, since a sample has one temperature: a far hotter metal would hide in an oxide's spectrum.
         """
         s, n = self.settings, len(rows)
+        chance, share = self._uniform(n, 0, 1), self._uniform(n, 0, 1)
+        share = torch.where(chance < s.beside[0], torch.ones(n), share * (chance < sum(s.beside)))
         other = rows[:, 0].clone()  # where the few states that judge a model lack it in a treatment none is beside
         bad, treatment = self._uniform(n, 0, 1) < s.defective[0], self._of_treatment[rows[:, 0]]
         for number, name in enumerate(self._treatments):
@@ -375,11 +379,10 @@ class PairMaker:
                 use, group = (treatment == number) & (bad == bool(is_bad)), of[name]
                 if len(group) and use.any():
                     ratio = self._log_temperature[group] - self._log_temperature[rows[use, 0]][:, None]
-                    alike = ratio.abs() < _AS_HOT_BESIDE
-                    chances = self._lottery[group] * (alike | ~alike.any(dim=1, keepdim=True))
+                    nearest = ratio.abs().amin(dim=1, keepdim=True).clamp_min(_AS_HOT_BESIDE)
+                    alike = (ratio.abs() <= nearest) | (share[use, None] == 1)  # there is no metal
+                    chances = self._lottery[group] * alike
                     other[use] = group[torch.multinomial(chances, 1, generator=self._generator)[:, 0]]
-        chance, share = self._uniform(n, 0, 1), self._uniform(n, 0, 1)
-        share = torch.where(chance < s.beside[0], torch.ones(n), share * (chance < sum(s.beside)))
         share = share * self._is_beside[other]
         both = torch.cat([weights * (1 - share)[:, None], share[:, None]], dim=1)
         return torch.cat([rows, other[:, None]], dim=1), both

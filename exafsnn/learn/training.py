@@ -267,6 +267,8 @@ _OXIDE_ZERO, _COMPOUND_ZERO = (-10.5, 9.5), (-2.0, 6.0)
 """Energy zero of oxides, whose steepest place is on the white line, and of other compounds, and how far off [eV]:
 −7 ± 3 and 0.4 with exchange 0, of which what stands for theory has 2.6 less; of nickel's, NiO to charged LiNiO₂, −10 to
 −15, −19 with what stands for theory."""
+_BESIDE_AMPLITUDE = 0.1
+"""Measured NiO has a tenth less S₀² than the foil in the same scan, LiNiO₂ as much."""
 _BESIDE_ZERO = (-8.0, 7.0)
 """The same of the oxides that a metal's model knows: in any mixture a wide range costs N of the metal."""
 _HARDLY_SEEN = ("H", "He", "Li", "Be")
@@ -301,6 +303,7 @@ def _beside(settings: TrainingSettings, metal: Metal, oxides: Sequence[Compound]
     more = max(math.ceil((pairs.r_min - shortest) / pairs.r_step), 0)  # the other bins stay where they are
     r_min, apart = round(pairs.r_min - more * pairs.r_step, 6), OXIDE_ERRORS * _THEORY_APART
     pairs = replace(pairs, r_min=r_min, beside_e0=_BESIDE_ZERO, theory_apart=apart, apart_sigma2=_APART_BESIDE)
+    pairs = replace(pairs, beside_amplitude=_BESIDE_AMPLITUDE)
     return _longer(replace(settings, pairs=pairs, ranges=ranges_beside(metal, oxides)))
 
 

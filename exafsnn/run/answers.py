@@ -12,7 +12,7 @@ import numpy as np
 
 from exafsnn.errors import ExafsnnError, Finding, ModelError, ScanError, SettingsError
 from exafsnn.records import ChiK, Prediction
-from exafsnn.run.models import Models, edges_named, edges_of
+from exafsnn.run.models import Models, edges_named, edges_of, named_of
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, is_finite, rejected, with_answers, with_parts
 from exafsnn.settings import BackgroundSettings
 
@@ -256,20 +256,20 @@ def answered(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> list[Outcome
             if isinstance(found, Exception):
                 done[row] = rejected(done[row], found)
             else:
-                told = [_with_others(each, answer_for.model_for, answer.model) for each in found]
+                told = [_with_others(each, answer.model) for each in found]
                 done[row] = with_answers(done[row], told, answer.model.name)
     return done
 
 
-def _with_others(prediction: Prediction, model_for: Models, model: Model | JointModel) -> Prediction:
-    """An answer to what is foreign to its model, with the names of the other models of that edge."""
+def _with_others(prediction: Prediction, model: Model | JointModel) -> Prediction:
+    """An answer to what is foreign to its model, with the names of the other models of its edges."""
     if prediction.in_domain:
         return prediction
-    edge = edge_of(prediction.chi)
-    others = [name for name in model_for.of(edge) if name != model.name]
+    edges = edges_named(model)
+    others = [name for name in named_of(edges) if name != model.name]
     if not others:
         return prediction
-    more = f"Other models of {edge}: {', '.join(others)} (--model)"
+    more = f"Other models of {' and '.join(edges)}: {', '.join(others)} (--model)"
     findings = tuple(
         replace(finding, remedy=f"{finding.remedy}. {more}") if finding.name == "foreign" else finding
         for finding in prediction.findings

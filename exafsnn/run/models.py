@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exafsnn.errors import ModelError
@@ -76,18 +78,16 @@ class Models:
         from exafsnn.learn.model_file import known_models
 
         name = edge.replace(" ", "-").lower()
-        if name not in self.loaded and name not in known_models() and (others := self.of(edge)):
-            remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
-            raise ModelError(f"no model is called {name}", remedy=remedy)
+        if name not in self.loaded and name not in known_models():
+            others = [other.name for other in self._known() if edge in edges_named(other)]
+            if others:
+                remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
+                raise ModelError(f"no model is called {name}", remedy=remedy)
         return self.load(name)
 
     def of_standard(self, chi: ChiK) -> Model | JointModel:
         """The model that learns from a standard: the one that was named, else that of its edge."""
         return self.load(self.name) if self.name is not None else self([chi])
-
-    def of(self, edge: str) -> list[str]:
-        """The names of all models of an edge, ``"Fe K"``, the joint ones among them."""
-        return [model.name for model in self._known() if edge in edges_named(model)]
 
     def joint_with(self, edge: str) -> list[JointModel]:
         """The joint models of which one edge is this."""
@@ -129,6 +129,26 @@ class Models:
             with suppress(ModelError):
                 if wanted(name):
                     yield self.load(name)
+
+
+def named_of(edges: Sequence[str]) -> list[str]:
+    """The names of all models of these edges and no others, ``["Fe K"]``."""
+    from exafsnn.learn.model_file import find_model, known_models
+
+    known = _edges_of(tuple(map(find_model, known_models())))
+    return [name for name, own in known.items() if own == set(edges)]
+
+
+@cache
+def _edges_of(paths: tuple[Path, ...]) -> dict[str, set[str]]:
+    """The edges of models that can be used, by their names; they are not kept, as those that answer are."""
+    from exafsnn.infer.joint import load_any
+
+    found = {}
+    for path in paths:
+        with suppress(ModelError):
+            found[path.stem] = set(edges_named(load_any(str(path))))
+    return found
 
 
 def _for_edges(model: Model | JointModel, edges: Sequence[str]) -> Model | JointModel:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
+from exafsnn.partials import Partials
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.coverage import cross_fitted
 
@@ -85,9 +86,9 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
 
 def _ranges(info: Mapping[str, Any]) -> str:
     """The ranges, and of which pair each is, in words."""
-    first = f"{info['absorber']}-{info['neighbours'][0]}"
-    pairs = {name: name.rpartition(" ")[2] if " " in name else first for name in info["ranges"]}
-    found = [f"`{name}` ({pairs[name]}) {low:g}–{high:g} Å" for name, (low, high) in info["ranges"].items()]
+    partials = Partials(np.empty(0), tuple(f"{info['absorber']}-{other}" for other in info["neighbours"]))
+    ranges = {name: partials.range(name, tuple(limits)) for name, limits in info["ranges"].items()}
+    found = [f"`{name}` ({of.pair}) {of.r_min:g}–{of.r_max:g} Å" for name, of in ranges.items()]
     return f"Range{'s' if len(found) > 1 else ''}: {', '.join(found)}"
 
 

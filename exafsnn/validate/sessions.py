@@ -125,7 +125,8 @@ class Beamline:
         zero = self._pairs.e0 + self._rng.uniform(-1, 1) * min(_ZERO, self._pairs.e0_range)
         doubt = np.clip(self._pairs.amplitude_std * self._rng.standard_normal(), -0.4, 0.4)
         amplitude = self._pairs.amplitude * float(np.exp(doubt))
-        curves = self.theory_error()
+        curves, errors = self.theory_error(), drawn.errors[:, None]
+        own_curves = 1 + errors * (curves[0] - 1), errors * curves[1]  # [scan, k]
         k_max = self._rng.uniform(*self._pairs.kmax, size=scans)
         low, high = self._pairs.noise
         noise = np.exp(self._rng.uniform(math.log(low), math.log(high), size=scans))
@@ -137,7 +138,11 @@ class Beamline:
         elif referenced:
             known = self._known(zero, amplitude)
         return SimulatedSession(
-            tuple(self.measured(drawn.chi, zero + shifts, amplitude, curves, noise * amplitude, k_max, names, -shifts)),
+            tuple(
+                self.measured(
+                    drawn.chi, zero + shifts, amplitude, own_curves, noise * amplitude, k_max, names, -shifts
+                )
+            ),
             drawn.density.double().numpy(), tuple(bank.phases[row] for row in rows),
             tuple(bank.index[row] for row in rows), standard, structure, known,
         )  # fmt: skip

@@ -656,13 +656,13 @@ def _label(file: str, record: str, longest: int = 80) -> str:
 
 
 def _apart(names: Sequence[str]) -> list[str]:
-    """Names of words that differ, where all have as many; they stay as they are if nothing is left of one."""
+    """Names of words that differ, where all have as many; they stay as they are if these do not tell them apart."""
     words = [_WORD.findall(name) for name in names]
     if len(set(map(len, words))) > 1:
         return list(names)
     differ = [len(set(some)) > 1 for some in zip(*words, strict=True)]
     left = ["".join(compress(name, differ)).strip("_-. ") for name in words]
-    return left if all(left) else list(names)
+    return left if all(left) and len(set(left)) == len(set(names)) else list(names)
 
 
 def _shortened(text: str, longest: int = 80) -> str:

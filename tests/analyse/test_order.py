@@ -155,7 +155,7 @@ def test_each_range_of_a_prediction_has_its_order(make_prediction):
     together = orders_of([one, other], tied=True)[0]["first Pt-Sn"]
     assert known.order  # … unless the model does …
     assert together.order  # … or the other edge
-    assert known.order.value == together.order.value == pytest.approx(0, abs=1e-6)
+    assert [known.order.value, together.order.value] == pytest.approx([0, 0], abs=1e-6)
     assert together.order.std > 0
     assert known.total.value == pytest.approx(9, rel=1e-3)
     assert known.composition.value == pytest.approx(1 / 3, rel=1e-3)

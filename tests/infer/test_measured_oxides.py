@@ -63,6 +63,10 @@ def test_lithium_is_not_counted(data_dir: Path) -> None:
     assert lithium.coordination_low <= 0 < 5.5 < lithium.coordination_high
     assert lithium.coordination_std > 3
     assert found.rdf.shell("Ni-Li", lithium.r_min, lithium.r_max).coordination_std == lithium.coordination_std
+    assert np.isnan(found.rdf.shell("Ni-Li", 4.0, 5.0).coordination_std)
+    total = found.rdf.total(lithium.r_min, lithium.r_max)
+    assert total.coordination_std < 0.15 * total.coordination
+    assert total.distance_std < 0.05
     assert "hardly-seen" in {finding.name for finding in found.findings}
 
 

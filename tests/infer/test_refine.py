@@ -249,10 +249,11 @@ def test_one_fit_begins_at_the_likeliest_rdfs(model, monkeypatch):
     assert abs(first[0] - first[1]) > 0.05
 
 
-def test_mixtures_of_a_metal_and_its_oxide_are_counted():
-    """Palladium, from a tenth to nine tenths of it an oxide, at unknown zero and amplitude."""
+@pytest.fixture(scope="module")
+def mixtures():
+    """Palladium, oxidised from nothing to all of it, at an S₀² that nobody expects: shares; N found and true."""
     model = load_model("pd-k")
-    atlas, shares = model.atlas, np.array([0.1, 0.3, 0.5, 0.7, 0.9])
+    atlas, shares = model.atlas, np.concatenate([np.arange(0.0, 0.16, 0.01), [0.3, 0.5, 0.7, 0.9, 1.0]])
     motion = atlas._motion(model.pairs.scale).tolist()
     metal, oxide = (
         atlas.density[[min((row for row, name in enumerate(atlas.phases) if name == phase), key=motion.__getitem__)]]
@@ -262,16 +263,37 @@ def test_mixtures_of_a_metal_and_its_oxide_are_counted():
     )
     density = (1 - shares[:, None]) * metal + shares[:, None] * oxide
     k = model.features.k_grid().astype(float)
-    zeros, amplitudes = np.full(5, model.pairs.e0), np.full(5, model.pairs.amplitude)
+    zeros, amplitudes = np.full(len(shares), model.pairs.e0), np.full(len(shares), 0.87 * model.pairs.amplitude)
     chi = model.ensemble.as_measured(k, model.ensemble.implied(density), zeros, amplitudes)
-    chi = chi + 3e-4 * np.random.default_rng(0).standard_normal(chi.shape)
-    where = {"absorber": "Pd", "edge": "K", "noise": 3e-4, "e0": 0.0, "edge_step": 1.0, "k_max_usable": 14.0}
+    chi = chi + 1e-4 * np.random.default_rng(0).standard_normal(chi.shape)
+    where = {"absorber": "Pd", "edge": "K", "noise": 1e-4, "e0": 0.0, "edge_step": 1.0, "k_max_usable": 14.0}
     answers = Refiner(model).refine_all([ChiK(k=k, chi=row, source="simulated", **where) for row in chi])
-    for name in ("first", "first Pd-O"):
-        true = model.partials.moments(density, model.partials.range(name, model.ranges[name]))[:, 0]
-        for answer, n in zip(answers, true, strict=True):
-            assert answer.shells[name].coordination_low <= n <= answer.shells[name].coordination_high, name
-            assert answer.shells[name].coordination == pytest.approx(n, abs=1.0 if name == "first" else 0.5), name
+    counts = {}
+    for name, limits in model.ranges.items():
+        true = model.partials.moments(density, model.partials.range(name, limits))[:, 0]
+        counts[name] = [answer.shells[name] for answer in answers], true
+    return shares, counts
+
+
+@pytest.mark.parametrize("name", ["first", "first Pd-O"])
+def test_mixtures_of_a_metal_and_its_oxide_are_counted(mixtures, name):
+    shells, true = mixtures[1][name]
+    for shell, n in zip(shells, true, strict=True):
+        assert shell.coordination_low - 0.05 <= n <= shell.coordination_high
+
+
+def test_the_share_of_an_oxide_is_told_whatever_the_amplitude_is(mixtures):
+    (metal, all_metal), (oxygen, all_oxygen) = mixtures[1].values()
+    ratio = np.array([o.coordination / m.coordination for o, m in zip(oxygen, metal, strict=True)])
+    assert ratio == pytest.approx(all_oxygen / all_metal, abs=0.06, rel=0.15)
+
+
+def test_no_step_is_where_a_metal_begins_to_be_a_mixture(mixtures):
+    """One per cent more of the oxide changes N by no more than a few per cent of it."""
+    shares, counts = mixtures
+    for shells, _ in counts.values():
+        n = np.array([shell.coordination for shell in shells])[shares < 0.155]
+        assert np.abs(np.diff(n)).max() < 0.5
 
 
 def test_a_standard_of_hcp_has_its_neighbours_where_they_are_on_average():

@@ -177,10 +177,14 @@ def test_findings_of_one_edge_say_which_and_those_of_all_are_told_once(beam: Non
     assert {"Sr K: odd Sr K", "Br K: odd Br K"} <= set(told)
 
 
-def test_a_scan_that_is_foreign_to_its_model_is_told_the_others_of_its_edge(beam: None) -> None:
+def test_a_scan_that_is_foreign_to_its_model_is_told_the_others_of_its_edge(beam: None, tmp_path: Path) -> None:
+    """Not those of which it is a part: their networks are the same."""
     odd, known = answer("odd.chi", "sr.chi", model="toy-sr")
     assert odd.status == "foreign"
-    assert "Other models of Sr K: toy (--model)" in "; ".join(odd.warnings)
+    assert "Other models" not in "; ".join(odd.warnings)
+    toy.save_part(tmp_path / "models" / "other.safetensors", "Sr")
+    odd, known = answer("odd.chi", "sr.chi", model="toy-sr")
+    assert "Other models of Sr K: other (--model)" in "; ".join(odd.warnings)
     assert "Other models" not in "; ".join(known.warnings)
 
 
