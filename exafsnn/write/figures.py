@@ -752,7 +752,7 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
     for shell in prediction.shells.values():
         axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
-        middle = (shell.r_min + shell.r_max) / 2
+        middle = max((shell.r_min + shell.r_max) / 2, _rdf_limits(prediction.rdf.r)[0] + _WIDEST / 2)
         taken = {row for other, row in written if abs(other - middle) < _WIDEST}
         row = next(row for row in range(len(written) + 1) if row not in taken)
         written.append((middle, row))
