@@ -189,11 +189,11 @@ def parts(item: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def scale_of(name: str, result: Mapping[str, Any]) -> float:
     """What a number is rounded in comparison with, where that is more than itself: it is a small difference."""
     *before, last = name.split(".")
-    if last.startswith(("distance", "sigma2", "c3")):  # over N; errors of them over N², where hardly any atoms are
-        size = abs(float(result[name]))
+    if last.startswith(("distance", "sigma2", "c3")):  # over N; errors and c3 over N², where hardly any atoms are
+        size, power = abs(float(result[name])), 1 if last in ("distance", "sigma2") else 2
         if last.startswith("c3"):  # what lies above the mean less what lies below: either is about σ³
             size = max(size, abs(float(result[".".join([*before, "sigma2"])])) ** 1.5)
-        return size * max(1.0, 0.1 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** 2
+        return size * max(1.0, 0.1 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** power
     least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 0.5, "coordination": 0.1}
     if last == "chi_model":  # ΔE₀, as rounded as it is, moves k by ΔE₀ · K2_PER_EV / 2k
         k, zero = (result[".".join([*before, other])] for other in ("chi.k", "delta_e0"))
