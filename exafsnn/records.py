@@ -213,9 +213,9 @@ class PartialRDF:
 
     @cached_property
     def _errors(self) -> dict[str, Errors]:
-        """Those of each pair."""
+        """Those of each pair, by the range with most atoms."""
         found: dict[str, Errors] = {}
-        for told in self.told if self.samples is not None else ():
+        for told in sorted(self.told, key=lambda each: -each.coordination) if self.samples is not None else ():
             if told.pair not in found and self.samples is not None:
                 own = self.samples[:, self.pairs.index(told.pair)]
                 raw = spreads(self.r, own, told.r_min, told.r_max)[:3]

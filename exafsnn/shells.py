@@ -105,7 +105,7 @@ class Errors:
     """… and the upper end minus it."""
 
     @staticmethod
-    def of_shells(shells: Any, raw: Array, least: float) -> Errors:
+    def of_shells(shells: Any, raw: Array, least: Array | float) -> Errors:
         """Those of a shell, or of a record of many, whose samples have the standard deviations ``raw`` (..., 3).
 
         Where N is as sure as ``least`` lets it be, its own errors are not known, and are taken for the samples'.
@@ -132,7 +132,7 @@ class Errors:
         return Errors(std, np.min([one.low for one in found], axis=0), high)
 
 
-def as_wide(values: Array, raw: Array, known: Errors | None, least: float) -> tuple[Array, Array, Array]:
+def as_wide(values: Array, raw: Array, known: Errors | None, least: Array | float) -> tuple[Array, Array, Array]:
     """(..., 3) standard deviations of N, R and σ², and both ends of their 95 % intervals.
 
     Parameters
@@ -142,7 +142,7 @@ def as_wide(values: Array, raw: Array, known: Errors | None, least: float) -> tu
     known
         Errors that cover, of another range; None: those of the samples.
     least
-        Relative standard deviation of N at least.
+        (...) relative standard deviation of N at least.
     """
     std, low, high = (part * raw for part in (known.std, known.low, known.high)) if known else (
         raw.copy(), -Z95 * raw, Z95 * raw)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,11 +12,14 @@ from exafsnn.errors import Finding
 from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told, of_any_number
 from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, exchange_finding, misfit_finding, neighbours_finding
+from exafsnn.learn.domain import Signs
 from exafsnn.learn.intervals import is_first
 from exafsnn.partials import Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
+_MANY = 1.2
+"""More absorbers than there are: so many times is told."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,15 @@ class Origin:
     said: str
     """What was assumed about the amplitude, in words."""
     least: float
-    """Relative standard deviation of N at least."""
+    """Relative standard deviation of N at least, of a metal."""
     most: float
     """N of the range ``first`` of the RDF that has most of all that are known."""
     composition: Mapping[str, float] = field(default_factory=dict)
     """Share of each element in all that is known, where it is the same; else empty."""
     unmeasured: Mapping[str, float] = field(default_factory=dict)
     """Ranges of pairs whose N no spectrum tells, and how many there are at most."""
+    beside: float = 0.0
+    """Relative standard deviation of an oxide's amplitude, where it is known beside its metal."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ class Answers:
     damping: Array
     """(s,) share by which all shells alike are smaller than a whole crystal's, if that explains a scan best; else 0."""
     oxidised: Array
-    """(s,) how much of the absorbers is in an oxide, as ``infer.ensemble`` sees it by the bonds."""
+    """(s,) how much of the absorbers is in an oxide, as ``infer.ensemble`` sees it by the bonds …"""
+    accounted: Array
+    """… and for how many absorbers of 1 the networks account, times their amplitude over the expected one."""
     exchanges: Mapping[str, Exchanged] = field(default_factory=dict)
     """Of ranges whose atoms were given to the other element, by name …"""
     unexchanged: Mapping[str, Shells] = field(default_factory=dict)
@@ -128,6 +135,10 @@ class Answers:
     def limit(self, row: int) -> Limit:
         """What the answer to one scan leaves."""
         return Limit(*(float(part[row]) for part in (self.left, self.misfit_local, self.misfit_below)))
+
+    def signs_of(self, row: int) -> tuple[float, ...]:
+        """``learn.domain.Signs`` of one scan."""
+        return tuple(float(getattr(self, one.name)[row]) for one in fields(Signs))
 
     def with_errors(self, told: Told) -> Answers:
         """The same with its ranges and their error bars."""
@@ -167,7 +178,7 @@ class Answers:
         covering = self.unexchanged or self.shells
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
-            smoothing=origin.smoothing, least=origin.least,
+            smoothing=origin.smoothing, least=float(doubt_of(origin.least, origin.beside, self.oxidised[row])),
             told=tuple(
                 known.one(row)
                 for name, known in covering.items()
@@ -206,9 +217,11 @@ class Answers:
             found.append(Finding("uncalibrated", "warning", said, remedy="Train it with calibration"))
         if self.domain_score[row] > 1:
             left = f"{100 * self.unexplained[row]:.3g} %"
+            number = self.accounted[row] if self.oxidised[row] > 0 else 1.0
+            many = f"metal and oxide make {number:.2g} times the absorbers that there are, " if number > _MANY else ""
             said = (
                 f"outside the model's domain: the networks' RDF leaves {left} of the signal unexplained, they disagree"
-                f" by {self.disagreement[row]:.0%}, and the R-factor is {self.misfit[row]:.3g}:"
+                f" by {self.disagreement[row]:.0%}, {many}and the R-factor is {self.misfit[row]:.3g}:"
                 f" {self.domain_score[row]:.2g} times what may be"
             )
             found.append(Finding("foreign", "warning", said, remedy="Do not trust the RDF"))
@@ -230,6 +243,17 @@ class Answers:
                 remedy = "Give a standard measured with the sample"
                 found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
         return tuple(finding for finding in found if finding)
+
+
+def doubt_of(least: float, beside: float, oxidised: Array | float) -> Array:
+    """(s,) relative standard deviation of N at least, of a sample that is ``oxidised`` (s,) to a share.
+
+    Parameters
+    ----------
+    least, beside
+        Those of the amplitude, and of an oxide's against its metal's.
+    """
+    return np.hypot(least, beside * np.asarray(oxidised))
 
 
 def _each(record: _Rows, change: Callable[[Any], Any]) -> _Rows:

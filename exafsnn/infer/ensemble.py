@@ -12,11 +12,12 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.error_bars import Samples
 from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.atlas import PHASES
+from exafsnn.learn.domain import Signs
 from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import circumstances
 from exafsnn.learn.model_file import ModelParts, Single
 from exafsnn.physics.fourier import shift_energy
-from exafsnn.records import Array
+from exafsnn.records import CRYSTALS, Array
 
 _PASSES = 4
 _FOUND_E0_STD = 1.2
@@ -34,6 +35,7 @@ class Ensemble:
         self._first = partials.within(partials.range("first", parts.info["ranges"]["first"]))
         self._far = self._first * np.tile(partials.r, len(partials.pairs))
         self._share = _share_of(parts)
+        self._accounted = _accounted_of(parts, self._first, self._share)
 
     def first(self, density: Array) -> tuple[Array, Array]:
         """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, c) [Å⁻¹]."""
@@ -55,6 +57,14 @@ class Ensemble:
         """(s,) how much of the absorbers is in the material beside the own one, by their bonds in RDFs (s, c)."""
         share: Array = np.clip(density @ self._share, 0.0, 1.0)
         return share
+
+    def accounted(self, density: Array) -> Array:
+        """(s,) for how many absorbers RDFs (s, c) account, of 1 that there is: as metal and in the oxide beside it.
+
+        1 of a model that knows no oxide.
+        """
+        number: Array = density @ self._accounted if self.knows_oxides else np.ones(len(density))
+        return number
 
     def estimates(self, signals: Signals, reference: Reference | None) -> Estimates:
         """The networks' answers; the energy axes are moved to the zeros that they find, and they are asked again."""
@@ -143,15 +153,16 @@ class Ensemble:
             found[name] = modes[order].astype(np.float32), parts, rng.standard_normal(_SAMPLES)[order]
         return found
 
-    def signs(self, signals: Signals, found: Estimates, implied: Single) -> tuple[Array, Array]:
-        """(s,) how much of what the networks see the RDFs do not explain, and how much they disagree: shares."""
+    def signs(self, signals: Signals, found: Estimates, density: Array, implied: Single, amplitude: float) -> Signs:
+        """How strange scans are by their RDFs (s, c), which imply χ(k) (s, m), where an amplitude was expected."""
         known = _known(
             found.k_max, signals.noise / found.amplitude, found.amplitude_std / found.amplitude, found.delta_e0_std
         )
         seen = self.on_axis(signals, found.delta_e0) / found.amplitude.astype(np.float32)[:, None]
         total = np.maximum(found.mean.sum(axis=1), 1e-9)
         unexplained = self._map.unexplained(seen, implied, known).astype(np.float64)
-        return unexplained, found.density.std(axis=1).sum(axis=1) / total
+        accounted = self.accounted(density) * found.amplitude / amplitude
+        return Signs(unexplained, found.density.std(axis=1).sum(axis=1) / total, self.oxidised(density), accounted)
 
     def circumstances(self, k_max: Array, noise: Array, density: Array, sigma2: Array) -> Array:
         """(s, 8) k range, noise, disorder and phase of scans, as ``learn.intervals`` has them.
@@ -179,11 +190,11 @@ class Ensemble:
         rows: Array = self._parts.atlas.crystals(kind, constant).astype(np.float64)
         return rows
 
-    def domain_score(self, signs: tuple[Array, Array], given: Array) -> Array:
+    def domain_score(self, signs: Signs, given: Array) -> Array:
         """(s,) above 1: not a spectrum that the model can know."""
         if self._parts.domain is None:
-            return signs[0] / float(self._parts.info["misfit_limit"])
-        return self._parts.domain.score(*signs, given)
+            return signs.unexplained / float(self._parts.info["misfit_limit"])
+        return self._parts.domain.score(signs, given)
 
 
 def _share_of(parts: ModelParts) -> Array:
@@ -200,6 +211,21 @@ def _share_of(parts: ModelParts) -> Array:
             found += partials.within(bonds)
     usual = float((atlas.density[others] @ found).mean()) if others.any() else 0.0
     return found / usual if usual else np.zeros_like(found)
+
+
+def _accounted_of(parts: ModelParts, first: Array, share: Array) -> Array:
+    """(c,) by which RDFs say for how many absorbers they account.
+
+    N in the range ``first`` (c,) over that of whole crystals of the metal, and the ``share`` (c,) that is in the oxide,
+    which may have atoms in that range, too.
+    """
+    atlas, usual = parts.atlas, CRYSTALS[int(np.argmax(parts.pairs.phases[: len(CRYSTALS)]))]
+    whole, beside = np.isin(atlas.phases, [usual]) & np.asarray(atlas.perfect), ~np.isin(atlas.phases, PHASES)
+    if not (share.any() and whole.any()):
+        return share
+    number = float((atlas.density[whole] @ first).mean())
+    found: Array = first / number + share * (1 - float((atlas.density[beside] @ first).mean()) / number)
+    return found
 
 
 def _both(found: tuple[Array, Array], told: tuple[Array, Array]) -> tuple[Array, Array]:

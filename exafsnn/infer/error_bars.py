@@ -152,8 +152,8 @@ class ErrorBars:
     """(s,) factors by which calibrated errors are widened."""
     referenced: bool = False
     """Whether they rest on a standard."""
-    least: float = 0.0
-    """Relative standard deviation of the coordination at least: what nobody knows of the amplitude."""
+    least: Array | float = 0.0
+    """(s,) relative standard deviation of the coordination at least: what nobody knows of the amplitude."""
     other: Array | float = 0.0
     """(s,) how far it may lie elsewhere, relatively, if something else is true; the sign says on which side."""
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from exafsnn.compounds import composition_of
 from exafsnn.errors import ModelError
-from exafsnn.infer.answers import Answers, Origin
+from exafsnn.infer.answers import Answers, Origin, doubt_of
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
 from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Told
@@ -205,23 +205,23 @@ class Model:
         """
         ensemble = self.ensemble
         given = self.circumstances(found.k_max, signals.noise / found.amplitude, density)
-        oxidised = ensemble.oxidised(density)
         implied = ensemble.implied(density)
+        usual = reference.amplitude if reference else self.pairs.amplitude
+        signs = ensemble.signs(signals, found, density, implied, usual)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
         misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max, self.pairs.scale)
-        beside = reference.is_beside(signals.e0, oxidised, found.delta_e0) if reference else False
+        beside = reference.is_beside(signals.e0, signs.oxidised, found.delta_e0) if reference else False
         excess = misfit.excess("predicted", reference.leaves if reference else None, beside)
-        signs = ensemble.signs(signals, found, implied)
         return Answers(
             origin=self._origin(reference), density=density, spread=None, samples=None, shells={},
             delta_e0=found.delta_e0, delta_e0_std=found.delta_e0_std, amplitude=found.amplitude,
             amplitude_std=found.amplitude_std, chi_model=chi_model, misfit=misfit.r_factor, misfit_noise=misfit.noise,
             left=misfit.left, misfit_local=misfit.local, misfit_at=misfit.at, misfit_below=misfit.below, excess=excess,
-            given=given, unexplained=signs[0], disagreement=signs[1], k_max=found.k_max,
+            given=given, k_max=found.k_max, **vars(signs),
             domain_score=np.maximum.reduce(
                 [ensemble.domain_score(signs, given), misfit.foreign("predicted"), self._crowded(density, misfit)]
             ),
-            damping=np.zeros(len(signals)), oxidised=oxidised,
+            damping=np.zeros(len(signals)),
         )  # fmt: skip
 
     def _crowded(self, density: Array, misfit: Misfit) -> Array:
@@ -288,7 +288,8 @@ class Model:
         scales = self.intervals.get(f"{how} {'with reference' if reference else 'blind'}")
         scales = scales or self.intervals.get(f"{how} blind", {})  # of a model that was tried without standards only
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
-        bars = ErrorBars(scales, given, wider, reference is not None, self._least(reference), other)
+        least = doubt_of(self._least(reference), self.pairs.beside_amplitude, self.oxidised(raw.density))
+        bars = ErrorBars(scales, given, wider, reference is not None, least, other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
         return bars.told(raw, ranges, keep=keep)
 
@@ -345,7 +346,7 @@ class Model:
         return Origin(
             self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
             self._said(reference), self._least(reference), self.most_neighbours,
-            self.composition, self.unmeasured,
+            self.composition, self.unmeasured, self.pairs.beside_amplitude,
         )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:

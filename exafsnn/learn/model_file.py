@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from safetensors.numpy import load as load_arrays
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import replacing, sync
 from exafsnn.learn.atlas import PHASES, Atlas
-from exafsnn.learn.domain import Domain
+from exafsnn.learn.domain import GIVEN, GIVEN_BESIDE, Domain
 from exafsnn.learn.features import KINDS, FeatureSettings
 from exafsnn.learn.intervals import (
     KINDS_OF_ANSWERS,
@@ -324,7 +324,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], partials)
     errors = _with_prefix(tensors, "errors.")
     intervals = intervals_from(info["intervals"], info["ranges"], len(atlas.kinds) - len(PHASES))
-    domain = _domain(info["domain"])
+    domain = domain_from(info["domain"])
     told = (intervals, partials, domain)
     return ModelParts(name, info, tuple(members), forward, atlas, errors, *told, pairs, features, checksum)
 
@@ -343,16 +343,24 @@ def _forward_shapes(own: Mapping[str, Single]) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _domain(info: Any) -> Domain | None:
+def domain_from(info: Any) -> Domain | None:
     """What is usual, or nothing of a model that is not calibrated."""
     if not info:
         return None
+    beside = {"beside"} & set(info)
+    return Domain(*_usual(info, GIVEN, beside), Domain(*_usual(info["beside"], GIVEN_BESIDE)) if beside else None)
+
+
+def _usual(info: Any, count: int, others: Set[str] = frozenset()) -> tuple[tuple[float, ...], float]:
+    """Weights of so many circumstances, and the limit."""
+    if set(info) != {"weights", "limit"} | others:
+        raise ModelError("the domain is none")
     weights, limit = tuple(info["weights"]), info["limit"]
-    if set(info) != {"weights", "limit"} or not is_like((*weights, limit), (0.0,) * 5) or not 0 < limit < _LARGEST:
+    if not is_like((*weights, limit), (0.0,) * (count + 1)) or not 0 < limit < _LARGEST:
         raise ModelError("the domain is none")
     if any(abs(weight) > _LARGEST for weight in weights):
         raise ModelError("the domain has weights that are none")
-    return Domain(weights, limit)
+    return weights, limit
 
 
 def intervals_from(info: Any, ranges: Iterable[str], others: int) -> dict[str, dict[str, Scale]]:

@@ -256,12 +256,12 @@ def answered(outcomes: Sequence[Outcome], answer_for: AnswerFor) -> list[Outcome
             if isinstance(found, Exception):
                 done[row] = rejected(done[row], found)
             else:
-                told = [_with_others(each, answer.model) for each in found]
+                told = [with_others(each, answer.model) for each in found]
                 done[row] = with_answers(done[row], told, answer.model.name)
     return done
 
 
-def _with_others(prediction: Prediction, model: Model | JointModel) -> Prediction:
+def with_others(prediction: Prediction, model: Model | JointModel) -> Prediction:
     """An answer to what is foreign to its model, with the names of the other models of its edges."""
     if prediction.in_domain:
         return prediction

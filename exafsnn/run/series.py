@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
-from exafsnn.run.answers import Answer, Standards, fitting, refiner, standards_of
+from exafsnn.run.answers import Answer, Standards, fitting, refiner, standards_of, with_others
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
@@ -253,7 +253,8 @@ def _refined(task: tuple[Sequence[Outcome], Shared[_Tools]]) -> list[_Answer]:
     rows = [row for row, outcome in enumerate(outcomes) if outcome.usable]
     found = tools.answer([chis_of(outcomes[row]) for row in rows]) if rows else []
     for row, each in zip(rows, found, strict=True):
-        done[row] = with_answers(outcomes[row], each, tools.answer.model.name)
+        told = [with_others(prediction, tools.answer.model) for prediction in each]
+        done[row] = with_answers(outcomes[row], told, tools.answer.model.name)
     alone = [row for row in rows if done[row].prediction]
     predictions = [item for item in (done[row].prediction for row in alone) if item]
     particles = tools.sizes.find(predictions) if tools.sizes else [None] * len(alone)

@@ -20,7 +20,7 @@ from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
-from exafsnn.learn.domain import fit_domain
+from exafsnn.learn.domain import Signs, fit_domain
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale, is_first, scale_of
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
@@ -45,8 +45,8 @@ class Answer:
     """By quantity: errors and raw standard deviations (n,); of the density, those of its bins."""
     given: Array
     """(1, q) circumstances."""
-    signs: tuple[float, float]
-    """Of the domain."""
+    signs: tuple[float, ...]
+    """``Signs`` of the domain, of one spectrum."""
     chi: ChiK
     trajectory: int
     phase: str
@@ -102,8 +102,9 @@ def set_error_bars(name: str, answers: Sequence[Answer]) -> Path:
     of_kind = {kind: [item for item in answers if item.kind == kind] for kind in KINDS_OF_ANSWERS}
     intervals = {kind: scales_of(found) for kind, found in of_kind.items() if found}
     predicted = [item for kind in KINDS_OF_ANSWERS[:2] for item in answers if item.kind == kind]
-    signs, given = np.array([item.signs for item in predicted]), np.concatenate([item.given for item in predicted])
-    return set_calibration(name, intervals, fit_domain(signs[:, 0], signs[:, 1], given))
+    signs = Signs(*np.array([item.signs for item in predicted]).T)
+    given = np.concatenate([item.given for item in predicted])
+    return set_calibration(name, intervals, fit_domain(signs, given))
 
 
 def scales_of(answers: Sequence[Answer]) -> dict[str, Scale]:
@@ -184,7 +185,7 @@ def answers_to(model: Model, session: SimulatedSession) -> Iterator[Answer]:
         facts = (chi, session.states[number], session.phases[number])
         for kind, answers in (("predicted", predicted), ("refined", refined)):
             errors, given = errors_of(model, answers[number : number + 1], density), answers.given[number, None]
-            signs = float(answers.unexplained[number]), float(answers.disagreement[number])
+            signs = answers.signs_of(number)
             yield Answer(f"{kind} {how}", errors, given, signs, *facts)
 
 

@@ -13,13 +13,14 @@ import numpy as np
 
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.partials import Partials
+from exafsnn.simulate.solids import SPRINGS
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.coverage import cross_fitted
 
 SHOWN = (0.68, 0.95)
 _MOTION = {
     "families": "molecular dynamics of look-alikes,\nscaled to this metal's bond and motion,",
-    "solids": "harmonic vibrations of crystals, by a force field,",
+    "solids": "harmonic vibrations of crystals, {by},",
     "frames": "trajectories that its maker gave,",
     "bimetals": "harmonic vibrations of alloys and particles, held by springs,",
 }
@@ -73,7 +74,7 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
         states=info["library"]["states"], members=info["members"],
         families=", ".join(f"{of['name']} ({of['count']})" for kind in _MOTION for of in plan.get(kind, ())),
-        motion=" and ".join(motion for kind, motion in _MOTION.items() if plan.get(kind)),
+        motion=" and ".join(motion.format(by=_held_by(plan)) for kind, motion in _MOTION.items() if plan.get(kind)),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
         ranges=_ranges(info),
@@ -82,6 +83,12 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         failures=_FAILURES.get(info["absorber"], _NO_FAILURE),
         rows="\n".join(row for kind in KINDS_OF_ANSWERS for row in _rows([a for a in answers if a.kind == kind])),
     )  # fmt: skip
+
+
+def _held_by(plan: Mapping[str, Any]) -> str:
+    """What holds the crystals of a plan together, in words."""
+    springs = [list(solid["weights"]) == [SPRINGS] for solid in plan.get("solids", ())]
+    return "held by springs" if all(springs) else "by a force field" + (" or held by springs" if any(springs) else "")
 
 
 def _ranges(info: Mapping[str, Any]) -> str:

@@ -149,9 +149,8 @@ def _answer(
     kind: str, model: JointModel, edge: int, answers: Answers, session: SimulatedSession, number: int
 ) -> Answer:
     errors = errors_of(model.edges[edge], answers[number : number + 1], session.density[number])
-    signs = float(answers.unexplained[number]), float(answers.disagreement[number])
     facts = (session.scans[number], session.states[number], session.phases[number])
-    return Answer(kind, errors, answers.given[number, None], signs, *facts)
+    return Answer(kind, errors, answers.given[number, None], answers.signs_of(number), *facts)
 
 
 def set_joint_error_bars(name: str, trial: Trial) -> Path:

@@ -1,7 +1,11 @@
-"""Measured nickel oxides by the shipped model: rocksalt, with its foil and without, and a battery's cathode."""
+"""Measured nickel oxides by the shipped models: rocksalt, with its foil and without, and a battery's cathode.
+
+``ni-o`` knows oxides alone, ``ni-k`` the metal, NiO and mixtures of both: a cathode is foreign to it.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -84,3 +88,53 @@ def test_the_bonds_of_a_cathode_shorten_and_sharpen_as_it_is_charged(data_dir: P
     assert before.sigma2 - after.sigma2 == pytest.approx(0.0061, abs=0.003)
     apart = [item.shells["first Ni-Ni"] for item in found]
     assert [shell.distance for shell in apart] == pytest.approx([2.889, 2.823], abs=0.02)
+
+
+def test_the_model_of_the_metal_finds_its_oxide_and_hardly_any_metal(data_dir: Path) -> None:
+    """As far as the errors say, which hold that S₀² of an oxide may be a tenth less than a metal's."""
+    found = Refiner(load_model("ni-k")).refine(oxide(data_dir)[0])
+    metal, oxygen, nickel = (found.shells[name] for name in ("first", "first Ni-O", "oxide Ni-Ni"))
+    assert found.in_domain
+    assert oxygen.coordination_low <= 6 <= oxygen.coordination_high
+    assert nickel.coordination_low <= 12 <= nickel.coordination_high
+    assert metal.coordination == pytest.approx(0, abs=0.6)
+    assert oxygen.distance == pytest.approx(2.089, abs=0.012)
+    assert nickel.distance == pytest.approx(2.954, abs=0.012)
+    assert oxygen.coordination_std > 0.11 * oxygen.coordination
+    nearly = found.rdf.shell("Ni-Ni", nickel.r_min, nickel.r_max + 0.01)
+    assert nearly.coordination_std == pytest.approx(nickel.coordination_std, rel=0.05)
+
+
+@cache
+def cathode(folder: Path) -> tuple[tuple[ChiK, ChiK], ...]:
+    """Scans along the cycle of a battery, and of the foil behind it."""
+    names = sorted((folder / "operando_ni").glob("*.txt"))
+    columns = ("energy=1,mu=2", "energy=1,mu=3")
+    return tuple((read_one(name, columns=one).to_chi(), read_one(name, columns=other).to_chi())
+                 for name in names for one, other in [columns])  # fmt: skip
+
+
+@pytest.mark.parametrize(("noise", "metal"), [(0.0, 0.0), (0.003, 0.0), (0.0, 0.2)])
+def test_a_cathode_is_foreign_to_the_model_of_the_metal(data_dir: Path, noise: float, metal: float) -> None:
+    """None of the 24 scans passes for nickel in NiO: not where it is noisy, nor beside nickel."""
+    rng, scans = np.random.default_rng(0), []
+    for scan, foil in cathode(data_dir):
+        chi = (1 - metal) * scan.chi + metal * np.interp(scan.k, foil.k, foil.chi)
+        chi = chi + noise * rng.standard_normal(len(chi))
+        scans.append(replace(scan, chi=chi, noise=float(np.hypot(scan.noise, noise))))
+    assert not any(item.in_domain for item in load_model("ni-k").predict_all(scans))
+
+
+def test_nor_is_it_refined(data_dir: Path) -> None:
+    """It is said why, too."""
+    found = Refiner(load_model("ni-k")).refine_all([scan for scan, _ in cathode(data_dir)[::6]])
+    assert not any(item.in_domain for item in found)
+    assert all("times the absorbers that there are" in "; ".join(item.warnings) for item in found)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_metal_beside_its_oxide_is_not(data_dir: Path, share: float) -> None:
+    """Measured nickel in measured NiO."""
+    scan, foil = oxide(data_dir)
+    chi = (1 - share) * scan.chi + share * np.interp(scan.k, foil.k, foil.chi)
+    assert load_model("ni-k").predict(replace(scan, chi=chi)).in_domain

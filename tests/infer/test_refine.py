@@ -275,6 +275,18 @@ def mixtures():
     return shares, counts
 
 
+@pytest.mark.parametrize("name", ["pd-k", "ni-k"])
+def test_a_metal_and_its_oxide_share_the_absorbers_that_there_are(name):
+    """Also where the oxide's metal atoms are in the metal's range, as those of PdO."""
+    model = load_model(name)
+    states, phases = model.states
+    of = {kind: states[[phase == kind for phase in phases]].mean(axis=0) for kind in ("fcc", model.absorber + "O")}
+    metal, oxide = of.values()
+    mixed = np.stack([(1 - share) * metal + share * oxide for share in (0.0, 0.3, 0.7, 1.0)])
+    assert model.ensemble.accounted(mixed) == pytest.approx(np.ones(4), abs=0.1)
+    assert model.ensemble.accounted(1.5 * mixed) == pytest.approx(np.full(4, 1.5), abs=0.15)
+
+
 @pytest.mark.parametrize("name", ["first", "first Pd-O"])
 def test_mixtures_of_a_metal_and_its_oxide_are_counted(mixtures, name):
     shells, true = mixtures[1][name]

@@ -214,6 +214,8 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"pairs": {"amplitude": -0.75}}, "amplitude and its standard deviation are not positive"),
         ({"domain": {"weights": [1e300, 0.0, 0.0, 0.0], "limit": 1.0}}, "weights that are none"),
         ({"domain": {"weights": [0.0] * 4, "limit": 0.0}}, "the domain is none"),
+        ({"domain": {"weights": [0.0] * 4, "limit": 1.0, "beside": {}}}, "the domain is none"),
+        ({"domain": {"weights": [0.0] * 4, "limit": 1.0, "beside": {"weights": [0.0] * 4, "limit": 1.0}}}, "is none"),
         ({"intervals": {"predicted blind": {}}}, "not of the answers"),
         ({"intervals": {kind: {"distance": BAD_SCALE} for kind in KINDS_OF_ANSWERS}}, "each within the next"),
         ({"atlas": {"phases": [], "lattice": [], "perfect": []}}, "does not describe its"),

@@ -166,6 +166,13 @@ def test_a_scan_outside_the_domain_is_left_out_of_the_analysis(data_dir):
     assert not mixed.series.strongest.found
 
 
+def test_a_battery_among_nickel_is_foreign_and_told_which_other_model_there_is(data_dir):
+    scan = str(data_dir / "operando_ni" / "norm_op2_cell4_pos1_dq1_0001_av240_00001.txt")
+    (found,) = follow([scan], columns="energy=1,mu=2", against="order").outcomes
+    assert found.status == "foreign"
+    assert "Other models of Ni K: ni-o" in "; ".join(found.prediction.warnings)
+
+
 def test_an_oxide_is_no_standard_though_its_distances_fit(data_dir):
     """Hematite has its near iron where bcc iron would have it, if R alone were asked."""
     oxide = str(data_dir / "oxides" / "Fe2O3_rt_01.xdi")

@@ -21,7 +21,7 @@ def answers(make_chi, raw=1.0):
         Answer(
             kind,
             {name: (size * rng.standard_normal(1), np.array([raw * size])) for name, size in ERRORS.items()},
-            np.zeros((1, 8)), (0.1, 0.1), chi, trajectory, "bcc" if trajectory % 3 else "fcc",
+            np.zeros((1, 8)), (0.1, 0.1, 0.0, 1.0), chi, trajectory, "bcc" if trajectory % 3 else "fcc",
         )
         for kind in KINDS_OF_ANSWERS for trajectory in range(150)
     ]  # fmt: skip
@@ -60,8 +60,23 @@ def test_it_says_of_which_pair_each_range_is(make_chi):
 def test_it_says_where_states_of_any_kind_come_from(make_chi, info):
     """Each kind that a plan may have; nothing is left blank."""
     for kind in KINDS:
-        plan = {name: [] for name in KINDS} | {kind: [{"name": "these", "count": 7}]}
+        plan = {name: [] for name in KINDS} | {kind: [{"name": "these", "count": 7, "weights": ["springs"]}]}
         told = info | {"library": info["library"] | {"plan": info["library"]["plan"] | plan}}
         text = card("x", told, answers(make_chi))
         assert "states: these (7);" in text
         assert "All of it is simulated:  and" not in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([["springs"]], "crystals, held by springs,"),
+        ([["r2scan", "0.3.0"]], "crystals, by a force field, and"),
+        ([["springs"], ["r2scan"]], "crystals, by a force field or held by springs,"),
+    ],
+)
+def test_it_says_what_holds_crystals_together(make_chi, weights, said):
+    info = load_model("ni-k").info
+    solids = [{"name": "oxide", "count": 7, "weights": each} for each in weights]
+    plan = info["library"]["plan"] | {"solids": solids}
+    assert said in card("x", info | {"library": info["library"] | {"plan": plan}}, answers(make_chi))

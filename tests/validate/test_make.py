@@ -372,7 +372,7 @@ def trial_of(name: str) -> Trial:
         return [
             Answer(
                 kind, {key: (rng.normal(0, 0.1, 1), np.array([0.1])) for key in (*names, "density")},
-                np.ones((1, 8)), (0.1, 0.1), None, trajectory, "toy",
+                np.ones((1, 8)), (0.1, 0.1, 0.0, 1.0), None, trajectory, "toy",
             )
             for kind in KINDS_OF_ANSWERS for trajectory in range(20)
         ]  # fmt: skip
