@@ -34,20 +34,21 @@ _APART = 2.5
 def ranges_beside(metal: Metal, oxides: Sequence[Compound]) -> tuple[tuple[str, float, float], ...]:
     """Names and limits [Å] of the ranges of a metal's model that knows oxides.
 
-    ``first`` is the metal's own, cut where an oxide's shell of metal atoms begins, if the two keep apart at 300 K; that
-    shell is the range ``oxide Ni-Ni`` then. Otherwise ``first`` holds both. ``first Ni-O`` is of the bonds to oxygen.
+    ``first`` is the metal's own, whosever atoms are in it, ``first Ni-O`` is of the bonds to oxygen. Where the metal's
+    first shell and the oxide's shell of metal atoms keep apart at 300 K, they are ``metal Ni-Ni`` and ``oxide Ni-Ni``.
     """
     if not oxides:
         return metal.ranges
-    low, high = metal.first
+    low, _ = metal.first
     last, following = (of.get(metal.phase, math.sqrt(2)) * metal.nearest for of in (_LAST, _NEXT))
     own, theirs = math.sqrt(metal.sigma2), math.sqrt(max(oxide.sigma2 for oxide in oxides))
     metals, bonds = ([oxide.shell(element) for oxide in oxides] for element in (metal.symbol, "O"))
     oxygen = f"first {metal.symbol}-O", min(low for _, low, _ in bonds), max(high for _, _, high in bonds)
     gap = min(r for r, _, _ in metals) - last
     if gap < _APART * (own + theirs):
-        return ("first", low, high), oxygen
+        return *metal.ranges, oxygen
     cut = round(last + gap * own / (own + theirs), 2)
     halfway = 0.5 * (max(r for r, _, _ in metals) + following)
     end = round(min(halfway, max(high for _, _, high in metals)), 2)
-    return ("first", low, min(cut, high)), oxygen, (f"oxide {metal.symbol}-{metal.symbol}", cut, end)
+    pair = f"{metal.symbol}-{metal.symbol}"
+    return *metal.ranges, (f"metal {pair}", low, cut), oxygen, (f"oxide {pair}", cut, end)

@@ -1,4 +1,4 @@
-"""A metal's ranges with its oxides: cut where the shells of both keep apart, and nowhere else."""
+"""A metal's ranges with its oxides: shells that keep apart have ranges of their own, and no others."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ def test_without_oxides_all_is_the_metals():
 @pytest.mark.parametrize(("symbol", "theirs"), [("Ni", 2.954), ("Co", 3.013), ("Cu", 3.019)])
 def test_shells_that_keep_apart_are_counted_apart(symbol, theirs):
     own, found = METALS[symbol].nearest, ranges_of(symbol)
+    begin, cut = found[f"metal {symbol}-{symbol}"]
     low, high = found[f"oxide {symbol}-{symbol}"]
-    assert found["first"][1] == low == pytest.approx(0.5 * (own + theirs), abs=0.03)
+    assert tuple(found["first"]) == METALS[symbol].first  # that of hot metal, which a limit between both would cut
+    assert begin == found["first"][0]
+    assert cut == low == pytest.approx(0.5 * (own + theirs), abs=0.03)
     assert own + 0.2 < low < theirs < high < 2**0.5 * own
 
 

@@ -14,7 +14,7 @@ from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.domain import Signs
 from exafsnn.learn.features import FeatureMap, Known
-from exafsnn.learn.intervals import circumstances
+from exafsnn.learn.intervals import circumstances, of_metal
 from exafsnn.learn.model_file import ModelParts, Single
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array
@@ -35,7 +35,7 @@ class Ensemble:
         self._first = partials.within(partials.range("first", parts.info["ranges"]["first"]))
         self._far = self._first * np.tile(partials.r, len(partials.pairs))
         self._share = _share_of(parts)
-        self._accounted = _accounted_of(parts, self._first, self._share)
+        self._accounted = _accounted_of(parts, self._share)
 
     def first(self, density: Array) -> tuple[Array, Array]:
         """(s,) N and mean distance [Å] in the range ``first`` of RDFs (s, c) [Å⁻¹]."""
@@ -213,18 +213,20 @@ def _share_of(parts: ModelParts) -> Array:
     return found / usual if usual else np.zeros_like(found)
 
 
-def _accounted_of(parts: ModelParts, first: Array, share: Array) -> Array:
+def _accounted_of(parts: ModelParts, share: Array) -> Array:
     """(c,) by which RDFs say for how many absorbers they account.
 
-    N in the range ``first`` (c,) over that of whole crystals of the metal, and the ``share`` (c,) that is in the oxide,
-    which may have atoms in that range, too.
+    N in the metal's range over that of its whole crystals, and the ``share`` (c,) that is in the oxide, which may have
+    atoms in that range, too.
     """
+    name = of_metal(parts.info["ranges"])
+    metal = parts.partials.within(parts.partials.range(name, parts.info["ranges"][name]))
     atlas, usual = parts.atlas, CRYSTALS[int(np.argmax(parts.pairs.phases[: len(CRYSTALS)]))]
     whole, beside = np.isin(atlas.phases, [usual]) & np.asarray(atlas.perfect), ~np.isin(atlas.phases, PHASES)
     if not (share.any() and whole.any()):
         return share
-    number = float((atlas.density[whole] @ first).mean())
-    found: Array = first / number + share * (1 - float((atlas.density[beside] @ first).mean()) / number)
+    number, other = (float((atlas.density[rows] @ metal).mean()) for rows in (whole, beside))
+    found: Array = metal / number + share * (1 - other / number)
     return found
 
 

@@ -19,7 +19,7 @@ from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Tol
 from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind
-from exafsnn.learn.intervals import Scale, is_first
+from exafsnn.learn.intervals import Scale, is_first, of_metal
 from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.partials import Range
 from exafsnn.physics.forward import Forward
@@ -310,10 +310,11 @@ class Model:
         return self.ensemble.circumstances(k_max, noise, density, self._disorder(density))
 
     def _disorder(self, density: Array) -> Array:
-        """(s,) σ² in the range ``first`` of RDFs (s, c) [Å²]; of a metal and its oxides in those of all their pairs."""
+        """(s,) σ² in the range ``first`` of RDFs (s, c) [Å²]; of a metal and its oxides in those of all shells."""
         if not self.ensemble.knows_oxides:
             return self.partials.moments(density, self.first)[:, 2]
-        firsts = [self.partials.range(name, limits) for name, limits in self.ranges.items() if is_first(name)]
+        counted = {name for name in self.ranges if is_first(name)} - {"first"} | {of_metal(self.ranges)}
+        firsts = [self.partials.range(name, limits) for name, limits in self.ranges.items() if name in counted]
         n, _, sigma2, _ = np.moveaxis(np.stack([self.partials.moments(density, first) for first in firsts]), -1, 0)
         mean: Array = np.nansum(n * sigma2, axis=0) / np.maximum(n.sum(axis=0), 1e-9)
         return mean

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -59,8 +59,13 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
 
 
 def is_first(name: str) -> bool:
-    """Whether a range is the first of its pair, or an oxide's first of it: its errors are calibrated."""
-    return re.fullmatch(r"first|(first|oxide) [A-Z][a-z]?-[A-Z][a-z]?", name) is not None
+    """Whether a range is the first of its pair, or a metal's or its oxide's of it: its errors are calibrated."""
+    return re.fullmatch(r"first|(first|metal|oxide) [A-Z][a-z]?-[A-Z][a-z]?", name) is not None
+
+
+def of_metal(ranges: Iterable[str]) -> str:
+    """The range in which a metal's atoms are counted beside its oxide's: ``"metal Ni-Ni"``, if they are apart."""
+    return next((name for name in ranges if name.startswith("metal ")), "first")
 
 
 def scale_of(quantity: str, name: str) -> str:

@@ -749,14 +749,16 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
     """
     pairs = prediction.rdf.pairs
     written: list[tuple[float, int]] = []
-    for shell in prediction.shells.values():
+    for name, shell in prediction.shells.items():
+        if name == "first" and f"metal {shell.pair}" in prediction.shells:
+            continue  # the metal's shell and its oxide's are told apart
         axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
         middle = max((shell.r_min + shell.r_max) / 2, _rdf_limits(prediction.rdf.r)[0] + _WIDEST / 2)
         taken = {row for other, row in written if abs(other - middle) < _WIDEST}
         row = next(row for row in range(len(written) + 1) if row not in taken)
         written.append((middle, row))
-        named = f"{shell.pair}  " if len(pairs) > 1 else ""
+        named = f"{name if name.split()[0] in ('metal', 'oxide') else shell.pair}  " if len(pairs) > 1 else ""
         text = (
             f"{named}N {_with_error(shell.coordination, shell.coordination_std)}\n"
             f"R {_with_error(shell.distance, shell.distance_std)} Å\n"

@@ -93,7 +93,7 @@ def test_the_bonds_of_a_cathode_shorten_and_sharpen_as_it_is_charged(data_dir: P
 def test_the_model_of_the_metal_finds_its_oxide_and_hardly_any_metal(data_dir: Path) -> None:
     """As far as the errors say, which hold that S₀² of an oxide may be a tenth less than a metal's."""
     found = Refiner(load_model("ni-k")).refine(oxide(data_dir)[0])
-    metal, oxygen, nickel = (found.shells[name] for name in ("first", "first Ni-O", "oxide Ni-Ni"))
+    metal, oxygen, nickel = (found.shells[name] for name in ("metal Ni-Ni", "first Ni-O", "oxide Ni-Ni"))
     assert found.in_domain
     assert oxygen.coordination_low <= 6 <= oxygen.coordination_high
     assert nickel.coordination_low <= 12 <= nickel.coordination_high
