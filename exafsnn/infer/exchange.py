@@ -32,6 +32,8 @@ _SHIFTS, _SHIFT_STEP = 0.16, 0.02
 """How far a shell may move with its element, either way, and in what steps [Å] …"""
 _BROADER = (-0.6, -0.3, 0.0, 0.5, 1.0, 2.0, 3.0)
 """… and its change of σ², in units of its own …"""
+_NEGATIVE = 0.2
+"""A part of a shell, as a range cuts it out of a tail, cannot be sharper: more than this share would be negative."""
 _SIGMA2 = (0.002, 0.01)
 """… which is taken to be no less and no more than these [Å²]: shells of several distances are wider than each."""
 _WINDOW = 0.5
@@ -186,7 +188,7 @@ class _Test:
 
 
 def _alike(shell: Tensor, r: Tensor) -> Tensor:
-    """(g, b) shells like one (b,), moved and broadened or sharpened."""
+    """(g, b) shells like one (b,), moved and broadened, or sharpened as far as it can be."""
     step = float(r[1] - r[0])
     length = 2 * len(r)
     wave = 2 * torch.pi * torch.fft.rfftfreq(length, d=step, dtype=r.dtype)
@@ -194,7 +196,9 @@ def _alike(shell: Tensor, r: Tensor) -> Tensor:
     broader = torch.tensor(_BROADER, dtype=r.dtype) * _moments(shell[None], r)[2].clamp(*_SIGMA2)
     change = torch.exp(-1j * wave * moved[:, None, None] - 0.5 * wave**2 * broader[:, None]) * fade(wave, *_SEEN)
     found = torch.fft.irfft(torch.fft.rfft(shell, n=length) * change, n=length)  # [place, width, bin]
-    return found[..., : len(r)].reshape(-1, len(r))
+    found = found[..., : len(r)]
+    negative = found.clamp_max(0).sum(dim=-1).abs() > _NEGATIVE * found.sum(dim=-1).abs()
+    return found[~(negative & (broader < 0))]
 
 
 def _changes(density: Tensor, r: Tensor) -> Tensor:

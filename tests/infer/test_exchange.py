@@ -11,7 +11,7 @@ import torch
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.error_bars import Exchanged, Shells, of_any_number
 from exafsnn.infer.estimates import Signals
-from exafsnn.infer.exchange import exchanged
+from exafsnn.infer.exchange import _alike, exchanged
 from exafsnn.infer.fit import Data, Fits
 from exafsnn.infer.theory import Theory
 from exafsnn.learn.pair_settings import PairSettings
@@ -263,3 +263,13 @@ def test_what_hardly_scatters_has_the_error_of_any_number():
         assert free.coordination_std == pytest.approx(np.sqrt(((number - n) ** 2).mean()), rel=1e-4)
         assert np.isnan([free.distance, free.distance_std, free.sigma2, free.c3]).all()
         assert of_any_number(of(n, 0.3).one(0), 6.0, keep=True).distance == n
+
+
+def test_a_tail_that_a_range_cuts_off_is_not_sharpened_into_waves():
+    """Sharpened, half a copper atom beyond 2.81 Å became 200 atoms of oxygen wherever waves were above zero."""
+    r = torch.arange(1.4, 6.4, 0.03, dtype=torch.float64)
+    shell = torch.exp(-0.5 * (r - 2.56) ** 2 / 0.012) * (r > 2.81)
+    for one in _alike(shell, r):
+        assert float(one.clamp_min(0).sum()) < 1.25 * float(shell.sum())
+    whole = torch.exp(-0.5 * (r - 2.56) ** 2 / 0.006)
+    assert float(_alike(whole, r).max()) > 1.2 * float(whole.max())  # as sharp as it can be
