@@ -58,6 +58,21 @@ def spreads(r: Array, samples: NDArray[np.floating], r_min: float, r_max: float)
     return found
 
 
+UNSEEN = 0.03
+"""Share of a metal's oxide, or of the metal beside it, that no scan shows for sure: 2 to 4 % of measured NiO in a
+measured foil passed for none, with an error of a tenth of a per cent."""
+
+
+def unseen(n: Array, std: Array, low: Array, high: Array, number: Array | float) -> tuple[Array, Array, Array]:
+    """(...) standard deviation and interval of numbers of which so much as ``number`` may not be seen."""
+    least = Z95 * number
+    return (
+        np.hypot(std, number),
+        np.maximum(n - np.hypot(n - low, least), 0.0),
+        n + np.hypot(high - n, least),
+    )
+
+
 UNLIKELY = 1 / 20
 """What is so much less likely than the likeliest counts nothing, the rest less by as much, so that nothing jumps."""
 
@@ -108,7 +123,8 @@ class Errors:
     def of_shells(shells: Any, raw: Array, least: Array | float) -> Errors:
         """Those of a shell, or of a record of many, whose samples have the standard deviations ``raw`` (..., 3).
 
-        Where N is as sure as ``least`` lets it be, its own errors are not known, and are taken for the samples'.
+        Where N is as sure as ``least`` lets it be, or its error is larger than itself, its own errors are not known,
+        and are taken for the samples'.
         """
 
         def each(end: str) -> Array:
@@ -117,7 +133,8 @@ class Errors:
             return units
 
         std, low, high = each("std"), each("low"), each("high")
-        floored = shells.coordination_std <= 1.000001 * least * shells.coordination
+        own_least = shells.coordination_std <= 1.000001 * least * shells.coordination
+        floored = own_least | (shells.coordination_std > shells.coordination)
         for part, own in ((std, 1.0), (low, -Z95), (high, Z95)):
             part[..., 0] = np.where(floored, own, part[..., 0])
         return Errors(std, low, high)

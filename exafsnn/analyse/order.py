@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array, Estimate, Order, PartialRDF, Prediction, Shell
-from exafsnn.shells import likely, moments, reaching
+from exafsnn.shells import UNSEEN, likely, moments, reaching, unseen
 
 if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
@@ -237,7 +237,11 @@ class MetalShare:
         samples = np.empty((0, rdf.density.size)) if rdf.samples is None else rdf.samples.reshape(len(rdf.samples), -1)
         others = tuple((self._parts(item.density.ravel()), likely(item.delta_chi2)) for item in rdf.exchanges)
         parts = Neighbours(("metal", "else"), self._parts(rdf.density.ravel()), self._parts(samples), others)
-        return parts.estimate(lambda part: part["metal"] / (part["metal"] + part["else"]))
+        found = parts.estimate(lambda part: part["metal"] / (part["metal"] + part["else"]))
+        numbers = found.value, found.std, found.low, found.high
+        value, std, low, high = np.array(numbers)
+        std, low, high = map(float, unseen(value, std, low, high, UNSEEN))
+        return Estimate(found.value, std, low, min(high, 1.0))
 
     def _parts(self, rows: NDArray[np.floating]) -> Array:
         """(…, 2) of RDFs (…, c)."""

@@ -18,6 +18,8 @@ from exafsnn.partials import Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 
 _Rows = TypeVar("_Rows")
+_OXIDE = 0.02
+"""So much of an oxide may be why E₀ is elsewhere."""
 _MANY = 1.2
 """More absorbers than there are: so many times is told."""
 
@@ -241,6 +243,11 @@ class Answers:
                 apart = f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's"
                 said = f"{apart}: another beamline or calibration, so the standard tells less"
                 remedy = "Give a standard measured with the sample"
+                if self.oxidised[row] > _OXIDE:
+                    said = (
+                        f"{apart}: it is on an oxide's white line, or of another beamline, so the standard tells less"
+                    )
+                    remedy = "Give the energy of the metal's edge with --e0, the same for all scans of the sample"
                 found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
         return tuple(finding for finding in found if finding)
 

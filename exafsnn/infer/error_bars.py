@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exafsnn.learn.intervals import Scale, is_first, scale_of
 from exafsnn.partials import Partials, Range
 from exafsnn.records import Array, Exchange, Shell
-from exafsnn.shells import Z95, Errors, as_wide, likely, reaching
+from exafsnn.shells import Z95, Errors, as_wide, likely, reaching, unseen
 
 Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -154,6 +154,8 @@ class ErrorBars:
     """Whether they rest on a standard."""
     least: Array | float = 0.0
     """(s,) relative standard deviation of the coordination at least: what nobody knows of the amplitude."""
+    unseen: Mapping[str, float] = field(default_factory=dict)
+    """By range, of the atoms of a metal beside its oxide, or of the oxide: so many that scans do not show for sure."""
     other: Array | float = 0.0
     """(s,) how far it may lie elsewhere, relatively, if something else is true; the sign says on which side."""
 
@@ -208,6 +210,8 @@ class ErrorBars:
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         for quantity, value, std in zip(_QUANTITIES, values.T, stds.T, strict=False):
             ends = self.interval(scale_of(quantity, name), value, std)
+            if quantity == _QUANTITIES[0] and name in self.unseen:
+                ends = unseen(value, *ends, self.unseen[name])
             told |= {quantity: value} | {f"{quantity}_{end}": found for end, found in zip(_ENDS, ends, strict=True)}
         return Shells(limits.pair, limits.r_min, limits.r_max, **told)
 

@@ -24,6 +24,7 @@ from exafsnn.learn.model_file import ModelParts, read_model
 from exafsnn.partials import Range
 from exafsnn.physics.forward import Forward
 from exafsnn.records import Array, ChiK, Prediction, Spectrum
+from exafsnn.shells import UNSEEN
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -104,6 +105,19 @@ class Model:
             for name, limits in ranges.items()
             if limits.pair in names
         }
+
+    @cached_property
+    def unseen(self) -> Mapping[str, float]:
+        """Ranges of a metal's and its oxide's atoms, where both are known, and how many no scan shows for sure."""
+        if not self.ensemble.knows_oxides:
+            return {}
+        density, phases = self.states
+        is_metal = np.isin(phases, PHASES)
+        found = {}
+        for name in {name for name in self.ranges if is_first(name)} - {"first"}:
+            n = self.partials.moments(density, self.partials.range(name, self.ranges[name]))[:, 0]
+            found[name] = UNSEEN * float(max(n[is_metal].mean(), n[~is_metal].mean()))
+        return found
 
     @cached_property
     def composition(self) -> Mapping[str, float]:
@@ -289,7 +303,7 @@ class Model:
         scales = scales or self.intervals.get(f"{how} blind", {})  # of a model that was tried without standards only
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
         least = doubt_of(self._least(reference), self.pairs.beside_amplitude, self.oxidised(raw.density))
-        bars = ErrorBars(scales, given, wider, reference is not None, least, other)
+        bars = ErrorBars(scales, given, wider, reference is not None, least, self.unseen, other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
         return bars.told(raw, ranges, keep=keep)
 

@@ -36,7 +36,9 @@ _NAMES = {
     "lattice_constant": "lattice constant a", "fraction": "share of",
 }  # fmt: skip
 _FIRST = "first"
-"""Name of the range that every pair has."""
+"""Name of the range that every pair has …"""
+_SHELLS = (_FIRST, "metal", "oxide")
+"""… and what all begin with of which trends are shown: a metal's and its oxide's shells, too, where they are apart."""
 _MINOR = 0.1
 """A phase of a smaller share is not named."""
 _UNIT = {"temperature": " K"}
@@ -100,10 +102,10 @@ def _reach(done: list[Outcome]) -> str:
 
 
 def _first_shells(outcome: Outcome) -> Iterator[tuple[Prediction, Shell]]:
-    """The range ``first`` of each pair, with the answer that it is of."""
+    """The ranges of which trends are shown, with the answer that they are of."""
     for prediction in (edge.prediction for edge in outcome.edges):
         for name, shell in prediction.shells.items() if prediction else ():
-            if prediction and name.removesuffix(f" {shell.pair}") == _FIRST:
+            if prediction and name.removesuffix(f" {shell.pair}") in _SHELLS:
                 yield prediction, shell
 
 
@@ -263,9 +265,9 @@ def _name(outcome: Outcome) -> str:
 
 
 def firsts(series: Series) -> list[str]:
-    """The range ``first`` of every pair, by its name: that of the first pair, then those of the others."""
-    names = dict.fromkeys(key.range for key in series.trends if key.range.split(" ")[0] == _FIRST)
-    return sorted(names, key=lambda name: name != _FIRST)
+    """The ranges of which trends are shown: ``first`` of the first pair, those of the others, of metal and oxide."""
+    names = dict.fromkeys(key.range for key in series.trends if key.range.split(" ")[0] in _SHELLS)
+    return sorted(names, key=lambda name: (name != _FIRST, _SHELLS.index(name.split(" ")[0])))
 
 
 def panels_of(series: Series, name: str = _FIRST) -> list[tuple[str, list[tuple[str, Key]]]]:

@@ -64,10 +64,12 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     names = firsts(course.series)
     trends, maps = {}, {}
     for name in names:
-        of = pairs[name] if len(names) > 1 else ""
-        ending = name.replace("first", "").replace(" ", "-")  # of the first pair none: its figures are always there
+        told = name.removeprefix("first").strip()
+        of = "" if len(names) == 1 else told if pairs[name] in told else f"{told} {pairs[name]}".strip()
+        ending = f"-{told.replace(' ', '-')}" if told else ""  # of the first pair none: its figures are always there
         trends[f"series-trends{ending}.png"] = _trends(course, course.series, name, of)
-        maps[f"series-map{ending}.png"] = _map(course, course.series, pairs[name], of)
+        if name.startswith("first"):
+            maps[f"series-map{ending}.png"] = _map(course, course.series, pairs[name], of)
     return trends | maps
 
 
