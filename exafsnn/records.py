@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.errors import Finding
-from exafsnn.shells import Errors, as_wide, counted, likely, moments, reaching, spreads
+from exafsnn.shells import Errors, as_wide, counted, likely, moments, reaching, spreads, unseen
 
 Array = NDArray[np.float64]
 
@@ -162,6 +162,9 @@ class PartialRDF:
     of its pair. Without one they are no wider."""
     uncounted: tuple[Shell, ...] = ()
     """Ranges of pairs whose N nothing tells, with what it may be; of their other ranges no errors are known."""
+    unseen: tuple[tuple[str, float, float, float], ...] = ()
+    """Pairs and ranges [Å] of a metal's and its oxide's atoms, and how many of them no scan shows for sure; not in the
+    errors of ``told``. Of a pair of the oxide alone it is the same in any range."""
     least: float = 0.0
     """Relative standard deviation of N at least: that of an amplitude nobody measured."""
     exchanges: tuple[Exchange, ...] = ()
@@ -186,10 +189,11 @@ class PartialRDF:
         row = self.pairs.index(pair)
         known = (*self.uncounted, *self.told)
         if told := next((item for item in known if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None):
-            return self._doubted(told)
+            return self._doubted(self._hiding(told))
         is_counted = all(item.pair != pair for item in self.uncounted)
         samples = self.samples[:, row] if self.samples is not None and is_counted else None
-        return self._doubted(self._integrals(pair, r_min, r_max, self.density[row], samples, self.errors(pair)))
+        found = self._integrals(pair, r_min, r_max, self.density[row], samples, self.errors(pair))
+        return self._doubted(self._hiding(found))
 
     def total(self, r_min: float, r_max: float) -> Shell:
         """The same of all pairs together, with the errors of the pair that is least sure; what they share cancels.
@@ -239,6 +243,23 @@ class PartialRDF:
         errors = as_wide(values[:3], raw[:3], known, self.least)
         numbers = np.append(np.stack([values[:3], *errors], axis=-1), [values[3], raw[3]])
         return Shell(name, r_min, r_max, *numbers.tolist())
+
+    def hidden(self, pair: str, r_min: float, r_max: float) -> float:
+        """How many atoms of a pair in a range of r [Å] no scan shows for sure (``unseen``)."""
+        for of, low, high, number in self.unseen:
+            if (of, low, high) == (pair, r_min, r_max):
+                return number
+        return max((number for of, *_, number in self.unseen if of == pair != self.pairs[0]), default=0.0)
+
+    def _hiding(self, shell: Shell) -> Shell:
+        """A shell whose N holds what no scan shows."""
+        number = self.hidden(shell.pair, shell.r_min, shell.r_max)
+        if not number:
+            return shell
+        numbers = shell.coordination, shell.coordination_std, shell.coordination_low, shell.coordination_high
+        n, std, low, high = np.array(numbers)
+        std, low, high = map(float, unseen(n, std, low, high, number))
+        return replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
 
     def _doubted(self, shell: Shell) -> Shell:
         """A shell whose N holds what it is if atoms are of another element, where the data do not tell."""

@@ -123,8 +123,7 @@ class Errors:
     def of_shells(shells: Any, raw: Array, least: Array | float) -> Errors:
         """Those of a shell, or of a record of many, whose samples have the standard deviations ``raw`` (..., 3).
 
-        Where N is as sure as ``least`` lets it be, or its error is larger than itself, its own errors are not known,
-        and are taken for the samples'.
+        Where N is as sure as ``least`` lets it be, its own errors are not known, and are taken for the samples'.
         """
 
         def each(end: str) -> Array:
@@ -133,8 +132,7 @@ class Errors:
             return units
 
         std, low, high = each("std"), each("low"), each("high")
-        own_least = shells.coordination_std <= 1.000001 * least * shells.coordination
-        floored = own_least | (shells.coordination_std > shells.coordination)
+        floored = shells.coordination_std <= 1.000001 * least * shells.coordination
         for part, own in ((std, 1.0), (low, -Z95), (high, Z95)):
             part[..., 0] = np.where(floored, own, part[..., 0])
         return Errors(std, low, high)

@@ -180,8 +180,18 @@ def _of_edge(edge: Prediction, others: Sequence[Prediction], tied: bool) -> dict
         together = edge.rdf.total(*limits)
         ends = together.coordination_std, together.coordination_low, together.coordination_high
         total, composition = Estimate(together.coordination, *ends), around.composition(shell.pair)
+        composition = _hiding(composition, edge.rdf.hidden(shell.pair, *limits) / max(together.coordination, 1e-9))
         found[name] = Order(shell.pair, *limits, total, composition, _order(around, edge, others, shell, tied))
     return found
+
+
+def _hiding(share: Estimate, hidden: float) -> Estimate:
+    """A share of which so much is not seen."""
+    if not hidden:
+        return share
+    value, std, low, high = np.array([share.value, share.std, share.low, share.high])
+    std, low, high = map(float, unseen(value, std, low, high, hidden))
+    return Estimate(share.value, std, low, min(high, 1.0))
 
 
 def _order(
@@ -237,11 +247,7 @@ class MetalShare:
         samples = np.empty((0, rdf.density.size)) if rdf.samples is None else rdf.samples.reshape(len(rdf.samples), -1)
         others = tuple((self._parts(item.density.ravel()), likely(item.delta_chi2)) for item in rdf.exchanges)
         parts = Neighbours(("metal", "else"), self._parts(rdf.density.ravel()), self._parts(samples), others)
-        found = parts.estimate(lambda part: part["metal"] / (part["metal"] + part["else"]))
-        numbers = found.value, found.std, found.low, found.high
-        value, std, low, high = np.array(numbers)
-        std, low, high = map(float, unseen(value, std, low, high, UNSEEN))
-        return Estimate(found.value, std, low, min(high, 1.0))
+        return _hiding(parts.estimate(lambda part: part["metal"] / (part["metal"] + part["else"])), UNSEEN)
 
     def _parts(self, rows: NDArray[np.floating]) -> Array:
         """(…, 2) of RDFs (…, c)."""

@@ -19,6 +19,7 @@ from numpy.polynomial import Polynomial
 
 from exafsnn.errors import Finding
 from exafsnn.infer.structure import Structure, parse_structure
+from exafsnn.learn.intervals import of_metal
 from exafsnn.records import Array, Prediction, Shell
 from exafsnn.shells import IN_SPHERE
 
@@ -212,8 +213,9 @@ class ParticleFinder:
 
     def __init__(self, model: Model, structure: str, standard: Prediction) -> None:
         self._structure = parse_structure(structure)
-        self._shapes = shapes_of(self._structure, model.ranges["first"])
-        self._model, self._standard = model, standard.shells["first"]
+        self._range = of_metal(model.ranges)
+        self._shapes = shapes_of(self._structure, model.ranges[self._range])
+        self._model, self._standard = model, standard.shells[self._range]
         kind = self._structure.kind
         self._phases = _CLOSE_PACKED if kind in _CLOSE_PACKED else (kind,)
 
@@ -224,7 +226,7 @@ class ParticleFinder:
         density = np.array([prediction.rdf.density.ravel() for prediction in predictions])
         seen, oxidised = self._model.seen_as(density), self._model.oxidised(density)
         return [
-            self._of(prediction.shells["first"])
+            self._of(prediction.shells[self._range])
             if prediction.in_domain and phase in self._phases and share < _OXIDISED
             else None
             for prediction, phase, share in zip(predictions, seen, oxidised, strict=True)

@@ -21,6 +21,8 @@ from exafsnn.records import Array
 
 _PURE = 0.9
 """Scans with a smaller share of the phase say nothing of it: their distances are those of a mixture."""
+_UNOXIDISED = 0.96
+"""Nor do those that are an oxide to more than a scan may hide: the range holds its atoms, too."""
 _Fitted = TypeVar("_Fitted")
 
 
@@ -72,6 +74,8 @@ def _of_phase(series: Series, known: np.ndarray, phase: str, mass: float) -> The
     rows = np.flatnonzero(known & (np.array(series.phases) == phase))
     if phase:
         rows = rows[series.trends[Key("fraction", phase=phase)].raw[rows] >= _PURE]
+    if metal := series.trends.get(Key("fraction", phase="metal")):
+        rows = rows[~(metal.raw[rows] < _UNOXIDISED)]
     if not rows.size:
         return Thermal(phase, None, None, None, ("all its scans are mixtures",))
     notes: list[str] = []

@@ -16,10 +16,9 @@ from exafsnn.learn.domain import Signs
 from exafsnn.learn.intervals import is_first
 from exafsnn.partials import Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
+from exafsnn.shells import UNSEEN
 
 _Rows = TypeVar("_Rows")
-_OXIDE = 0.02
-"""So much of an oxide may be why E₀ is elsewhere."""
 _MANY = 1.2
 """More absorbers than there are: so many times is told."""
 
@@ -47,6 +46,8 @@ class Origin:
     """Share of each element in all that is known, where it is the same; else empty."""
     unmeasured: Mapping[str, float] = field(default_factory=dict)
     """Ranges of pairs whose N no spectrum tells, and how many there are at most."""
+    unseen: Mapping[str, float] = field(default_factory=dict)
+    """Ranges of a metal's and its oxide's atoms, where both are known, and how many no scan shows for sure."""
     beside: float = 0.0
     """Relative standard deviation of an oxide's amplitude, where it is known beside its metal."""
 
@@ -100,18 +101,19 @@ class Answers:
     oxidised: Array
     """(s,) how much of the absorbers is in an oxide, as ``infer.ensemble`` sees it by the bonds …"""
     accounted: Array
-    """… and for how many absorbers of 1 the networks account, times their amplitude over the expected one."""
+    """… and for how many absorbers of 1 the networks account, times their amplitude over the expected one; 1 of what
+    they take for no oxide."""
     exchanges: Mapping[str, Exchanged] = field(default_factory=dict)
     """Of ranges whose atoms were given to the other element, by name …"""
-    unexchanged: Mapping[str, Shells] = field(default_factory=dict)
-    """… and ``shells`` without what comes of that; none where nothing was exchanged."""
+    covering: Mapping[str, Shells] = field(default_factory=dict)
+    """``shells`` without what comes of that, and of what no scan shows: as they are calibrated."""
 
     def with_exchanges(self, found: Mapping[str, Exchanged]) -> Answers:
         """The same with errors of N that hold those of the other element, where the data do not tell."""
         shells = dict(self.shells)
         for exchanged in found.values():
             shells = exchanged.widen(shells, self.origin.partials)
-        return replace(self, shells=shells, exchanges=found, unexchanged=self.shells) if found else self
+        return replace(self, shells=shells, exchanges=found)
 
     @property
     def in_domain(self) -> np.ndarray:
@@ -121,7 +123,7 @@ class Answers:
     @property
     def finite(self) -> np.ndarray:
         """(s,) whether all is numbers; without atoms in a range there is no R, but in one of them there have to be."""
-        numbers = _arrays(replace(self, samples=None, shells={}))
+        numbers = _arrays(replace(self, samples=None, shells={}, covering={}))
         told = [
             np.all([np.isfinite(part) for part in vars(shells).values() if isinstance(part, np.ndarray)], axis=0)
             for shells in self.shells.values()
@@ -144,7 +146,9 @@ class Answers:
 
     def with_errors(self, told: Told) -> Answers:
         """The same with its ranges and their error bars."""
-        return replace(self, spread=told.spread, samples=told.samples, shells=told.shells)
+        hidden = self.origin.unseen
+        shells = {name: of.hiding(hidden[name]) if name in hidden else of for name, of in told.shells.items()}
+        return replace(self, spread=told.spread, samples=told.samples, shells=shells, covering=told.shells)
 
     def among(self, rows: np.ndarray, count: int) -> Answers:
         """The same as those rows of ``count``; the others are NaN."""
@@ -177,16 +181,17 @@ class Answers:
         for name, most in origin.unmeasured.items():
             shells[name] = of_any_number(shells[name], most, keep=name == "first")
         density, spread, samples = map(origin.partials.split, (self.density[row], self.spread[row], self.samples[row]))
-        covering = self.unexchanged or self.shells
+        hidden = {name: shells[name] for name in origin.unseen}
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
             smoothing=origin.smoothing, least=float(doubt_of(origin.least, origin.beside, self.oxidised[row])),
             told=tuple(
                 known.one(row)
-                for name, known in covering.items()
+                for name, known in self.covering.items()
                 if is_first(name) and name not in origin.unmeasured
             ),
             uncounted=tuple(shells[name] for name in origin.unmeasured),
+            unseen=tuple((of.pair, of.r_min, of.r_max, origin.unseen[name]) for name, of in hidden.items()),
             exchanges=tuple(exchanged.one(row, origin.partials) for exchanged in self.exchanges.values()),
         )  # fmt: skip
         findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())
@@ -219,7 +224,7 @@ class Answers:
             found.append(Finding("uncalibrated", "warning", said, remedy="Train it with calibration"))
         if self.domain_score[row] > 1:
             left = f"{100 * self.unexplained[row]:.3g} %"
-            number = self.accounted[row] if self.oxidised[row] > 0 else 1.0
+            number = self.accounted[row]
             many = f"metal and oxide make {number:.2g} times the absorbers that there are, " if number > _MANY else ""
             said = (
                 f"outside the model's domain: the networks' RDF leaves {left} of the signal unexplained, they disagree"
@@ -241,13 +246,11 @@ class Answers:
             found.extend(reference.findings)
             if reference.is_elsewhere(chi.e0, self.oxidised[row], self.delta_e0[row]):
                 apart = f"E₀ is {chi.e0 - reference.e0:+.1f} eV from the standard's"
-                said = f"{apart}: another beamline or calibration, so the standard tells less"
-                remedy = "Give a standard measured with the sample"
-                if self.oxidised[row] > _OXIDE:
-                    said = (
-                        f"{apart}: it is on an oxide's white line, or of another beamline, so the standard tells less"
-                    )
-                    remedy = "Give the energy of the metal's edge with --e0, the same for all scans of the sample"
+                why, remedy = "another beamline or calibration", "Give a standard measured with the sample"
+                if self.oxidised[row] > UNSEEN and chi.e0 > reference.e0:
+                    why = f"it is on an oxide's white line, or {why}"
+                    remedy = f"Give the energy of the metal's edge with --e0, the same for all scans. {remedy}"
+                said = f"{apart}: {why}, so the standard tells less"
                 found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
         return tuple(finding for finding in found if finding)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -161,8 +162,11 @@ class Ensemble:
         seen = self.on_axis(signals, found.delta_e0) / found.amplitude.astype(np.float32)[:, None]
         total = np.maximum(found.mean.sum(axis=1), 1e-9)
         unexplained = self._map.unexplained(seen, implied, known).astype(np.float64)
-        accounted = self.accounted(density) * found.amplitude / amplitude
-        return Signs(unexplained, found.density.std(axis=1).sum(axis=1) / total, self.oxidised(density), accounted)
+        signs = Signs(
+            unexplained, found.density.std(axis=1).sum(axis=1) / total, self.oxidised(density),
+            self.accounted(density) * found.amplitude / amplitude,
+        )  # fmt: skip
+        return replace(signs, accounted=np.where(signs.mainly > 0, signs.accounted, 1.0))
 
     def circumstances(self, k_max: Array, noise: Array, density: Array, sigma2: Array) -> Array:
         """(s, 8) k range, noise, disorder and phase of scans, as ``learn.intervals`` has them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -57,6 +57,12 @@ class Shells:
     sigma2_high: Array
     c3: Array
     c3_std: Array
+
+    def hiding(self, number: float) -> Shells:
+        """The same where so many atoms may be there, or not, that no scan shows."""
+        ends = self.coordination_std, self.coordination_low, self.coordination_high
+        std, low, high = unseen(self.coordination, *ends, number)
+        return replace(self, coordination_std=std, coordination_low=low, coordination_high=high)
 
     def one(self, row: int) -> Shell:
         """The record of one scan."""
@@ -154,8 +160,6 @@ class ErrorBars:
     """Whether they rest on a standard."""
     least: Array | float = 0.0
     """(s,) relative standard deviation of the coordination at least: what nobody knows of the amplitude."""
-    unseen: Mapping[str, float] = field(default_factory=dict)
-    """By range, of the atoms of a metal beside its oxide, or of the oxide: so many that scans do not show for sure."""
     other: Array | float = 0.0
     """(s,) how far it may lie elsewhere, relatively, if something else is true; the sign says on which side."""
 
@@ -210,8 +214,6 @@ class ErrorBars:
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         for quantity, value, std in zip(_QUANTITIES, values.T, stds.T, strict=False):
             ends = self.interval(scale_of(quantity, name), value, std)
-            if quantity == _QUANTITIES[0] and name in self.unseen:
-                ends = unseen(value, *ends, self.unseen[name])
             told |= {quantity: value} | {f"{quantity}_{end}": found for end, found in zip(_ENDS, ends, strict=True)}
         return Shells(limits.pair, limits.r_min, limits.r_max, **told)
 

@@ -303,7 +303,7 @@ class Model:
         scales = scales or self.intervals.get(f"{how} blind", {})  # of a model that was tried without standards only
         wider = np.hypot(1.0, np.maximum(excess / _USUAL - 1, 0))
         least = doubt_of(self._least(reference), self.pairs.beside_amplitude, self.oxidised(raw.density))
-        bars = ErrorBars(scales, given, wider, reference is not None, least, self.unseen, other)
+        bars = ErrorBars(scales, given, wider, reference is not None, least, other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
         return bars.told(raw, ranges, keep=keep)
 
@@ -361,7 +361,7 @@ class Model:
         return Origin(
             self.identity, self.partials, self.pairs.smoothing, self.features.kmin, bool(self.intervals), reference,
             self._said(reference), self._least(reference), self.most_neighbours,
-            self.composition, self.unmeasured, self.pairs.beside_amplitude,
+            self.composition, self.unmeasured, self.unseen, self.pairs.beside_amplitude,
         )  # fmt: skip
 
     def _said(self, reference: Reference | None) -> str:

@@ -129,7 +129,7 @@ def test_train_on_a_metal_and_its_oxide_counts_in_the_ranges_of_both(tmp_path: P
         path.touch()
     assert run(["train", *map(str, paths), "-o", "model"]) == 0
     assert asked[0].ranges == recipe.training.ranges
-    assert [name for name, *_ in asked[0].ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
+    assert [name for name, *_ in asked[0].ranges] == ["first", "metal Ni-Ni", "first Ni-O", "oxide Ni-Ni"]
     assert asked[0].pairs == recipe.training.pairs
 
 

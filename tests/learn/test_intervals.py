@@ -116,7 +116,10 @@ def test_a_surer_answer_never_gets_a_wider_interval():
 
 
 def test_ranges_have_scales_of_their_own():
-    names = {"first": "distance", "first Ni-O": "distance Ni-O", "oxide Ni-Ni": "distance oxide Ni-Ni"}
+    names = {
+        "first": "distance", "first Ni-O": "distance Ni-O", "oxide Ni-Ni": "distance oxide Ni-Ni",
+        "metal Ni-Ni": "distance metal Ni-Ni",
+    }  # fmt: skip
     assert all(is_first(name) and scale_of("distance", name) == scale for name, scale in names.items())
     assert not any(map(is_first, ("shell1", "oxide", "first Ni", "2.0-3.0", "oxidised Ni-Ni")))
 

@@ -481,7 +481,7 @@ def test_a_metal_is_made_with_the_oxides_that_are_known(tmp_path: Path, monkeypa
     monkeypatch.setattr(recipes, "has_force_field", lambda: True)
     recipe = recipe_for("ni-k")
     assert [name for name, _ in recipe.plans] == ["library", "nio-library", "trial", "nio-trial"]
-    assert [name for name, *_ in recipe.training.ranges] == ["first", "first Ni-O", "oxide Ni-Ni"]
+    assert [name for name, *_ in recipe.training.ranges] == ["first", "metal Ni-Ni", "first Ni-O", "oxide Ni-Ni"]
     oxide, metal = recipe.beside[0].library, recipe.library
     assert oxide.own_sites.far >= metal.own_sites.far
     assert oxide.treatments == metal.treatments
