@@ -5,6 +5,7 @@ A stage is a function from many items to as many results; further models, engine
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
@@ -171,6 +172,9 @@ STAGES |= {
 STAGES["refine fe-k with a reference"] = ragged, lambda items: iron_with_a_standard().refine_all(items)
 
 
+PLACE = re.compile(r"worst near k = [\d.]+ Å⁻¹, ")
+
+
 def parts(item: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Everything that a result is made of: numbers, arrays and words, by where they stand in it."""
     if is_dataclass(item):
@@ -193,7 +197,7 @@ def scale_of(name: str, result: Mapping[str, Any]) -> float:
         size, power = abs(float(result[name])), 1 if last in ("distance", "sigma2") else 2
         if last.startswith("c3"):  # what lies above the mean less what lies below: either is about σ³
             size = max(size, abs(float(result[".".join([*before, "sigma2"])])) ** 1.5)
-        return size * max(1.0, 0.1 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** power
+        return size * max(1.0, 0.3 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** power
     least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 0.5, "coordination": 0.1}
     if last == "chi_model":  # ΔE₀, as rounded as it is, moves k by ΔE₀ · K2_PER_EV / 2k
         k, zero = (result[".".join([*before, other])] for other in ("chi.k", "delta_e0"))
@@ -215,6 +219,8 @@ def assert_same(found: Any, expected: Any) -> None:
             kind = np.asarray(value).dtype  # samples are in half precision, where rounding is the last of its digits
             rounding = max(ROUNDING, float(np.finfo(kind).eps) if kind.kind == "f" else 0.0)
             np.testing.assert_allclose(ours[name], value, rtol=rounding, atol=rounding * size + 1e-12, err_msg=name)
+        elif isinstance(value, str):  # where a misfit is worst is a tie of two stretches now and then
+            assert PLACE.sub("", ours[name]) == PLACE.sub("", value), name
         else:
             assert ours[name] == value, name
 

@@ -143,3 +143,20 @@ def test_an_axis_that_is_nowhere_is_wrong_usage(tmp_path, capsys):
     assert run(["series", scan, "--against", "potential", "-o", str(tmp_path / "out")]) == 2
     assert "no potential is in the header or name" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_metal_and_its_oxide_have_trends_of_their_own_and_a_share(data_dir, tmp_path, capsys):
+    scans = [str(data_dir / "compounds" / name) for name in ("NiO_001_Ni_foil.dat", "NiO_001.dat")]
+    assert run(["series", *scans, "--against", "order", "-o", str(tmp_path / "out")]) == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    columns = re.split(r"\s{2,}", first.strip())
+    assert {"pair", "range", "metal"} <= set(columns)
+    assert [line.split()[3:5] for line in lines[:4]] == [
+        ["Ni-Ni", "first"], ["Ni-O", "first"], ["Ni-Ni", "metal"], ["Ni-Ni", "oxide"],
+    ]  # fmt: skip
+    names = {path.name for path in (tmp_path / "out").glob("series-*.png")}
+    trends = {f"series-trends{ending}.png" for ending in ("", "-Ni-O", "-metal", "-oxide")}
+    assert names == trends | {"series-map.png", "series-map-Ni-O.png"}
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert all(f"Along the series: {of} Ni-Ni" in page for of in ("metal", "oxide"))
+    assert all(f"Ni-Ni, {limits} Å" in page for limits in ("1.92–2.99", "1.92–2.72", "2.72–3.24"))
