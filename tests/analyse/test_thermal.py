@@ -11,16 +11,17 @@ from exafsnn.analyse.columns import Point
 from exafsnn.analyse.series import analyse
 from exafsnn.analyse.thermal import reduced_mass, thermal_of
 from exafsnn.analyse.vibration import debye_sigma2, einstein_sigma2
-from exafsnn.records import Lattice, Shell
+from exafsnn.records import Estimate, Lattice, Shell
 
 SHELL = Shell("Fe-Fe", 1.9, 3.3, 14.0, 0.3, 13.4, 14.6, 2.65, 0.004, 2.642, 2.658, 0.045, 0.001, 0.043, 0.047, 0.0, 0.0)
 MASS, STATIC, EXPANSION = 55.845, 0.035, 14e-6
 
 
-def series(temperatures, sigma2, phase="bcc", mixed=()):
+def series(temperatures, sigma2, phase="bcc", mixed=(), oxidised=None):
     """Iron whose lattice grows evenly, with a spread of its near distances that does not change.
 
-    At the temperatures ``mixed`` half of it is of another phase, and the lattice constant is off.
+    At the temperatures ``mixed`` half of it is of another phase, and the lattice constant is off; at those ``oxidised``
+    a tenth is an oxide, and the spread is larger.
     """
     points = []
     for temperature in temperatures:
@@ -31,7 +32,12 @@ def series(temperatures, sigma2, phase="bcc", mixed=()):
             shares |= {"bcc": (0.55, 0.02), "fcc": (0.45, 0.02)}
         density = MASS * 1.66053907 * 2 / a**3
         lattice = Lattice(phase, shares, (a, 0.003), (a**3 / 2, 0.03), (density, 0.02), 0.01) if phase else None
-        points.append(Point(float(temperature), {"first": shell}, lattice))
+        metal = None
+        if oxidised is not None:
+            share = 0.9 if temperature in oxidised else 0.995
+            metal = Estimate(share, 0.03, share - 0.06, 1.0)
+            shell = replace(shell, sigma2=shell.sigma2 + 0.01 * (temperature in oxidised))
+        points.append(Point(float(temperature), {"first": shell}, lattice, metal=metal))
     return analyse(points)
 
 
@@ -67,6 +73,13 @@ def test_mixtures_tell_nothing_of_a_phase():
     (none,) = thermal_of(series(places, motion, mixed=tuple(places)), MASS / 2)
     assert none.expansion is None
     assert none.notes == ("all its scans are mixtures",)
+
+
+def test_what_is_partly_an_oxide_tells_nothing_of_a_metals_motion():
+    places = np.arange(60, 901, 120)
+    (found,) = thermal_of(series(places, lambda t: einstein_sigma2(t, 280.0, MASS / 2), oxidised=(660, 900)), MASS / 2)
+    assert found.einstein.theta == pytest.approx(280.0, rel=1e-3)
+    assert found.einstein.static == pytest.approx(STATIC, rel=1e-3)
 
 
 def test_two_temperatures_do_not_tell_motion_from_static_spread():
