@@ -108,8 +108,9 @@ def _fitted(sign: Array, design: Array, share: Array) -> tuple[tuple[float, ...]
     """Weights and limit of ln of signs (n,), in circumstances (n, q), that count as much as ``share`` (n,)."""
     square = (design.T * share) @ design + _RIDGE * max(share.sum(), 1.0) * np.eye(design.shape[1])
     weights = np.linalg.solve(square, (design.T * share) @ sign)
-    left = sign - design @ weights
+    counted = share > 0
+    left, share = (sign - design @ weights)[counted], share[counted]
     order = np.argsort(left, kind="stable")
-    below = np.cumsum(share[order])
-    limit = float(np.exp(left[order][np.searchsorted(below, _INSIDE * below[-1])]))
+    below = np.cumsum(share[order]) - share[order]  # as numpy's quantile where all count alike
+    limit = float(np.exp(np.interp(_INSIDE, below / max(below[-1], 1e-12), left[order])))
     return tuple(map(float, weights)), limit

@@ -92,3 +92,11 @@ def test_it_is_the_same_in_a_file():
     domain = fit_domain(*beside(400, 1))
     assert domain.beside
     assert domain_from(json.loads(json.dumps(domain.to_mapping()))) == domain
+
+
+def test_of_a_metal_alone_the_limit_is_the_quantile():
+    """A few dozen answers do not have that of the strangest for a limit."""
+    signs, given = usual(96, 1)
+    domain = fit_domain(signs, given)
+    left = signs.own - given[:, :4] @ np.array(domain.weights)
+    assert domain.limit == pytest.approx(float(np.exp(np.quantile(left, 0.99))))
