@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from exafsnn.compounds import Compound
 from exafsnn.metals import Metal
+from exafsnn.partials import APART
 
 OXIDES: Mapping[str, tuple[str, ...]] = {
     "Fe": ("rocksalt:4.3088 FeO",),
@@ -50,5 +51,5 @@ def ranges_beside(metal: Metal, oxides: Sequence[Compound]) -> tuple[tuple[str, 
     cut = round(last + gap * own / (own + theirs), 2)
     halfway = 0.5 * (max(r for r, _, _ in metals) + following)
     end = round(min(halfway, max(high for _, _, high in metals)), 2)
-    pair = f"{metal.symbol}-{metal.symbol}"
-    return *metal.ranges, (f"metal {pair}", low, cut), oxygen, (f"oxide {pair}", cut, end)
+    of_metal, of_oxide = (f"{name} {metal.symbol}-{metal.symbol}" for name in APART)
+    return *metal.ranges, (of_metal, low, cut), oxygen, (of_oxide, cut, end)

@@ -17,6 +17,13 @@ from exafsnn.shells import moments
 
 Array = NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating)
+APART = ("metal", "oxide")
+"""What names of ranges begin with where a metal's shell and its oxide's are apart: ``"metal Ni-Ni"``."""
+
+
+def of_metal(ranges: Iterable[str]) -> str:
+    """The name of the range of a metal's atoms: its own where its oxide's are apart, else ``"first"``."""
+    return next((name for name in ranges if name.startswith(f"{APART[0]} ")), "first")
 
 
 @dataclass(frozen=True)

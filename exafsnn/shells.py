@@ -63,14 +63,20 @@ UNSEEN = 0.03
 measured foil passed for none, with an error of a tenth of a per cent."""
 
 
-def unseen(n: Array, std: Array, low: Array, high: Array, number: Array | float) -> tuple[Array, Array, Array]:
-    """(...) standard deviation and interval of numbers of which so much as ``number`` may not be seen."""
-    least = Z95 * number
+def doubted(value: Array, std: Array, low: Array, high: Array, more: float) -> tuple[Array, Array, Array]:
+    """(...) standard deviation and interval of values with one more, independent, standard deviation."""
+    least = Z95 * more
     return (
-        np.hypot(std, number),
-        np.maximum(n - np.hypot(n - low, least), 0.0),
-        n + np.hypot(high - n, least),
+        np.hypot(std, more),
+        value - np.hypot(value - low, least),
+        value + np.hypot(high - value, least),
     )
+
+
+def unseen(n: Array, std: Array, low: Array, high: Array, number: float) -> tuple[Array, Array, Array]:
+    """(...) standard deviation and interval of numbers of which so much as ``number`` may not be seen."""
+    std, low, high = doubted(n, std, low, high, number)
+    return std, np.maximum(low, 0.0), high
 
 
 UNLIKELY = 1 / 20

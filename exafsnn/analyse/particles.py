@@ -19,7 +19,7 @@ from numpy.polynomial import Polynomial
 
 from exafsnn.errors import Finding
 from exafsnn.infer.structure import Structure, parse_structure
-from exafsnn.learn.intervals import of_metal
+from exafsnn.partials import of_metal
 from exafsnn.records import Array, Prediction, Shell
 from exafsnn.shells import IN_SPHERE
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from exafsnn.analyse.columns import Key
+from exafsnn.analyse.columns import METAL, Key
 from exafsnn.analyse.series import Series
 from exafsnn.analyse.vibration import Expansion, Vibration, expansion, fit_debye, fit_einstein
 from exafsnn.errors import ScanError
@@ -74,7 +74,7 @@ def _of_phase(series: Series, known: np.ndarray, phase: str, mass: float) -> The
     rows = np.flatnonzero(known & (np.array(series.phases) == phase))
     if phase:
         rows = rows[series.trends[Key("fraction", phase=phase)].raw[rows] >= _PURE]
-    if metal := series.trends.get(Key("fraction", phase="metal")):
+    if metal := series.trends.get(Key("fraction", phase=METAL)):
         rows = rows[~(metal.raw[rows] < _UNOXIDISED)]
     if not rows.size:
         return Thermal(phase, None, None, None, ("all its scans are mixtures",))

@@ -15,8 +15,9 @@ from exafsnn.infer.estimates import Estimates, Reference, Signals
 from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.domain import Signs
 from exafsnn.learn.features import FeatureMap, Known
-from exafsnn.learn.intervals import circumstances, of_metal
+from exafsnn.learn.intervals import circumstances
 from exafsnn.learn.model_file import ModelParts, Single
+from exafsnn.partials import of_metal
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import CRYSTALS, Array
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exafsnn.learn.intervals import Scale, is_first, scale_of
 from exafsnn.partials import Partials, Range
 from exafsnn.records import Array, Exchange, Shell
-from exafsnn.shells import Z95, Errors, as_wide, likely, reaching, unseen
+from exafsnn.shells import Z95, Errors, as_wide, doubted, likely, reaching, unseen
 
 Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -246,7 +246,7 @@ class ErrorBars:
         if quantity.startswith("coordination"):
             return self._doubted(value, *found)
         apart = _BEAMLINES_APART if self.referenced else _FOILS_APART
-        return _apart(value, *found, apart) if quantity.startswith("distance") and self.scales else found
+        return doubted(value, *found, apart) if quantity.startswith("distance") and self.scales else found
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""
@@ -256,16 +256,6 @@ class ErrorBars:
             np.maximum(np.minimum(low, n - least) + np.minimum(other, 0.0), 0.0),
             np.maximum(high, n + least) + np.maximum(other, 0.0),
         )
-
-
-def _apart(distance: Array, std: Array, low: Array, high: Array, apart: float) -> tuple[Array, Array, Array]:
-    """Standard deviation and interval of distances of which ``apart`` [Å] ties nothing to a beamline or a theory."""
-    least = Z95 * apart
-    return (
-        np.hypot(std, apart),
-        distance - np.hypot(distance - low, least),
-        distance + np.hypot(high - distance, least),
-    )
 
 
 def _halved(samples: Samples) -> Kept:

@@ -19,9 +19,9 @@ from exafsnn.infer.error_bars import SAMPLES_APART, ErrorBars, Raw, Samples, Tol
 from exafsnn.infer.estimates import Estimates, Reference, Signals, on_one_grid
 from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind
-from exafsnn.learn.intervals import Scale, is_first, of_metal
+from exafsnn.learn.intervals import Scale, is_first
 from exafsnn.learn.model_file import ModelParts, read_model
-from exafsnn.partials import Range
+from exafsnn.partials import Range, of_metal
 from exafsnn.physics.forward import Forward
 from exafsnn.records import Array, ChiK, Prediction, Spectrum
 from exafsnn.shells import UNSEEN
@@ -114,9 +114,10 @@ class Model:
         density, phases = self.states
         is_metal = np.isin(phases, PHASES)
         found = {}
-        for name in {name for name in self.ranges if is_first(name)} - {"first"}:
-            n = self.partials.moments(density, self.partials.range(name, self.ranges[name]))[:, 0]
-            found[name] = UNSEEN * float(max(n[is_metal].mean(), n[~is_metal].mean()))
+        for name, limits in self.ranges.items():
+            if is_first(name) and name != "first":
+                n = self.partials.moments(density, self.partials.range(name, limits))[:, 0]
+                found[name] = UNSEEN * float(max(n[is_metal].mean(), n[~is_metal].mean()))
         return found
 
     @cached_property

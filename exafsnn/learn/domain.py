@@ -46,7 +46,7 @@ class Signs:
     oxidised: Array
     """(n,) how much of the absorbers is in an oxide; 0 of a model that knows none."""
     accounted: Array
-    """(n,) for how many absorbers of 1 they account, times the amplitude over the expected one."""
+    """(n,) for how many absorbers of 1 they account, times the amplitude over the expected one; of no oxide 1."""
 
     @property
     def mainly(self) -> Array:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from exafsnn.learn.atlas import PHASES
+from exafsnn.partials import APART
 from exafsnn.records import Array
 
 LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
@@ -60,12 +61,7 @@ def circumstances(k_max: Array, noise: Array, sigma2: Array, likeness: Array) ->
 
 def is_first(name: str) -> bool:
     """Whether a range is the first of its pair, or a metal's or its oxide's of it: its errors are calibrated."""
-    return re.fullmatch(r"first|(first|metal|oxide) [A-Z][a-z]?-[A-Z][a-z]?", name) is not None
-
-
-def of_metal(ranges: Iterable[str]) -> str:
-    """The range in which a metal's atoms are counted beside its oxide's: ``"metal Ni-Ni"``, if they are apart."""
-    return next((name for name in ranges if name.startswith("metal ")), "first")
+    return re.fullmatch(rf"first|({'|'.join(('first', *APART))}) [A-Z][a-z]?-[A-Z][a-z]?", name) is not None
 
 
 def scale_of(quantity: str, name: str) -> str:

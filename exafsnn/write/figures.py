@@ -29,6 +29,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.text import Text
 
+from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 
 if TYPE_CHECKING:
@@ -750,7 +751,7 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
     pairs = prediction.rdf.pairs
     written: list[tuple[float, int]] = []
     for name, shell in prediction.shells.items():
-        if name == "first" and f"metal {shell.pair}" in prediction.shells:
+        if name == "first" and name != of_metal(prediction.shells):
             continue  # the metal's shell and its oxide's are told apart
         axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
@@ -758,7 +759,7 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
         taken = {row for other, row in written if abs(other - middle) < _WIDEST}
         row = next(row for row in range(len(written) + 1) if row not in taken)
         written.append((middle, row))
-        named = f"{name if name.split()[0] in ('metal', 'oxide') else shell.pair}  " if len(pairs) > 1 else ""
+        named = f"{name if name.startswith(APART) else shell.pair}  " if len(pairs) > 1 else ""
         text = (
             f"{named}N {_with_error(shell.coordination, shell.coordination_std)}\n"
             f"R {_with_error(shell.distance, shell.distance_std)} Å\n"

@@ -20,6 +20,7 @@ from exafsnn.analyse.columns import METAL, Key
 from exafsnn.analyse.series import AMPLITUDE, TOO_FEW, Series
 from exafsnn.analyse.thermal import Thermal
 from exafsnn.analyse.transition.search import Transition
+from exafsnn.partials import APART
 from exafsnn.records import Lattice, Prediction, Shell
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of
@@ -37,7 +38,7 @@ _NAMES = {
 }  # fmt: skip
 _FIRST = "first"
 """Name of the range that every pair has …"""
-_SHELLS = (_FIRST, "metal", "oxide")
+_SHELLS = (_FIRST, *APART)
 """… and what all begin with of which trends are shown: a metal's and its oxide's shells, too, where they are apart."""
 _MINOR = 0.1
 """A phase of a smaller share is not named."""

@@ -111,9 +111,8 @@ def test_the_model_of_the_metal_finds_its_oxide_and_hardly_any_metal(data_dir: P
 def cathode(folder: Path) -> tuple[tuple[ChiK, ChiK], ...]:
     """Scans along the cycle of a battery, and of the foil behind it."""
     names = sorted((folder / "operando_ni").glob("*.txt"))
-    columns = ("energy=1,mu=2", "energy=1,mu=3")
-    return tuple((read_one(name, columns=one).to_chi(), read_one(name, columns=other).to_chi())
-                 for name in names for one, other in [columns])  # fmt: skip
+    oxides, foils = ([read_one(name, columns=f"energy=1,mu={mu}").to_chi() for name in names] for mu in (2, 3))
+    return tuple(zip(oxides, foils, strict=True))
 
 
 @pytest.mark.parametrize(
