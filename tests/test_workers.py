@@ -60,7 +60,7 @@ def test_an_error_of_a_worker_is_ours():
 def is_alive(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second: it ended while its file was open
         return False
 
 

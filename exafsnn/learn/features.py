@@ -18,6 +18,8 @@ KNOWN = 4
 
 _SHELLS_FROM = 1.4
 """No shell of neighbours peaks below this R [Å]."""
+_LEAST_SIGNAL = 0.1
+"""Share of what is seen that counts as signal, however large the noise is."""
 
 KINDS = ("kspace", "rspace", "wavelet", "both")
 
@@ -129,13 +131,14 @@ class FeatureMap:
     def unexplained(self, chi: Numbers, implied: Numbers, known: Known) -> Numbers:
         """(batch,) the share of Σ|χ(R)|² that ``implied`` χ, both (batch, m), does not explain; noise aside.
 
-        Summed from 1.4 Å, above what a background leaves behind, to the largest R that the features see.
+        Summed from 1.4 Å, above what a background leaves behind, to the largest R that the features see. Of what is
+        nearly all noise a tenth counts as signal.
         """
         xp = namespace(chi)
         weight, shells = self._weight(known), xp.asarray(self._shells)
         noise = (weight**2 @ (shells**2).sum(axis=1)) * known.noise**2
         left, all_of_it = ((((part * weight) @ shells) ** 2).sum(axis=1) for part in (chi - implied, chi))
-        return (left - noise).clip(0.0, None) / xp.maximum(all_of_it - noise, 1e-6 * all_of_it).clip(1e-30, None)
+        return (left - noise).clip(0.0, None) / xp.maximum(all_of_it - noise, _LEAST_SIGNAL * all_of_it).clip(1e-30, None)
 
     def _weight(self, known: Known) -> Numbers:
         """(batch, m) k² and the window of each spectrum."""

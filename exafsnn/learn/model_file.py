@@ -195,11 +195,24 @@ def _write_both(path: Path, tensors: bytes, info: bytes) -> None:
 
 
 def set_calibration(name: str, intervals: Mapping[str, Mapping[str, Scale]], domain: Domain) -> Path:
-    """Write the scales of the error bars and the domain into a model; all else stays."""
+    """Write the scales of the error bars and the domain into a model; all else stays.
+
+    Raises
+    ------
+    ModelError
+        If they are too wide for any model: it was trained too little.
+    """
     from safetensors.torch import load
 
     parts, path = read_model(name), find_model(name)
     table = {kind: {quantity: scale.to_mapping() for quantity, scale in of.items()} for kind, of in intervals.items()}
+    try:  # what would not be read is not written
+        intervals_from(table, parts.info["ranges"], len(parts.atlas.kinds) - len(PHASES))
+        domain_from(domain.to_mapping())
+    except (ModelError, ValueError) as error:
+        reason = f"what it says of spectra that it has not seen is too far off for error bars: {error}"
+        remedy = "Train it longer ([training.optimiser] steps), or on more states"
+        raise ModelError(reason, where=str(path), remedy=remedy) from error
     info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
     save_model(path, {**info, "intervals": table, "domain": domain.to_mapping()}, load(path.read_bytes()))
     return path
@@ -356,8 +369,10 @@ def _usual(info: Any, count: int, others: Set[str] = frozenset()) -> tuple[tuple
     if set(info) != {"weights", "limit"} | others:
         raise ModelError("the domain is none")
     weights, limit = tuple(info["weights"]), info["limit"]
-    if not is_like((*weights, limit), (0.0,) * (count + 1)) or not 0 < limit < _LARGEST:
+    if not is_like((*weights, limit), (0.0,) * (count + 1)) or limit <= 0:
         raise ModelError("the domain is none")
+    if not limit < _LARGEST:
+        raise ModelError(f"the domain ends at {limit:.3g} times what is usual, so that hardly a spectrum is foreign")
     if any(abs(weight) > _LARGEST for weight in weights):
         raise ModelError("the domain has weights that are none")
     return weights, limit

@@ -44,3 +44,5 @@ def test_what_is_implied_is_explained_and_noise_and_background_do_not_count(feat
     assert half.item() == pytest.approx(0.25, abs=0.01)
     assert feature_map.unexplained(shell + noise, shell.expand(400, -1), known(14.0)).mean() < 0.002
     assert feature_map.unexplained(shell + background, shell, known(14.0)).item() < 0.01
+    nothing_else = feature_map.unexplained(noise, 3e-3 * shell.expand(400, -1), known(14.0))
+    assert nothing_else.max() < 30  # and not a million, since what is left of the signal is nought

@@ -18,8 +18,17 @@ from safetensors.torch import load_file, save
 from exafsnn.errors import ExafsnnError, ModelError
 from exafsnn.infer.predict import load_model
 from exafsnn.learn import model_file
+from exafsnn.learn.domain import GIVEN, Domain
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
-from exafsnn.learn.model_file import SHIPPED, find_model, known_models, read_model, save_model, shipped_models
+from exafsnn.learn.model_file import (
+    SHIPPED,
+    find_model,
+    known_models,
+    read_model,
+    save_model,
+    set_calibration,
+    shipped_models,
+)
 
 BAD_SCALE = {"weights": [0.0] * 9, "low": [0.0] * len(LEVELS), "high": [-1.0] * len(LEVELS)}
 
@@ -214,6 +223,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"pairs": {"amplitude": -0.75}}, "amplitude and its standard deviation are not positive"),
         ({"domain": {"weights": [1e300, 0.0, 0.0, 0.0], "limit": 1.0}}, "weights that are none"),
         ({"domain": {"weights": [0.0] * 4, "limit": 0.0}}, "the domain is none"),
+        ({"domain": {"weights": [0.0] * 4, "limit": 640.0}}, "the domain ends at 640 times what is usual"),
         ({"domain": {"weights": [0.0] * 4, "limit": 1.0, "beside": {}}}, "the domain is none"),
         ({"domain": {"weights": [0.0] * 4, "limit": 1.0, "beside": {"weights": [0.0] * 4, "limit": 1.0}}}, "is none"),
         ({"intervals": {"predicted blind": {}}}, "not of the answers"),
@@ -225,6 +235,14 @@ def test_the_json_is_checked(copy, changes, said):
     tell(copy, **changes)
     with pytest.raises(ModelError, match=said):
         read_model(str(copy))
+
+
+def test_what_would_not_be_read_is_not_written(copy):
+    """A network that learned too little has no domain; the model stays as it was."""
+    before = copy.read_bytes()
+    with pytest.raises(ModelError, match=r"ends at 640 times .*Train it longer"):
+        set_calibration(str(copy), read_model(str(copy)).intervals, Domain((0.0,) * GIVEN, 640.0))
+    assert copy.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def test_both_edges_are_tried_beside_each_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(validation, "_PARTS", 2)
     settings = CalibrationSettings(sessions=10, scans=4)
     trial = validation.joint_tried(str(path), ([], []), ([], []), settings, 1, lambda *step: told.append(step))
-    assert told == [(1, 2, "sessions at both edges"), (2, 2, "sessions at both edges")]
-    assert [len(answers) for answers in (*trial.both, *trial.alone)] == [80] * 4
+    assert told == [(done, 4, "sessions at both edges") for done in (1, 2, 3, 4)]  # two parts without, two with foils
+    assert [len(answers) for answers in (*trial.both, *trial.alone)] == [160] * 4
     for edge in (0, 1):
         both, alone = trial.both[edge], trial.alone[edge]
         assert [item.trajectory for item in both if item.kind == "refined blind"] == [
