@@ -58,7 +58,9 @@ if TYPE_CHECKING:
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
 _OF_STANDARD = "particles.csv"
-"""The table that there is only with a standard."""
+"""The table that there is only with a standard …"""
+_OF_PAIRS = "pairs.csv"
+"""… and the one that there is only of models that tell several pairs."""
 TABLE_LIMIT = 1000
 """For more scans the long tables are left out, and samples and copies of the further ones, unless asked for."""
 OVERVIEW_LIMIT, OVERVIEW_LINES = 2000, 30
@@ -201,6 +203,8 @@ class ResultsFolder:
                 rows = list(summary_rows(outcome))
                 self._progress.rows.extend(rows)
                 self._tables["summary.csv"].write(rows)
+                if _OF_PAIRS in self._tables:
+                    self._tables[_OF_PAIRS].write(filter(_tells_pairs, rows))
                 for scan in outcome.parts or (outcome,):
                     if scan.file not in self._progress.inputs:
                         self._progress.inputs[scan.file] = fingerprint(scan.file, scan.stamp)
@@ -371,6 +375,8 @@ class ResultsFolder:
         if self._count > TABLE_LIMIT and not self.full:
             for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
+        if not any(map(_tells_pairs, self.rows)):
+            (self._stage / _OF_PAIRS).unlink(missing_ok=True)
         with ThreadPoolExecutor(4) as aside:  # disk and checksums need no Python meanwhile
             written = sorted(self._stage.iterdir())
             checksums = aside.map(_on_disk, written)
@@ -424,6 +430,11 @@ def _draw_scan(drawing: tuple[str, Outcome]) -> None:
     elif shown.chi:
         content = figures.scan_png(shown.chi, shown.prediction)
     Path(path).write_bytes(content)
+
+
+def _tells_pairs(row: Row) -> bool:
+    """Whether a row of ``summary.csv`` is of a model that tells several pairs."""
+    return "composition" in row
 
 
 def _on_disk(path: Path) -> str:

@@ -41,6 +41,13 @@ _PLACE = ("pair", "r_min", "r_max")
 """What is said of a shell whose scan is foreign to the model: no number of it is to be believed."""
 _OF_CHI = ("e0", "edge_step", "noise", "k_max_usable")
 _OF_PREDICTION = ("delta_e0", "amplitude", "misfit")
+_OF_PAIRS = ("total", "composition", "order", "metal")
+"""Quantities that several pairs have besides."""
+_PAIR_COLUMNS = (
+    *("file", "record", "status", "model", "edge", "pair", "range", "r_min", "r_max"),
+    *(f"{quantity}{end}" for quantity in _OF_PAIRS for end in ("", "_std", "_low", "_high")),
+    "delta_chi2",
+)
 _SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
 _RDF_COLUMNS = ("file", "record", "pair", "r", "density", "density_std")
 _CHI_COLUMNS = ("file", "record", "edge", "k", "chi", "chi_model")
@@ -52,19 +59,28 @@ _AVERAGE_COLUMNS = (
     *("file", "record", "status", "edge", "pair", "range", "r_min", "r_max", "coordination", "coordination_std"),
     *("distance", "distance_std", "sigma2", "sigma2_std", "warnings"),
 )
+
+
+def _with_axis(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a series, whose scans have a place on its axis."""
+    after = columns.index("model") + 1
+    return *columns[:after], "axis", *columns[after:]
+
+
 _ANSWERS = {
     "summary.csv": _SUMMARY_COLUMNS,
     "rdf.csv": _RDF_COLUMNS,
     "chi.csv": _CHI_COLUMNS,
     "particles.csv": _PARTICLE_COLUMNS,
+    "pairs.csv": _PAIR_COLUMNS,
 }
-_AFTER_MODEL = _SUMMARY_COLUMNS.index("model") + 1
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "predict": _ANSWERS,
     "refine": _ANSWERS,
     "series": {
         **_ANSWERS,
-        "summary.csv": (*_SUMMARY_COLUMNS[:_AFTER_MODEL], "axis", *_SUMMARY_COLUMNS[_AFTER_MODEL:]),
+        "summary.csv": _with_axis(_SUMMARY_COLUMNS),
+        "pairs.csv": _with_axis(_PAIR_COLUMNS),
         "series.csv": _SERIES_COLUMNS,
     },
     "preprocess": {"summary.csv": _SCAN_COLUMNS, "chi.csv": _CHI_COLUMNS[:-1]},
@@ -118,14 +134,14 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
 
 
 def pair_cells(prediction: Prediction, name: str) -> Row:
-    """What several pairs say beside N, R and σ² of a range: for the screen, JSON and the archive; no column of tables.
+    """What several pairs say beside N, R and σ² of a range: for the screen, JSON, the archive and ``pairs.csv``.
 
     NaN where nothing is known; empty of one pair alone.
     """
     if len(prediction.rdf.pairs) < 2:
         return {}
     order, shell = prediction.orders.get(name), prediction.shells[name]
-    said = {quantity: getattr(order, quantity, None) for quantity in ("total", "composition", "order")}
+    said = {quantity: getattr(order, quantity, None) for quantity in _OF_PAIRS[:-1]}
     cells: Row = {}
     for quantity, estimate in (said | {"metal": prediction.metal}).items():
         cells[quantity] = estimate.value if estimate else math.nan

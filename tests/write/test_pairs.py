@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Callable
@@ -64,6 +65,24 @@ def test_columns_of_the_screen_are_there_where_they_are_known(
         shown.show(folder, answer._COLUMNS, False)
         heading, line, *_ = capsys.readouterr().out.splitlines()
         assert ("α" in heading, "Δχ²" in heading, "-0.31 ± 0.04" in line) == (known, known, known)
+
+
+def test_the_table_of_pairs_has_them_and_is_not_there_without_any(
+    of_two: Prediction, make_prediction: Callable[..., Prediction], tmp_path: Path
+) -> None:
+    for prediction in (of_two, make_prediction()):  # the second run removes what the first had
+        with ResultsFolder(tmp_path, "refine", {}) as folder:
+            folder.add(outcome_of(prediction))
+        path = tmp_path / "pairs.csv"
+        if prediction is of_two:
+            with path.open(newline="") as stream:
+                first, second = csv.DictReader(stream)
+            assert (first["pair"], first["range"], first["composition"], first["metal_std"]) == (
+                *("Fe-Fe", "first", "0.5", "0.03"),
+            )
+            assert (first["delta_chi2"], second["total"], second["metal"]) == ("41.5", "", "0.7")
+    assert not path.exists()
+    assert "pairs.csv" not in json.loads((tmp_path / "settings.json").read_text())["files"]
 
 
 def test_the_archive_has_them_beside_the_ranges(of_two: Prediction, tmp_path: Path) -> None:
