@@ -138,7 +138,8 @@ class FeatureMap:
         weight, shells = self._weight(known), xp.asarray(self._shells)
         noise = (weight**2 @ (shells**2).sum(axis=1)) * known.noise**2
         left, all_of_it = ((((part * weight) @ shells) ** 2).sum(axis=1) for part in (chi - implied, chi))
-        return (left - noise).clip(0.0, None) / xp.maximum(all_of_it - noise, _LEAST_SIGNAL * all_of_it).clip(1e-30, None)
+        signal = xp.maximum(all_of_it - noise, _LEAST_SIGNAL * all_of_it).clip(1e-30, None)
+        return (left - noise).clip(0.0, None) / signal
 
     def _weight(self, known: Known) -> Numbers:
         """(batch, m) k² and the window of each spectrum."""

@@ -202,9 +202,6 @@ def calibrated(answer_for: AnswerFor) -> dict[str, ParticleFinder]:
         If a standard cannot be used: that concerns every scan. Where its edge is one of joint models only, it is the
         samples that are told.
     """
-    from exafsnn.infer.reference import is_own
-    from exafsnn.infer.structure import parse_structure
-
     found: dict[str, ParticleFinder] = {}
     for chi, structure in answer_for.standards.values():
         try:
@@ -216,11 +213,20 @@ def calibrated(answer_for: AnswerFor) -> dict[str, ParticleFinder]:
             if len(joint) == 1:
                 answer_for.of(joint[0])
             continue
-        if isinstance(answer, _OneEdge) and is_own(answer.model, parse_structure(structure)):
-            from exafsnn.analyse.particles import ParticleFinder
-
-            found[answer.model.name] = ParticleFinder(answer.model, structure, answer([[chi]])[0][0])
+        if isinstance(answer, _OneEdge) and (finder := finder_by(answer.model, answer, chi, structure)):
+            found[answer.model.name] = finder
     return found
+
+
+def finder_by(model: Model, answer: Answer, chi: ChiK, structure: str) -> ParticleFinder | None:
+    """What finds particles by the answer to one standard; None if that is not of the model's own metal."""
+    from exafsnn.analyse.particles import ParticleFinder
+    from exafsnn.infer.reference import is_own
+    from exafsnn.infer.structure import parse_structure
+
+    if not is_own(model, parse_structure(structure)):
+        return None
+    return ParticleFinder(model, structure, answer([[chi]])[0][0])
 
 
 def sized(outcomes: Sequence[Outcome], finders: Mapping[str, ParticleFinder]) -> list[Outcome]:

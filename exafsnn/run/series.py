@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
-from exafsnn.run.answers import Answer, Standards, fitting, refiner, standards_of, with_others
+from exafsnn.run.answers import Answer, Standards, finder_by, fitting, refiner, standards_of, with_others
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
@@ -275,18 +275,11 @@ def _finders(
 ) -> tuple[LatticeFinder | None, ParticleFinder | None]:
     """What finds the lattices and the particles of scans of one edge; of several they are those of no metal."""
     from exafsnn.analyse.lattice import LatticeFinder
-    from exafsnn.analyse.particles import ParticleFinder
-    from exafsnn.infer.reference import is_own
-    from exafsnn.infer.structure import parse_structure
 
     if len(edges := edges_of(model)) > 1:
         return None, None
-    finders = [
-        ParticleFinder(edges[0], structure, answer([[chi]])[0][0])
-        for chi, structure in standards.values()
-        if is_own(edges[0], parse_structure(structure))
-    ]
-    return LatticeFinder(edges[0]), finders[0] if finders else None
+    finders = (finder_by(edges[0], answer, chi, structure) for chi, structure in standards.values())
+    return LatticeFinder(edges[0]), next(filter(None, finders), None)
 
 
 def _of_first(structure: str | Sequence[str] | None) -> str | None:
