@@ -9,8 +9,8 @@ does, at up to 900 K, where its oxide ends), the oxide's with ``far`` as large a
 tried on, of several: then each session has a smooth error of theory of its own. Of ten shares from 0 to 1 each is mixed
 from random states that are about as hot, at random energy zeros, amplitudes, noise and k max, with a standard of the
 metal and without. Truth is of the very states that made a spectrum.
-The metal's share is told by N of the bonds to oxygen over that of the oxide's states, and, whatever S₀² is, by the
-ratio of both N.
+The metal's share is told as ``prediction.metal`` tells it, by N of the bonds to oxygen over that of the oxide's states,
+and, whatever S₀² is, by the ratio of both N.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import numpy as np
 import torch
 
+from exafsnn.analyse.order import MetalShare
 from exafsnn.errors import SettingsError
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import Model, load_model
@@ -85,8 +86,11 @@ def main(metal: str, oxide: str, name: str, how: str = "predict") -> None:
     beamline = Beamline(bank, bank, model.pairs, model.features, edge, 3, erring=erring, varied=False)
     ranges = {key: model.partials.range(key, limits) for key, limits in model.ranges.items()}
     oxygen = next(key for key in ranges if key.startswith("first ") and key.endswith("-O"))
+    asking = MetalShare.of_model(model)
+    if asking is None:
+        sys.exit(f"{name} knows no oxide beside a metal")
     for standard in (False, True):
-        rng, found, true, foreign = np.random.default_rng(1), [], [], 0
+        rng, found, true, metals, foreign = np.random.default_rng(1), [], [], [], 0
         for _ in range(SESSIONS):
             scans, density, crystal = mixtures(model, bank, beamline, rng)
             try:
@@ -95,6 +99,7 @@ def main(metal: str, oxide: str, name: str, how: str = "predict") -> None:
                 print(f"no standard: {error}")
                 continue
             foreign += int((scores > 1).sum())
+            metals.append(asking.parts(answers))
             for rows, kept in ((answers, found), (density[:-1], true)):
                 kept.append([model.partials.moments(rows, of)[:, 0] for of in ranges.values()])
         n, wanted = (np.array(rows) for rows in (found, true))  # [session, range, share]
@@ -106,9 +111,11 @@ def main(metal: str, oxide: str, name: str, how: str = "predict") -> None:
         by_bonds = 1 - n[:, row] / whole[row][1]
         ratio = n[:, 0] / np.maximum(n[:, row], 1e-6) * whole[row][1]
         by_ratio = (ratio - whole[0][1]) / (whole[0][0] - whole[0][1] + ratio)
-        for said, share in (("bonds to oxygen", by_bonds), ("ratio", by_ratio)):
+        parts = np.array(metals)
+        by_all = parts[..., 0] / parts.sum(axis=-1)
+        for said, share in (("prediction.metal", by_all), ("bonds to oxygen", by_bonds), ("ratio of N", by_ratio)):
             error = share - (1 - SHARES)
-            print(f"  metal's share by {said}: rms {np.sqrt((error**2).mean()):.3f}, largest {np.abs(error).max():.3f}")
+            print(f"  metal's share by {said:16}: rms {np.sqrt((error**2).mean()):.3f}, largest {np.abs(error).max():.3f}")
             print("    " + " ".join(f"{1 - w:.0%}: {v:+.3f}" for w, v in zip(SHARES, error.mean(axis=0), strict=True)))
 
 
