@@ -115,7 +115,8 @@ def main(metal: str, oxide: str, name: str, how: str = "predict") -> None:
         by_all = parts[..., 0] / parts.sum(axis=-1)
         for said, share in (("prediction.metal", by_all), ("bonds to oxygen", by_bonds), ("ratio of N", by_ratio)):
             error = share - (1 - SHARES)
-            print(f"  metal's share by {said:16}: rms {np.sqrt((error**2).mean()):.3f}, largest {np.abs(error).max():.3f}")
+            rms, largest = np.sqrt((error**2).mean()), np.abs(error).max()
+            print(f"  metal's share by {said:16}: rms {rms:.3f}, largest {largest:.3f}")
             print("    " + " ".join(f"{1 - w:.0%}: {v:+.3f}" for w, v in zip(SHARES, error.mean(axis=0), strict=True)))
 
 

@@ -22,6 +22,8 @@ _SAME_SESSION = 2.0
 _SHIFTED, _PARTLY = 4.0, 0.2
 """An oxide's E₀ is elsewhere on its edge than its metal's. So what is as much of an oxide as this share is told to be
 of a session by its zero itself, which chemistry moves by so much [eV]; what is less of it, accordingly less."""
+_MAINLY = 0.5
+"""Theory is worse of oxides: what is one to this share may leave more than a metal's standard does."""
 
 
 @dataclass(frozen=True)
@@ -196,3 +198,7 @@ class Reference:
     def is_beside(self, e0: Array | float, share: Array | float = 0.0, zero: Array | float = 0.0) -> np.ndarray:
         """(s,) whether scans are known to be of its session; as for ``is_elsewhere``."""
         return self._apart(e0, share, zero) <= 0
+
+    def judges(self, e0: Array, share: Array, zero: Array) -> np.ndarray:
+        """(s,) whether scans may leave little more than its own does: of its session, and not mainly of an oxide."""
+        return self.is_beside(e0, share, zero) & (share < _MAINLY)

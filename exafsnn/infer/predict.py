@@ -225,7 +225,7 @@ class Model:
         signs = ensemble.signs(signals, found, density, implied, usual)
         chi_model = ensemble.as_measured(signals.k, implied, found.delta_e0, found.amplitude)
         misfit = misfit_of(signals, chi_model, self.features.kmin, found.k_max, self.pairs.scale)
-        beside = reference.is_beside(signals.e0, signs.oxidised, found.delta_e0) if reference else False
+        beside = reference.judges(signals.e0, signs.oxidised, found.delta_e0) if reference else False
         excess = misfit.excess("predicted", reference.leaves if reference else None, beside)
         return Answers(
             origin=self._origin(reference), density=density, spread=None, samples=None, shells={},

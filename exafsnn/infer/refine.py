@@ -200,7 +200,7 @@ class Refiner:
         chi_model = model.ensemble.as_measured(signals.k, implied, zero, np.ones(len(zero)))
         misfit = misfit_of(signals, chi_model, model.features.kmin, start.k_max, model.pairs.scale)
         oxidised = model.ensemble.oxidised(density.numpy())
-        beside = self.reference.is_beside(signals.e0, oxidised, zero) if self.reference else False
+        beside = self.reference.judges(signals.e0, oxidised, zero) if self.reference else False
         excess = misfit.excess("refined", self._leaves, beside)
         stds = covariance.diagonal(dim1=1, dim2=2).sqrt().numpy()
         amplitude = shared[:, 1].exp().numpy()
