@@ -10,15 +10,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from exafsnn.edges import edges_of, is_element
+from exafsnn.edges import edges_of, is_atom
 from exafsnn.errors import SettingsError
 from exafsnn.metals import IRON_BOND, Metal
 from exafsnn.settings import Settings
 
 FARTHEST = 6.4
 """Models see no farther [Å]."""
-_NO_EDGE = ("H", "He")
-"""Elements that scatter, and have no edge in the tables."""
 _NO_METALS = frozenset(["H", "B", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Ge", "As", "Se", "Br", "Sb", "Te", "I"])
 """Elements that make compounds of metals, not alloys."""
 
@@ -54,7 +52,7 @@ class Compound(Settings):
     def __post_init__(self) -> None:
         """Refuse what is none."""
         fault = ""
-        if not all(symbol in _NO_EDGE or is_element(symbol) for symbol in (self.symbol, *self.neighbours)):
+        if not all(is_atom(symbol) for symbol in (self.symbol, *self.neighbours)):
             fault = f"{', '.join((self.symbol, *self.neighbours))} are not all elements"
         elif not any(edge.name == self.edge for edge in edges_of(self.symbol)):
             fault = f"{self.symbol} has no {self.edge} edge"

@@ -19,6 +19,8 @@ from exafsnn.errors import ScanError
 MAX_OFFSET = 25.0
 """Largest distance [eV] between a scan's edge and the table's at which an unnamed edge is recognised."""
 
+_NO_EDGE = ("H", "He")
+"""Elements that scatter, and have no edge in the tables."""
 _ROMAN = {"I": "1", "II": "2", "III": "3", "IV": "4", "V": "5"}
 
 
@@ -52,6 +54,11 @@ def edges_of(absorber: str) -> tuple[Edge, ...]:
 def is_element(symbol: str) -> bool:
     """Tell whether this is a chemical symbol with X-ray edges."""
     return bool(re.fullmatch(r"[A-Z][a-z]?", symbol)) and bool(edges_of(symbol))
+
+
+def is_atom(symbol: str) -> bool:
+    """Tell whether atoms of this symbol scatter: those of elements with edges, hydrogen and helium."""
+    return symbol in _NO_EDGE or is_element(symbol)
 
 
 def edge_name(text: str) -> str | None:

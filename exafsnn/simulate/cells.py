@@ -19,7 +19,7 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from exafsnn.crystals import crystal_named
-from exafsnn.edges import is_element
+from exafsnn.edges import is_atom
 from exafsnn.errors import SettingsError
 from exafsnn.records import Array
 
@@ -38,6 +38,8 @@ _SQUARE = 1e-4
 _SHORTEST = 120
 """Lattice vectors among which the edges of a box are sought: the shortest."""
 
+_SAME = 4
+"""Decimals to which shares are compared."""
 _LEAST_HEIGHT = 1.0
 """No cell is thinner [Å]."""
 
@@ -56,8 +58,6 @@ class UnitCell:
     """(n) one atom for each site, of the element with the largest share."""
     shares: tuple[Mapping[str, float], ...]
     """(n) share of each element on each site; ``"vacant"`` is the share of empty ones."""
-    groups: NDArray[np.intp]
-    """(n,) sites of one number are equivalent: among them the shares are met."""
 
     def __post_init__(self) -> None:
         """Refuse what is no crystal."""
@@ -68,9 +68,7 @@ class UnitCell:
     @classmethod
     def ordered(cls, atoms: Atoms) -> UnitCell:
         """Take the cell as it is: each site is of one element."""
-        symbols = atoms.get_chemical_symbols()
-        groups = np.unique(symbols, return_inverse=True)[1]
-        return cls(atoms, tuple({symbol: 1.0} for symbol in symbols), groups)
+        return cls(atoms, tuple({symbol: 1.0} for symbol in atoms.get_chemical_symbols()))
 
     @classmethod
     def named(cls, text: str, formula: str) -> UnitCell:
@@ -79,7 +77,7 @@ class UnitCell:
         symbols = crystal.elements(formula)
         _require_elements(symbols)
         atoms = Atoms(symbols, scaled_positions=crystal.sites, cell=crystal.vectors, pbc=True)
-        return replace(cls.ordered(atoms), groups=crystal.numbers)
+        return cls.ordered(atoms)
 
     def alloyed(self, shares: Mapping[str, Mapping[str, float]]) -> UnitCell:
         """The same, the sites of an element shared: ``{"Zn": {"Zn": 0.8, "Cd": 0.2}}``.
@@ -116,6 +114,8 @@ class UnitCell:
     def built(self, min_length: float, rng: np.random.Generator) -> Atoms:
         """A supercell, its shared sites filled at random, each share met to the nearest atom.
 
+        Among all sites that are shared alike: whether symmetry makes them one, or a file lists each of them.
+
         Parameters
         ----------
         min_length
@@ -129,10 +129,12 @@ class UnitCell:
         origin = box.get_array("site")
         del box.arrays["site"]
         symbols = np.array(box.get_chemical_symbols(), dtype=object)
-        for group in np.unique(self.groups):
-            members = np.flatnonzero(self.groups[origin] == group)
-            share = self.shares[int(np.flatnonzero(self.groups == group)[0])]
-            symbols[members] = filled(share, len(members), rng)
+        alike: dict[tuple[tuple[str, float], ...], list[int]] = {}  # shares → sites of the cell
+        for number, share in enumerate(self.shares):
+            alike.setdefault(tuple(sorted((one, round(part, _SAME)) for one, part in share.items())), []).append(number)
+        for sites in alike.values():
+            members = np.flatnonzero(np.isin(origin, sites))
+            symbols[members] = filled(self.shares[sites[0]], len(members), rng)
         kept = symbols != VACANT
         box = box[kept]
         box.set_chemical_symbols(list(symbols[kept]))
@@ -237,7 +239,7 @@ def require_present(atoms: Atoms, element: str, *, where: str = "structure") -> 
 
 
 def _require_elements(symbols: Iterable[str], where: str = "structure") -> None:
-    wrong = sorted({symbol for symbol in symbols if not is_element(symbol)})
+    wrong = sorted({symbol for symbol in symbols if not is_atom(symbol)})
     if wrong:
         remedy = "Name the elements; types by number have to be translated first"
         raise SettingsError(f"{', '.join(wrong)} is no element", where=where, remedy=remedy)

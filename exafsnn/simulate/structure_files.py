@@ -110,14 +110,12 @@ def _from_cif(path: Path) -> UnitCell:
     tolerance = max(_ONE_PLACE / rows.cell.lengths().max(), _DIGITS)
     points: list[Array] = []  # each site, in fractions
     shares: list[dict[str, float]] = []
-    groups: list[int] = []
     for number, (symbol, place, part) in enumerate(zip(rows.symbols, rows.get_scaled_positions(), parts, strict=True)):
         images, _ = group.equivalent_sites([place], symprec=tolerance)
         known = _known(np.array(images), points, rows)
         if np.all(known < 0):
             points += list(images)
             shares += [{symbol: part} for _ in images]
-            groups += [number] * len(images)
         elif np.any(known < 0):
             raise SettingsError(f"row {number + 1} ({symbol}) shares only some of its sites with another row")
         else:
@@ -128,7 +126,7 @@ def _from_cif(path: Path) -> UnitCell:
     for share in shares:
         if sum(share.values()) < 1 - 1e-3:
             share[VACANT] = 1 - sum(share.values())
-    return UnitCell(atoms, tuple(shares), np.unique(groups, return_inverse=True)[1])
+    return UnitCell(atoms, tuple(shares))
 
 
 def _known(images: Array, points: list[Array], rows: Atoms) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_a_site_that_is_not_full_has_vacancies(tmp_path: Path) -> None:
     box = read_cell(path).built(12.0, np.random.default_rng(1))
     symbols = box.get_chemical_symbols()
     assert symbols.count("Fe") == round(0.94 * symbols.count("O"))
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_sites_in_rows_of_their_own_are_shared_together(tmp_path: Path, order: int) -> None:
+    """As programs write them that know no symmetry: no row alone could lack a twentieth of eight atoms."""
+    places = ("0 0 0", "0.5 0.5 0", "0.5 0 0.5", "0 0.5 0.5")
+    rows = [f"{element} {element} {place} {part}" for place in places for element, part in (("Pt", 0.5), ("Ni", 0.45))]
+    box = read_cell(cif(tmp_path, *rows[::order], a=3.8, group="P 1")).built(11.0, np.random.default_rng(1))
+    assert Counter(box.get_chemical_symbols()) == {"Pt": 54, "Ni": 49}  # of 108
+
+
+def test_hydrogen_has_no_edge_and_is_an_atom(tmp_path: Path) -> None:
+    cell = read_cell(cif(tmp_path, "Pd Pd 0 0 0 1", "H H 0.5 0.5 0.5 0.5", a=4.1, group="F m -3 m"))
+    assert Counter(cell.built(8.0, np.random.default_rng(1)).get_chemical_symbols()) == {"Pd": 32, "H": 16}
 
 
 def test_a_full_site_never_holds_more(tmp_path: Path) -> None:
