@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from exafsnn.errors import SettingsError
 from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array, Estimate, Order, PartialRDF, Prediction, Shell
 from exafsnn.shells import UNSEEN, likely, moments, reaching, unseen
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _ENDS = (0.025, 0.975)
 """Shares of the samples below the ends of a 95 % interval."""
+_ADDS_UP = 0.01
+"""A composition adds up to 1 within so much."""
 _STRETCHED = 0.01
 """RDFs from which a share of metal is learned are stretched by so much, either way …"""
 _BIN_ERRS, _BIN_LEAST = 0.1, 0.05
@@ -57,7 +60,8 @@ class Neighbours:
             samples = _numbers(rdf.r, rdf.samples, r_min, r_max)
             errors = [rdf.errors(pair) for pair in rdf.pairs]
             wider = np.array([item.std[0] if item else 1.0 for item in errors])
-            samples = np.maximum(number + wider * (samples - number), 0.0)
+            # of hardly any atoms no sample has fewer, for no bin is negative: their mean is not the answer
+            samples = np.maximum(number + wider * (samples - samples.mean(axis=0)), 0.0)
         others = tuple((_numbers(rdf.r, item.density, r_min, r_max), likely(item.delta_chi2)) for item in rdf.exchanges)
         return Neighbours(rdf.pairs, number, samples, others)
 
@@ -98,7 +102,14 @@ class Neighbours:
         return self.estimate(lambda n: _total(n, absorber))
 
     def composition(self, pair: str) -> Estimate:
-        """x_B(A) = N_AB / Σ N of a pair A-B."""
+        """x_B(A) = N_AB / Σ N of a pair A-B.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such pair.
+        """
+        self._require(pair)
         return self.estimate(lambda n: n[pair] / _total(n, _absorber(pair)))
 
     def order(self, pair: str, composition: Mapping[str, float] | None = None) -> Estimate:
@@ -111,9 +122,21 @@ class Neighbours:
         composition
             Share of each element in the sample. None: it follows from the N of both absorbers, where there are no
             other elements.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such pair, or shares do not add up to 1, or lack its element.
         """
+        self._require(pair)
         own, other = pair.split("-")
+        if composition is not None:
+            _require_composition(composition, other)
         return self.estimate(lambda n: 1 - n[pair] / _total(n, own) / (composition or _shares(n))[other])
+
+    def _require(self, pair: str) -> None:
+        if pair not in self.pairs:
+            raise SettingsError(f"there is no pair {pair}", where="pair", remedy=f"There are {', '.join(self.pairs)}")
 
     def shares(self) -> dict[str, Estimate]:
         """c_A and c_B of the two absorbers, among both."""
@@ -133,6 +156,18 @@ def _numbers(r: Array, density: NDArray[np.floating], r_min: float, r_max: float
 
 def _absorber(pair: str) -> str:
     return pair.partition("-")[0]
+
+
+def _require_composition(shares: Mapping[str, float], element: str) -> None:
+    """Refuse what is no composition of a sample with that element."""
+    told = ", ".join(f"{name} {share:g}" for name, share in shares.items()) or "none"
+    if not shares.get(element, 0) > 0:
+        raise SettingsError(
+            f"{told} has no share of {element}", where="composition", remedy="Give that of each element"
+        )
+    if not all(0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > _ADDS_UP:
+        reason = f"{told} add up to {sum(shares.values()):g}"
+        raise SettingsError(reason, where="composition", remedy="Shares of all elements add up to 1")
 
 
 def _elements(pairs: Iterable[str]) -> tuple[str, ...]:

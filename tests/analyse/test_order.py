@@ -11,6 +11,7 @@ from ase.neighborlist import neighbor_list
 
 from exafsnn.analyse.columns import Key, Point, columns_of
 from exafsnn.analyse.order import MetalShare, Neighbours, orders_of
+from exafsnn.errors import SettingsError
 from exafsnn.records import Exchange, PartialRDF
 from exafsnn.simulate.alloys import segregated, with_order
 from exafsnn.simulate.cells import UnitCell
@@ -55,6 +56,30 @@ def both(numbers, std=0.0):
     return Neighbours.of(rdf_of(one, numbers[one], std), *FIRST).beside(
         Neighbours.of(rdf_of(other, numbers[other], std, seed=1), *FIRST), tied=True
     )
+
+
+@pytest.mark.parametrize(
+    ("pair", "composition", "said"),
+    [
+        ("Pt-Sn", {"Pt": 0.5, "Sn": 0.9}, "Pt 0.5, Sn 0.9 add up to 1.4"),
+        ("Pt-Sn", {"Pt": 1.0, "Sn": 0.0}, "Pt 1, Sn 0 has no share of Sn"),
+        ("Pt-Sn", {"Pt": 0.5}, "Pt 0.5 has no share of Sn"),
+        ("Pt-Sn", {"Pt": 1.5, "Sn": -0.5}, "has no share of Sn"),
+        ("Pt-Cu", {"Pt": 0.5, "Sn": 0.5}, "no pair Pt-Cu. There are Pt-Pt, Pt-Sn"),
+    ],
+)
+def test_what_is_no_composition_is_refused(pair, composition, said):
+    found = Neighbours.of(rdf_of("Pt", {"Pt": 8.0, "Sn": 4.0}), *FIRST)
+    with pytest.raises(SettingsError, match=said):
+        found.order(pair, composition)
+
+
+def test_perfect_order_is_within_its_interval():
+    """No sample has fewer atoms than none: where there is hardly one they all have more than the answer."""
+    found = Neighbours.of(rdf_of("Pt", {"Sn": 12.0, "Pt": 0.02}, std=0.1), *FIRST)
+    share, order = found.composition("Pt-Sn"), found.order("Pt-Sn", {"Pt": 0.5, "Sn": 0.5})
+    assert share.value < 1 == share.high
+    assert order.low == -1 < order.value
 
 
 @pytest.mark.parametrize(
