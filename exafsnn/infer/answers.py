@@ -14,13 +14,15 @@ from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, exchange_finding, misfit_finding, neighbours_finding
 from exafsnn.learn.domain import Signs
 from exafsnn.learn.intervals import is_first
-from exafsnn.partials import Partials
+from exafsnn.partials import APART, Partials
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction
 from exafsnn.shells import UNSEEN
 
 _Rows = TypeVar("_Rows")
 _MANY = 1.2
 """More absorbers than there are: so many times is told."""
+_SOME = 0.1
+"""Share of the absorbers in an oxide from which it is told what else a metal's range holds."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,10 @@ class Answers:
             found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
             found.append(damping_finding(float(self.damping[row])))
+            apart = [name for name in self.shells if name.startswith(APART)]
+            if apart and self.oxidised[row] > _SOME:
+                said = f"{self.oxidised[row]:.0%} are in an oxide, of whose shell first holds a part"
+                found.append(Finding("first-of-both", "note", said, remedy=f"Go by {' and '.join(apart)}"))
             for name, most in self.origin.unmeasured.items():
                 said = f"atoms of {self.shells[name].pair} hardly scatter: nothing tells none of them from {most:.0f}"
                 found.append(Finding("hardly-seen", "note", said, remedy="Know their number from elsewhere"))

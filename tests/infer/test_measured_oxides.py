@@ -103,6 +103,9 @@ def test_the_model_of_the_metal_finds_its_oxide_and_hardly_any_metal(data_dir: P
     assert oxygen.distance == pytest.approx(2.089, abs=0.012)
     assert nickel.distance == pytest.approx(2.954, abs=0.012)
     assert oxygen.coordination_std > 0.11 * oxygen.coordination
+    assert [item.remedy for item in found.findings if item.name == "first-of-both"] == [
+        "Go by metal Ni-Ni and oxide Ni-Ni"
+    ]
     nearly = found.rdf.shell("Ni-Ni", nickel.r_min, nickel.r_max + 0.01)
     assert nearly.coordination_std == pytest.approx(nickel.coordination_std, rel=0.05)
 
