@@ -51,6 +51,8 @@ from exafsnn.write.tables import (
     rdf_tables,
     scan_facts,
     summary_rows,
+    tells_pairs,
+    whole,
 )
 
 if TYPE_CHECKING:
@@ -202,9 +204,9 @@ class ResultsFolder:
                 self._progress.scans.append(scan_facts(outcome))
                 rows = list(summary_rows(outcome))
                 self._progress.rows.extend(rows)
-                self._tables["summary.csv"].write(rows)
+                self._tables["summary.csv"].write(whole(rows))
                 if _OF_PAIRS in self._tables:
-                    self._tables[_OF_PAIRS].write(filter(_tells_pairs, rows))
+                    self._tables[_OF_PAIRS].write(filter(tells_pairs, rows))
                 for scan in outcome.parts or (outcome,):
                     if scan.file not in self._progress.inputs:
                         self._progress.inputs[scan.file] = fingerprint(scan.file, scan.stamp)
@@ -375,7 +377,7 @@ class ResultsFolder:
         if self._count > TABLE_LIMIT and not self.full:
             for name in _LONG_TABLES:
                 (self._stage / name).unlink(missing_ok=True)
-        if not any(map(_tells_pairs, self.rows)):
+        if not any(map(tells_pairs, self.rows)):
             (self._stage / _OF_PAIRS).unlink(missing_ok=True)
         with ThreadPoolExecutor(4) as aside:  # disk and checksums need no Python meanwhile
             written = sorted(self._stage.iterdir())
@@ -430,11 +432,6 @@ def _draw_scan(drawing: tuple[str, Outcome]) -> None:
     elif shown.chi:
         content = figures.scan_png(shown.chi, shown.prediction)
     Path(path).write_bytes(content)
-
-
-def _tells_pairs(row: Row) -> bool:
-    """Whether a row of ``summary.csv`` is of a model that tells several pairs."""
-    return "composition" in row
 
 
 def _on_disk(path: Path) -> str:

@@ -45,7 +45,7 @@ _OF_PAIRS = ("total", "composition", "order", "metal")
 """Quantities that several pairs have besides."""
 _PAIR_COLUMNS = (
     *("file", "record", "status", "model", "edge", "pair", "range", "r_min", "r_max"),
-    *(f"{quantity}{end}" for quantity in _OF_PAIRS for end in ("", "_std", "_low", "_high")),
+    *(f"{quantity}{end}" for quantity in ("coordination", *_OF_PAIRS) for end in ("", "_std", "_low", "_high")),
     "delta_chi2",
 )
 _SERIES_COLUMNS = ("file", "record", "axis", "phase", "pair", "range", "quantity", "value", "std")
@@ -115,6 +115,19 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     for edge in outcome.edges:
         if edge.chi and edge.prediction:
             yield from (row | shell for shell in _shell_rows(edge.chi, edge.prediction, row))
+
+
+def whole(rows: list[Row]) -> list[Row]:
+    """Those rows of a scan of which ``summary.csv`` has every number that it promises.
+
+    Atoms that hardly scatter have an N and no R: of them ``pairs.csv`` tells.
+    """
+    return [row for row in rows if "distance" not in row or math.isfinite(row["distance"])] or rows
+
+
+def tells_pairs(row: Row) -> bool:
+    """Whether a row is of a model that tells several pairs."""
+    return "composition" in row
 
 
 def _of_chi(chi: ChiK) -> Row:

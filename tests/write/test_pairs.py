@@ -85,6 +85,22 @@ def test_the_table_of_pairs_has_them_and_is_not_there_without_any(
     assert "pairs.csv" not in json.loads((tmp_path / "settings.json").read_text())["files"]
 
 
+def test_atoms_without_a_distance_are_in_the_table_of_pairs_alone(of_two: Prediction, tmp_path: Path) -> None:
+    """Scripts read numbers in every row of ``summary.csv``."""
+    nowhere = replace(
+        of_two.shells["second"],
+        coordination_high=6.0,
+        **dict.fromkeys(("distance", "distance_std", "sigma2"), math.nan),
+    )
+    with ResultsFolder(tmp_path, "refine", {}) as folder:
+        folder.add(outcome_of(replace(of_two, shells=of_two.shells | {"second": nowhere})))
+    for name, ranges in (("summary.csv", ["first"]), ("pairs.csv", ["first", "second"])):
+        with (tmp_path / name).open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        assert [row["range"] for row in rows] == ranges
+    assert rows[1]["coordination_high"] == "6"
+
+
 def test_the_archive_has_them_beside_the_ranges(of_two: Prediction, tmp_path: Path) -> None:
     with ResultsFolder(tmp_path, "refine", {}) as folder:
         folder.add(outcome_of(of_two))
