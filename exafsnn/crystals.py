@@ -252,7 +252,7 @@ def crystal_named(text: str, kinds: Collection[str] = PROTOTYPES, where: str = "
     except ValueError:
         constants = ()
     if kind not in kinds:
-        raise _not_understood(text, kinds, where, "")
+        raise _not_understood(text, kinds, where)
     prototype = PROTOTYPES[kind]
     need, free = len(prototype.wanted), tuple(prototype.free.values())
     lengths, given = constants[:need], constants[need:]
@@ -262,12 +262,16 @@ def crystal_named(text: str, kinds: Collection[str] = PROTOTYPES, where: str = "
         or not all(_LENGTHS[0] < length < _LENGTHS[1] for length in lengths)
         or not all(0 < value < 1 for value in given)
     ):
-        in_nm = bool(lengths) and all(0.1 < length < 1.0 for length in lengths)
-        raise _not_understood(text, kinds, where, " (was it in nm?)" if in_nm else "")
+        low, high = _LENGTHS
+        if len(lengths) == need and (out := [length for length in lengths if not low < length < high]):
+            doubt = " (was it in nm?)" if 0.1 < out[0] < 1.0 else ""
+            reason = f"structure {text!r} has a lattice constant of {out[0]:g} Å"
+            raise SettingsError(reason, where=where, remedy=f"Give it in Å, between {low:g} and {high:g}{doubt}")
+        raise _not_understood(text, kinds, where)
     return Crystal(kind, (*lengths, *(given or free)))
 
 
-def _not_understood(text: str, kinds: Collection[str], where: str, doubt: str) -> SettingsError:
+def _not_understood(text: str, kinds: Collection[str], where: str) -> SettingsError:
     forms = [f"{kind}:{','.join(PROTOTYPES[kind].wanted)}" for kind in kinds]
-    remedy = f"Use {', '.join(forms[:-1])} or {forms[-1]} with lengths in Å{doubt}"
+    remedy = f"Use {', '.join(forms[:-1])} or {forms[-1]} with lengths in Å"
     return SettingsError(f"structure {text!r} is not understood", where=where, remedy=remedy)

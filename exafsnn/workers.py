@@ -400,6 +400,8 @@ def _connected(scheduler: str) -> Any:
         raise ExafsnnError(f"a cluster needs Dask: {error}", where=scheduler, remedy=remedy) from error
     try:
         file = Path(scheduler)
+        if file.suffix == ".json" and not file.is_file():
+            raise FileNotFoundError("there is no such scheduler file")
         address = json.loads(file.read_text(encoding="utf-8"))["address"] if file.is_file() else scheduler
         get_address_host_port(address)  # a client of what is no address would never end
         with warnings.catch_warnings():

@@ -241,10 +241,10 @@ class Answers:
             found.append(misfit_finding(*(float(part[row]) for part in parts)))
             found.append(neighbours_finding(n, std, self.origin.most))
             found.append(damping_finding(float(self.damping[row])))
-            apart = [name for name in self.shells if name.startswith(APART)]
-            if apart and self.oxidised[row] > _SOME:
+            own = [name for name in self.shells if name.startswith(APART)]
+            if own and self.oxidised[row] > _SOME:
                 said = f"{self.oxidised[row]:.0%} are in an oxide, of whose shell first holds a part"
-                found.append(Finding("first-of-both", "note", said, remedy=f"Go by {' and '.join(apart)}"))
+                found.append(Finding("first-of-both", "note", said, remedy=f"Go by {' and '.join(own)}"))
             for name, most in self.origin.unmeasured.items():
                 said = f"atoms of {self.shells[name].pair} hardly scatter: nothing tells none of them from {most:.0f}"
                 found.append(Finding("hardly-seen", "note", said, remedy="Know their number from elsewhere"))

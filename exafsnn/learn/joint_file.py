@@ -105,7 +105,8 @@ def read_joint(name: str) -> JointParts:
 def _read_info(path: Path) -> dict[str, Any]:
     """What the file says, as it was written."""
     if path.suffix != ".json":
-        raise ModelError("a model of one edge, not a joint one", where=str(path))
+        remedy = f'Load it with load_model("{path.stem}"), or load_any'
+        raise ModelError("a model of one edge, not a joint one", where=str(path), remedy=remedy)
     info = read_json(path, _FORMAT, _KEYS)
     if info["sha256"] != info_checksum(info):
         raise ModelError(f"{path.name} does not say what its checksum says")

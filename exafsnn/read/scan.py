@@ -70,7 +70,10 @@ _MODE_UNKNOWN = (
     "dilute lowers the amplitude, which nothing in the scan shows"
 )
 
-_NAME_IT = "Name them in the header ('# Element.symbol: Fe', '# Element.edge: K') or give the edge's energy with --e0"
+_NAME_IT = (
+    "Name them in the header ('# Element.symbol: …', '# Element.edge: …', for example Fe and K) or give the edge's"
+    " energy with --e0"
+)
 
 
 def read(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> list[Spectrum | ChiK]:

@@ -35,6 +35,10 @@ def models(name: str | None) -> Models:
     return found
 
 
+_MOST_EDGES = 2
+"""No joint model is of more."""
+
+
 @dataclass(frozen=True)
 class Models:
     """The models of a run, which travel with those that it has loaded."""
@@ -83,6 +87,12 @@ class Models:
             if others:
                 remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
                 raise ModelError(f"no model is called {name}", remedy=remedy)
+            there = ", ".join(sorted({one for other in self._known() for one in edges_named(other)})) or "no edge"
+            remedy = (
+                f"There are models of {there}. exafsnn make makes one of a metal's name ({name}) or of a plan with the"
+                " sample's crystal (docs/compounds.md); exafsnn preprocess needs none"
+            )
+            raise ModelError(f"no model is of {edge}", remedy=remedy)
         return self.load(name)
 
     def of_standard(self, chi: ChiK) -> Model | JointModel:
@@ -108,11 +118,11 @@ class Models:
             several = ", ".join(model.name for model in fits)
             raise ModelError(f"{several} are models of {' and '.join(edges)}", remedy="Name one with --model")
         there = ", ".join(f"{model.name} ({'+'.join(model.names)})" for model in known) or "none"
-        raise ModelError(
-            f"no model is of {' and '.join(edges)} together",
-            remedy=f"Joint models: {there}. Make one of its structure (exafsnn make with edges = {json.dumps(edges)},"
-            " docs/edges.md), or give the scans one by one",
+        made = f"Make one of its structure (exafsnn make with edges = {json.dumps(edges)}, docs/edges.md), or give"
+        remedy = (
+            f"Joint models: {there}. {made if len(edges) == _MOST_EDGES else 'They are of two edges: give'} the scans"
         )
+        raise ModelError(f"no model is of {' and '.join(edges)} together", remedy=f"{remedy} one by one")
 
     def _known_joint(self) -> list[JointModel]:
         """All joint models that can be used."""

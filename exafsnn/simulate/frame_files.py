@@ -225,6 +225,9 @@ class Frames:
             and not np.allclose(atoms.cell.cellpar(), _parameters(cell), atol=1e-3)
         ):
             self._note("other-cell", "warning", f"{path}: the cell that was given takes the place of the file's own")
+        if self._told.free and atoms.cell.rank == 3 and atoms.pbc.all():
+            said = f"{path}: taken for a free particle, as was said, where the file repeats its box"
+            self._note("other-cell", "warning", said)
         if not any(pbc) and not self._told.free:
             self._note("not-periodic", "note", f"{path}: a free particle, as the file says: its box does not repeat")
         symbols = tuple(atoms.get_chemical_symbols())
@@ -244,8 +247,12 @@ def _explained(where: Path | str) -> Iterator[None]:
     """Turn what a library says of a file that it cannot read into an error of ours."""
     try:
         yield
-    except (ExafsnnError, _CutError):
+    except _CutError:
         raise
+    except ExafsnnError as error:
+        if error.where:
+            raise
+        raise type(error)(error.reason, where=str(where), remedy=error.remedy) from error
     except Exception as error:
         reason = (isinstance(error, OSError) and error.strerror) or f"{type(error).__name__}: {error}"
         remedy = "Look at that place, or write it again as extxyz"
@@ -276,7 +283,7 @@ def _format_of(path: Path) -> _Format:
             name = filetype(str(path))
         except UnknownFileTypeError as error:
             raise TrajectoryError(
-                "of a format that ASE does not know",
+                "of a format that ASE does not know" if path.stat().st_size else "empty",
                 where=str(path),
                 remedy="Write it as extxyz, LAMMPS dump, XDATCAR or DCD",
             ) from error

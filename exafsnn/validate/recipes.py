@@ -225,9 +225,7 @@ def _recipe(metal: Metal, *, full: bool, oxides: Sequence[str] | None = None, fo
 
 def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says; a file is looked for in ``folder``."""
-    needed = {"structure", "absorber", "edge"}
-    if unknown := sorted((needed - set(table)) | (set(table) - needed - {"motion"})):
-        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
+    _require_keys(table, ("structure", "absorber", "edge"), ("motion",), "[compound]", _COMPOUND)
     texts = table["structure"] if isinstance(table["structure"], list) else [table["structure"]]
     absorber, edge = str(table["absorber"]), str(table["edge"])
     cells = cells_of([str(text) for text in texts], folder)
@@ -237,6 +235,18 @@ def _recipe_of_compound(table: dict[str, Any], folder: Path, *, full: bool) -> R
     sizes = ((_SEED, size), (_SEED + 1, _TRIED_OF_COMPOUND * size))
     library, trial = (with_affordable_sites(plan_of_compound(compound, cells, *part, held)) for part in sizes)
     return Recipe(compound.name, compound, library, trial, training)
+
+
+def _require_keys(
+    table: dict[str, Any], needed: Sequence[str], optional: Sequence[str], where: str, remedy: str
+) -> None:
+    """Refuse a table that has other keys than these, or lacks one."""
+    known = (*needed, *optional)
+    if unknown := sorted(set(table) - set(known)):
+        reason = f"unknown key {unknown[0]}: with {needed[0]} there may be {', '.join(known[1:])}"
+        raise SettingsError(reason, where=where, remedy=remedy)
+    if missing := [key for key in needed if key not in table]:
+        raise SettingsError(f"{missing[0]} is missing", where=where, remedy=remedy)
 
 
 def _held_by(motion: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -262,9 +272,8 @@ def _plain(name: str) -> str:
 
 def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress | None, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says with ``trajectory``; files are looked for in ``folder``."""
-    known = {"trajectory", "absorber", "edge", *(optional := {"types", "cell", "free", "structure", "frames"})}
-    if unknown := sorted((set(table) - known) | (known - optional - set(table))):
-        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_TRAJECTORY)
+    optional = ("types", "cell", "free", "structure", "frames")
+    _require_keys(table, ("trajectory", "absorber", "edge"), optional, "[compound]", _TRAJECTORY)
     names = [table["trajectory"]] if isinstance(table["trajectory"], str) else table["trajectory"]
     told: dict[str, Any] = {key: table[key] for key in ("types", "cell", "free", "structure") if key in table}
     if not (isinstance(names, list) and names and all(isinstance(name, str) for name in names)):
@@ -289,8 +298,7 @@ def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress | 
 
 def _recipe_of_edges(table: dict[str, Any], folder: Path, *, full: bool) -> JointRecipe:
     """The recipe of what ``[compound]`` says with ``edges``."""
-    if unknown := sorted((set(table) - {"motion"}) ^ {"structure", "edges"}):
-        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[compound]", remedy=_COMPOUND)
+    _require_keys(table, ("structure", "edges"), ("motion",), "[compound]", _COMPOUND)
     pairs = _edges_in(table["edges"], "[compound]", _COMPOUND)
     given = {key: value for key, value in table.items() if key != "edges"}
     one, other = (
@@ -316,8 +324,7 @@ def _edges_in(edges: Any, where: str, remedy: str) -> tuple[tuple[str, str], tup
 
 def _recipe_of_alloy(table: dict[str, Any], *, full: bool) -> JointRecipe:
     """The recipe of what ``[alloy]`` says: tried on compositions and sizes that it does not learn from."""
-    if unknown := sorted(set(table) ^ {"elements", "edges"}):
-        raise SettingsError(f"{unknown[0]} is unknown or missing", where="[alloy]", remedy=_ALLOY)
+    _require_keys(table, ("elements", "edges"), (), "[alloy]", _ALLOY)
     pairs = _edges_in(table["edges"], "[alloy]", _ALLOY)
     elements = tuple(str(element) for element in table["elements"]) if isinstance(table["elements"], list) else ()
     if len(elements) != 2 or {absorber for absorber, _ in pairs} != set(elements):
@@ -465,7 +472,8 @@ def _recipe_in(table: dict[str, Any], path: Path, progress: Progress | None, *, 
     except TypeError as error:
         raise SettingsError(f"[{kinds[0]}] holds what is no number: {error}", where=str(path)) from error
     except SettingsError as error:
-        raise SettingsError(error.reason, where=f"{path}, [{kinds[0]}]", remedy=error.remedy) from error
+        within = f", {error.where}" if error.where and not error.where.startswith("[") else ""
+        raise SettingsError(error.reason, where=f"{path}, [{kinds[0]}]{within}", remedy=error.remedy) from error
 
 
 def _oxides_in(table: dict[str, Any]) -> list[str] | None:

@@ -127,7 +127,7 @@ def test_types_without_elements_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"types \(1\) and no elements. Name them: --types 1=…"):
         read(tmp_path / "a.dump")
     (tmp_path / "a.xyz").write_text('2\nLattice="9 0 0 0 9 0 0 0 9"\n1 0 0 0\n2 2 0 0\n')
-    with pytest.raises(SettingsError, match="Name them: --types 1=…,2=…"):
+    with pytest.raises(SettingsError, match=r"a\.xyz.*Name them: --types 1=…,2=…"):
         read(tmp_path / "a.xyz", PLATINUM)
     (frame,) = read(tmp_path / "a.xyz", Told(types={"1": "Pt", "2": "O"}))
     assert frame.symbols == ("Pt", "O")
@@ -144,6 +144,19 @@ def test_a_missing_cell_is_asked_for(tmp_path: Path) -> None:
     for wrong in ((1.0, 2.0), (9.0, 9.0, 9.0, 170.0, 20.0, 20.0), (9.0, 9.0, -9.0)):
         with pytest.raises(SettingsError, match="is no cell"):
             Told(cell=wrong)
+
+
+def test_a_box_that_repeats_is_not_silently_taken_for_a_particle(tmp_path: Path) -> None:
+    write(tmp_path / "a.extxyz", shaking(1, 3))
+    frames = Frames([tmp_path / "a.extxyz"], Told(free=True))
+    assert not any(frame.pbc[0] for _, frame in frames.select([0]))
+    assert [finding.name for finding in frames.findings] == ["other-cell"]
+
+
+def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.extxyz").touch()
+    with pytest.raises(TrajectoryError, match="empty"):
+        read(tmp_path / "a.extxyz")
 
 
 def test_atoms_in_one_another_are_refused_by_name() -> None:

@@ -261,10 +261,12 @@ def test_a_compound_is_a_plan_of_four_lines(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (('absorber = "Zn"\n', ""), "absorber is unknown or missing"),
+        (('absorber = "Zn"\n', ""), "absorber is missing"),
         (('"Zn"', '"Cd"'), "Cd"),
         (("[compound]", "[metal]\n[compound]"), "two models"),
         (("5.6687", "0.56687"), "nm"),
+        (("5.6687", "56.687"), "56.687 Å. Give it in Å, between 1 and 30"),
+        (("zincblende:5.6687 ZnSe", "absent.cif"), r"bad\.toml, \[compound\], .*absent\.cif: cannot be read"),
     ],
 )
 def test_plans_of_compounds_that_cannot_be_are_refused(tmp_path, change, said):
@@ -306,7 +308,7 @@ def test_two_edges_are_two_models_of_the_same_states(tmp_path):
         ('["Zn K"]', "two elements"),
         ('["Zn K", "Zn L3"]', "two elements"),
         ('["Zn K", "Se"]', "two elements"),
-        ('["Zn K", "Se K"]\nabsorber = "Zn"', "absorber is unknown"),
+        ('["Zn K", "Se K"]\nabsorber = "Zn"', "unknown key absorber: with structure there may be edges, motion"),
         ('["Zn K", "Cd K"]', "Cd"),
     ],
 )
@@ -560,7 +562,7 @@ def test_an_alloy_is_two_edges_of_the_same_states_in_any_composition(tmp_path):
         (('["Pt", "Ni"]', '["Pt", "Pd"]'), "the two whose edges"),
         (('["Pt", "Ni"]', '"PtNi"'), "the two whose edges"),
         (('["Pt L3", "Ni K"]', '["Pt L3"]'), "two elements"),
-        (('elements = ["Pt", "Ni"]\n', ""), "elements is unknown or missing"),
+        (('elements = ["Pt", "Ni"]\n', ""), "elements is missing"),
         (("Ni", "Au"), "Au"),
         (("[alloy]", "[compound]\n[alloy]"), "two models"),
     ],
