@@ -35,6 +35,8 @@ AMPLITUDE = str(Key("coordination", "first"))
 """What S₀², thickness and harmonics change alone."""
 _MOST = 1000
 """Of more scans in a branch, neighbours are averaged, so that so many places are left."""
+_BOUNDED = {"fraction": 1.0, "coordination": math.inf, "total": math.inf}
+"""What is not negative when smoothed, either, and the most that it may be."""
 _SCATTER = 3.0
 """Repeats that scatter by more than so many of their standard deviations are told."""
 
@@ -186,8 +188,8 @@ def _trend(key: Key, axis: Array, column: Column, parts: Sequence[Branch], found
         scattered = np.mean(((raw[rows] - value[rows]) / np.maximum(own[rows], 1e-12)) ** 2)
         common[rows] = np.hypot(own[rows] * math.sqrt(max(1.0 - scattered, 0.0)), column.shared[rows])
         std[rows] = np.hypot(np.repeat(scatter[:, 0], sizes), common[rows])
-    if key.quantity == "fraction":
-        value = np.clip(value, 0.0, 1.0)
+    if key.quantity in _BOUNDED:
+        value = np.clip(value, 0.0, _BOUNDED[key.quantity])
     return _Trend(raw, column.std, own, value, std, common)
 
 

@@ -267,8 +267,9 @@ _Marks = Sequence[tuple[float, float]]
 
 
 def map_figure(
-    axis: Array, label: str, r: Array, density: Array, branches: Sequence[Sequence[int]], marks: Sequence[_Marks]
-) -> Figure:
+    axis: Array, label: str, r: Array, density: Array, branches: Sequence[Sequence[int]], marks: Sequence[_Marks],
+    of: str = "",
+) -> Figure:  # fmt: skip
     """Show the RDFs of a series, over 4πr², as images: r against the axis, scans as wide as their neighbours allow.
 
     Parameters
@@ -285,6 +286,8 @@ def map_figure(
         Numbers of the scans of each image.
     marks
         Transitions of each.
+    of
+        The pair, where there are several.
     """
     figure = _figure(7.0, 0.4 + 4.0 * len(branches))
     margin = 0.55 / figure.get_figheight()
@@ -298,6 +301,7 @@ def map_figure(
         _mark(axes, mark)
         _colour_bar(axes, image, "n(r)/4πr² (Å⁻³)", (1.025, 0.0, 0.03, 1.0))
     axes.set_xlabel(label)
+    _write_pair(figure, of)
     return figure
 
 
@@ -310,7 +314,7 @@ def _draw_map(axes: Axes, axis: Array, r: Array, density: Array, largest: float)
 
 
 def trends_figure(
-    axis: Array, label: str, panels: Sequence[Panel], branches: Sequence[Sequence[int]], marks: _Marks
+    axis: Array, label: str, panels: Sequence[Panel], branches: Sequence[Sequence[int]], marks: _Marks, of: str = ""
 ) -> Figure:
     """Show quantities along the axis of a series: points with errors, and bands smoothed between transitions.
 
@@ -326,6 +330,8 @@ def trends_figure(
         Numbers of the scans of each; from the second on points are open.
     marks
         Transitions.
+    of
+        The pair, where there are several.
     """
     height = 2.5 * ((len(panels) + 1) // 2)
     figure = _figure(10.0, height + 0.5)
@@ -346,7 +352,13 @@ def trends_figure(
         _mark(axes, marks)
         if any(line.label for line in panel.lines):
             _legend(axes)
+    _write_pair(figure, of)
     return figure
+
+
+def _write_pair(figure: Figure, of: str) -> None:
+    """Say above the first panel which of several pairs a figure shows."""
+    figure.text(_LEFT, 1 - 0.05 / figure.get_figheight(), of, size=9.5, color=_GREY, va="top")
 
 
 def _padded(axis: Array) -> tuple[float, float]:

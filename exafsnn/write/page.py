@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
@@ -266,8 +267,12 @@ def _name(outcome: Outcome) -> str:
 
 
 def firsts(series: Series) -> list[str]:
-    """The ranges of which trends are shown: ``first`` of the first pair, those of the others, of metal and oxide."""
-    names = dict.fromkeys(key.range for key in series.trends if key.range.split(" ")[0] in _SHELLS)
+    """The ranges of which trends are shown: ``first`` of the first pair, those of the others, of metal and oxide.
+
+    What hardly scatters has no distance, and nothing to be shown.
+    """
+    there = [key for key, trend in series.trends.items() if key.quantity == "distance" and np.isfinite(trend.raw).any()]
+    names = {_FIRST: None} | dict.fromkeys(key.range for key in there if key.range.split(" ")[0] in _SHELLS)
     return sorted(names, key=lambda name: (name != _FIRST, _SHELLS.index(name.split(" ")[0])))
 
 

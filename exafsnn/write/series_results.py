@@ -94,7 +94,7 @@ def _trends(course: Course, series: Series, name: str, of: str) -> tuple[str, by
         " bar is the transition's 95 % interval."
         + (" Open points: after the axis turned round." if len(branches) > 1 else "")
     )
-    figure = plotting.trends_figure(series.axis, axis_label(course), panels, branches, marks)
+    figure = plotting.trends_figure(series.axis, axis_label(course), panels, branches, marks, of)
     return f"Along the series{f': {of}' if of else ''}\n{caption}", plotting.png(figure)
 
 
@@ -110,7 +110,7 @@ def _map(course: Course, series: Series, pair: str, of: str) -> tuple[str, bytes
     caption = f"n(r)/4πr² of {pair}: atoms per Å³ at distance r from an absorber." + (
         " Each image is one branch, in the order measured." if len(series.branches) > 1 else ""
     )
-    figure = plotting.map_figure(series.axis, axis_label(course), r, density, shown, each)
+    figure = plotting.map_figure(series.axis, axis_label(course), r, density, shown, each, of)
     return f"Radial distribution functions{f': {of}' if of else ''}\n{caption}", plotting.png(figure)
 
 
