@@ -3,7 +3,8 @@
 χ(k) cannot tell S₀² from N, nor E₀ from R. A foil measured like the sample can: the amplitude is the one at which the
 model counts as many atoms around the standard as there are. The model of a compound or an alloy does not know the
 metal; there the foil's first shell is fitted, by the model's own scattering of absorbers from absorbers (of nickel
-around nickel in NiO and in the metal the amplitudes differ by 2 %, the phases by 0.01 rad).
+around nickel in NiO and in the metal the amplitudes differ by 2 %, the phases by 0.01 rad). So is that of a compound
+whose samples are like it, by the scattering from its other element.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ to 19 %, by k max."""
 _SHELL, _ALONG, _ALIKE = 1.25, 1.75, 1.04
 """In units of a metal's shortest distance: where its first shell ends, and how far those go that are fitted along. What
 lies within the last factor of each other is one shell."""
-_STDS, _SIGMA2 = (METAL_ZERO_RANGE, 0.006), 0.006
-"""Standard deviations of the energy zero [eV], and of a given lattice constant, relatively; usual σ² [Å²]."""
+_LATTICE, _SIGMA2 = 0.006, 0.006
+"""Relative standard deviation of a given lattice constant; usual σ² [Å²]."""
 _WIDER, _APART = 0.2, 0.3
 """Logarithm of σ² of a shell beyond over that of the first, and its standard deviation."""
 _MISFIT, _LEFT, _SHORTEST = 0.02, 0.1, 11.0
@@ -70,7 +71,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     r_min, r_max = model.ranges["first"]
     parsed = parse_structure(structure)
     if not is_own(model, parsed):
-        if len(model.partials.pairs) > 1:
+        if len(model.partials.pairs) > 1 and (parsed.is_metal or not model.knows_metals):
             return _by_first_shell(model, chi, structure, parsed)
         raise SettingsError(
             f"the model {model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
@@ -115,39 +116,48 @@ def is_own(model: Model, structure: Structure) -> bool:
 
 
 def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) -> Reference:
-    """What a metal's foil tells samples of another material: the amplitude, and about where the energy zero is.
+    """What a foil, or a compound, tells samples of another: the amplitude, and about where the energy zero is.
 
     Least squares in R about the first shell; shells beyond, whose tails reach there, are fitted along.
     """
-    pair = f"{model.absorber}-{model.absorber}"
-    nearest = parsed.shells(1.01 * parsed.constant)[0][0]
-    shells = _grouped(parsed.shells(_ALONG * nearest))
+    like = f"{model.absorber}-{model.absorber}"
+    other = next((pair for pair in model.partials.pairs if pair != like), like)  # the nearest
+    nearest, _, is_other = parsed.neighbours(1.01 * parsed.constant)[0]
+    shells = _grouped(parsed.neighbours(_ALONG * nearest))
     end = next(group[0][0] for group in shells if group[0][0] > _SHELL * nearest)
-    if pair not in model.partials.pairs or not model.partials.r[0] + 0.2 < nearest < model.partials.r[-1] - 1.5:
+    pair = other if is_other else like
+    wanted = f"a foil of {model.absorber}" if parsed.is_metal else "such a crystal"
+    within = model.partials.r[0] + 0.2 < nearest < model.partials.r[-1] - 1.5
+    if not {pair, like} <= set(model.partials.pairs) or not within:
         raise SettingsError(
             f"the model {model.name} knows no {pair} at {nearest:.2f} Å, and cannot learn from such a standard",
-            where="--structure", remedy=f"Give a foil of {model.absorber}, or no standard",
+            where="--structure", remedy=f"Give {wanted}, or no standard",
         )  # fmt: skip
     model.check(chi)
     k = np.asarray(model.forward.k, dtype=float)
     use = (k >= model.features.kmin) & (k <= min(chi.k_max_usable, model.features.kmax))
     if k[use][-1] < _SHORTEST or not chi.chi.any():
         raise SettingsError(
-            f"the foil's χ(k) ends at {k[use][-1]:.1f} Å⁻¹, its first shell is told apart from {_SHORTEST:g} on",
-            where=chi.source, remedy="Give a longer scan of a foil, or no standard",
+            f"the standard's χ(k) ends at {k[use][-1]:.1f} Å⁻¹, its first shell is told apart from {_SHORTEST:g} on",
+            where=chi.source, remedy="Give a longer scan of it, or no standard",
         )  # fmt: skip
     r = np.arange(0.6 * nearest, 0.5 * (end + max(one[0] for group in shells for one in group if one[0] < end)), 0.03)
     seen = (np.hanning(use.sum() + 2)[1:-1] * k[use] ** 2)[:, None] * transform_matrix(k[use], r)
-    kernel = np.asarray(model.forward["kernel"], dtype=float)[use][:, model.partials.of(pair)]
-    expected, stds = np.array([METAL_ZERO, 0.0, *[_WIDER] * (len(shells) - 1)]), [*_STDS, *[_APART] * (len(shells) - 1)]
+    kernel = np.asarray(model.forward["kernel"], dtype=float)[use]
+    kernels = [kernel[:, model.partials.of(other if group[0][2] else like)] for group in shells]
+    pairs = model.pairs
+    centre, range_of_zero = (METAL_ZERO, METAL_ZERO_RANGE) if parsed.is_metal else (pairs.e0, pairs.e0_range)
+    expected = np.array([centre, 0.0, *[_WIDER] * (len(shells) - 1)])
+    stds = [range_of_zero, _LATTICE, *[_APART] * (len(shells) - 1)]
     weight = math.sqrt(len(shells) + 2) / _MISFIT
 
     def misfit(values: Array) -> Array:
         zero, stretch, *wider, log_amplitude, log_sigma2 = values
         measured = shift_energy(chi.chi[None], k, chi.k, np.array([-zero]), K2_PER_EV)[0][use] @ seen
         sigma2 = np.exp(log_sigma2 + np.array([0.0, *wider]))
-        density = _density(model, shells, 1 + stretch, sigma2)
-        found: Array = ((math.exp(log_amplitude) * (kernel @ density)) @ seen - measured) / np.linalg.norm(measured)
+        parts = zip(kernels, shells, sigma2, strict=True)
+        implied = sum(of @ _density(model, group, 1 + stretch, own) for of, group, own in parts)
+        found: Array = ((math.exp(log_amplitude) * implied) @ seen - measured) / np.linalg.norm(measured)
         return found
 
     def left(values: Array) -> Array:
@@ -157,11 +167,11 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     best = least_squares(left, start, x_scale=[*stds, 0.1, 0.3]).x
     zero, stretch, log_amplitude = best[0], best[1], best[-2]
     r_factor = float((misfit(best) ** 2).sum())
-    if r_factor > _LEFT or abs(stretch) > 3 * _STDS[1] or abs(zero - METAL_ZERO) > 4 * _STDS[0]:
+    if r_factor > _LEFT or abs(stretch) > 3 * _LATTICE or abs(zero - centre) > 4 * range_of_zero:
         raise SettingsError(
             f"the scan is not of {structure}: its first shell leaves an R-factor of {r_factor:.2f}, at"
             f" {nearest * (1 + stretch):.3f} instead of {nearest:.3f} Å, its energy zero {zero:+.1f} eV above E₀",
-            where=chi.source, remedy=f"Give a foil of {model.absorber} and its structure, or no standard",
+            where=chi.source, remedy=f"Give {wanted} and its structure, or no standard",
         )  # fmt: skip
     amplitude = math.exp(log_amplitude)
     doubts = [*chi.findings, *_odd_amplitude(model, amplitude)]
@@ -170,23 +180,26 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     return replace(_reference(zero, amplitude, chi, structure), amplitude_std=std, apart=True).doubted(doubts)
 
 
-def _grouped(shells: list[tuple[float, int]]) -> list[list[tuple[float, int]]]:
-    """Shells whose atoms move alike: those of nearly one distance together."""
-    groups: list[list[tuple[float, int]]] = []
+_Shells = list[tuple[float, int, bool]]
+"""Distance [Å], number, and whether it is of a crystal's other element (``Structure.neighbours``)."""
+
+
+def _grouped(shells: _Shells) -> list[_Shells]:
+    """Shells whose atoms move alike: those of one element and nearly one distance together."""
+    groups: list[_Shells] = []
     for shell in shells:
-        if groups and shell[0] < _ALIKE * groups[-1][0][0]:
+        if groups and shell[2] == groups[-1][0][2] and shell[0] < _ALIKE * groups[-1][0][0]:
             groups[-1].append(shell)
         else:
             groups.append([shell])
     return groups
 
 
-def _density(model: Model, groups: list[list[tuple[float, int]]], stretch: float, sigma2: Array) -> Array:
-    """(b,) n(r) of shells [Å⁻¹], smoothed as the model's RDFs are, with σ² (g,) of each group [Å²]."""
-    found, r = np.zeros_like(model.partials.r), model.partials.r
-    for group, own in zip(groups, sigma2 + model.pairs.smoothing**2, strict=True):
-        for distance, count in group:
-            found += count * np.exp(-0.5 * (r - distance * stretch) ** 2 / own) / math.sqrt(2 * math.pi * own)
+def _density(model: Model, shells: _Shells, stretch: float, sigma2: float) -> Array:
+    """(b,) n(r) of shells of one σ² [Å²], smoothed as the model's RDFs are [Å⁻¹]."""
+    found, r, own = np.zeros_like(model.partials.r), model.partials.r, sigma2 + model.pairs.smoothing**2
+    for distance, count, _ in shells:
+        found += count * np.exp(-0.5 * (r - distance * stretch) ** 2 / own) / math.sqrt(2 * math.pi * own)
     return found
 
 
@@ -197,7 +210,7 @@ def _odd_amplitude(model: Model, amplitude: float) -> Iterator[Finding]:
     if abs(away) > _AMPLITUDES_APART:
         said = f"its S₀² is {amplitude:.2f}, {abs(away):.1f} standard deviations {'above' if away > 0 else 'below'}"
         yield Finding(
-            "amplitude", "warning", f"{said} the {prior:.2f} ± {std:.0%} of other foils, and every N rests on it",
+            "amplitude", "warning", f"{said} the {prior:.2f} ± {std:.0%} that is usual, and every N rests on it",
             remedy="Look for a thick or uneven sample, self-absorption, a wrong edge step, or another structure",
         )  # fmt: skip
 

@@ -10,6 +10,9 @@ import numpy as np
 from exafsnn.crystals import Crystal, crystal_named
 from exafsnn.records import CRYSTALS
 
+_OF_TWO = ("zincblende", "rocksalt")
+"""Crystals of two elements, in which the surroundings of one are those of the other."""
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -31,30 +34,42 @@ class Structure:
         a, c = self.constants[0], self.constants[-1]
         return 0.5 * (a + math.hypot(a / math.sqrt(3), c / 2)) if self.kind == "hcp" else a
 
+    @property
+    def is_metal(self) -> bool:
+        """Whether it is of one element."""
+        return self.kind in CRYSTALS
+
     def shells(self, reach: float) -> list[tuple[float, int]]:
         """(distance [Å], number of neighbours) of the shells around an atom, to ``reach``."""
-        found: dict[float, int] = {}
-        for distance in self._distances(reach):
-            found[round(distance, 4)] = found.get(round(distance, 4), 0) + 1
-        return sorted(found.items())
+        return [(distance, count) for distance, count, _ in self.neighbours(reach)]
 
-    def _distances(self, reach: float) -> list[float]:
-        """Of all atoms from one, as far as ``reach`` [Å]."""
+    def neighbours(self, reach: float) -> list[tuple[float, int, bool]]:
+        """The same, and whether they are of the other element of two."""
+        found: dict[tuple[float, bool], int] = {}
+        for distance, is_other in self._distances(reach):
+            shell = round(distance, 4), is_other
+            found[shell] = found.get(shell, 0) + 1
+        return sorted((distance, count, is_other) for (distance, is_other), count in found.items())
+
+    def _distances(self, reach: float) -> list[tuple[float, bool]]:
+        """Of all atoms from one, as far as ``reach`` [Å], and whether they are of another element than that."""
         crystal = Crystal(self.kind, self.constants)
         span = [np.arange(-n, n + 1) for n in np.ceil(reach / crystal.heights).astype(int) + 1]
         cells = np.stack(np.meshgrid(*span, indexing="ij"), axis=-1).reshape(-1, 3)
-        points = (cells[:, None] + crystal.sites[None]).reshape(-1, 3) @ crystal.vectors
+        points = (cells[:, None] + (crystal.sites - crystal.sites[0])[None]).reshape(-1, 3) @ crystal.vectors
+        others = np.tile(crystal.numbers != crystal.numbers[0], len(cells))
         r = np.linalg.norm(points, axis=1)
-        return [float(value) for value in r[(r > 0.1) & (r <= reach)]]
+        near = (r > 0.1) & (r <= reach)
+        return list(zip(r[near].tolist(), others[near].tolist(), strict=True))
 
 
 def parse_structure(text: str) -> Structure:
-    """``bcc:2.8665``, ``fcc:3.6149``, ``hcp:2.507,4.070`` → Structure.
+    """``bcc:2.8665``, ``fcc:3.6149``, ``hcp:2.507,4.070``, ``zincblende:5.6687``, ``rocksalt:4.177`` → Structure.
 
     Raises
     ------
     SettingsError
         If it is none of those.
     """
-    crystal = crystal_named(text, CRYSTALS, "--structure")
+    crystal = crystal_named(text, (*CRYSTALS, *_OF_TWO), "--structure")
     return Structure(crystal.kind, crystal.constants)

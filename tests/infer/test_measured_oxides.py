@@ -50,6 +50,19 @@ def test_nickel_oxide_has_the_atoms_of_rocksalt(data_dir: Path, with_foil: bool)
     assert nickel.distance == pytest.approx(2.954, abs=0.012)
 
 
+def test_it_is_a_standard_of_itself(data_dir: Path) -> None:
+    """And says less S₀² than the foil, so that it warns."""
+    scan, foil = oxide(data_dir)
+    model = load_model("ni-o")
+    refiner = Refiner(model, scan, "rocksalt:4.1771")
+    assert refiner.reference.amplitude < 0.95 * Refiner(model, foil, FOIL).reference.amplitude
+    found = refiner.refine(scan)
+    oxygen, nickel = found.shells["first"], found.shells["first Ni-Ni"]
+    assert oxygen.coordination == pytest.approx(6, abs=0.3)
+    assert nickel.coordination == pytest.approx(12, abs=0.6)
+    assert "standard-amplitude" in [item.name for item in found.findings]
+
+
 @pytest.mark.parametrize("with_foil", [False, True])
 def test_it_explains_the_scan(data_dir: Path, with_foil: bool) -> None:
     """The R-factor of R 1 to 5 Å, k 3 to 13 Å⁻¹."""

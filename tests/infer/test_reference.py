@@ -21,6 +21,8 @@ CRYSTALS = [
     ("bcc:2.8665", [(2.4825, 8), (2.8665, 6), (4.0538, 12), (4.7536, 24), (4.9649, 8)]),
     ("fcc:3.6149", [(2.5561, 12), (3.6149, 6), (4.4273, 24), (5.1122, 12)]),
     ("hcp:2.507,4.070", [(2.4972, 6), (2.507, 6), (3.5385, 6)]),
+    ("zincblende:5.6687", [(2.4546, 4), (4.0084, 12), (4.7002, 12)]),
+    ("rocksalt:4.1771", [(2.0886, 6), (2.9537, 12), (3.6175, 8), (4.1771, 6)]),
 ]
 
 
@@ -29,6 +31,14 @@ def test_shells_of_crystals(text, shells):
     found = parse_structure(text).shells(shells[-1][0] + 0.05)
     assert [count for _, count in found] == [count for _, count in shells]
     assert [distance for distance, _ in found] == pytest.approx([distance for distance, _ in shells], abs=2e-4)
+
+
+@pytest.mark.parametrize("text", ["zincblende:5.6687", "rocksalt:4.1771"])
+def test_neighbours_of_a_compound_are_of_the_other_element_first(text):
+    assert [is_other for *_, is_other in parse_structure(text).neighbours(3.9 if "rock" in text else 4.8)] == [
+        *(True, False, True),
+    ]
+    assert not any(is_other for *_, is_other in parse_structure("bcc:2.8665").neighbours(6.0))
 
 
 def test_a_constant_in_nm_is_guessed():
@@ -115,14 +125,14 @@ def compound():
     return load_model("znse-zn")
 
 
-def foil_of_zinc(model, size=0.8, zero=2.0, sigma2=0.009):
-    """χ(k) of hexagonal zinc by single scattering of zinc from zinc in ZnSe; simulated."""
+def foil_of_zinc(model, size=0.8, zero=2.0, sigma2=0.009, structure=ZINC):
+    """χ(k) of hexagonal zinc, or of a crystal of ZnSe, by single scattering in ZnSe; simulated."""
     partials = model.partials
     density = np.zeros(partials.count)
-    for distance, count in parse_structure(ZINC).shells(6.0):
+    for distance, count, is_other in parse_structure(structure).neighbours(6.0):
         variance = sigma2 * (1.0 if distance < 3 else 1.3) + model.pairs.smoothing**2
         peak = np.exp(-0.5 * (partials.r - distance) ** 2 / variance) / np.sqrt(2 * np.pi * variance)
-        density[partials.of("Zn-Zn")] += count * peak
+        density[partials.of("Zn-Se" if is_other else "Zn-Zn")] += count * peak
     k = np.arange(0.0, 16.01, 0.05)
     implied = np.asarray(model.forward.single(density[None].astype(np.float32)))
     chi = model.ensemble.as_measured(k, implied, np.array([zero]), np.array([size]))[0]
@@ -173,6 +183,20 @@ def test_with_a_foil_damping_is_no_lack_of_atoms(compound):
         answers = compound.predict(weaker, refiner.reference), refiner.refine(weaker)
         found.append([answer.shells["first"].coordination for answer in answers])
     assert found[1] == pytest.approx(found[0], rel=0.01)
+
+
+def test_a_crystal_of_the_compound_tells_it_its_amplitude_too(compound, model):
+    crystal = "zincblende:5.6687"
+    for size in (0.8, 1.0):
+        chi = foil_of_zinc(compound, size, zero=-1.0, structure=crystal)
+        reference = calibrate(compound, chi, crystal)
+        assert reference.apart
+        assert reference.amplitude == pytest.approx(size, rel=0.01)
+        assert reference.delta_e0 == pytest.approx(-1.0, abs=0.3)
+    with pytest.raises(SettingsError, match=r"not of rocksalt:5\.6687.* Give such a crystal"):
+        calibrate(compound, chi, "rocksalt:5.6687")
+    with pytest.raises(SettingsError, match="fe-k knows no zincblende crystals"):
+        calibrate(model, replace(chi, absorber="Fe"), crystal)
 
 
 def test_only_a_metals_own_crystals_tell_particles(model, compound):
