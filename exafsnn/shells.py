@@ -63,7 +63,7 @@ UNSEEN = 0.03
 measured foil passed for none, with an error of a tenth of a per cent."""
 
 
-def doubted(value: Array, std: Array, low: Array, high: Array, more: float) -> tuple[Array, Array, Array]:
+def widened(value: Array, std: Array, low: Array, high: Array, more: float) -> tuple[Array, Array, Array]:
     """(...) standard deviation and interval of values with one more, independent, standard deviation."""
     least = Z95 * more
     return (
@@ -75,7 +75,7 @@ def doubted(value: Array, std: Array, low: Array, high: Array, more: float) -> t
 
 def unseen(n: Array, std: Array, low: Array, high: Array, number: float) -> tuple[Array, Array, Array]:
     """(...) standard deviation and interval of numbers of which so much as ``number`` may not be seen."""
-    std, low, high = doubted(n, std, low, high, number)
+    std, low, high = widened(n, std, low, high, number)
     return std, np.maximum(low, 0.0), high
 
 

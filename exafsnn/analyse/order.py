@@ -126,11 +126,13 @@ class Neighbours:
         Raises
         ------
         SettingsError
-            If there is no such pair, or shares do not add up to 1, or lack its element.
+            If there is no such pair, or shares do not add up to 1, or lack its element, or none are known.
         """
         self._require(pair)
         own, other = pair.split("-")
-        if composition is not None:
+        if composition is None:
+            self._require_two()
+        else:
             _require_composition(composition, other)
         return self.estimate(lambda n: 1 - n[pair] / _total(n, own) / (composition or _shares(n))[other])
 
@@ -138,8 +140,21 @@ class Neighbours:
         if pair not in self.pairs:
             raise SettingsError(f"there is no pair {pair}", where="pair", remedy=f"There are {', '.join(self.pairs)}")
 
+    def _require_two(self) -> None:
+        absorbers = set(map(_absorber, self.pairs))
+        if len(absorbers) != 2 or absorbers != set(_elements(self.pairs)):
+            remedy = "Give it, or the N of both absorbers of two elements (beside)"
+            raise SettingsError("the composition is not known", where="composition", remedy=remedy)
+
     def shares(self) -> dict[str, Estimate]:
-        """c_A and c_B of the two absorbers, among both."""
+        """c_A and c_B of the two absorbers, among both.
+
+        Raises
+        ------
+        SettingsError
+            If there are not two, or other elements besides.
+        """
+        self._require_two()
         one, other = dict.fromkeys(map(_absorber, self.pairs))
         return {one: self.estimate(lambda n: _shares(n)[one]), other: self.estimate(lambda n: _shares(n)[other])}
 

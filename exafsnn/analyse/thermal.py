@@ -57,7 +57,9 @@ def thermal_of(series: Series, mass: float) -> tuple[Thermal, ...]:
     tuple[Thermal, ...]
         In the order in which the phases appear.
     """
-    known = np.isfinite(series.trends[Key("sigma2", "first")].raw)
+    if not (trend := series.trends.get(Key("sigma2", "first"))):
+        return ()
+    known = np.isfinite(trend.raw)
     phases = dict.fromkeys(phase for phase, use in zip(series.phases, known, strict=True) if use)
     return tuple(_of_phase(series, known, phase, mass) for phase in phases)
 

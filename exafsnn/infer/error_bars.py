@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exafsnn.learn.intervals import Scale, is_first, scale_of
 from exafsnn.partials import Partials, Range
 from exafsnn.records import Array, Exchange, Shell
-from exafsnn.shells import Z95, Errors, as_wide, doubted, likely, reaching, unseen
+from exafsnn.shells import Z95, Errors, as_wide, likely, reaching, unseen, widened
 
 Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -246,7 +246,7 @@ class ErrorBars:
         if quantity.startswith("coordination"):
             return self._doubted(value, *found)
         apart = _BEAMLINES_APART if self.referenced else _FOILS_APART
-        return doubted(value, *found, apart) if quantity.startswith("distance") and self.scales else found
+        return widened(value, *found, apart) if quantity.startswith("distance") and self.scales else found
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""

@@ -42,6 +42,9 @@ to 19 %, by k max."""
 _SHELL, _ALONG, _ALIKE = 1.25, 1.75, 1.04
 """In units of a metal's shortest distance: where its first shell ends, and how far those go that are fitted along. What
 lies within the last factor of each other is one shell."""
+_COMPOUNDS_DIFFER, _AMPLITUDES_IMPOSSIBLE = 0.1, 5.0
+"""By how much more, relatively, S₀² of compounds differs; and by how many standard deviations it never does: which
+elements a compound is of, its structure does not say."""
 _LATTICE, _SIGMA2 = 0.006, 0.006
 """Relative standard deviation of a given lattice constant; usual σ² [Å²]."""
 _WIDER, _APART = 0.2, 0.3
@@ -60,7 +63,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     chi
         The standard's χ(k).
     structure
-        Its structure, e.g. ``"bcc:2.8665"``.
+        Its structure, e.g. ``"bcc:2.8665"``, or ``"rocksalt:4.1771"`` for the model of a compound.
 
     Raises
     ------
@@ -73,9 +76,11 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
     if not is_own(model, parsed):
         if len(model.partials.pairs) > 1 and (parsed.is_metal or not model.knows_metals):
             return _by_first_shell(model, chi, structure, parsed)
+        other = "Give another standard, or none"
+        named = f"Give a foil, or name with --model one of the compound's own: {model.name} is of metals"
         raise SettingsError(
             f"the model {model.name} knows no {parsed.kind} crystals, and cannot learn from such a standard",
-            where="--structure", remedy="Give another standard, or none",
+            where="--structure", remedy=other if parsed.is_metal else named,
         )  # fmt: skip
     shells = parsed.shells(r_max)
     true = sum(count for _, count in shells)
@@ -106,7 +111,7 @@ def calibrate(model: Model, chi: ChiK, structure: str) -> Reference:
         e0 = float(found.delta_e0[0])
     reference = _reference(e0, amplitude, chi, structure)
     answers = model.answers(signals, reference)
-    doubts = [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude)]
+    doubts = [*chi.findings, *answers.findings(0, chi), *_odd_amplitude(model, amplitude, model.pairs.amplitude_std)]
     return replace(reference.doubted(doubts), leaves=answers.limit(0))
 
 
@@ -146,9 +151,11 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     kernel = np.asarray(model.forward["kernel"], dtype=float)[use]
     kernels = [kernel[:, model.partials.of(other if group[0][2] else like)] for group in shells]
     pairs = model.pairs
-    centre, range_of_zero = (METAL_ZERO, METAL_ZERO_RANGE) if parsed.is_metal else (pairs.e0, pairs.e0_range)
+    centre, zero_std, farthest = METAL_ZERO, METAL_ZERO_RANGE, 4 * METAL_ZERO_RANGE
+    if not parsed.is_metal:
+        centre, zero_std, farthest = pairs.e0, pairs.e0_range / math.sqrt(3), pairs.e0_range + METAL_ZERO_RANGE
     expected = np.array([centre, 0.0, *[_WIDER] * (len(shells) - 1)])
-    stds = [range_of_zero, _LATTICE, *[_APART] * (len(shells) - 1)]
+    stds = [zero_std, _LATTICE, *[_APART] * (len(shells) - 1)]
     weight = math.sqrt(len(shells) + 2) / _MISFIT
 
     def misfit(values: Array) -> Array:
@@ -167,14 +174,21 @@ def _by_first_shell(model: Model, chi: ChiK, structure: str, parsed: Structure) 
     best = least_squares(left, start, x_scale=[*stds, 0.1, 0.3]).x
     zero, stretch, log_amplitude = best[0], best[1], best[-2]
     r_factor = float((misfit(best) ** 2).sum())
-    if r_factor > _LEFT or abs(stretch) > 3 * _LATTICE or abs(zero - centre) > 4 * range_of_zero:
+    if r_factor > _LEFT or abs(stretch) > 3 * _LATTICE or abs(zero - centre) > farthest:
         raise SettingsError(
             f"the scan is not of {structure}: its first shell leaves an R-factor of {r_factor:.2f}, at"
             f" {nearest * (1 + stretch):.3f} instead of {nearest:.3f} Å, its energy zero {zero:+.1f} eV above E₀",
             where=chi.source, remedy=f"Give {wanted} and its structure, or no standard",
         )  # fmt: skip
-    amplitude = math.exp(log_amplitude)
-    doubts = [*chi.findings, *_odd_amplitude(model, amplitude)]
+    amplitude, usual_std = math.exp(log_amplitude), model.pairs.amplitude_std
+    if not parsed.is_metal:
+        usual_std = math.hypot(usual_std, _COMPOUNDS_DIFFER)
+        if abs(math.log(amplitude / model.pairs.amplitude)) > _AMPLITUDES_IMPOSSIBLE * usual_std:
+            raise SettingsError(
+                f"the scan is not of {structure}: its S₀² would be {amplitude:.2f}", where=chi.source,
+                remedy=f"Give {wanted} and its structure, or no standard",
+            )  # fmt: skip
+    doubts = [*chi.findings, *_odd_amplitude(model, amplitude, usual_std)]
     of_two = len(shells) > 1 and shells[1][0][0] < _SHELL * nearest
     std = (_OF_TWO if of_two else ELSEWHERE) * amplitude
     return replace(_reference(zero, amplitude, chi, structure), amplitude_std=std, apart=True).doubted(doubts)
@@ -203,9 +217,9 @@ def _density(model: Model, shells: _Shells, stretch: float, sigma2: float) -> Ar
     return found
 
 
-def _odd_amplitude(model: Model, amplitude: float) -> Iterator[Finding]:
-    """Tell an S₀² far from that of the metal's foils: the standard's oscillations are damped, or enlarged."""
-    prior, std = model.pairs.amplitude, model.pairs.amplitude_std
+def _odd_amplitude(model: Model, amplitude: float, std: float) -> Iterator[Finding]:
+    """Tell an S₀² far from what is usual, ``std`` relatively: the standard's oscillations are damped, or enlarged."""
+    prior = model.pairs.amplitude
     away = math.log(amplitude / prior) / std
     if abs(away) > _AMPLITUDES_APART:
         said = f"its S₀² is {amplitude:.2f}, {abs(away):.1f} standard deviations {'above' if away > 0 else 'below'}"

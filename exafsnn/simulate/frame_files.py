@@ -227,7 +227,7 @@ class Frames:
             self._note("other-cell", "warning", f"{path}: the cell that was given takes the place of the file's own")
         if self._told.free and atoms.cell.rank == 3 and atoms.pbc.all():
             said = f"{path}: taken for a free particle, as was said, where the file repeats its box"
-            self._note("other-cell", "warning", said)
+            self._note("cell-ignored", "warning", said)
         if not any(pbc) and not self._told.free:
             self._note("not-periodic", "note", f"{path}: a free particle, as the file says: its box does not repeat")
         symbols = tuple(atoms.get_chemical_symbols())

@@ -35,7 +35,7 @@ class Progress:
     scans: list[Row]
     """What is known of each scan (``tables.scan_facts``) …"""
     rows: list[Row]
-    """… and its rows of ``summary.csv``."""
+    """… and a row for each of its ranges."""
     inputs: dict[str, Row]
     """Name, size and checksum of each file that was read."""
     models: list[str]

@@ -69,7 +69,7 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
     series = course.series
     rows = _rows(course)
-    several = len(firsts(series)) > 1 if series else False
+    several = _are_several(done)
     reach = "" if several else _reach(done)
     return environment.get_template("report.html").render(
         title=_title(course, done),
@@ -230,7 +230,7 @@ def _jumps(series: Series, item: Transition) -> list[tuple[str, ...]]:
 def _rows(course: Course) -> list[list[str]]:
     """One row for each scan that was done; one for each pair where there are several."""
     rows = []
-    several = len(firsts(course.series)) > 1 if course.series else False
+    several = _are_several([outcome for outcome in course.outcomes if outcome.axis is not None])
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         for prediction, shell in _first_shells(outcome) if outcome.axis is not None else ():
             numbers = [
@@ -243,6 +243,11 @@ def _rows(course: Course) -> list[list[str]]:
                 *_lattice_cells(lattice), f"{prediction.misfit:.3f}", outcome.status,
             ])  # fmt: skip
     return rows
+
+
+def _are_several(done: list[Outcome]) -> bool:
+    """Whether the table has rows of several pairs or ranges."""
+    return len({_pair(shell) for outcome in done for _, shell in _first_shells(outcome)}) > 1
 
 
 def _pair(shell: Shell) -> str:
@@ -258,7 +263,7 @@ def _lattice_cells(lattice: Lattice | None) -> tuple[str, str, str]:
 
 
 def _value(value: float, std: float, digits: int) -> str:
-    return f"{value:.{digits}f} ± {std:.{digits}f}"
+    return "–" if math.isnan(value) else f"{value:.{digits}f} ± {std:.{digits}f}"
 
 
 def _name(outcome: Outcome) -> str:
@@ -269,10 +274,11 @@ def _name(outcome: Outcome) -> str:
 def firsts(series: Series) -> list[str]:
     """The ranges of which trends are shown: ``first`` of the first pair, those of the others, of metal and oxide.
 
-    What hardly scatters has no distance, and nothing to be shown.
+    What hardly scatters has no distance, and beside others nothing to be shown.
     """
-    there = [key for key, trend in series.trends.items() if key.quantity == "distance" and np.isfinite(trend.raw).any()]
-    names = {_FIRST: None} | dict.fromkeys(key.range for key in there if key.range.split(" ")[0] in _SHELLS)
+    of = {key.range: trend for key, trend in series.trends.items() if key.quantity == "distance"}
+    there = [name for name, trend in of.items() if name == _FIRST or np.isfinite(trend.raw).any()]
+    names = [name for name in there if name.split(" ")[0] in _SHELLS]
     return sorted(names, key=lambda name: (name != _FIRST, _SHELLS.index(name.split(" ")[0])))
 
 

@@ -181,7 +181,7 @@ class ResultsFolder:
         figures: dict[str, str] = {}
         for source in drawn:
             figures[_figure_name(*split_name(source), figures)] = source
-        return self._tables_due() | figures.keys()
+        return (self._tables_due() - {_OF_PAIRS}) | figures.keys()  # whether it has rows is not known before
 
     def add(self, outcome: Outcome) -> None:
         """Write one scan into the tables, the archive and the figures, at the latest when the folder is closed.
@@ -267,7 +267,7 @@ class ResultsFolder:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows of ``summary.csv`` so far."""
+        """A row per range so far: those of ``summary.csv``, and of what has no distance (``tables.whole``)."""
         return self._progress.rows
 
     @property

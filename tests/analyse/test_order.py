@@ -66,6 +66,7 @@ def both(numbers, std=0.0):
         ("Pt-Sn", {"Pt": 0.5}, "Pt 0.5 has no share of Sn"),
         ("Pt-Sn", {"Pt": 1.5, "Sn": -0.5}, "has no share of Sn"),
         ("Pt-Cu", {"Pt": 0.5, "Sn": 0.5}, "no pair Pt-Cu. There are Pt-Pt, Pt-Sn"),
+        ("Pt-Sn", None, "the composition is not known. Give it"),
     ],
 )
 def test_what_is_no_composition_is_refused(pair, composition, said):

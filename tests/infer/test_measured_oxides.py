@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from exafsnn.analyse.order import ordered
+from exafsnn.errors import SettingsError
 from exafsnn.infer.predict import load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.physics.fourier import hanning_window, transform_matrix
@@ -51,7 +52,7 @@ def test_nickel_oxide_has_the_atoms_of_rocksalt(data_dir: Path, with_foil: bool)
 
 
 def test_it_is_a_standard_of_itself(data_dir: Path) -> None:
-    """And says less S₀² than the foil, so that it warns."""
+    """And says less S₀² than the foil."""
     scan, foil = oxide(data_dir)
     model = load_model("ni-o")
     refiner = Refiner(model, scan, "rocksalt:4.1771")
@@ -60,7 +61,11 @@ def test_it_is_a_standard_of_itself(data_dir: Path) -> None:
     oxygen, nickel = found.shells["first"], found.shells["first Ni-Ni"]
     assert oxygen.coordination == pytest.approx(6, abs=0.3)
     assert nickel.coordination == pytest.approx(12, abs=0.6)
-    assert "standard-amplitude" in [item.name for item in found.findings]
+    assert not [item.message for item in found.findings if item.severity == "warning"]
+    with pytest.raises(SettingsError, match=r"ni-k knows no rocksalt crystals.*name with --model"):
+        Refiner(load_model("ni-k"), scan, "rocksalt:4.1771")
+    with pytest.raises(SettingsError, match=r"not of rocksalt:4\.98"):
+        Refiner(model, foil, "rocksalt:4.98")
 
 
 @pytest.mark.parametrize("with_foil", [False, True])

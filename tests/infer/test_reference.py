@@ -193,6 +193,8 @@ def test_a_crystal_of_the_compound_tells_it_its_amplitude_too(compound, model):
         assert reference.apart
         assert reference.amplitude == pytest.approx(size, rel=0.01)
         assert reference.delta_e0 == pytest.approx(-1.0, abs=0.3)
+    with pytest.raises(SettingsError, match=r"its S₀² would be 2\.[45]"):
+        calibrate(compound, foil_of_zinc(compound, 2.5, zero=-1.0, structure=crystal), crystal)
     with pytest.raises(SettingsError, match=r"not of rocksalt:5\.6687.* Give such a crystal"):
         calibrate(compound, chi, "rocksalt:5.6687")
     with pytest.raises(SettingsError, match="fe-k knows no zincblende crystals"):

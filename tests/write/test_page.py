@@ -9,10 +9,11 @@ import pytest
 
 from exafsnn.analyse.columns import Point
 from exafsnn.analyse.series import analyse
+from exafsnn.analyse.thermal import thermal_of
 from exafsnn.records import Lattice
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.series import Course
-from exafsnn.write.page import MOST_ROWS, answers, report
+from exafsnn.write.page import MOST_ROWS, answers, firsts, report
 
 LATTICE = Lattice("bcc", {"bcc": (0.8, 0.05), "fcc": (0.2, 0.05), "hcp": (0.0, 0.01)}, (2.8665, 0.002), (11.78, 0.02),
                   (7.87, 0.02), 0.01)  # fmt: skip
@@ -48,6 +49,40 @@ def test_names_and_reasons_are_text(course):
     assert "&lt;b&gt;0.dat" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not re.search(r"<script|<b>|javascript:|src=\"http|href=", page)
+
+
+def of_two_pairs(course, make_prediction, **shell):
+    """The course as if a second pair had the same shell, but for what is told."""
+    one = make_prediction("fe.300").shells["first"]
+    other = replace(one, pair="Fe-Li", **shell)
+    outcomes = tuple(
+        replace(item, prediction=replace(item.prediction, shells={"first": one, "first Fe-Li": other}))
+        for item in course.outcomes[:8]
+    )
+    points = [Point(item.axis, item.prediction.shells, LATTICE) for item in outcomes]
+    return Course(outcomes, (LATTICE,) * 8, analyse(points), "temperature")
+
+
+def test_what_has_no_distance_has_rows_of_its_pair_and_no_figure(course, make_prediction):
+    unseen = dict.fromkeys(("distance", "distance_std", "sigma2", "sigma2_std"), float("nan"))
+    of_two = of_two_pairs(course, make_prediction, **unseen)
+    assert firsts(of_two.series) == ["first"]
+    page = report(of_two, {})
+    assert page.count("Fe-Li, ") == page.count("Fe-Fe, ") == 8
+    assert "nan" not in page
+
+
+def test_a_series_in_which_nobody_has_the_first_pair_is_told_by_the_others(course, make_prediction):
+    of_two = of_two_pairs(course, make_prediction)
+    outcomes = tuple(
+        replace(
+            item, prediction=replace(item.prediction, shells={"first Fe-Li": item.prediction.shells["first Fe-Li"]})
+        )
+        for item in of_two.outcomes
+    )
+    series = analyse([Point(item.axis, item.prediction.shells, LATTICE) for item in outcomes])
+    assert firsts(series) == ["first Fe-Li"]
+    assert thermal_of(series, 28.0) == ()
 
 
 def test_of_nothing_there_is_a_page_too(course):

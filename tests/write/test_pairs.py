@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from exafsnn_cli import answer, screen
 
+from exafsnn.errors import SettingsError
 from exafsnn.records import Estimate, Exchange, Order, PartialRDF, Prediction
 from exafsnn.run.outcomes import Outcome
 from exafsnn.write.archive import read_scan
@@ -83,6 +84,33 @@ def test_the_table_of_pairs_has_them_and_is_not_there_without_any(
             assert (first["delta_chi2"], second["total"], second["metal"]) == ("41.5", "", "0.7")
     assert not path.exists()
     assert "pairs.csv" not in json.loads((tmp_path / "settings.json").read_text())["files"]
+
+
+def test_in_a_series_it_has_the_axis_and_of_foreign_scans_nothing(of_two: Prediction, tmp_path: Path) -> None:
+    foreign = outcome_of(replace(of_two, in_domain=False))
+    with ResultsFolder(tmp_path, "series", {}) as folder:
+        for number, outcome in enumerate([outcome_of(of_two), foreign, outcome_of(of_two)]):
+            folder.add(replace(outcome, file=f"{number}.dat", axis=100.0 + number))
+        folder.write_file("transition.json", b"{}")
+        folder.write_file("report.html", b"")
+    with (tmp_path / "pairs.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["file"], row["axis"]) for row in rows] == [
+        *(("0.dat", "100"),) * 2, *(("2.dat", "102"),) * 2,
+    ]  # fmt: skip
+
+
+def test_a_table_of_ones_own_is_no_hindrance_where_none_is_written(
+    of_two: Prediction, make_prediction: Callable[..., Prediction], tmp_path: Path
+) -> None:
+    (tmp_path / "pairs.csv").write_text("my own")
+    with ResultsFolder(tmp_path, "refine", {}) as folder:
+        folder.add(outcome_of(make_prediction()))
+    assert (tmp_path / "pairs.csv").read_text() == "my own"
+    refused = pytest.raises(SettingsError, match=r"not written there by exafsnn.*pairs\.csv")
+    with refused, ResultsFolder(tmp_path, "refine", {}) as folder:
+        folder.add(outcome_of(of_two))
+    assert (tmp_path / "pairs.csv").read_text() == "my own"
 
 
 def test_atoms_without_a_distance_are_in_the_table_of_pairs_alone(of_two: Prediction, tmp_path: Path) -> None:
