@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from exafsnn.shells import moments
+from exafsnn.shells import moments, stds
 
 Array = NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating)
@@ -87,5 +87,4 @@ class Partials:
 
     def spreads(self, samples: NDArray[np.floating], limits: Range, first: int = 0) -> Array:
         """(…, 4) standard deviations of these over samples (…, n, c)."""
-        found: Array = np.nanstd(self.moments(samples, limits, first), axis=-2)
-        return found
+        return stds(self.moments(samples, limits, first))

@@ -54,7 +54,17 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
 
 def spreads(r: Array, samples: NDArray[np.floating], r_min: float, r_max: float) -> Array:
     """(..., 4) standard deviations of N, R, σ² and C₃ over samples (..., n, b); as ``moments`` otherwise."""
-    found: Array = np.nanstd(moments(r, samples, r_min, r_max), axis=-2)
+    return stds(moments(r, samples, r_min, r_max))
+
+
+def stds(samples: Array) -> Array:
+    """(..., q) standard deviations over samples (..., n, q), of those that are numbers; NaN, and no word, of none."""
+    known = np.isfinite(samples)
+    count = known.sum(axis=-2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(known, samples, 0.0).sum(axis=-2) / count
+        left = np.where(known, samples - mean[..., None, :], 0.0)
+        found: Array = np.sqrt((left**2).sum(axis=-2) / count)
     return found
 
 

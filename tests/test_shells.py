@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 from exafsnn.records import PartialRDF
-from exafsnn.shells import moments
+from exafsnn.shells import moments, stds
 
 R = np.round(np.arange(1.615, 6.7, 0.03), 6)
 
@@ -64,3 +66,14 @@ def test_an_empty_range_has_no_distance():
 def test_nonsense_is_refused_in_words(pair, low, high):
     with pytest.raises(ValueError, match=r"no pair|is not within"):
         rdf_of(gaussian(8, 2.5, 0.005)).shell(pair, low, high)
+
+
+def test_samples_without_atoms_have_no_spread_and_make_no_noise() -> None:
+    """Of none that has a distance there is no error of it; no warning of numpy's reaches the user."""
+    samples = np.array([[3.0, np.nan], [5.0, np.nan], [4.0, np.nan]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = stds(samples)
+    assert found[0] == pytest.approx(np.std(samples[:, 0]))
+    assert np.isnan(found[1])
+    assert stds(np.array([[1.0], [np.nan], [2.0]])) == pytest.approx([0.5])
