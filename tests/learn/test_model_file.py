@@ -43,6 +43,10 @@ def copy(tmp_path, monkeypatch):
     return tmp_path / "own.safetensors"
 
 
+def test_all_shipped_models_together_are_small():
+    assert sum(path.stat().st_size for path in SHIPPED.iterdir()) <= 60e6
+
+
 def test_the_shipped_model_is_small_and_says_what_it_is():
     assert "fe-k" in shipped_models()
     assert find_model("fe-k").stat().st_size <= 4e6
