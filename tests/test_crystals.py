@@ -116,7 +116,14 @@ def test_formulas() -> None:
         parts_of("znse")
 
 
-@pytest.mark.parametrize("text", ["zincblende", "zincblende:0.56687", "rutile:4.6", "wurtzite:3.2,5.2,1.4", "blende:5"])
+def test_a_length_that_no_crystal_has_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"a lattice constant of 0.56687 Å. Give it in Å.* \(was it in nm"):
+        crystal_named("zincblende:0.56687")
+    with pytest.raises(SettingsError, match=r"a lattice constant of 56.687 Å. Give it in Å, between 1 and 30$"):
+        crystal_named("zincblende:56.687")
+
+
+@pytest.mark.parametrize("text", ["zincblende", "rutile:4.6", "wurtzite:3.2,5.2,1.4", "blende:5"])
 def test_nonsense_is_refused_with_a_remedy(text: str) -> None:
     with pytest.raises(SettingsError, match=r"is not understood.*zincblende:a"):
         crystal_named(text)
