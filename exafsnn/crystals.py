@@ -255,18 +255,12 @@ def crystal_named(text: str, kinds: Collection[str] = PROTOTYPES, where: str = "
         raise _not_understood(text, kinds, where)
     prototype = PROTOTYPES[kind]
     need, free = len(prototype.wanted), tuple(prototype.free.values())
-    lengths, given = constants[:need], constants[need:]
-    if (
-        len(lengths) != need
-        or len(given) not in (0, len(free))
-        or not all(_LENGTHS[0] < length < _LENGTHS[1] for length in lengths)
-        or not all(0 < value < 1 for value in given)
-    ):
-        low, high = _LENGTHS
-        if len(lengths) == need and (out := [length for length in lengths if not low < length < high]):
-            doubt = " (was it in nm?)" if 0.1 < out[0] < 1.0 else ""
-            reason = f"structure {text!r} has a lattice constant of {out[0]:g} Å"
-            raise SettingsError(reason, where=where, remedy=f"Give it in Å, between {low:g} and {high:g}{doubt}")
+    (lengths, given), (low, high) = (constants[:need], constants[need:]), _LENGTHS
+    if len(lengths) == need and (out := [length for length in lengths if not low < length < high]):
+        doubt = " (was it in nm?)" if 0.1 < out[0] < 1.0 else ""
+        reason = f"structure {text!r} has a lattice constant of {out[0]:g} Å"
+        raise SettingsError(reason, where=where, remedy=f"Give it in Å, between {low:g} and {high:g}{doubt}")
+    if len(lengths) != need or len(given) not in (0, len(free)) or not all(0 < value < 1 for value in given):
         raise _not_understood(text, kinds, where)
     return Crystal(kind, (*lengths, *(given or free)))
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from exafsnn.infer.joint import JointModel
     from exafsnn.infer.predict import Model
 
+_MOST_EDGES = 2
+"""No joint model is of more."""
+
 
 def models(name: str | None) -> Models:
     """Make what finds the model of a sample; each is loaded once.
@@ -33,10 +36,6 @@ def models(name: str | None) -> Models:
     if name is not None:
         found.load(name)
     return found
-
-
-_MOST_EDGES = 2
-"""No joint model is of more."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,11 @@ class Models:
 
         name = edge.replace(" ", "-").lower()
         if name not in self.loaded and name not in known_models():
-            others = [other.name for other in self._known() if edge in edges_named(other)]
-            if others:
+            known = {other.name: edges_named(other) for other in self._known()}
+            if others := [other for other, own in known.items() if edge in own]:
                 remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
                 raise ModelError(f"no model is called {name}", remedy=remedy)
-            there = ", ".join(sorted({one for other in self._known() for one in edges_named(other)})) or "no edge"
+            there = ", ".join(sorted({one for own in known.values() for one in own})) or "no edge"
             remedy = (
                 f"There are models of {there}. exafsnn make makes one of a metal's name ({name}) or of a plan with the"
                 " sample's crystal (docs/compounds.md); exafsnn preprocess needs none"
@@ -119,10 +118,9 @@ class Models:
             raise ModelError(f"{several} are models of {' and '.join(edges)}", remedy="Name one with --model")
         there = ", ".join(f"{model.name} ({'+'.join(model.names)})" for model in known) or "none"
         made = f"Make one of its structure (exafsnn make with edges = {json.dumps(edges)}, docs/edges.md), or give"
-        remedy = (
-            f"Joint models: {there}. {made if len(edges) == _MOST_EDGES else 'They are of two edges: give'} the scans"
-        )
-        raise ModelError(f"no model is of {' and '.join(edges)} together", remedy=f"{remedy} one by one")
+        then = made if len(edges) == _MOST_EDGES else "They are of two edges: give"
+        remedy = f"Joint models: {there}. {then} the scans one by one"
+        raise ModelError(f"no model is of {' and '.join(edges)} together", remedy=remedy)
 
     def _known_joint(self) -> list[JointModel]:
         """All joint models that can be used."""

@@ -68,8 +68,8 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
     )
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
     series = course.series
-    rows = _rows(course)
     several = _are_several(done)
+    rows = _rows(course, several)
     reach = "" if several else _reach(done)
     return environment.get_template("report.html").render(
         title=_title(course, done),
@@ -227,10 +227,9 @@ def _jumps(series: Series, item: Transition) -> list[tuple[str, ...]]:
     return rows
 
 
-def _rows(course: Course) -> list[list[str]]:
+def _rows(course: Course, several: bool) -> list[list[str]]:
     """One row for each scan that was done; one for each pair where there are several."""
     rows = []
-    several = _are_several([outcome for outcome in course.outcomes if outcome.axis is not None])
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         for prediction, shell in _first_shells(outcome) if outcome.axis is not None else ():
             numbers = [
