@@ -49,8 +49,8 @@ _OPTIONS = (
     click.option("--reference", "references", multiple=True, metavar="SCAN",
                  help="Standard of known structure; once per edge."),
     click.option("--structure", metavar="S", multiple=True, callback=_one_or_several,
-                 help="Its structure: bcc:a, fcc:a, hcp:a,c, zincblende:a, rocksalt:a in Å; one for all references, or"
-                 " one for each."),
+                 help="Its structure: bcc:a, fcc:a, hcp:a,c, zincblende:a, rocksalt:a in Å, or a CIF or POSCAR; one for"
+                 " all references, or one for each."),
     click.option("--reference-columns", metavar="KEY=N,…", multiple=True, callback=_one_or_several,
                  help="Its columns, as of a foil in the file of the scan: energy=1,mu=3."),
 )  # fmt: skip

@@ -10,8 +10,8 @@ import numpy as np
 from exafsnn.crystals import Crystal, crystal_named
 from exafsnn.records import CRYSTALS
 
-_OF_TWO = ("zincblende", "rocksalt")
-"""Crystals of two elements, in which the surroundings of one are those of the other."""
+STANDARDS = (*CRYSTALS, "zincblende", "rocksalt")
+"""Crystals that a standard can be: of one element, or of two of which one's surroundings are those of the other."""
 
 
 @dataclass(frozen=True)
@@ -71,5 +71,5 @@ def parse_structure(text: str) -> Structure:
     SettingsError
         If it is none of those.
     """
-    crystal = crystal_named(text, (*CRYSTALS, *_OF_TWO), "--structure")
+    crystal = crystal_named(text, STANDARDS, "--structure")
     return Structure(crystal.kind, crystal.constants)

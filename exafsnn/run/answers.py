@@ -117,8 +117,8 @@ def standards_of(
     ScanError
         If one cannot be read or used.
     """
-    from exafsnn.infer.structure import parse_structure
     from exafsnn.read.roles import parse_columns
+    from exafsnn.run.structures import structure_named
 
     structures, own = _of_each(structure), _of_each(reference_columns)
     if references and not structures:
@@ -133,8 +133,7 @@ def standards_of(
             raise SettingsError(reason, where=option, remedy=remedy)
     for item in own:
         parse_columns(item, "--reference-columns")
-    for item in structures if references else ():
-        parse_structure(item)
+    structures = [structure_named(item) for item in structures] if references else []
     found: dict[str, tuple[ChiK, str]] = {}
     for number, source in enumerate(references):
         chi = chi_of(source, own[number % len(own)] if own else columns, settings)

@@ -18,6 +18,7 @@ from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
 from exafsnn.run.scans import measured_by_source
+from exafsnn.run.structures import structure_named
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster, Shared, Workers, in_order
 
@@ -296,7 +297,7 @@ def _of_first(structure: str | Sequence[str] | None) -> str | None:
             f"there are {len(structures)} structures and no references", where="--structure",
             remedy="Give the structure of the first scan alone, or a reference for each",
         )  # fmt: skip
-    return structures[0] if structures else None
+    return structure_named(structures[0]) if structures else None
 
 
 def _judged(outcome: Outcome, model: Model | JointModel, *, named: bool) -> Outcome:

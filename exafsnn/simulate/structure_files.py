@@ -50,7 +50,7 @@ def read_cell(path: Path) -> UnitCell:
         raise SettingsError(f"cannot be read: {error.strerror or error}", where=str(path)) from error
     except Exception as error:  # readers raise whatever they stumble over
         remedy = "Give a CIF, a POSCAR or another file that ASE reads"
-        raise SettingsError(f"is no structure that can be read: {error}", where=str(path), remedy=remedy) from error
+        raise SettingsError(_unreadable(error), where=str(path), remedy=remedy) from error
 
 
 def read_particle(path: Path) -> Atoms:
@@ -69,8 +69,13 @@ def read_particle(path: Path) -> Atoms:
     except SettingsError as error:
         raise SettingsError(error.reason, where=str(path), remedy=error.remedy) from error
     except Exception as error:  # readers raise whatever they stumble over
-        raise SettingsError(f"is no structure that can be read: {error}", where=str(path)) from error
+        raise SettingsError(_unreadable(error), where=str(path)) from error
     return atoms
+
+
+def _unreadable(error: Exception) -> str:
+    """Why there is no structure, as far as a reader says."""
+    return f"is no structure that can be read: {error}".removesuffix(": ")
 
 
 def _from_any(path: Path) -> UnitCell:

@@ -1,0 +1,87 @@
+"""What ``--structure`` is given, a crystal's name or a file → that name: ``foil.cif`` → ``fcc:3.9242``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from exafsnn.errors import SettingsError
+from exafsnn.infer.structure import STANDARDS, Structure, parse_structure
+from exafsnn.records import CRYSTALS, Array
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+_SEEN, _SAME = 2.1, 0.02
+"""Crystals are alike if the neighbours of each atom are, as far as so many distances of the nearest, within so much of
+it."""
+
+
+def structure_named(text: str) -> str:
+    """The name of a crystal that a standard can be; that of what a file holds, if ``text`` is the path of one.
+
+    Raises
+    ------
+    SettingsError
+        If it is no such name, or the file cannot be read or holds another crystal.
+    """
+    if not (path := Path(text)).is_file():
+        if ":" not in text and path.suffix:
+            remedy = "Give the path of a CIF or POSCAR, or name the crystal: bcc:2.8665"
+            raise SettingsError(f"there is no file {text}", where="--structure", remedy=remedy)
+        parse_structure(text)
+        return text
+    kinds = f"{', '.join(STANDARDS[:-1])} or {STANDARDS[-1]}"
+    try:
+        from exafsnn.simulate.structure_files import read_cell
+    except ImportError as error:
+        remedy = f'Install it with pip install "exafsnn[simulate]", or name the crystal: {kinds}, lengths in Å'
+        raise SettingsError(f"ASE, which reads {text}, is not there", where="--structure", remedy=remedy) from error
+    cell = read_cell(path)
+    candidates = list(_candidates(cell.atoms)) if cell.is_ordered else []
+    apart = [_apart(cell.atoms, structure) for structure in candidates]
+    if min(apart, default=math.inf) < _SAME:
+        likest = candidates[int(np.argmin(apart))]
+        return f"{likest.kind}:{','.join(f'{length:.5g}' for length in likest.constants)}"
+    shared = "" if cell.is_ordered else ", some sites of which are shared"
+    reason = f"{text} holds {cell.atoms.get_chemical_formula(empirical=True)}{shared}"
+    raise SettingsError(
+        f"{reason}: a standard is {kinds}", where="--structure", remedy="Give such a standard, and its structure"
+    )
+
+
+def _candidates(atoms: Atoms) -> Iterator[Structure]:
+    """The crystals that have as many elements, and their atoms the same volume."""
+    volume, elements = atoms.get_volume() / len(atoms), len(set(atoms.symbols))
+    nearest = np.sort(_neighbours(atoms, 1.6 * volume ** (1 / 3))[0][:, 0])[:12]
+    for kind in STANDARDS:
+        if (kind in CRYSTALS) == (elements == 1):
+            layers = [float(half.mean()) for half in np.split(nearest, 2)] if len(nearest) == 12 else []
+            of_hcp = [(a, volume / Structure("hcp", (a, 1.0)).volume) for a in layers]
+            cubic = [((volume / Structure(kind, (1.0,)).volume) ** (1 / 3),)] if kind != "hcp" else []
+            yield from (Structure(kind, lengths) for lengths in cubic or of_hcp)
+
+
+def _apart(atoms: Atoms, structure: Structure) -> float:
+    """By how much, in distances of the nearest, atoms' neighbours are elsewhere than in a crystal; ∞: others are."""
+    nearest = structure.shells(1.01 * max(structure.constants))[0][0]
+    around = structure.neighbours(_SEEN * nearest)
+    expected = np.array([[distance, other] for distance, count, other in around for _ in range(count)])
+    each = [own[: len(expected)] for own in _neighbours(atoms, (_SEEN + 2 * _SAME) * nearest)]
+    if any(len(own) < len(expected) or np.any(own[:, 1] != expected[:, 1]) for own in each):
+        return math.inf
+    return max(float(abs(own - expected).max()) for own in each) / nearest
+
+
+def _neighbours(atoms: Atoms, reach: float) -> list[Array]:
+    """Of each atom (n, 2): how far its neighbours are, in that order [Å], and whether they are of another element."""
+    from ase.neighborlist import neighbor_list
+
+    first, second, distances = neighbor_list("ijd", atoms, reach)
+    found = np.stack([distances, atoms.numbers[first] != atoms.numbers[second]], axis=1)
+    found = found[np.lexsort([distances, first])]
+    return np.split(found, np.cumsum(np.bincount(first, minlength=len(atoms)))[:-1])
