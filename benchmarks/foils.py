@@ -4,7 +4,8 @@
 
 For each foil whose metal has a model: `predict` and `refine` without a reference, and `refine` with another foil of the
 same metal as reference where there is one. R is that of the lattice plus 0.003 Å, by which motion across the bond
-lengthens it at room temperature. A star: the truth is outside the 95 % interval.
+lengthens it at room temperature. A star: the truth is outside the 95 % interval. Models that are named are asked alone;
+of an alloy (ptni-pt) also how many atoms it finds of the metal that is not there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from exafsnn.infer.predict import load_model
 from exafsnn.infer.structure import parse_structure
 from exafsnn.learn.model_file import known_models
 from exafsnn.metals import METALS, Metal
@@ -53,11 +55,13 @@ def told(outcome: Outcome, n: int, r: float) -> str:
         return f"{outcome.status}: {outcome.reason[:90]}"
     shell = outcome.prediction.shells["first"]
     prediction = outcome.prediction
+    others = [other for name, other in prediction.shells.items() if name.startswith("first ")]
+    absent = "".join(f"  {one.pair} {one.coordination:.2f} ± {one.coordination_std:.2f}" for one in others)
     return (
         f"N {shell.coordination:6.2f} ({shell.coordination / n - 1:+6.1%}{_star(shell, 'coordination', n)})"
         f"  R {shell.distance:.4f} ({shell.distance - r:+.4f}{_star(shell, 'distance', r)})"
         f"  σ² {shell.sigma2:.4f}  ΔE0 {prediction.delta_e0:5.2f}  S0² {prediction.amplitude:.2f}"
-        f"  misfit {prediction.misfit:.3f}{'' if prediction.in_domain else '  FOREIGN'}"
+        f"  misfit {prediction.misfit:.3f}{'' if prediction.in_domain else '  FOREIGN'}{absent}"
     )
 
 
@@ -69,22 +73,26 @@ def _star(shell: Shell, quantity: str, true: float) -> str:
 def main(folder: str = "", *names: str) -> None:
     """Print the table."""
     root = Path(folder or os.environ.get("EXAFSNN_DATA_DIR", Path(__file__).parents[2] / "shared" / "spectra"))
-    for symbol, foils in FOILS.items():
-        metal = METALS[symbol]
-        if metal.model not in (names or known_models()):
-            print(f"{metal.model}: no such model is installed")
+    for name in names or sorted(METALS[symbol].model for symbol in FOILS):
+        if name not in known_models():
+            print(f"{name}: no such model is installed")
             continue
-        for number, (name, a) in enumerate(foils):
+        metal = METALS[load_model(name).absorber]
+        foils = FOILS.get(metal.symbol, ())
+        asked = "" if name == metal.model else name
+        for number, (scan_name, a) in enumerate(foils):
             n, r = truth(metal, a)
-            scan = str(root / name)
-            rows = {"predict": predict_scans([scan]), "refine": refine_scans([scan])}
+            scan, model = str(root / scan_name), asked or None
+            rows = {"predict": predict_scans([scan], model=model), "refine": refine_scans([scan], model=model)}
             other = [item for row, item in enumerate(foils) if row != number]
             if other:
                 standard, own = other[-1]
                 given = replace(metal, a=own or metal.a).structure
-                rows["with reference"] = refine_scans([scan], references=[str(root / standard)], structure=given)
+                rows["with reference"] = refine_scans(
+                    [scan], model=model, references=[str(root / standard)], structure=given
+                )
             for how, outcomes in rows.items():
-                print(f"{name:36} {how:15} {told(next(iter(outcomes)), n, r)}", flush=True)
+                print(f"{asked:8}{scan_name:36} {how:15} {told(next(iter(outcomes)), n, r)}", flush=True)
 
 
 if __name__ == "__main__":
