@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from exafsnn.words import shortened
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -23,6 +25,10 @@ class Finding:
     """Where on the energy axis [eV], if anywhere."""
     remedy: str = ""
     """What to do about it."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Finding {self.name} ({self.severity}): {shortened(self.message, 120)}>"
 
     @property
     def sentence(self) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from exafsnn.errors import Finding
 from exafsnn.shells import Errors, as_wide, counted, likely, moments, reaching, spreads, unseen
+from exafsnn.words import plus_minus, short_name
 
 Array = NDArray[np.float64]
 
@@ -44,6 +45,12 @@ class Spectrum:
     metadata: Mapping[str, str] = field(default_factory=dict)
     """Header fields, as text."""
     findings: tuple[Finding, ...] = ()
+
+    def __repr__(self) -> str:
+        """One line."""
+        span = f"{self.energy[0]:.0f}–{self.energy[-1]:.0f} eV" if len(self.energy) else "empty"
+        of = short_name(self.source, self.record)
+        return f"<Spectrum {of or 'without a name'}: {self.absorber} {self.edge}, {len(self.energy)} points, {span}>"
 
     def to_chi(self, settings: Any = None) -> ChiK:
         """Remove the background with ``BackgroundSettings`` (the defaults of the shipped models where None)."""
@@ -83,6 +90,13 @@ class ChiK:
     background: Array | None = None
     """(n,) μ₀(E) on the scan's energies; None for a χ(k) file."""
 
+    def __repr__(self) -> str:
+        """One line."""
+        of, end = short_name(self.source, self.record) or "without a name", self.k_max_usable
+        known = [f"ε_k {self.noise:.1e}"] * bool(np.isfinite(self.noise)) + [f"E₀ {self.e0:.1f} eV"] * bool(self.e0 > 0)
+        usable = f"k to {end if np.isfinite(end) else self.k[-1]:.1f} Å⁻¹"
+        return f"<ChiK {of}: {', '.join([f'{self.absorber} {self.edge}', usable, *known])}>"
+
     def to_chi(self) -> ChiK:
         """χ(k) of a file with its noise and its usable range; what knows them already is itself."""
         from exafsnn.measure.noise import judged
@@ -116,6 +130,17 @@ class Shell:
     """C₃ = ∫ (r − R)³ n dr / N [Å³]."""
     c3_std: float
 
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Shell {self.pair} {self.r_min:.2f}–{self.r_max:.2f} Å: {self.numbers}>"
+
+    @property
+    def numbers(self) -> str:
+        """N, R and σ² with their standard deviations, as text."""
+        n = f"N {plus_minus(self.coordination, self.coordination_std)}"
+        distance = f"R {plus_minus(self.distance, self.distance_std, 'Å')}"
+        return f"{n}, {distance}, σ² {plus_minus(self.sigma2, self.sigma2_std, 'Å²')}"
+
 
 @dataclass(frozen=True)
 class Exchange:
@@ -129,6 +154,10 @@ class Exchange:
     """Δχ²: by how much that misfits more, in units of what nothing explains."""
     density: Array
     """(p, b) the RDFs [Å⁻¹] that do so least: that pair has no atoms there."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Exchange {self.pair} {self.r_min:.2f}–{self.r_max:.2f} Å: Δχ² {self.delta_chi2:+.1f}>"
 
     @property
     def probability(self) -> float:
@@ -170,6 +199,10 @@ class PartialRDF:
     exchanges: tuple[Exchange, ...] = ()
     """Shells that were given to the other element. What N would be then is in the errors, where the data do not tell;
     not in those of ``told``."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<PartialRDF {', '.join(self.pairs)}: {len(self.r)} bins, {self.r[0]:.2f}–{self.r[-1]:.2f} Å>"
 
     def shell(self, pair: str, r_min: float, r_max: float) -> Shell:
         """Coordination, distance, σ² and C₃ of the atoms of ``pair`` between ``r_min`` and ``r_max`` [Å].
@@ -301,6 +334,11 @@ class Lattice:
     """Relative standard deviation of ``constant`` that theory causes in all scans of a session alike; it is in the
     errors above, three times that in those of volume and density."""
 
+    def __repr__(self) -> str:
+        """One line."""
+        shares = ", ".join(f"{phase} {share:.2f}" for phase, (share, _) in self.fractions.items())
+        return f"<Lattice {self.phase}: a {plus_minus(*self.constant, 'Å')}; {shares}>"
+
     @property
     def number_density(self) -> tuple[float, float] | None:
         """Atoms per volume [Å⁻³]; None where the density is."""
@@ -317,6 +355,10 @@ class Estimate:
     low: float
     high: float
 
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Estimate {plus_minus(self.value, self.std)}, 95 %: {self.low:.4g} to {self.high:.4g}>"
+
 
 @dataclass(frozen=True)
 class Order:
@@ -332,6 +374,12 @@ class Order:
     """x_B(A) = N_AB / Σ N: the share of B among them."""
     order: Estimate | None
     """α = 1 − x_B(A)/c_B of Warren and Cowley; None where the composition of the sample is not known."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        order = f", α {plus_minus(self.order.value, self.order.std)}" if self.order else ""
+        share = plus_minus(self.composition.value, self.composition.std)
+        return f"<Order {self.pair} {self.r_min:.2f}–{self.r_max:.2f} Å: share {share} of all{order}>"
 
 
 @dataclass(frozen=True)
@@ -370,6 +418,13 @@ class Prediction:
     """By name of the range; of one pair alone there is none."""
     metal: Estimate | None = None
     """Share of the absorbers that are in a metal, of a model that knows it beside compounds of it."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        first = self.shells.get("first")
+        said = f"{first.pair} {first.numbers}" if first and self.in_domain else "foreign, no numbers"
+        of = short_name(self.chi.source, self.chi.record)
+        return f"<Prediction {of or 'without a name'} by {self.model.split()[0]}: {said}, R-factor {self.misfit:.3f}>"
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -122,6 +122,12 @@ class BackgroundSettings(Settings):
     clamp_hi: int = 1
     nclamp: int = 3
 
+    def __repr__(self) -> str:
+        """What is not as usual."""
+        usual = {item.name: item.default for item in fields(self)}
+        changed = [f"{name}={value!r}" for name, value in self.to_mapping().items() if value != usual[name]]
+        return f"BackgroundSettings({', '.join(changed)})"
+
     def __post_init__(self) -> None:
         """Refuse what suits no scan.
 

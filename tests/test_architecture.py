@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 GROUND = {
+    "words",
     *("constants", "errors", "records", "settings", "edges", "metals", "crystals", "compounds", "oxides", "partials"),
     *("linear", "rise", "shells", "files", "processes", "workers"),
 }

@@ -11,13 +11,44 @@ import pytest
 
 import exafsnn
 from exafsnn.errors import Finding, ScanError, SettingsError
-from exafsnn.records import ChiK, Exchange, PartialRDF, Prediction, Shell, Spectrum
+from exafsnn.infer.estimates import Reference
+from exafsnn.infer.joint import load_any as load_model
+from exafsnn.records import ChiK, Estimate, Exchange, Lattice, Order, PartialRDF, Prediction, Shell, Spectrum
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.series import Course
 from exafsnn.settings import BackgroundSettings
 
 
 def test_records_are_frozen(make_prediction: Callable[..., Prediction]) -> None:
     with pytest.raises(FrozenInstanceError):
         make_prediction().amplitude = 1.0  # type: ignore[misc]
+
+
+def test_each_record_shows_itself_in_one_line(make_prediction: Callable[..., Prediction]) -> None:
+    """However long its names are: arrays are not printed."""
+    long = "/data/" + "a very long name of a scan " * 20
+    prediction = make_prediction(long, "record")
+    chi, shell = prediction.chi, prediction.shells["first"]
+    finding = Finding("glitch", "warning", "A spike at 7200 eV. " * 30)
+    share = Estimate(0.25, 0.02, 0.21, 0.29)
+    order = Order("Fe-Ni", 1.9, 3.3, Estimate(14.0, 1.0, 12.0, 16.0), share, Estimate(0.1, 0.05, 0.0, 0.2))
+    lattice = Lattice("bcc", {"bcc": (1.0, 0.01)}, (2.866, 0.001), (11.8, 0.1), (7.87, 0.01), 0.02)
+    reference = Reference(3.2, 0.7, 0.75, 0.015, long, "bcc:2.8665")
+    exchange = Exchange("Fe-Ni", 1.9, 3.3, 4.1, prediction.rdf.density)
+    outcome, refused = Outcome(long, chi=chi, prediction=prediction), Outcome(long, reason="no edge. " * 90)
+    shown = [
+        repr(item)
+        for item in (
+            chi, chi.spectrum, prediction, prediction.rdf, shell, share, order, exchange, lattice, finding, reference,
+            outcome, refused, BackgroundSettings(rbkg=1.2, kmax=14.0), load_model("fe-k"), load_model("znse"),
+            Course((outcome,), (lattice,), None, "temperature"),
+        )
+    ]  # fmt: skip
+    assert max(map(len, shown)) <= 200
+    assert not [line for line in shown if "\n" in line or "array(" in line]
+    assert f"Fe-Fe {shell.numbers}" in repr(prediction)
+    assert "foreign, no numbers" in repr(make_prediction(in_domain=False))
+    assert repr(BackgroundSettings(rbkg=1.2)) == "BackgroundSettings(rbkg=1.2)"
 
 
 def test_spectrum_opens_the_door_to_chi(monkeypatch: pytest.MonkeyPatch, make_chi: Callable[..., ChiK]) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from exafsnn.errors import Finding
 from exafsnn.records import Array, ChiK
+from exafsnn.words import plus_minus, short_name
 
 if TYPE_CHECKING:
     from exafsnn.measure.scans import StackChiK
@@ -144,6 +145,12 @@ class Reference:
     """What the prediction of the standard itself leaves."""
     apart: bool = False
     """Whether samples are of another material than the standard: then it tells their amplitude, the zero loosely."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        zero = plus_minus(self.delta_e0, self.delta_e0_std, "eV")
+        told = f"S₀² {plus_minus(self.amplitude, self.amplitude_std)}, ΔE₀ {zero}"
+        return f"<Reference {short_name(self.source)}, {self.structure}: {told}>"
 
     def doubted(self, findings: Iterable[Finding]) -> Reference:
         """The same with what else makes the standard doubtful: the warnings among findings of it, each once."""

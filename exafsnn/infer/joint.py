@@ -50,6 +50,11 @@ class JointModel:
         self.both = tuple(Model(self._with_scales(part, row)) for row, part in enumerate(parts.parts))
         """The models of the edges with the error bars of joint answers."""
 
+    def __repr__(self) -> str:
+        """One line."""
+        pairs = dict.fromkeys(pair for edge in self.edges for pair in edge.partials.pairs)
+        return f"<JointModel {self.name}: {' and '.join(self.names)}, {', '.join(pairs)}>"
+
     def _with_scales(self, part: ModelParts, row: int) -> ModelParts:
         return replace(part, intervals={kind: scales[row] for kind, scales in self._parts.intervals.items()})
 

@@ -59,6 +59,10 @@ class Model:
         self.r = parts.partials.r
         self._known: dict[tuple[Kind, int], tuple[Tensor, Tensor]] = {}
 
+    def __repr__(self) -> str:
+        """One line."""
+        return f"<Model {self.name}: {self.absorber} {self.edge}, {', '.join(self.partials.pairs)}>"
+
     def uncalibrated(self) -> Model:
         """The same model with raw standard deviations, and without a domain."""
         return Model(replace(self._parts, intervals={}, domain=None))

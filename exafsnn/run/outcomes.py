@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from exafsnn.errors import ExafsnnError, Finding, ScanError
 from exafsnn.files import Stamp
 from exafsnn.records import ChiK, Estimate, Order, Prediction, Shell
+from exafsnn.words import short_name, shortened
 
 if TYPE_CHECKING:
     from exafsnn.analyse.particles import Particles
@@ -46,6 +47,13 @@ class Outcome:
     """Of the file, when it was read."""
     parts: tuple[Outcome, ...] = ()
     """Of a sample what became of the scan of each edge: file, χ and answer are theirs. Empty of a scan alone."""
+
+    def __repr__(self) -> str:
+        """One line."""
+        shells = next((edge.prediction.shells for edge in self.edges if edge.prediction), {})
+        known = f"{shells['first'].pair} {shells['first'].numbers}" if shells and self.status != "foreign" else ""
+        said = shortened(self.reason, 80) or known
+        return f"<Outcome {short_name(self.file, self.record, 40)}: {self.status}{f', {said}' if said else ''}>"
 
     @property
     def edges(self) -> tuple[Outcome, ...]:

@@ -73,6 +73,12 @@ class Course:
     thermal: tuple[Thermal, ...] = ()
     """What temperature does to each phase, if it is the axis."""
 
+    def __repr__(self) -> str:
+        """One line."""
+        steps = [item.at for item in self.series.transitions if item.found] if self.series else []
+        told = f"transitions at {', '.join(f'{at:.4g}' for at in steps)}" if steps else "no transition"
+        return f"<Course of {len(self.outcomes)} scans against {self.against}: {told}>"
+
 
 def follow(sources: Iterable[str], progress: _Progress = iter, **asked: Any) -> Course:
     """Analyse the scans of one sample along an axis; all else as in ``Follower``."""

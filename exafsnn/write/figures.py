@@ -31,6 +31,7 @@ from matplotlib.text import Text
 
 from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
+from exafsnn.words import bracketed, shortened
 
 if TYPE_CHECKING:
     from exafsnn.simulate.average import Average
@@ -149,9 +150,9 @@ def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool
         for shell in shells if known else []:
             figure.text(0.69, y, f"{shell.pair}  {shell.r_min:g}–{shell.r_max:g} Å", size=9.5, color=colour, va="top")
             numbers = (
-                f"N {_with_error(shell.coordination, shell.coordination_std)}",
-                f"R {_with_error(shell.distance, shell.distance_std)} Å",
-                f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²",
+                f"N {bracketed(shell.coordination, shell.coordination_std)}",
+                f"R {bracketed(shell.distance, shell.distance_std)} Å",
+                f"σ² {bracketed(shell.sigma2, shell.sigma2_std)} Å²",
             )
             figure.text(0.69, y - line, "   ".join(numbers), size=8.5, color=_INK, va="top")
             y -= 2.4 * line
@@ -681,7 +682,7 @@ def _apart(names: Sequence[str]) -> list[str]:
 def _shortened(text: str, longest: int = 80) -> str:
     """A name in characters that the font has."""
     text = "".join(char if char.isprintable() else "?" for char in text).encode("latin-1", "replace").decode("latin-1")
-    return text if len(text) <= longest else f"{text[: longest // 2 - 1]} … {text[2 - longest // 2 :]}"
+    return shortened(text, longest)
 
 
 def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
@@ -773,9 +774,9 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
         written.append((middle, row))
         named = f"{name if name.startswith(APART) else shell.pair}  " if len(pairs) > 1 else ""
         text = (
-            f"{named}N {_with_error(shell.coordination, shell.coordination_std)}\n"
-            f"R {_with_error(shell.distance, shell.distance_std)} Å\n"
-            f"σ² {_with_error(shell.sigma2, shell.sigma2_std)} Å²"
+            f"{named}N {bracketed(shell.coordination, shell.coordination_std)}\n"
+            f"R {bracketed(shell.distance, shell.distance_std)} Å\n"
+            f"σ² {bracketed(shell.sigma2, shell.sigma2_std)} Å²"
         )
         if not prediction.in_domain:
             text = "no numbers:\nforeign"
@@ -785,16 +786,6 @@ def _draw_shells(axes: Axes, prediction: Prediction) -> int:
             linespacing=1.4,
         )  # fmt: skip
     return max((row for _, row in written), default=0) + 1
-
-
-def _with_error(value: float, std: float) -> str:
-    """``2.6512(48)``: the standard deviation in units of the last digits."""
-    if not np.isfinite(value):
-        return "–"
-    if not (np.isfinite(std) and std > 0):
-        return f"{value:.4g}"
-    digits = max(0, 1 - int(np.floor(np.log10(std))))
-    return f"{value:.{digits}f}({round(std * 10**digits)})"
 
 
 def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> None:

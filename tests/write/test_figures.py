@@ -160,14 +160,6 @@ def test_overview_of_many_is_an_image(make_prediction: Callable[..., Prediction]
     assert "Fe-Fe" in axes.child_axes[0].get_ylabel()
 
 
-@pytest.mark.parametrize(
-    ("value", "std", "expected"),
-    [(2.65123, 0.0048, "2.6512(48)"), (13.96, 0.31, "13.96(31)"), (104.0, 23.0, "104(23)"), (1.5, np.nan, "1.5")],
-)
-def test_errors_are_in_units_of_the_last_digits(value: float, std: float, expected: str) -> None:
-    assert plotting._with_error(value, std) == expected
-
-
 def two_pairs(prediction: Prediction, absorber: str, *others: str) -> Prediction:
     """The same RDF for each pair, and the ranges of all on top of each other."""
     rdf, pairs = prediction.rdf, tuple(f"{absorber}-{other}" for other in others)

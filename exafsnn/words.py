@@ -1,0 +1,37 @@
+"""Numbers with errors, and names of scans, as short text: for one-line forms of records, cards and figures."""
+
+from __future__ import annotations
+
+import math
+
+
+def plus_minus(value: float, std: float, unit: str = "") -> str:
+    """``2.6512 ± 0.0048 Å``: two digits of the standard deviation; ``–`` where there is no number."""
+    end = f" {unit}" if unit else ""
+    if not math.isfinite(value):
+        return "–"
+    if not (math.isfinite(std) and std > 0):
+        return f"{value:.4g}{end}"
+    digits = max(0, 1 - math.floor(math.log10(std)))
+    return f"{value:.{digits}f} ± {std:.{digits}f}{end}"
+
+
+def bracketed(value: float, std: float) -> str:
+    """``2.6512(48)``: the standard deviation in units of the last digits."""
+    if not math.isfinite(value):
+        return "–"
+    if not (math.isfinite(std) and std > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - math.floor(math.log10(std)))
+    return f"{value:.{digits}f}({round(std * 10**digits)})"
+
+
+def short_name(file: str, record: str = "", longest: int = 60) -> str:
+    """Name of a scan without its folders, its middle left out where it is long."""
+    name = file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else "")
+    return shortened(name, longest)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Text of so many characters at most."""
+    return text if len(text) <= longest else f"{text[: longest // 2 - 1]} … {text[2 - longest // 2 :]}"
