@@ -58,6 +58,18 @@ class Spectrum:
 
         return remove_background(self, settings)
 
+    def plot(self, axes: Any = None) -> Any:
+        """Draw μ(E) into axes of matplotlib, or into new ones, which are returned."""
+        from exafsnn.write.panels import plot_spectrum
+
+        return plot_spectrum(self, axes)
+
+    def _repr_html_(self) -> str:
+        """A card, for notebooks."""
+        from exafsnn.write.cards import card
+
+        return card(self)
+
 
 @dataclass(frozen=True)
 class ChiK:
@@ -102,6 +114,24 @@ class ChiK:
         from exafsnn.measure.noise import judged
 
         return judged(self)
+
+    def plot(self, axes: Any = None, space: str = "k") -> Any:
+        """Draw k²χ(k), or |χ(R)| with ``space="R"``, into axes of matplotlib or new ones, which are returned.
+
+        Raises
+        ------
+        ValueError
+            If the space is none of both.
+        """
+        from exafsnn.write.panels import plot_chi
+
+        return plot_chi(self, axes, space)
+
+    def _repr_html_(self) -> str:
+        """A card, for notebooks."""
+        from exafsnn.write.cards import card
+
+        return card(self)
 
 
 @dataclass(frozen=True)
@@ -243,6 +273,18 @@ class PartialRDF:
         known = Errors.widest(errors for errors in map(self.errors, self.pairs) if errors)
         name = "+".join(self.pairs)
         return self._doubted(self._integrals(name, r_min, r_max, self.density.sum(axis=0), samples, known))
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw n(r) of all pairs with their errors into axes of matplotlib, or into new ones, which are returned."""
+        from exafsnn.write.panels import plot_rdf
+
+        return plot_rdf(self, axes)
+
+    def _repr_html_(self) -> str:
+        """A card, for notebooks."""
+        from exafsnn.write.cards import card
+
+        return card(self)
 
     def errors(self, pair: str) -> Errors | None:
         """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
@@ -431,6 +473,26 @@ class Prediction:
         """What may change the numbers, of the scan and of the answer, in words."""
         found = [*self.chi.findings, *self.findings]
         return tuple(dict.fromkeys(finding.sentence for finding in found if finding.severity == "warning"))
+
+    def plot(self, axes: Any = None, space: str = "r") -> Any:
+        """Draw n(r) and its shells into axes of matplotlib, or into new ones, which are returned.
+
+        With ``space="k"`` or ``"R"`` what was measured, and what n(r) implies.
+
+        Raises
+        ------
+        ValueError
+            If the space is none of them.
+        """
+        from exafsnn.write.panels import plot_prediction
+
+        return plot_prediction(self, axes, space)
+
+    def _repr_html_(self) -> str:
+        """A card, for notebooks."""
+        from exafsnn.write.cards import card
+
+        return card(self)
 
     def without_samples(self) -> Prediction:
         """The same without what takes most room: the samples of its RDF."""

@@ -1,4 +1,4 @@
-"""Records → matplotlib figures: one per scan, one overview of many. The only module that knows matplotlib.
+"""Records → matplotlib figures: one per scan, one overview of many, made of ``panels``.
 
 Figures are made with the object-oriented interface and the Agg canvas: no window, no global state. ``results`` calls
 this; interactive users get a ``Figure`` to show or to save.
@@ -26,12 +26,25 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.gridspec import SubplotSpec
 from matplotlib.text import Text
 
-from exafsnn.partials import APART, of_metal
-from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
+from exafsnn.records import Array, ChiK, Prediction
 from exafsnn.words import bracketed, shortened
+from exafsnn.write.panels import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PAIR_COLOURS,
+    draw_chi_k,
+    draw_chi_r,
+    draw_mu,
+    draw_rdf,
+    legend,
+    quiet_axes,
+    rdf_limits,
+    rounded,
+)
 
 if TYPE_CHECKING:
     from exafsnn.simulate.average import Average
@@ -41,19 +54,12 @@ _SIGNATURE = "exafsnn figure"
 _DPI = 120
 _LEFT = 0.065
 """Left margin of the panels, in widths of the figure."""
-_INK, _GREY, _PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
-_BLUE, _ORANGE, _GREEN, _PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
-_PAIR_COLOURS = (_BLUE, _ORANGE, _GREEN, _PURPLE)
 _EDGE_LINES = ("-", (0, (4, 2)))
 """Of the edges of a sample: what they tell of one pair may lie on top of each other."""
-_WIDEST, _ROW = 1.2, 0.215
-"""Width [Å] and height, in heights of the panel, of what is written above a shell."""
 _LABEL = 21
 """Characters beside a curve of many."""
 _WORD = re.compile(r"[^_\-. ]*[_\-. ]?")
 """Of a name: with what ends it."""
-_R_MAX = 6.5
-"""Largest R shown [Å]."""
 
 
 def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
@@ -71,7 +77,7 @@ def scan_figure(chi: ChiK, prediction: Prediction | None = None) -> Figure:
         places, wide = [grid[0, 0], grid[0, 1], grid[0, 2]], grid[0, :2]
     if chi.spectrum is None:
         places[:2] = [wide]
-    _fill(figure, [_axes(figure, place) for place in places], chi, prediction)
+    _fill(figure, [quiet_axes(figure, place) for place in places], chi, prediction)
     return figure
 
 
@@ -80,11 +86,11 @@ def _fill(figure: Figure, panels: Sequence[Axes], chi: ChiK, prediction: Predict
     _write_title(figure, chi, prediction)
     empty = iter(panels)
     if chi.spectrum is not None:
-        _draw_mu(next(empty), chi, chi.spectrum)
-    _draw_chi_k(next(empty), chi, prediction)
-    _draw_chi_r(next(empty), chi, prediction)
+        draw_mu(next(empty), chi.spectrum, chi)
+    draw_chi_k(next(empty), chi, prediction)
+    draw_chi_r(next(empty), chi, prediction)
     if prediction:
-        _draw_rdf(next(empty), prediction)
+        draw_rdf(next(empty), prediction)
 
 
 def sample_figure(name: str, predictions: Sequence[Prediction]) -> Figure:
@@ -106,12 +112,12 @@ def sample_figure(name: str, predictions: Sequence[Prediction]) -> Figure:
     known = all(prediction.in_domain for prediction in predictions)
     _write_name(figure, _shortened(name), known)
     for number, prediction in enumerate(predictions):
-        panels = [_axes(figure, top[row, number]) for row in (0, 1)]
-        _draw_chi_k(panels[0], prediction.chi, prediction)
-        _draw_chi_r(panels[1], prediction.chi, prediction)
+        panels = [quiet_axes(figure, top[row, number]) for row in (0, 1)]
+        draw_chi_k(panels[0], prediction.chi, prediction)
+        draw_chi_r(panels[1], prediction.chi, prediction)
         place = panels[0].get_position().x0
-        figure.text(place, 1 - 0.41 * inch, _facts(prediction.chi, prediction), size=9.5, color=_GREY, va="top")
-    _draw_rdfs(_axes(figure, bottom[0]), predictions)
+        figure.text(place, 1 - 0.41 * inch, _facts(prediction.chi, prediction), size=9.5, color=GREY, va="top")
+    _draw_rdfs(quiet_axes(figure, bottom[0]), predictions)
     _write_shells(figure, predictions, known)
     return figure
 
@@ -127,16 +133,16 @@ def _draw_rdfs(axes: Axes, predictions: Sequence[Prediction]) -> None:
         low = np.clip(density - spread, 0, None)
         axes.fill_between(rdf.r, low, density + spread, color=colour, alpha=0.25, linewidth=0)
         highest = max(highest, float((density + spread).max()))
-    limits = np.array([_rdf_limits(prediction.rdf.r) for prediction in predictions])
+    limits = np.array([rdf_limits(prediction.rdf.r) for prediction in predictions])
     axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=(limits[:, 0].min(), limits[:, 1].max()))
-    axes.set_ylim(*_rounded(0.0, 1.05 * highest or 1.0))
-    _legend(axes)
+    axes.set_ylim(*rounded(0.0, 1.05 * highest or 1.0))
+    legend(axes)
 
 
 def _pairs_of(predictions: Sequence[Prediction]) -> Iterator[tuple[tuple[int, int], str]]:
     """Number of the answer, and of each pair in it, with a colour of its own."""
     pairs = [(number, row) for number, each in enumerate(predictions) for row in range(len(each.rdf.pairs))]
-    return zip(pairs, cycle(_PAIR_COLOURS), strict=False)
+    return zip(pairs, cycle(PAIR_COLOURS), strict=False)
 
 
 def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool) -> None:
@@ -154,10 +160,10 @@ def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool
                 f"R {bracketed(shell.distance, shell.distance_std)} Å",
                 f"σ² {bracketed(shell.sigma2, shell.sigma2_std)} Å²",
             )
-            figure.text(0.69, y - line, "   ".join(numbers), size=8.5, color=_INK, va="top")
+            figure.text(0.69, y - line, "   ".join(numbers), size=8.5, color=INK, va="top")
             y -= 2.4 * line
     if not known:
-        figure.text(0.69, y, "no numbers: foreign", size=9.5, color=_INK, va="top")
+        figure.text(0.69, y, "no numbers: foreign", size=9.5, color=INK, va="top")
 
 
 def average_figure(file: str, average: Average) -> Figure:
@@ -166,38 +172,38 @@ def average_figure(file: str, average: Average) -> Figure:
     grid = figure.add_gridspec(2, 1, left=_LEFT, right=0.985, bottom=0.075, top=0.875, hspace=0.36)
     inch = 1 / figure.get_figheight()
     title = f"{_label(file, '')}: simulated"
-    figure.text(_LEFT, 1 - 0.16 * inch, title, size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+    figure.text(_LEFT, 1 - 0.16 * inch, title, size=11.5, weight="bold", color=INK, va="top", parse_math=False)
     frames, sites = (
         f"{count} {word}{'s' * (count > 1)}" for count, word in ((average.frames, "frame"), (average.sites, "site"))
     )
     facts = f"{average.absorber} {average.edge}    {frames}, {sites}    S₀² = 1"
-    figure.text(_LEFT, 1 - 0.41 * inch, facts, size=9.5, color=_GREY, va="top")
-    _draw_average_chi(_axes(figure, grid[0]), average)
-    _draw_average_rdf(_axes(figure, grid[1]), average)
+    figure.text(_LEFT, 1 - 0.41 * inch, facts, size=9.5, color=GREY, va="top")
+    _draw_average_chi(quiet_axes(figure, grid[0]), average)
+    _draw_average_rdf(quiet_axes(figure, grid[1]), average)
     return figure
 
 
 def _draw_average_chi(axes: Axes, average: Average) -> None:
     k, chi, std = average.k, average.k**2 * average.chi, average.k**2 * average.chi_std
-    axes.axhline(0, color=_GREY, linewidth=0.5)
+    axes.axhline(0, color=GREY, linewidth=0.5)
     if np.isfinite(std).all():
-        axes.fill_between(k, chi - std, chi + std, color=_BLUE, alpha=0.35, linewidth=0, label="± 1σ")
-    axes.plot(k, chi, color=_BLUE, linewidth=1.0, label="simulated, mean of the sites")
+        axes.fill_between(k, chi - std, chi + std, color=BLUE, alpha=0.35, linewidth=0, label="± 1σ")
+    axes.plot(k, chi, color=BLUE, linewidth=1.0, label="simulated, mean of the sites")
     axes.set(xlabel="k (Å⁻¹), from the theory's E₀", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
-    _legend(axes)
+    legend(axes)
 
 
 def _draw_average_rdf(axes: Axes, average: Average) -> None:
     rdf = average.rdf
     for number, (pair, density, spread) in enumerate(zip(rdf.pairs, rdf.density, rdf.spread, strict=True)):
-        colour = _PAIR_COLOURS[number % len(_PAIR_COLOURS)]
+        colour = PAIR_COLOURS[number % len(PAIR_COLOURS)]
         if np.isfinite(spread).all():
             axes.fill_between(rdf.r, density - spread, density + spread, color=colour, alpha=0.35, linewidth=0)
         axes.plot(rdf.r, density, color=colour, linewidth=1.0, label=pair)
         for shell in average.shells[pair]:
             axes.axvline(shell.r_max, color=colour, linewidth=0.5, linestyle=(0, (1, 2)))
-    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r), ylim=(0, None))
-    _legend(axes)
+    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=rdf_limits(rdf.r), ylim=(0, None))
+    legend(axes)
 
 
 def overview_figure(names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> Figure:
@@ -235,8 +241,8 @@ def _overview(height: float, left: float, r: Array) -> tuple[Figure, Axes]:
     """A figure of some height (inch) with one panel over r."""
     figure = _figure(7.0, height)
     margin = 0.5 / height
-    axes = _axes(figure, figure.add_gridspec(1, 1, left=left, right=0.77, bottom=margin, top=1 - margin / 2)[0])
-    axes.set(xlabel="r (Å)", xlim=_rdf_limits(r))
+    axes = quiet_axes(figure, figure.add_gridspec(1, 1, left=left, right=0.77, bottom=margin, top=1 - margin / 2)[0])
+    axes.set(xlabel="r (Å)", xlim=rdf_limits(r))
     return figure, axes
 
 
@@ -293,10 +299,10 @@ def map_figure(
     figure = _figure(7.0, 0.4 + 4.0 * len(branches))
     margin = 0.55 / figure.get_figheight()
     grid = figure.add_gridspec(len(branches), 1, left=0.09, right=0.86, bottom=margin, top=1 - margin / 3, hspace=0.2)
-    lowest, highest = _rdf_limits(r)
+    lowest, highest = rdf_limits(r)
     largest = float(np.nanmax((density / (4 * np.pi * r**2))[:, r >= lowest]))
     for number, (scans, mark) in enumerate(zip(branches, marks, strict=True)):
-        axes = _axes(figure, grid[number])
+        axes = quiet_axes(figure, grid[number])
         image = _draw_map(axes, axis[list(scans)], r, density[list(scans)], largest)
         axes.set(ylabel="r (Å)", ylim=(lowest, highest))
         _mark(axes, mark)
@@ -341,8 +347,8 @@ def trends_figure(
         hspace=0.34, wspace=0.2,
     )  # fmt: skip
     for number, panel in enumerate(panels):
-        axes = _axes(figure, grid[number // 2, number % 2])
-        for colour, line in zip(_PAIR_COLOURS, panel.lines, strict=False):
+        axes = quiet_axes(figure, grid[number // 2, number % 2])
+        for colour, line in zip(PAIR_COLOURS, panel.lines, strict=False):
             for place, scans in enumerate(branches):
                 _draw_trend(axes, axis, line, np.asarray(scans, dtype=int), colour, place == 0)
         axes.set_xlim(*_padded(axis))
@@ -352,14 +358,14 @@ def trends_figure(
             axes.set_xlabel(label)
         _mark(axes, marks)
         if any(line.label for line in panel.lines):
-            _legend(axes)
+            legend(axes)
     _write_pair(figure, of)
     return figure
 
 
 def _write_pair(figure: Figure, of: str) -> None:
     """Say above the first panel which of several pairs a figure shows."""
-    figure.text(_LEFT, 1 - 0.05 / figure.get_figheight(), of, size=9.5, color=_GREY, va="top")
+    figure.text(_LEFT, 1 - 0.05 / figure.get_figheight(), of, size=9.5, color=GREY, va="top")
 
 
 def _padded(axis: Array) -> tuple[float, float]:
@@ -386,8 +392,8 @@ def _draw_trend(axes: Axes, axis: Array, line: Line, scans: np.ndarray, colour: 
 def _mark(axes: Axes, marks: _Marks) -> None:
     """Where transitions lie."""
     for low, high in marks:
-        axes.axvspan(low, high, color=_ORANGE, alpha=0.25, linewidth=0)
-        axes.axvline((low + high) / 2, color=_ORANGE, linewidth=0.8)
+        axes.axvspan(low, high, color=ORANGE, alpha=0.25, linewidth=0)
+        axes.axvline((low + high) / 2, color=ORANGE, linewidth=0.8)
 
 
 def _edges(places: Array) -> Array:
@@ -396,33 +402,6 @@ def _edges(places: Array) -> Array:
         return places[0] + np.array([-0.5, 0.5])
     middle = (places[1:] + places[:-1]) / 2
     return np.concatenate([[2 * places[0] - middle[0]], middle, [2 * places[-1] - middle[-1]]])
-
-
-def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: Array) -> Array:
-    """|χ(R)| [Å⁻³] of k²χ(k), not phase-corrected.
-
-    χ(R) = (δk/√π) Σ k² χ(k) W(k) exp(2ikR), with a Hann-sloped window W, 1 Å⁻¹ wide at each end.
-
-    Parameters
-    ----------
-    k, chi
-        (m,) uniform grid [Å⁻¹] and χ(k).
-    k_window
-        Middle of the two slopes [Å⁻¹].
-    r
-        (b,) distances [Å].
-    """
-    low, high = k_window
-    rise = np.clip(np.minimum(k - low, high - k) + 0.5, 0, 1)
-    weighted = k**2 * chi * np.sin(0.5 * np.pi * rise) ** 2
-    transform = _waves(r.tobytes(), k.tobytes()) @ weighted
-    return np.asarray(np.abs(transform) * (k[1] - k[0]) / np.sqrt(np.pi))
-
-
-@lru_cache(maxsize=4)
-def _waves(r: bytes, k: bytes) -> np.ndarray:
-    """(b, m) exp(2ikR) of float64 arrays given as bytes: the same for most scans of a run."""
-    return np.exp(2j * np.outer(np.frombuffer(r), np.frombuffer(k)))
 
 
 def scan_png(chi: ChiK, prediction: Prediction | None = None) -> bytes:
@@ -624,24 +603,11 @@ def _picture(
     return np.asarray(renderer.buffer_rgba())[::-1].copy(), below
 
 
-def _axes(figure: Figure, place: SubplotSpec) -> Axes:
-    """Make axes with two thin spines and quiet ticks."""
-    axes = figure.add_subplot(place)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_GREY)
-    axes.spines[["left", "bottom"]].set_linewidth(0.7)
-    axes.tick_params(colors=_INK, labelsize=8.5, width=0.7, length=3.5, color=_GREY)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_fontsize(9.5)
-        axis.label.set_color(_INK)
-    return axes
-
-
 def _write_title(figure: Figure, chi: ChiK, prediction: Prediction | None) -> None:
     """Write name, edge and what was applied above the panels."""
     _write_name(figure, _label(chi.source, chi.record), prediction is None or prediction.in_domain)
     y = 1 - 0.41 / figure.get_figheight()
-    figure.text(_LEFT, y, _facts(chi, prediction), size=9.5, color=_GREY, va="top")
+    figure.text(_LEFT, y, _facts(chi, prediction), size=9.5, color=GREY, va="top")
 
 
 def _write_name(figure: Figure, name: str, known: bool) -> None:
@@ -649,8 +615,8 @@ def _write_name(figure: Figure, name: str, known: bool) -> None:
     y = 1 - 0.16 / figure.get_figheight()
     if not known:
         said = "foreign: outside what the model knows"
-        figure.text(0.99, y, said, size=11.5, weight="bold", color=_ORANGE, ha="right", va="top")
-    figure.text(_LEFT, y, name, size=11.5, weight="bold", color=_INK, va="top", parse_math=False)
+        figure.text(0.99, y, said, size=11.5, weight="bold", color=ORANGE, ha="right", va="top")
+    figure.text(_LEFT, y, name, size=11.5, weight="bold", color=INK, va="top", parse_math=False)
 
 
 def _facts(chi: ChiK, prediction: Prediction | None) -> str:
@@ -685,109 +651,6 @@ def _shortened(text: str, longest: int = 80) -> str:
     return shortened(text, longest)
 
 
-def _draw_mu(axes: Axes, chi: ChiK, spectrum: Spectrum) -> None:
-    """μ(E), its background and E₀."""
-    axes.axvline(chi.e0, color=_GREY, linewidth=0.7, linestyle=(0, (1, 2)))
-    axes.plot(spectrum.energy, spectrum.mu, color=_INK, linewidth=1.0, label="μ(E)")
-    if chi.background is not None:
-        axes.plot(spectrum.energy, chi.background, color=_ORANGE, linewidth=1.0, label="background")
-    low, high = spectrum.mu.min(), spectrum.mu.max()  # the spline may dive far below, right at E₀
-    margin = 0.05 * (high - low)
-    axes.set(xlabel="Energy (eV)", xlim=_rounded(spectrum.energy[0], spectrum.energy[-1]))
-    axes.set(ylabel="μ(E)", ylim=_rounded(low - margin, high + margin))
-    axes.annotate(
-        f"E₀ = {chi.e0:.1f} eV", (chi.e0, 0.02), xycoords=("data", "axes fraction"), xytext=(5, 0),
-        textcoords="offset points", size=8.5, color=_GREY,
-    )  # fmt: skip
-    _legend(axes)
-
-
-def _draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
-    """k²χ(k), measured and implied, with the window that was used."""
-    window = _window(chi, prediction)
-    top = chi.k[-1] if prediction is None else min(chi.k[-1], np.ceil(window[1] + 1.5))
-    shown = (chi.k >= 1.0) & (chi.k <= top)
-    k = chi.k[shown]
-    axes.axhline(0, color=_GREY, linewidth=0.5)
-    axes.axvspan(*window, color=_PALE, linewidth=0, zorder=0, label="k range used")
-    axes.plot(k, k**2 * chi.chi[shown], color=_INK, linewidth=1.0, label="measured")
-    if prediction:
-        axes.plot(k, k**2 * prediction.chi_model[shown], color=_ORANGE, linewidth=1.0, label="implied by the RDF")
-        axes.annotate(
-            f"R-factor {prediction.misfit:.3f}", (window[1], 0.03), xycoords=("data", "axes fraction"), size=8.5,
-            color=_INK, xytext=(-5, 0), textcoords="offset points", ha="right",
-        )  # fmt: skip
-    axes.set(xlabel="k (Å⁻¹)", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
-    used = (chi.k >= window[0]) & (chi.k <= window[1])
-    reach = 1.2 * np.abs(chi.k**2 * chi.chi)[used].max()
-    axes.set_ylim(*_rounded(-reach, reach))
-    _legend(axes)
-
-
-def _draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
-    """|χ(R)|, measured and implied."""
-    r = np.arange(0, _R_MAX, 0.02)
-    window = _window(chi, prediction)
-    measured = magnitude_of_chi_r(chi.k, chi.chi, window, r)
-    highest = measured.max()
-    axes.plot(r, measured, color=_INK, linewidth=1.0, label="measured")
-    if prediction:
-        implied = magnitude_of_chi_r(chi.k, prediction.chi_model, window, r)
-        highest = max(highest, implied.max())
-        axes.plot(r, implied, color=_ORANGE, linewidth=1.0, label="implied by the RDF")
-    axes.set(xlabel="R (Å), not phase-corrected", ylabel="|χ(R)| (Å⁻³)", xlim=(0, _R_MAX))
-    axes.set_ylim(*_rounded(0.0, 1.03 * highest or 1.0))
-    _legend(axes)
-
-
-def _draw_rdf(axes: Axes, prediction: Prediction) -> None:
-    """RDF with its 1σ and 95 % bands, and the shells."""
-    rdf = prediction.rdf
-    for number, (pair, density) in enumerate(zip(rdf.pairs, rdf.density, strict=True)):
-        colour = _PAIR_COLOURS[number % len(_PAIR_COLOURS)]
-        inner = np.clip(density - rdf.spread[number], 0, None), density + rdf.spread[number]
-        axes.plot(rdf.r, density, color=colour, linewidth=1.2, label=pair)
-        axes.fill_between(rdf.r, *inner, color=colour, alpha=0.35, linewidth=0, label=None if number else "± 1σ")
-        outer = _band_95(rdf, number)
-        axes.fill_between(rdf.r, *outer, color=colour, alpha=0.18, linewidth=0, label=None if number else "95 %")
-    axes.set(xlabel="r (Å)", ylabel="n(r) (Å⁻¹)", xlim=_rdf_limits(rdf.r))
-    rows = _draw_shells(axes, prediction)
-    axes.set_ylim(*_rounded(0.0, (1 + 0.4 * rows) * (rdf.density + rdf.spread).max() or 1.0))
-    _legend(axes)
-
-
-def _draw_shells(axes: Axes, prediction: Prediction) -> int:
-    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets.
-
-    Those that would lie on each other are in rows, whose number is returned.
-    """
-    pairs = prediction.rdf.pairs
-    written: list[tuple[float, int]] = []
-    for name, shell in prediction.shells.items():
-        if name == "first" and name != of_metal(prediction.shells):
-            continue  # the metal's shell and its oxide's are told apart
-        axes.axvspan(shell.r_min, shell.r_max, color=_PALE, linewidth=0, zorder=0)
-        axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)
-        middle = max((shell.r_min + shell.r_max) / 2, _rdf_limits(prediction.rdf.r)[0] + _WIDEST / 2)
-        taken = {row for other, row in written if abs(other - middle) < _WIDEST}
-        row = next(row for row in range(len(written) + 1) if row not in taken)
-        written.append((middle, row))
-        named = f"{name if name.startswith(APART) else shell.pair}  " if len(pairs) > 1 else ""
-        text = (
-            f"{named}N {bracketed(shell.coordination, shell.coordination_std)}\n"
-            f"R {bracketed(shell.distance, shell.distance_std)} Å\n"
-            f"σ² {bracketed(shell.sigma2, shell.sigma2_std)} Å²"
-        )
-        if not prediction.in_domain:
-            text = "no numbers:\nforeign"
-        axes.annotate(
-            text, (middle, 0.975 - _ROW * row), xycoords=("data", "axes fraction"), size=8, ha="center", va="top",
-            color=_PAIR_COLOURS[pairs.index(shell.pair) % len(_PAIR_COLOURS)] if len(pairs) > 1 else _INK,
-            linespacing=1.4,
-        )  # fmt: skip
-    return max((row for _, row in written), default=0) + 1
-
-
 def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density: Array, pair: str) -> None:
     """RDFs above one another, coloured in order, with a scale bar."""
     top = float(np.nanmax(density))
@@ -813,11 +676,11 @@ def _draw_stack(axes: Axes, names: Sequence[tuple[str, str]], r: Array, density:
 def _draw_scale_bar(axes: Axes, r: Array, pair: str, top: float) -> None:
     """Say how high a peak is."""
     length = float(f"{top / 2:.1g}")
-    x, y = _rdf_limits(r)[0] + 0.08, axes.get_ylim()[1] - length
-    axes.plot([x, x], [y, y + length], color=_INK, linewidth=1.2, solid_capstyle="butt")
+    x, y = rdf_limits(r)[0] + 0.08, axes.get_ylim()[1] - length
+    axes.plot([x, x], [y, y + length], color=INK, linewidth=1.2, solid_capstyle="butt")
     axes.annotate(
         f"n(r) of {pair}: {length:g} Å⁻¹", (x, y + length / 2), xytext=(5, 0),
-        textcoords="offset points", size=8.5, color=_INK, va="center",
+        textcoords="offset points", size=8.5, color=INK, va="center",
     )  # fmt: skip
 
 
@@ -825,44 +688,6 @@ def _colour_bar(axes: Axes, image: ScalarMappable, label: str, place: tuple[floa
     """Say what the colours of an image mean, at a place in units of its axes: left, bottom, width, height."""
     bar = axes.inset_axes(place)
     colours = axes.figure.colorbar(image, cax=bar)
-    colours.set_label(label, size=9.5, color=_INK)
+    colours.set_label(label, size=9.5, color=INK)
     colours.outline.set_visible(False)
-    bar.tick_params(labelsize=8.5, colors=_INK, width=0.7, length=3.5, color=_GREY)
-
-
-def _band_95(rdf: PartialRDF, number: int) -> tuple[Array, Array]:
-    """Central 95 % of the samples, or ± 1.96 standard deviations."""
-    if rdf.samples is not None:
-        low, high = np.percentile(rdf.samples[:, number].astype(np.float32), [2.5, 97.5], axis=0)
-        return low, high
-    density, spread = rdf.density[number], 1.96 * rdf.spread[number]
-    return np.clip(density - spread, 0, None), density + spread
-
-
-def _window(chi: ChiK, prediction: Prediction | None) -> tuple[float, float]:
-    """Range of k to transform: that of the prediction, or all that is usable."""
-    return prediction.k_window if prediction else (min(3.0, chi.k_max_usable / 2), chi.k_max_usable)
-
-
-def _rdf_limits(r: Array) -> tuple[float, float]:
-    """Part of r worth showing [Å]."""
-    return max(float(r[0]), 1.5), float(r[-1])
-
-
-def _rounded(low: float, high: float) -> tuple[float, float]:
-    """Round limits outwards, to a twelfth of their range at most: so most scans of a run have the same."""
-    if not high > low:
-        return low - 0.5, high + 0.5
-    decade = 10.0 ** np.floor(np.log10((high - low) / 12))
-    step = decade * max(factor for factor in (1, 2, 2.5, 5) if 12 * factor * decade <= high - low or factor == 1)
-    return float(np.floor(low / step) * step), float(np.ceil(high / step) * step)
-
-
-def _legend(axes: Axes) -> None:
-    """One quiet line above the panel, where it hides nothing; a panel that is used again has it."""
-    if axes.get_legend():
-        return
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=6, frameon=False, fontsize=8.5, handlelength=1.4,
-        handletextpad=0.5, columnspacing=1.3, labelcolor=_INK, borderaxespad=0.2,
-    )  # fmt: skip
+    bar.tick_params(labelsize=8.5, colors=INK, width=0.7, length=3.5, color=GREY)

@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from exafsnn.records import ChiK, Prediction
 from exafsnn.write import figures as plotting
+from exafsnn.write import panels
 
 Scan = tuple[ChiK, Prediction | None]
 
@@ -35,7 +36,7 @@ def test_transform_of_a_wave_has_its_distance_and_height() -> None:
     """K²χ = A sin(2kR₀) gives |χ(R₀)| = A/(2√π) ∫W dk."""
     k, r = np.arange(0, 16, 0.05), np.arange(0, 6, 0.01)
     chi = 0.7 * np.sin(2 * k * 2.5) / np.maximum(k, 0.05) ** 2
-    magnitude = plotting.magnitude_of_chi_r(k, chi, (3.0, 13.0), r)
+    magnitude = panels.magnitude_of_chi_r(k, chi, (3.0, 13.0), r)
     assert r[magnitude.argmax()] == pytest.approx(2.5, abs=0.01)
     assert magnitude.max() == pytest.approx(0.7 * 10.0 / (2 * np.sqrt(np.pi)), rel=0.01)
 
@@ -106,11 +107,11 @@ def test_a_scan_that_cannot_be_drawn_leaves_nothing_behind(scans: dict[str, Scan
 
 
 def test_limits_are_rounded_outwards() -> None:
-    assert plotting._rounded(6902.3, 7923.1) == (6900.0, 7950.0)
-    assert plotting._rounded(-5.37, 5.37) == (-5.5, 5.5)
-    assert plotting._rounded(0.0, 0.0) == (-0.5, 0.5)
+    assert panels.rounded(6902.3, 7923.1) == (6900.0, 7950.0)
+    assert panels.rounded(-5.37, 5.37) == (-5.5, 5.5)
+    assert panels.rounded(0.0, 0.0) == (-0.5, 0.5)
     for scale in 10.0 ** np.arange(-9, 9, 0.1):
-        low, high = plotting._rounded(-0.3 * scale, scale)
+        low, high = panels.rounded(-0.3 * scale, scale)
         assert low <= -0.3 * scale < scale <= high
         assert high - low <= 1.3 * scale * (1 + 2 / 12)
 
