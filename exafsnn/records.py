@@ -70,6 +70,18 @@ class Spectrum:
 
         return card(self)
 
+    def to_frame(self) -> Any:
+        """A table of pandas: energy and mu."""
+        from exafsnn.write.frames import frame
+
+        return frame(self)
+
+    def to_xarray(self) -> Any:
+        """A data set of xarray with named axes and units."""
+        from exafsnn.write.frames import dataset
+
+        return dataset(self)
+
 
 @dataclass(frozen=True)
 class ChiK:
@@ -132,6 +144,18 @@ class ChiK:
         from exafsnn.write.cards import card
 
         return card(self)
+
+    def to_frame(self) -> Any:
+        """A table of pandas: k and chi."""
+        from exafsnn.write.frames import frame
+
+        return frame(self)
+
+    def to_xarray(self) -> Any:
+        """A data set of xarray with named axes and units."""
+        from exafsnn.write.frames import dataset
+
+        return dataset(self)
 
 
 @dataclass(frozen=True)
@@ -285,6 +309,18 @@ class PartialRDF:
         from exafsnn.write.cards import card
 
         return card(self)
+
+    def to_frame(self) -> Any:
+        """A table of pandas: a row for each pair and r."""
+        from exafsnn.write.frames import frame
+
+        return frame(self)
+
+    def to_xarray(self) -> Any:
+        """A data set of xarray with named axes and units."""
+        from exafsnn.write.frames import dataset
+
+        return dataset(self)
 
     def errors(self, pair: str) -> Errors | None:
         """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
@@ -493,6 +529,18 @@ class Prediction:
         from exafsnn.write.cards import card
 
         return card(self)
+
+    def to_frame(self) -> Any:
+        """A table of pandas: a row for each range."""
+        from exafsnn.write.frames import frame
+
+        return frame(self)
+
+    def to_xarray(self) -> Any:
+        """A data set of xarray with named axes and units."""
+        from exafsnn.write.frames import dataset
+
+        return dataset(self)
 
     def without_samples(self) -> Prediction:
         """The same without what takes most room: the samples of its RDF."""

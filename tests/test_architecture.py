@@ -45,7 +45,7 @@ HOMES = {
     "click": ("cli/",),
 }
 """Where a package may be imported at all."""
-DOORS = {"exafsnn/__init__.py": None, "exafsnn/records.py": ("to_chi", "plot", "_repr_html_")}
+DOORS = {"exafsnn/__init__.py": None, "exafsnn/records.py": ("to_chi", "plot", "to_frame", "to_xarray", "_repr_html_")}
 """Imports inside functions are looked through but for these, for interactive use: all of them, or those so named."""
 
 
