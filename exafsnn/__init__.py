@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from exafsnn.errors import ExafsnnError, ScanError
     from exafsnn.infer.joint import load_any as load_model
     from exafsnn.infer.reference import calibrate
+    from exafsnn.read.scan import from_larch
     from exafsnn.read.scan import read_one as read
     from exafsnn.records import ChiK, Order, PartialRDF, Prediction, Shell, Spectrum
     from exafsnn.run.scans import measure_scans, predict_scans, refine_scans
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "read": ("exafsnn.read.scan", "read_one"),
+    "from_larch": ("exafsnn.read.scan", "from_larch"),
     "load_model": ("exafsnn.infer.joint", "load_any"),
     "calibrate": ("exafsnn.infer.reference", "calibrate"),
     "measure_scans": ("exafsnn.run.scans", "measure_scans"),
@@ -49,6 +51,7 @@ _PLACES = {
 
 __all__ = [
     "read",
+    "from_larch",
     "load_model",
     "calibrate",
     "measure_scans",

@@ -70,6 +70,12 @@ class Spectrum:
 
         return card(self)
 
+    def to_larch(self) -> Any:
+        """A group of larch, for its functions (``exafsnn.from_larch`` is the way back)."""
+        from exafsnn.write.larch_groups import group_of
+
+        return group_of(self)
+
     def to_frame(self) -> Any:
         """A table of pandas: energy and mu."""
         from exafsnn.write.frames import frame
@@ -144,6 +150,12 @@ class ChiK:
         from exafsnn.write.cards import card
 
         return card(self)
+
+    def to_larch(self) -> Any:
+        """A group of larch, for its functions (``exafsnn.from_larch`` is the way back)."""
+        from exafsnn.write.larch_groups import group_of
+
+        return group_of(self)
 
     def to_frame(self) -> Any:
         """A table of pandas: k and chi."""

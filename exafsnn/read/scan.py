@@ -14,6 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from itertools import chain, count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -164,6 +165,48 @@ def _all_of(
         except Exception as error:
             found = error
         yield (table.where if several else name), found
+
+
+def from_larch(
+    group: Any, *, absorber: str | None = None, edge: str | None = None, e0: float | None = None
+) -> Spectrum | ChiK:
+    """The scan that a group of larch holds: ``energy`` and ``mu`` or, where there is no μ, ``k`` and ``chi``.
+
+    It is looked at as a file's would be. Nothing but these arrays is taken: χ(k) is made anew of μ.
+
+    Parameters
+    ----------
+    group
+        Of larch, or anything with such attributes.
+    absorber, edge
+        Where the group's ``atsym`` and ``edge`` do not say it, nor the energy of the edge.
+    e0
+        E₀ [eV]; None: that of the scan, of χ(k) the group's.
+
+    Raises
+    ------
+    ScanError
+        If it holds neither, they are not of one length, or they are no scan.
+    """
+    source = str(getattr(group, "filename", None) or getattr(group, "__name__", None) or "larch group")
+    wanted = next((names for names in (("energy", "mu"), ("k", "chi")) if all(hasattr(group, n) for n in names)), None)
+    if wanted is None:
+        raise ScanError("the group has neither energy and mu nor k and chi", where=source, remedy="Give one that has")
+    columns = [np.asarray(getattr(group, name), dtype=float) for name in wanted]
+    if columns[0].ndim != 1 or columns[0].shape != columns[1].shape:
+        shapes = " and ".join(f"{name} {column.shape}" for name, column in zip(wanted, columns, strict=True))
+        raise ScanError(f"the arrays are not of one length: {shapes}", where=source, remedy="Give one scan")
+    said = {
+        "element.symbol": absorber or getattr(group, "atsym", None),
+        "element.edge": edge or getattr(group, "edge", None),
+    }
+    fields = {key: str(value) for key, value in said.items() if value}
+    if wanted == ("k", "chi"):
+        fields |= {f"athena.{name}": str(getattr(group, name)) for name in ("e0", "edge_step") if hasattr(group, name)}
+    units = ("eV", "") if wanted[0] == "energy" else ("", "")
+    return _measurement(
+        Table(source, "larch group", wanted, units, np.column_stack(columns), metadata=fields), None, e0
+    )
 
 
 def expand(source: str | Path) -> list[str]:
