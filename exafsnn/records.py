@@ -120,11 +120,16 @@ class ChiK:
     background: Array | None = None
     """(n,) μ₀(E) on the scan's energies; None for a χ(k) file."""
 
+    @property
+    def k_end(self) -> float:
+        """The last k that is worth looking at [Å⁻¹]: all of a file's, as long as nobody has judged it."""
+        return self.k_max_usable if self.k_max_usable > 0 else float(self.k[-1])
+
     def __repr__(self) -> str:
         """One line."""
-        of, end = short_name(self.source, self.record) or "without a name", self.k_max_usable
+        of = short_name(self.source, self.record) or "without a name"
         known = [f"ε_k {self.noise:.1e}"] * bool(np.isfinite(self.noise)) + [f"E₀ {self.e0:.1f} eV"] * bool(self.e0 > 0)
-        usable = f"k to {end if np.isfinite(end) else self.k[-1]:.1f} Å⁻¹"
+        usable = f"k to {self.k_end:.1f} Å⁻¹"
         return f"<ChiK {of}: {', '.join([f'{self.absorber} {self.edge}', usable, *known])}>"
 
     def to_chi(self) -> ChiK:

@@ -372,7 +372,8 @@ class Model:
     def _said(self, reference: Reference | None) -> str:
         """What was assumed about the amplitude, in words."""
         if reference:
-            return f"predicted by {self.identity}, amplitude {reference.amplitude:.3f} from {reference.source}"
+            standard = f"{reference.source} ({reference.structure})" if reference.structure else reference.source
+            return f"predicted by {self.identity}, amplitude {reference.amplitude:.3f} from {standard}"
         prior = self.pairs
         return (
             f"predicted by {self.identity}, no reference: amplitude near {prior.amplitude} ± {prior.amplitude_std:.0%}"

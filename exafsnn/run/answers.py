@@ -118,7 +118,7 @@ def standards_of(
         If one cannot be read or used.
     """
     from exafsnn.read.roles import parse_columns
-    from exafsnn.run.structures import structure_named
+    from exafsnn.run.structures import structure_given
 
     structures, own = _of_each(structure), _of_each(reference_columns)
     if references and not structures:
@@ -126,20 +126,20 @@ def standards_of(
     if own and not references:
         remedy = "Give --reference, too"
         raise SettingsError("they are those of a reference", where="--reference-columns", remedy=remedy)
-    for given, what, option in ((structures, "structures", "--structure"), (own, "columns", "--reference-columns")):
-        if len(given) > 1 and len(given) != len(references):
-            reason = f"there are {len(given)} {what} of {len(references)} references"
+    for several, what, option in ((structures, "structures", "--structure"), (own, "columns", "--reference-columns")):
+        if len(several) > 1 and len(several) != len(references):
+            reason = f"there are {len(several)} {what} of {len(references)} references"
             remedy = "Give one for all references, or one for each, in their order"
             raise SettingsError(reason, where=option, remedy=remedy)
     for item in own:
         parse_columns(item, "--reference-columns")
-    structures = [structure_named(item) for item in structures] if references else []
+    given = [structure_given(item) for item in structures] if references else []
     found: dict[str, tuple[ChiK, str]] = {}
     for number, source in enumerate(references):
         chi = chi_of(source, own[number % len(own)] if own else columns, settings)
         if edge_of(chi) in found:
             raise SettingsError(f"two references of the {edge_of(chi)} edge", remedy="Give one per edge")
-        found[edge_of(chi)] = chi, structures[number % len(structures)]
+        found[edge_of(chi)] = chi, given[number % len(given)].of(chi)
     return found
 
 

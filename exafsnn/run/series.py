@@ -18,7 +18,7 @@ from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
 from exafsnn.run.scans import measured_by_source
-from exafsnn.run.structures import structure_named
+from exafsnn.run.structures import Given, structure_given
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster, Shared, Workers, in_order
 
@@ -198,7 +198,7 @@ class Follower:
         """What works with the model of a series; its first scan or sample may be the standard."""
         standards = self._standards
         if self._structure and not standards:
-            standards = {edge_of(chi): (chi, self._structure) for chi in chis_of(first)}
+            standards = {edge_of(chi): (chi, self._structure.of(chi)) for chi in chis_of(first)}
             self._own_standard = key
         own = edges_named(model)
         for edge, (chi, _) in standards.items():
@@ -289,7 +289,7 @@ def _finders(
     return LatticeFinder(edges[0]), next(filter(None, finders), None)
 
 
-def _of_first(structure: str | Sequence[str] | None) -> str | None:
+def _of_first(structure: str | Sequence[str] | None) -> Given | None:
     """The structure of the first scan, where there is no other standard.
 
     Raises
@@ -303,7 +303,7 @@ def _of_first(structure: str | Sequence[str] | None) -> str | None:
             f"there are {len(structures)} structures and no references", where="--structure",
             remedy="Give the structure of the first scan alone, or a reference for each",
         )  # fmt: skip
-    return structure_named(structures[0]) if structures else None
+    return structure_given(structures[0]) if structures else None
 
 
 def _judged(outcome: Outcome, model: Model | JointModel, *, named: bool) -> Outcome:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from exafsnn.crystals import PROTOTYPES
 from exafsnn.errors import SettingsError
 from exafsnn.infer.structure import STANDARDS, Structure, parse_structure
-from exafsnn.records import CRYSTALS, Array
+from exafsnn.records import CRYSTALS, Array, ChiK
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -21,21 +23,46 @@ _SEEN, _SAME = 2.1, 0.02
 it."""
 
 
-def structure_named(text: str) -> str:
-    """The name of a crystal that a standard can be; that of what a file holds, if ``text`` is the path of one.
+@dataclass(frozen=True)
+class Given:
+    """The structure of a standard, as it was given."""
+
+    name: str
+    """``fcc:3.9242``."""
+    file: str = ""
+    """Where that is from, if not its user."""
+    elements: tuple[str, ...] = ()
+    """Those of the file."""
+
+    def of(self, chi: ChiK) -> str:
+        """The name, for a standard.
+
+        Raises
+        ------
+        SettingsError
+            If the file has none of its absorbers.
+        """
+        if self.file and chi.absorber not in self.elements:
+            reason = f"{self.file} holds {' and '.join(self.elements)}, the standard {chi.source} is of {chi.absorber}"
+            raise SettingsError(reason, where="--structure", remedy="Give the structure of the standard itself")
+        return self.name
+
+
+def structure_given(text: str) -> Given:
+    """The crystal that a standard is, by its name or from a structure file.
 
     Raises
     ------
     SettingsError
-        If it is no such name, or the file cannot be read or holds another crystal.
+        If it is neither a name nor a file, or the file cannot be read or holds another crystal.
     """
-    if not (path := Path(text)).is_file():
-        if ":" not in text and path.suffix:
-            remedy = "Give the path of a CIF or POSCAR, or name the crystal: bcc:2.8665"
-            raise SettingsError(f"there is no file {text}", where="--structure", remedy=remedy)
+    path, kinds = Path(text), f"{', '.join(STANDARDS[:-1])} or {STANDARDS[-1]}"
+    if text.partition(":")[0] in PROTOTYPES or not _is_file(path):
+        if ":" not in text:
+            remedy = f"Give the path of a CIF or POSCAR, or name the crystal, as bcc:2.8665 ({kinds})"
+            raise SettingsError(f"{text[:80]!r} is neither a file nor a crystal", where="--structure", remedy=remedy)
         parse_structure(text)
-        return text
-    kinds = f"{', '.join(STANDARDS[:-1])} or {STANDARDS[-1]}"
+        return Given(text)
     try:
         from exafsnn.simulate.structure_files import read_cell
     except ImportError as error:
@@ -46,12 +73,21 @@ def structure_named(text: str) -> str:
     apart = [_apart(cell.atoms, structure) for structure in candidates]
     if min(apart, default=math.inf) < _SAME:
         likest = candidates[int(np.argmin(apart))]
-        return f"{likest.kind}:{','.join(f'{length:.5g}' for length in likest.constants)}"
+        name = f"{likest.kind}:{','.join(f'{length:.5g}' for length in likest.constants)}"
+        return Given(name, text, tuple(sorted(set(cell.atoms.symbols))))
     shared = "" if cell.is_ordered else ", some sites of which are shared"
     reason = f"{text} holds {cell.atoms.get_chemical_formula(empirical=True)}{shared}"
     raise SettingsError(
         f"{reason}: a standard is {kinds}", where="--structure", remedy="Give such a standard, and its structure"
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; of a text that can be none, too."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _candidates(atoms: Atoms) -> Iterator[Structure]:

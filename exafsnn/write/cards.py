@@ -14,6 +14,7 @@ from exafsnn.words import plus_minus, short_name, shortened
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _INK, _COLOURS = "#1a1a1a", ("#0072b2", "#d55e00", "#009e73", "#aa4499")
+"""As in ``panels``, which takes a second of matplotlib to import."""
 _STATUS = {"ok": "#00694c", "warned": "#8a4b00", "foreign": "#b3261e"}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4.0, 296.0, 4.0, 108.0
 """Of the picture's frame, in its own units."""
@@ -100,8 +101,7 @@ def _card_of_spectrum(spectrum: Spectrum) -> str:
 
 
 def _card_of_chi(chi: ChiK) -> str:
-    end = chi.k_max_usable if np.isfinite(chi.k_max_usable) else chi.k[-1]
-    shown = (chi.k >= 1.0) & (chi.k <= end)
+    shown = (chi.k >= min(1.0, 0.5 * chi.k_end)) & (chi.k <= chi.k_end)
     weighted = chi.k[shown] ** 2 * chi.chi[shown]
     picture = _Picture.of(chi.k[shown], [weighted], "k²χ(k)", "Å⁻¹")
     picture.line(weighted, _INK)
@@ -122,11 +122,11 @@ def _card_of_prediction(prediction: Prediction) -> str:
     status = "foreign" if not prediction.in_domain else "warned" if warned else "ok"
     facts = [
         f"{chi.absorber} {chi.edge}", f"by {prediction.model}", f"R-factor {prediction.misfit:.3f}",
-        f"S₀² {plus_minus(prediction.amplitude, prediction.amplitude_std)}",
-        f"ΔE₀ {plus_minus(prediction.delta_e0, prediction.delta_e0_std, 'eV')}",
     ]  # fmt: skip
     picture, rows = _picture_of(prediction.rdf), []
     if prediction.in_domain:
+        facts.append(f"S₀² {plus_minus(prediction.amplitude, prediction.amplitude_std)}")
+        facts.append(f"ΔE₀ {plus_minus(prediction.delta_e0, prediction.delta_e0_std, 'eV')}")
         for name, shell in prediction.shells.items():
             rows.append(_row(name, shell))
         first = prediction.shells["first"]

@@ -29,7 +29,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 
 from exafsnn.records import Array, ChiK, Prediction
-from exafsnn.words import bracketed, shortened
+from exafsnn.words import bracketed, short_name, shortened
 from exafsnn.write.panels import (
     BLUE,
     GREY,
@@ -632,7 +632,7 @@ def _facts(chi: ChiK, prediction: Prediction | None) -> str:
 
 def _label(file: str, record: str, longest: int = 80) -> str:
     """Name of a scan without its folders."""
-    return _shortened(file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else ""), longest)
+    return _shortened(short_name(file, record, longest), longest)
 
 
 def _apart(names: Sequence[str]) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from exafsnn.errors import SettingsError
-from exafsnn.records import ChiK, PartialRDF, Prediction, Spectrum
+from exafsnn.records import ChiK, PartialRDF, Prediction, Shell, Spectrum
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -19,7 +20,7 @@ _MISSING = 'Install it with pip install "exafsnn[notebook]"'
 def frame(record: Spectrum | ChiK | PartialRDF | Prediction) -> DataFrame:
     """The table of a record: one row per energy, k, or r and pair; of an answer one row per range.
 
-    ``frame.attrs`` has the units of the columns.
+    ``frame.attrs`` has the units of the columns. Of a foreign answer all numbers are NaN.
 
     Raises
     ------
@@ -31,8 +32,9 @@ def frame(record: Spectrum | ChiK | PartialRDF | Prediction) -> DataFrame:
     except ImportError as error:
         raise SettingsError("pandas is not there", remedy=_MISSING) from error
     if isinstance(record, Prediction):
-        found = DataFrame([{"range": name} | vars(shell) for name, shell in record.shells.items()])
+        found = DataFrame([{"range": name} | _cells(shell, record.in_domain) for name, shell in record.shells.items()])
         found.attrs = {"distance": "Å", "sigma2": "Å²", "c3": "Å³", "r_min": "Å", "r_max": "Å"}
+        found.attrs |= {"in_domain": record.in_domain}
     elif isinstance(record, PartialRDF):
         pairs, bins = record.density.shape
         found = DataFrame({
@@ -47,6 +49,12 @@ def frame(record: Spectrum | ChiK | PartialRDF | Prediction) -> DataFrame:
         found = DataFrame({"energy": record.energy, "mu": record.mu})
         found.attrs = {"energy": "eV", "mu": ""}
     return found
+
+
+def _cells(shell: Shell, in_domain: bool) -> dict[str, Any]:
+    """What is said of a range; no number of one that the model cannot know."""
+    place = ("pair", "r_min", "r_max")
+    return {name: value if in_domain or name in place else math.nan for name, value in vars(shell).items()}
 
 
 def dataset(record: Spectrum | ChiK | PartialRDF | Prediction) -> Dataset:
@@ -65,6 +73,7 @@ def dataset(record: Spectrum | ChiK | PartialRDF | Prediction) -> Dataset:
         rdf, chi = dataset(record.rdf), dataset(record.chi)
         implied = Dataset({"chi_model": ("k", record.chi_model)})
         attrs = {"model": record.model, "amplitude": record.amplitude, "delta_e0": record.delta_e0}
+        attrs |= {"in_domain": int(record.in_domain), "warnings": "; ".join(record.warnings)}
         return rdf.merge(chi).merge(implied).assign_attrs(chi.attrs | attrs | {"misfit": record.misfit})
     if isinstance(record, PartialRDF):
         values = {"density": record.density, "density_std": record.spread}

@@ -243,7 +243,7 @@ def _band_95(rdf: PartialRDF, number: int) -> tuple[Array, Array]:
 
 def _window(chi: ChiK, prediction: Prediction | None) -> tuple[float, float]:
     """Range of k to transform: that of the prediction, or all that is usable."""
-    return prediction.k_window if prediction else (min(3.0, chi.k_max_usable / 2), chi.k_max_usable)
+    return prediction.k_window if prediction else (min(3.0, chi.k_end / 2), chi.k_end)
 
 
 def rdf_limits(r: Array) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,10 @@ from ase.build import bulk, make_supercell
 from ase.io import write
 
 from exafsnn.errors import SettingsError
-from exafsnn.run.structures import structure_named
+from exafsnn.records import ChiK
+from exafsnn.run.scans import predict_scans
+from exafsnn.run.series import follow
+from exafsnn.run.structures import Given, structure_given
 
 KNOWN = {
     "bcc:2.87": bulk("Fe"), "fcc:3.92": bulk("Pt", cubic=True), "hcp:2.51,4.0712": bulk("Co"),
@@ -25,7 +30,7 @@ def test_the_crystal_of_a_file_is_named(tmp_path: Path, name: str, form: str) ->
     for atoms in (KNOWN[name], make_supercell(KNOWN[name], [[0, 1, 1], [1, 2, 0], [1, 0, 0]])):
         path = tmp_path / form
         write(path, atoms)
-        kind, _, lengths = structure_named(str(path)).partition(":")
+        kind, _, lengths = structure_given(str(path)).name.partition(":")
         expected, _, constants = name.partition(":")
         assert kind == expected
         found, true = ([float(length) for length in text.split(",")] for text in (lengths, constants))
@@ -33,7 +38,7 @@ def test_the_crystal_of_a_file_is_named(tmp_path: Path, name: str, form: str) ->
 
 
 def test_a_name_stays_as_it_is() -> None:
-    assert structure_named("fcc:3.9242") == "fcc:3.9242"
+    assert structure_given("fcc:3.9242") == Given("fcc:3.9242")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_a_name_stays_as_it_is() -> None:
 def test_other_crystals_are_refused_by_name(tmp_path: Path, atoms: Atoms, said: str) -> None:
     write(tmp_path / "other.cif", atoms)
     with pytest.raises(SettingsError, match=said) as raised:
-        structure_named(str(tmp_path / "other.cif"))
+        structure_given(str(tmp_path / "other.cif"))
     assert "bcc, fcc, hcp, zincblende or rocksalt" in str(raised.value)
 
 
@@ -60,15 +65,53 @@ def test_shared_sites_are_told(tmp_path: Path) -> None:
     text = path.read_text().replace("1.0000", "0.5000")
     path.write_text(text)
     with pytest.raises(SettingsError, match="some sites of which are shared"):
-        structure_named(str(path))
+        structure_given(str(path))
 
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "notes.cif").write_text("x y")
     with pytest.raises(SettingsError, match=r"notes.cif: is no structure that can be read\. Give a CIF"):
-        structure_named(str(tmp_path / "notes.cif"))
+        structure_given(str(tmp_path / "notes.cif"))
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"there is no file .*foil\.cif"):
-        structure_named(str(tmp_path / "foil.cif"))
+@pytest.mark.parametrize("text", ["foil.cif", "POSCAR_missing", "bcc2.87", ".", "x" * 400])
+def test_what_is_neither_a_name_nor_a_file(text: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"is neither a file nor a crystal\. Give the path of a CIF or POSCAR, or name"
+    ):
+        structure_given(text)
+
+
+def test_a_crystal_of_another_element_is_refused(tmp_path: Path, make_chi: Callable[..., ChiK]) -> None:
+    write(tmp_path / "iron.cif", bulk("Fe"))
+    write(tmp_path / "gold.cif", bulk("Au"))
+    assert structure_given(str(tmp_path / "iron.cif")).of(make_chi()) == "bcc:2.87"
+    with pytest.raises(SettingsError, match=r"gold.cif holds Au, the standard fe.300 is of Fe"):
+        structure_given(str(tmp_path / "gold.cif")).of(make_chi())
+
+
+def test_a_file_serves_as_its_name_does(tmp_path: Path) -> None:
+    """For references, and for the first scan of a series."""
+    write(tmp_path / "iron.cif", bulk("Fe", a=2.8665))
+    scans = [f"spectra/fe_{kelvin}K.dat" for kelvin in ("0300", "0400")]
+    by_file, by_name = (
+        [outcome.prediction for outcome in predict_scans(scans[1:], references=scans[:1], structure=structure)]
+        for structure in (str(tmp_path / "iron.cif"), "bcc:2.8665")
+    )
+    assert by_file[0]
+    assert by_name[0]
+    assert by_file[0].shells == by_name[0].shells
+    assert "(bcc:2.8665)" in by_file[0].history[-1]
+    one, other = (
+        follow(scans, against="order", structure=structure).standard
+        for structure in (str(tmp_path / "iron.cif"), "bcc:2.8665")
+    )
+    assert one == other
+
+
+def test_without_ase_a_name_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "iron.cif", bulk("Fe"))
+    monkeypatch.setitem(sys.modules, "exafsnn.simulate.structure_files", None)
+    with pytest.raises(SettingsError, match=r"ASE, which reads .*iron.cif, is not there\. Install it with"):
+        structure_given(str(tmp_path / "iron.cif"))
+    assert structure_given("fcc:3.9242").name == "fcc:3.9242"

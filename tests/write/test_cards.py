@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 
 from exafsnn.errors import Finding
@@ -56,6 +58,24 @@ def test_it_says_what_the_answer_is(make_prediction: Callable[..., Prediction]) 
     assert "Look at the glitch" in card(warned)
     assert ">foreign<" in card(foreign)
     assert "<table" not in card(foreign)
+    assert "S₀²" not in card(foreign)
+
+
+@pytest.mark.parametrize("end", [np.nan, 0.5, 1.0, 16.0])
+def test_any_end_of_what_is_usable_is_drawn(make_chi: Callable[..., ChiK], end: float) -> None:
+    """Also of a χ(k) file that nobody has judged yet."""
+    chi = replace(make_chi(), k_max_usable=end)
+    (points,) = curves(card(chi))
+    assert np.isfinite(points).all()
+    for space in ("k", "R"):
+        axes = chi.plot(Figure().add_subplot(), space=space)
+        assert np.isfinite(axes.get_ylim()).all()
+
+
+def test_without_axes_there_is_a_figure(make_prediction: Callable[..., Prediction]) -> None:
+    axes = make_prediction().plot()
+    assert axes.figure.number in pyplot.get_fignums()
+    pyplot.close(axes.figure)
 
 
 def test_names_of_other_people_are_text(make_chi: Callable[..., ChiK]) -> None:

@@ -22,6 +22,9 @@ def test_tables_hold_the_records(make_prediction: Callable[..., Prediction]) -> 
     assert list(shells.index) == list(prediction.shells)
     assert shells.loc["first", "coordination"] == prediction.shells["first"].coordination
     assert shells.attrs["distance"] == "Å"
+    foreign = make_prediction(in_domain=False).to_frame()
+    assert foreign.loc[:, "coordination":"c3_std"].isna().all(axis=None)
+    assert (foreign["r_max"][0], foreign.attrs["in_domain"]) == (3.3, False)
 
 
 def test_data_sets_name_their_axes(make_prediction: Callable[..., Prediction]) -> None:
