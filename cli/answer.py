@@ -72,6 +72,7 @@ def show_answers(
     columns: str | None,
     output: str,
     full: bool,
+    exports: tuple[str, ...],
     as_json: bool,
     model: str | None,
     references: tuple[str, ...],
@@ -96,7 +97,14 @@ def show_answers(
     rests_on = [*references, *filter(None, [*structures, model and str(find_model(model))])]
     here = workers or cores()
     folder = ResultsFolder(
-        output, command, {**asked, "background": settings.to_mapping()}, rests_on, full, workers=here, sources=scans
+        output,
+        command,
+        {**asked, "background": settings.to_mapping()},
+        rests_on,
+        full,
+        workers=here,
+        sources=scans,
+        exports=exports,
     )
     answers = partial(answer, screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cluster or here)
     return screen.show_scans(answers, folder, _COLUMNS, as_json)

@@ -25,7 +25,13 @@ _COLUMNS = {
 @click.command()
 @scan_options
 def preprocess(
-    scans: tuple[str, ...], columns: str | None, output: str, full: bool, as_json: bool, **background: float | None
+    scans: tuple[str, ...],
+    columns: str | None,
+    output: str,
+    full: bool,
+    exports: tuple[str, ...],
+    as_json: bool,
+    **background: float | None,
 ) -> int:
     """Measure χ(k) of SCANS, and say what is wrong with them."""
     from exafsnn.run.samples import expanded
@@ -35,7 +41,7 @@ def preprocess(
     scans = expanded(scans)
     settings = background_settings(**background)
     asked = {"columns": columns, "background": settings.to_mapping()}
-    folder = ResultsFolder(output, "preprocess", asked, full=full, workers=cores(), sources=scans)
+    folder = ResultsFolder(output, "preprocess", asked, full=full, workers=cores(), sources=scans, exports=exports)
     measured = partial(
         measure_scans, screen.with_bar(scans, "scans"), columns=columns, settings=settings, workers=cores()
     )

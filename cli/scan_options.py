@@ -36,6 +36,8 @@ _OPTIONS = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
+    click.option("--export", "exports", type=click.Choice(["athena"]), multiple=True,
+                 help="Files for other programs, too: athena.prj, which Athena and larch open."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
                  help="Say the notes, too: what was found that changes no number."),

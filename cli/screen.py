@@ -127,6 +127,9 @@ class Shown:
             click.echo(f"No scan was done, so {folder.folder} was left as it was, with the earlier results", err=True)
         else:
             click.echo(f"Results are in {folder.folder}", err=True)
+            if count := folder.not_exported:
+                said = "1 χ(k) file is" if count == 1 else f"{count} χ(k) files are"
+                click.echo(f"{said} not in the exported project, which holds μ(E): give the raw scans", err=True)
         if self._defects:
             raise DefectsError("\n".join(self._defects))
         return 0 if all(self._done) else SOME_REJECTED if any(self._done) else NONE_DONE

@@ -66,6 +66,7 @@ def series(
     watch: str | None,
     output: str,
     full: bool,
+    exports: tuple[str, ...],
     as_json: bool,
     workers: int | None,
     cluster: Cluster | None,
@@ -102,7 +103,7 @@ def series(
     asked = options | {"background": settings.to_mapping()}
     here = workers or cores()
     follower = Follower(**options, settings=settings, workers=cluster or here)
-    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=here)
+    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=here, exports=exports)
     if watch:
         from exafsnn.run.folder import landed
 

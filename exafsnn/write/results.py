@@ -37,6 +37,7 @@ from exafsnn.run.samples import label_of, split_name
 from exafsnn.run.scans import BURST
 from exafsnn.workers import in_order, undisturbed
 from exafsnn.write.archive import Archive, densities
+from exafsnn.write.athena import PROJECT, Project
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
 from exafsnn.write.tables import (
     SIMULATED,
@@ -106,6 +107,8 @@ class ResultsFolder:
         ``FIGURE_LIMIT`` where None.
     workers
         Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
+    exports
+        Files for other programs, besides: ``"athena"``.
     sources
         The scans that are asked for. Where they are told, what is done of many is kept if the run is interrupted, and
         ``done`` when it is started again; else nothing is.
@@ -121,6 +124,7 @@ class ResultsFolder:
         figures: int | None = None,
         workers: int = 1,
         sources: Sequence[str] | None = None,
+        exports: Sequence[str] = (),
     ) -> None:
         self.folder = Path(folder)
         self._figure_limit = FIGURE_LIMIT if figures is None else figures
@@ -129,7 +133,8 @@ class ResultsFolder:
         self.full = full
         self._workers = workers
         self._given = tuple(dict.fromkeys(inputs))
-        self._sources = sources
+        self._sources, self._exports = sources, tuple(exports)
+        self._project: Project | None = None
         self._progress = Progress([], [], {}, [], {})
         self._waiting: list[Outcome] = []
         self._whole = True
@@ -167,6 +172,9 @@ class ResultsFolder:
             if self.command in _ANSWERS:
                 self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
                 self._open.callback(self._archive.close)
+            if "athena" in self._exports:
+                self._project = Project(self._stage)
+                self._open.callback(self._project.close)
             self._held = stack.pop_all()
         return self
 
@@ -181,7 +189,8 @@ class ResultsFolder:
         figures: dict[str, str] = {}
         for source in drawn:
             figures[_figure_name(*split_name(source), figures)] = source
-        return (self._tables_due() - {_OF_PAIRS}) | figures.keys()  # whether it has rows is not known before
+        exported = {PROJECT} if "athena" in self._exports else set()
+        return (self._tables_due() - {_OF_PAIRS}) | figures.keys() | exported  # whether it has rows is not known before
 
     def add(self, outcome: Outcome) -> None:
         """Write one scan into the tables, the archive and the figures, at the latest when the folder is closed.
@@ -212,6 +221,8 @@ class ResultsFolder:
                         self._progress.inputs[scan.file] = fingerprint(scan.file, scan.stamp)
                 if outcome.edges:
                     self._add_details(number, outcome)
+            if self._project:
+                self._project.add(edge.chi for outcome in outcomes for edge in outcome.edges if edge.chi)
             if self.command in _ANSWERS and outcomes:
                 self._archive.add(outcomes, self.scans[first:])
             if self.full and len(self._drawings) > self._figure_limit:
@@ -261,6 +272,11 @@ class ResultsFolder:
             self._archive.add_arrays(group, arrays)
 
     @property
+    def not_exported(self) -> int:
+        """χ(k) files that are not in the project, which holds μ(E)."""
+        return self._project.left_out if self._project else 0
+
+    @property
     def scans(self) -> list[Row]:
         """What is known of each scan so far (``tables.scan_facts``)."""
         return self._progress.scans
@@ -292,6 +308,8 @@ class ResultsFolder:
         self._write_waiting()
         with explained(self.folder):
             self._draw()
+            if self._project:
+                self._project.finish()
         self._open.close()
         self._finish()
 
@@ -310,7 +328,7 @@ class ResultsFolder:
 
     def _asked(self) -> Row:
         """What has to be the same for a run to go on from another."""
-        limits = {"full": self.full, "figures": self._figure_limit}
+        limits = {"full": self.full, "figures": self._figure_limit, "exports": list(self._exports)}
         given = [self._progress.inputs[name] for name in self._given]
         return {"command": self.command, "settings": self.settings, **_versions(), **limits, "inputs": given}
 
