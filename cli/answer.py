@@ -34,6 +34,7 @@ _COLUMNS = {
     "ΔE₀ (eV)": screen.number("delta_e0", 1),
     "S₀²": screen.number("amplitude", 2),
     "R-factor": screen.number("misfit", 3),
+    "fit": screen.text("fit"),
 }
 
 

@@ -21,6 +21,10 @@ _ALWAYS = ("exchangeable",)
 """Notes that are told unasked: without them a number is not what it seems."""
 DONE = ("ok", "warned")
 """Scans of another status, foreign or rejected, have no numbers."""
+_COLOURS = {
+    "ok": "green", "explains": "green", "warned": "yellow", "misses": "yellow", "foreign": "red", "rejected": "red",
+}  # fmt: skip
+"""Of words in the table: states of scans, and how well answers explain them."""
 DEFECT, USAGE, SOME_REJECTED, NONE_DONE, INTERRUPTED = 1, 2, 3, 4, 130
 
 
@@ -169,7 +173,14 @@ def print_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None
 
     columns = [_aligned([printable(cell) for cell in column]) for column in zip(*[headings, *lines], strict=True)]
     for line in zip(*columns, strict=True):
-        click.echo("  ".join(line).rstrip())
+        click.echo("  ".join(map(_coloured, line)).rstrip())
+
+
+def _coloured(cell: str) -> str:
+    """A cell in the colour of what it says, on a terminal; click leaves that out elsewhere."""
+    said = cell.rstrip()
+    colour = _COLOURS.get(said.split(" ")[0].strip(":"))
+    return click.style(said, fg=colour) + cell[len(said) :] if colour else cell
 
 
 def _aligned(column: Sequence[str]) -> list[str]:

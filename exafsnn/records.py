@@ -527,6 +527,14 @@ class Prediction:
         found = [*self.chi.findings, *self.findings]
         return tuple(dict.fromkeys(finding.sentence for finding in found if finding.severity == "warning"))
 
+    @property
+    def verdict(self) -> str:
+        """How well the answer explains its scan, in words."""
+        if not self.in_domain:
+            return "foreign: not what the model knows"
+        misfit = any(finding.name == "misfit" for finding in self.findings)
+        return f"misses {self.misfit:.0%} of the scan" if misfit else "explains the scan"
+
     def plot(self, axes: Any = None, space: str = "r") -> Any:
         """Draw n(r) and its shells into axes of matplotlib, or into new ones, which are returned.
 

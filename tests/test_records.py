@@ -51,6 +51,13 @@ def test_each_record_shows_itself_in_one_line(make_prediction: Callable[..., Pre
     assert repr(BackgroundSettings(rbkg=1.2)) == "BackgroundSettings(rbkg=1.2)"
 
 
+def test_an_answer_says_how_well_it_explains_its_scan(make_prediction: Callable[..., Prediction]) -> None:
+    misfit = Finding("misfit", "warning", "the RDF leaves 9 % of k²χ unexplained")
+    assert make_prediction().verdict == "explains the scan"
+    assert make_prediction(findings=(misfit,), misfit=0.094).verdict == "misses 9% of the scan"
+    assert make_prediction(in_domain=False, findings=(misfit,)).verdict == "foreign: not what the model knows"
+
+
 def test_spectrum_opens_the_door_to_chi(monkeypatch: pytest.MonkeyPatch, make_chi: Callable[..., ChiK]) -> None:
     chi = make_chi()
     asked = []

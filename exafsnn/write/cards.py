@@ -121,7 +121,8 @@ def _card_of_prediction(prediction: Prediction) -> str:
     chi, warned = prediction.chi, list(prediction.warnings)
     status = "foreign" if not prediction.in_domain else "warned" if warned else "ok"
     facts = [
-        f"{chi.absorber} {chi.edge}", f"by {prediction.model}", f"R-factor {prediction.misfit:.3f}",
+        f"{chi.absorber} {chi.edge}", f"by {prediction.model}",
+        f"{prediction.verdict} (R-factor {prediction.misfit:.3f})",
     ]  # fmt: skip
     picture, rows = _picture_of(prediction.rdf), []
     if prediction.in_domain:

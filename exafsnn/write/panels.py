@@ -126,8 +126,9 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     if prediction:
         axes.plot(k, k**2 * prediction.chi_model[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
         axes.annotate(
-            f"R-factor {prediction.misfit:.3f}", (window[1], 0.03), xycoords=("data", "axes fraction"), size=8.5,
-            color=INK, xytext=(-5, 0), textcoords="offset points", ha="right",
+            f"{prediction.verdict}, R-factor {prediction.misfit:.3f}", (window[1], 0.03),
+            xycoords=("data", "axes fraction"), size=8.5, color=INK, xytext=(-5, 0), textcoords="offset points",
+            ha="right",
         )  # fmt: skip
     axes.set(xlabel="k (Å⁻¹)", ylabel="k²χ(k) (Å⁻²)", xlim=(k[0], k[-1]))
     used = (chi.k >= window[0]) & (chi.k <= window[1])

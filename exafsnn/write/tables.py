@@ -138,6 +138,7 @@ def _of_chi(chi: ChiK) -> Row:
 def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
     """One row per range of one edge."""
     row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
+    row |= {"fit": prediction.verdict}
     for name, shell in prediction.shells.items():
         may_have_atoms = is_finite(shell) or shell.coordination_high > FEW  # without atoms there is no R, but an N
         if may_have_atoms or name == "first":  # every answer has that row, even if it says that no atoms are there

@@ -6,7 +6,9 @@ import csv
 import json
 from pathlib import Path
 
+import click
 import pytest
+from exafsnn_cli import screen
 from exafsnn_cli.main import run
 
 
@@ -19,7 +21,7 @@ def test_all_done(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["predict", "good.dat", "many.prj"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].split() == [
-        *("scan", "status", "pair", "range", "N", "R", "(Å)", "σ²", "(Å²)", "ΔE₀", "(eV)", "S₀²", "R-factor"),
+        *("scan", "status", "pair", "range", "N", "R", "(Å)", "σ²", "(Å²)", "ΔE₀", "(eV)", "S₀²", "R-factor", "fit"),
     ]
     assert "13.96 ± 0.31  2.651 ± 0.005  0.0412 ± 0.0031" in shown.out
     assert "many.prj::two" in shown.out
@@ -138,3 +140,14 @@ def test_names_of_files_do_not_reach_the_terminal_raw(capsys: pytest.CaptureFixt
     assert run(["predict", "good.dat", "\x1b[31mred.dat"]) == 0
     shown = capsys.readouterr()
     assert "\x1b" not in shown.out + shown.err
+
+
+@pytest.mark.parametrize(
+    ("cell", "coloured"),
+    [("ok    ", True), ("foreign: not what the model knows", True), ("misses 9% of the scan", True), ("Fe-Fe", False)],
+)
+def test_states_and_verdicts_have_colours(cell: str, coloured: bool) -> None:
+    """Which click leaves out where the table is no terminal's; widths stay."""
+    styled = screen._coloured(cell)
+    assert click.unstyle(styled) == cell
+    assert (styled != cell) == coloured
