@@ -18,11 +18,11 @@ OXIDES: Mapping[str, tuple[str, ...]] = {
     "Ni": ("rocksalt:4.1771 NiO",),
     "Cu": ("cuprite:4.2696 Cu2O",),
     "Pd": ("cooperite:3.0434,5.3363 PdO",),
-    "Pt": ("cooperite:3.06,5.34 PtO", "cdi2:3.10,4.34,0.226 PtO2"),
+    "Pt": ("cdi2:3.10,4.34,0.226 PtO2",),
 }
 """Crystals of oxides by metal, at room temperature [Å] (Wyckoff, Crystal Structures, 2nd edition, vol. 1; PdO: Waser,
-Levy & Peterson, Acta Cryst. 6, 661 (1953); PtO and α-PtO₂, of which reports differ by 0.04 Å, as
-their bonds of 2.03 and 2.04 Å have it)."""
+Levy & Peterson, Acta Cryst. 6, 661 (1953); α-PtO₂, of which reports differ by 0.04 Å, as its bonds of 2.04 Å have it).
+PtO, whose Pt lies at 3.06 Å, was known, too: then foils and particles passed for hot metal beside some of it."""
 HELD_BY_SPRINGS = frozenset(OXIDES["Pt"])
 """Those that no force field is asked for."""
 

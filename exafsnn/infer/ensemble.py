@@ -208,7 +208,7 @@ def _share_of(parts: ModelParts) -> Array:
     The bonds to other elements over those that such states have on average.
     """
     partials, atlas = parts.partials, parts.atlas
-    others = np.isin(atlas.phases, atlas.kinds[len(PHASES) :])
+    others = np.isin(atlas.phases, atlas.others)
     found = np.zeros(partials.count)
     for name, limits in parts.info["ranges"].items():
         bonds = partials.range(name, limits)

@@ -77,7 +77,7 @@ class Likely:
     """
 
     def __init__(self, known: Known, theory: Theory, session: Session) -> None:
-        self._density, self._theory = known.density, theory
+        self._density, self._theory, self._values = known.density, theory, session.mean
         parts = known.density.split(_AT_A_TIME)
         spectra = torch.cat([theory.spectrum(part, session.mean.expand(len(part), -1)).float() for part in parts])
         self._mean = spectra.mean(dim=0)
@@ -97,12 +97,13 @@ class Likely:
         covariance = data.unexplained(rows, measured, sessions.mean).baddbmm_(spread, spread.mT)
         shapes = data.seen(rows, self._shapes[data.points].double().expand(len(near), -1, -1))
         weighed = torch.cholesky_solve(shapes, torch.linalg.cholesky(covariance))
-        wanted = measured - self._mean[data.points] * data.used
+        factor = (sessions.mean - self._values)[:, 1].exp()  # of their amplitude; their zeros moved the data
+        wanted = measured - factor[:, None] * self._mean[data.points] * data.used
         pull = (weighed.mT @ wanted[:, :, None])[:, :, 0].float()  # [scan, component]
         stiff = (shapes.mT @ weighed).float()  # [scan, component, component]
         found = []
         for row in range(len(near)):  # of many scans together it would be too large for the memory
-            scores = self._scores
+            scores = self._scores * float(factor[row])
             likelihood = scores @ pull[row] - 0.5 * ((scores @ stiff[row]) * scores).sum(dim=1)
             found.append((likelihood / _TEMPER).softmax(dim=0).double() @ self._density)
         return torch.stack(found)

@@ -117,9 +117,12 @@ class Atlas:
         import torch
 
         random = torch.Generator().manual_seed(0)
-        states = self.density[self.perfect] if kind == "perfect" else self.density
+        some = torch.ones(len(self.density), dtype=torch.bool)
         if kind == "mixed":
-            states = self.density[~self._beside] if self._beside.any() else self.density[:0]
+            some = ~self._beside & self._beside.any()
+        elif kind == "perfect":
+            some = self.perfect
+        states = self.density[some]
         if not len(states):
             return states
         changes = max(_CHANGES, math.ceil(least / len(states)))
@@ -129,9 +132,8 @@ class Atlas:
         if kind == "counted":
             share = 0.5 * uniform[3] * (uniform[4] < pairs.mixed[1])
             rows = rows + share[:, None] * (self._as_hot(uniform[5], pairs.scale) - rows)
-        rows = self.broadened(
-            rows, self._broader(pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0), pairs, random)
-        )
+        sigma2 = pairs.extra_sigma2 * (2 * uniform[1] - 1).clamp_min(0)
+        rows = self.broadened(rows, self._broader(sigma2, self._apart[some].repeat(changes), pairs, random))
         rows = self.stretched(rows, 1 + pairs.stretch * (2 * uniform[0] - 1))
         for number in pairs.any_number:
             one = slice(number * len(self.r), (number + 1) * len(self.r))
@@ -152,7 +154,7 @@ class Atlas:
         """(s,) whether states are of a material beside that of most (``kinds``)."""
         import torch
 
-        return torch.tensor([phase in self.kinds[len(PHASES) :] for phase in self.phases])
+        return torch.tensor([phase in self.others for phase in self.phases])
 
     def _heat(self, scale: float) -> Tensor:
         """(s,) place of each state among those of its material, in the order of how far their atoms move: 0 to 1."""
@@ -176,27 +178,42 @@ class Atlas:
         uniform = torch.rand(5, len(rows), generator=random, dtype=self.r.dtype)
         coolest, hottest = (heat - _AS_HOT_BESIDE).clamp_min(0), (heat + _AS_HOT_BESIDE).clamp_max(1)
         which = ((coolest + uniform[4] * (hottest - coolest)) * (len(others) - 1)).round().long()
-        other = self.broadened(others[which], self._broader(pairs.extra_sigma2 * uniform[0], pairs, random))
+        wide = self._broader(pairs.extra_sigma2 * uniform[0], torch.ones(len(rows)), pairs, random)
+        other = self.broadened(others[which], wide)
         other = self.stretched(other, 1 + pairs.stretch * (2 * uniform[1] - 1))
         share = (uniform[2] * (uniform[3] < chance))[:, None]
         return (1 - share) * rows + share * other
 
-    def _broader(self, sigma2: Tensor, pairs: PairSettings, random: Generator) -> Tensor:
-        """(n·p,) σ² [Å²]: that of all pairs (n,), and what each has by itself; (n,) where none has."""
+    @cached_property
+    def _apart(self) -> Tensor:
+        """(s,) whether pairs of a state are broader each by itself: not in what is metal beside an oxide."""
+        return self._beside | ~self._beside.any()
+
+    def _broader(self, sigma2: Tensor, apart: Tensor, pairs: PairSettings, random: Generator) -> Tensor:
+        """(n·p,) σ² [Å²]: that of all pairs (n,), and what each has by itself where it is ``apart`` (n,); or (n,)."""
         import torch
 
         if not pairs.apart_sigma2:
             return sigma2
         own = 2 * torch.rand((len(sigma2), self._pairs), generator=random, dtype=self.r.dtype) - 1
-        return (sigma2[:, None] + pairs.apart_sigma2 * own.clamp_min(0)).flatten()
+        return (sigma2[:, None] + pairs.apart_sigma2 * apart[:, None] * own.clamp_min(0)).flatten()
 
     def _as_hot(self, uniform: Tensor, scale: float) -> Tensor:
-        """(n, c) for each of the states, again and again, another that is as hot; ``uniform`` (n,) are random."""
-        order = self._motion(scale).argsort()
-        place = order.argsort().repeat(len(uniform) // len(order))
-        reach = max(_AS_HOT * len(order), 2.0)
-        other = (place + ((2 * uniform - 1) * reach).round().long()).clamp(0, len(order) - 1)
-        return self.density[order[other]]
+        """(n, c) for each of the states, again and again, another of its material that is as hot.
+
+        ``uniform`` (n,) are random.
+        """
+        repeats, motion = len(uniform) // len(self.density), self._motion(scale)
+        found = self.density.repeat(repeats, 1)
+        for of in (self._beside, ~self._beside):
+            rows = of.nonzero()[:, 0]
+            order = rows[motion[rows].argsort()]
+            place = order.argsort().repeat(repeats)
+            reach = max(_AS_HOT * len(order), 2.0)
+            all_ = of.repeat(repeats)
+            other = (place + ((2 * uniform[all_] - 1) * reach).round().long()).clamp(0, len(order) - 1)
+            found[all_] = self.density[order[other]]
+        return found
 
     def _motion(self, scale: float) -> Tensor:
         """(s,) how far the atoms of each state move [Å]: half the height of the first peak lies so far below it.
@@ -232,8 +249,13 @@ class Atlas:
     @cached_property
     def kinds(self) -> tuple[str, ...]:
         """``PHASES``, and the phases beside them of an atlas that has both: a metal's oxides."""
-        others = sorted(set(self.phases) - set(PHASES))
-        return (*PHASES, *(others if len(others) < len(set(self.phases)) else ()))
+        return (*PHASES, *self.others)
+
+    @cached_property
+    def others(self) -> tuple[str, ...]:
+        """Phases beside ``PHASES``; none where all are such."""
+        found = sorted(set(self.phases) - set(PHASES))
+        return tuple(found) if len(found) < len(set(self.phases)) else ()
 
     def likeness(self, density: Numbers) -> Numbers:
         """(n, p) shares of ``kinds`` among the states that are most like RDFs (n, c)."""

@@ -76,6 +76,8 @@ class StateBank:
     """… and (s,) the energy zero of that material's theory minus that of the own one's, in one treatment [eV]."""
     pairs: tuple[str, ...] = ()
     """Of two elements in alphabetical order: ``"O-Zn"``; none: by number."""
+    joined: bool = False
+    """Whether the library had both materials, whichever of them are here."""
 
     def in_common_theory(self) -> StateBank:
         """The same states as the common treatment has them, their multiple scattering but for its smooth gain.
@@ -102,7 +104,7 @@ class StateBank:
             some(self.phases),
             some(self.treatments), self.lattice[pick], self.temperature[pick], tuple(self.index[i] for i in pick),
             self.gain[pick], self.envelope, self.phase_length, self.common[pick], self.beside[pick], self.apart[pick],
-            self.pairs,
+            self.pairs, self.joined,
         )  # fmt: skip
 
 
@@ -123,6 +125,7 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
     zero = torch.tensor([theories.zeros[label["theory"]] for label in labels]).repeat_interleave(parts)
     k = torch.from_numpy(library.k).float()
     moved = shift_energy(torch.from_numpy(chi).float(), k, k, zero, K2_PER_EV)
+    beside = np.array([label["theory"] not in theories.own for label in labels])
     fall = atomic_fall(library.plan.element, library.plan.edge, library.k)
     gains = np.array([theories.gains[label["theory"]] for label in labels])
     sizes = np.average(gains, axis=1, weights=theories.envelope**2)
@@ -139,9 +142,9 @@ def make_bank(library: SiteLibrary, settings: PairSettings) -> StateBank:
         tuple(state.index for state in library.states),
         gains / sizes[:, None], theories.envelope, theories.phase_length,
         np.einsum("kpr,spr->spk", common, rdf) * fall,
-        np.array([label["theory"] not in theories.own for label in labels]),
+        beside,
         np.array([theories.zeros[label["theory"]] - theories.of_treatment[label["treatment"]] for label in labels]),
-        tuple("-".join(sorted((library.plan.element, other))) for other in library.neighbours),
+        tuple("-".join(sorted((library.plan.element, other))) for other in library.neighbours), bool(beside.any()),
     )  # fmt: skip
 
 
@@ -234,6 +237,8 @@ class PairMaker:
             for which in (False, True)
         )  # fmt: skip
         self._beside = others if any(len(rows) for group in others for rows in group.values()) else None
+        self._of_its_own = torch.from_numpy(bank.beside) if bank.joined else torch.ones(len(of), dtype=torch.bool)
+        """(s,) whether pairs of a state are broader, and err, each for itself."""
         self._is_beside, self._apart = torch.from_numpy(beside), torch.from_numpy(bank.apart).float()
         self._of_treatment = torch.tensor([name in self._treatments and self._treatments.index(name) for name in of])
         self._lottery = _phase_weights(bank, settings)
@@ -271,8 +276,8 @@ class PairMaker:
         orders[:, -_MULTIPLE:] *= 1 + s.theory_multiple * errors[:, None] * self._normal(n, 1)
         apart = self._apart_sigma2(n)
         chi = self._mixed_chi(rows, weights, orders, apart)
-        rdf = (kept[:, None] * there)[:, :, None] * torch.einsum("ns,nspr->npr", weights, self._rdf[rows])
-        chi, density = self._deform(chi, rdf, apart)
+        rdf = (kept[:, None] * there)[:, :, None] * self._mixed_rdf(rows, weights, apart)
+        chi, density = self._deform(chi, rdf)
         kmax = self._uniform(n, *s.kmax)
         chi, gain = self._theory_error(chi, errors)
         calibrated = self._calibration(gain * torch.einsum("ns,nsk->nk", weights, self._gain[rows]), kmax)
@@ -393,30 +398,51 @@ class PairMaker:
         Pairs are broader by σ² ``apart`` (n, p); paths of several atoms by the mean, as strongly as a state has each.
 
         Of two materials the energy zeros need not agree: each is moved from their mean, at which the sum stays. Nor do
-        their amplitudes.
+        their amplitudes. What pairs have each for itself is the oxide's: what is metal is that of a metal's own model.
         """
         errors = self._own_errors(len(rows))
         if not self._beside:
-            return self._summed(rows, weights, orders, apart, errors)
-        split, share = [slice(0, 2), slice(2, 3)], weights[:, 2]
+            return self._of_either(rows, weights, orders, apart, errors)
+        share = weights[:, 2]
         off = self.settings.beside_apart * self._normal(len(rows)).clamp(-2, 2)
         moves = (-share * off, (1 - share) * off)
         other = 1 + self.settings.beside_amplitude * self._normal(len(rows)).clamp(-2, 2)
-        weights = torch.cat([weights[:, :2], (share * other)[:, None]], dim=1)
+        metal = self._of_either(rows[:, :2], weights[:, :2], orders, apart, errors)
+        oxide = self._of_either(rows[:, 2:], (share * other)[:, None], orders, apart, errors)
         return sum(
-            shift_energy(
-                self._summed(rows[:, part], weights[:, part], orders, apart, errors), self._bank_k, self._bank_k,
-                move, K2_PER_EV,
-            )
-            for part, move in zip(split, moves, strict=True)
-        )  # fmt: skip
+            shift_energy(part, self._bank_k, self._bank_k, move, K2_PER_EV)
+            for part, move in zip((metal, oxide), moves, strict=True)
+        )
 
-    def _summed(
+    def _of_either(
         self, rows: Tensor, weights: Tensor, orders: Tensor, apart: Tensor, errors: tuple[Tensor, Tensor] | None
     ) -> Tensor:
-        """(n, m) χ(k) of states of such weights (n, s), their parts with ``errors``."""
+        """(n, m) χ(k) of states of such weights (n, s): what is metal beside an oxide as in a metal's own model."""
+        own = weights * self._of_its_own[rows]
+        if not own.any():
+            return self._summed(rows, weights, orders, None, None)
+        found = self._summed(rows, own, orders, apart, errors)
+        return found if torch.equal(own, weights) else found + self._summed(rows, weights - own, orders, None, None)
+
+    def _mixed_rdf(self, rows: Tensor, weights: Tensor, apart: Tensor) -> Tensor:
+        """(n, p, f) mean n(r) of states; their pairs are broader by σ² ``apart`` (n, p), as in ``_mixed_chi``."""
+        rdf = self._rdf[rows] * weights[:, :, None, None]  # [spectrum, state, pair, bin]
+        if not self.settings.apart_sigma2:
+            return rdf.sum(dim=1)
+        own = (rdf * self._of_its_own[rows][:, :, None, None]).sum(dim=1)
+        step = float(self._fine_r[1] - self._fine_r[0])
+        wide = broaden(own.flatten(0, 1), apart.flatten(), step).unflatten(0, own.shape[:2])
+        return rdf.sum(dim=1) - own + wide
+
+    def _summed(
+        self, rows: Tensor, weights: Tensor, orders: Tensor, apart: Tensor | None, errors: tuple[Tensor, Tensor] | None
+    ) -> Tensor:
+        """(n, m) χ(k) of states of such weights (n, s), their pairs broader by ``apart``, their parts with ``errors``.
+
+        None: neither.
+        """
         parts = self._chi[rows]  # [spectrum, state, part, k]
-        if self.settings.apart_sigma2:
+        if apart is not None and self.settings.apart_sigma2:
             mean = (self._presence[rows] * apart[:, None]).sum(dim=2)  # [spectrum, state]
             multiple = parts[:, :, -_MULTIPLE:] * self._damped(mean)[:, :, None]
             parts = torch.cat([parts[:, :, :-_MULTIPLE] * self._damped(apart)[:, None], multiple], dim=2)
@@ -453,10 +479,8 @@ class PairMaker:
         on_its_edge = self._uniform(n, 0, 1) < weights[:, 2]
         return torch.where(on_its_edge, expected + self._uniform(n, -reach, reach), unknown)
 
-    def _deform(self, chi: Tensor, rdf: Tensor, apart: Tensor) -> tuple[Tensor, Tensor]:
+    def _deform(self, chi: Tensor, rdf: Tensor) -> tuple[Tensor, Tensor]:
         """Stretch all distances and broaden them a little, in the spectrum and in the RDF alike.
-
-        Of ``apart`` (n, p) [Å²], by which pairs are broader each for itself, the spectrum has its own already.
 
         A stretch of k is one of the distances less the scattering phase's own length; its 1/(kR²) is undone.
         """
@@ -467,7 +491,8 @@ class PairMaker:
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) / stretch[:, None] * self._damped(sigma2)
         pairs = rdf.shape[1]
-        wide, by = (sigma2[:, None] + apart).flatten(), stretch.repeat_interleave(pairs)[:, None]
+        wide, by = (x.repeat_interleave(pairs) for x in (sigma2, stretch))
+        by = by[:, None]
         rdf = broaden(rdf.flatten(0, 1), wide, float(self._fine_r[1] - self._fine_r[0]))  # [spectrum and pair, bin]
         source = (self._bins + (by - 1) * self._phase_length) / by
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])

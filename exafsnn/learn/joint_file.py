@@ -14,7 +14,6 @@ from typing import Any
 
 from exafsnn.errors import ModelError
 from exafsnn.files import write_whole
-from exafsnn.learn.atlas import PHASES
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, Scale
 from exafsnn.learn.model_file import AGAIN, ModelParts, find_model, info_checksum, intervals_from, read_json, read_model
 from exafsnn.settings import is_like
@@ -131,9 +130,7 @@ def _assemble(path: Path, info: Mapping[str, Any]) -> JointParts:
     if any(not isinstance(of, list) or len(of) != 2 for of in intervals.values()):
         raise ModelError("the intervals are not of two edges")
     of_each = [
-        intervals_from(
-            {kind: of[edge] for kind, of in intervals.items()}, part.info["ranges"], len(part.atlas.kinds) - len(PHASES)
-        )
+        intervals_from({kind: of[edge] for kind, of in intervals.items()}, part.info["ranges"], len(part.atlas.others))
         for edge, part in enumerate((first, second))
     ]
     scales = {kind: (of_each[0][kind], of_each[1][kind]) for kind in intervals}

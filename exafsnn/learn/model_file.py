@@ -24,7 +24,7 @@ from safetensors.numpy import load as load_arrays
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.files import replacing, sync
-from exafsnn.learn.atlas import PHASES, Atlas
+from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import GIVEN, GIVEN_BESIDE, Domain
 from exafsnn.learn.features import KINDS, FeatureSettings
 from exafsnn.learn.intervals import (
@@ -207,7 +207,7 @@ def set_calibration(name: str, intervals: Mapping[str, Mapping[str, Scale]], dom
     parts, path = read_model(name), find_model(name)
     table = {kind: {quantity: scale.to_mapping() for quantity, scale in of.items()} for kind, of in intervals.items()}
     try:  # what would not be read is not written
-        intervals_from(table, parts.info["ranges"], len(parts.atlas.kinds) - len(PHASES))
+        intervals_from(table, parts.info["ranges"], len(parts.atlas.others))
         domain_from(domain.to_mapping())
     except (ModelError, ValueError) as error:
         reason = f"what it says of spectra that it has not seen is too far off for error bars: {error}"
@@ -336,7 +336,7 @@ def _assemble(name: str, info: dict[str, Any], tensors: dict[str, Single], check
     forward = Forward(own | {"k": features.k_grid().astype(np.float32)})
     atlas = _atlas(_with_prefix(tensors, "atlas."), info["atlas"], partials)
     errors = _with_prefix(tensors, "errors.")
-    intervals = intervals_from(info["intervals"], info["ranges"], len(atlas.kinds) - len(PHASES))
+    intervals = intervals_from(info["intervals"], info["ranges"], len(atlas.others))
     domain = domain_from(info["domain"])
     told = (intervals, partials, domain)
     return ModelParts(name, info, tuple(members), forward, atlas, errors, *told, pairs, features, checksum)

@@ -74,7 +74,7 @@ def test_likelihoods_are_those_of_each_scans_own_range_and_session(known, model)
     signals = Signals.of([ChiK(k=k, chi=row, absorber="Fe", edge="K", e0=0.0, **where) for row in chi])
     data = Data(model.ensemble, theory, signals, model.features.kmin, torch.tensor([15.0, 11.0]), torch.full((2,), 0.2))
     near = model.atlas.density[:2].double()
-    one = theory.session(np.array([1.0]), 0.3, np.array([0.8]), 0.05)
+    one = theory.session(np.array([0.0]), 0.3, np.array([0.9]), 0.05)  # of another amplitude
     found = Likely(known, theory, one).mean(data, near, sessions)
     rows = torch.arange(2)
     by_shared = data.seen(rows, theory.linear(near, sessions.mean, data.points).by_shared)

@@ -249,6 +249,32 @@ def test_one_fit_begins_at_the_likeliest_rdfs(model, monkeypatch):
     assert abs(first[0] - first[1]) > 0.05
 
 
+@pytest.mark.parametrize(("name", "fits"), [("fe-k", 0), ("pd-k", 2)])
+def test_where_oxides_are_known_two_fits_begin_at_the_likeliest_without_a_standard(name, fits, monkeypatch):
+    """What is pure, and what is mixed: networks that know oxides take small particles for the warm bulk."""
+    model, begun = load_model(name), []
+    mean = Likely.mean
+    monkeypatch.setattr(Likely, "mean", lambda *given: begun.append(mean(*given)) or begun[-1])
+    atlas = model.atlas
+    smallest = atlas.density[~atlas.perfect & ~atlas._beside].double().numpy()
+    n = moments(atlas.r.numpy(), smallest[:, : len(atlas.r)], *model.ranges["first"])[:, 0]
+    true = smallest[n.argsort()[len(n) // 4], None]
+    k = model.features.k_grid().astype(float)
+    chi = model.ensemble.as_measured(
+        k, model.ensemble.implied(true), np.array([1.0]), np.array([model.pairs.amplitude])
+    )
+    where = {"noise": 1e-4, "e0": 0.0, "edge_step": 1.0, "k_max_usable": 14.0, "source": "simulated"}
+    found = Refiner(model).refine(ChiK(k=k, chi=chi[0], absorber=model.absorber, edge=model.edge, **where))
+    assert len(begun) == fits
+    if fits:
+        wanted = np.sort(n)[len(n) // 4]
+        assert wanted < 10
+        for start in begun:
+            first = moments(atlas.r.numpy(), start[:, : len(atlas.r)].numpy(), *model.ranges["first"])[0, 0]
+            assert first == pytest.approx(wanted, abs=1.2)
+        assert found.shells["first"].coordination == pytest.approx(wanted, abs=1.2)
+
+
 @pytest.fixture(scope="module")
 def mixtures():
     """Palladium, oxidised from nothing to all of it, at an S₀² that nobody expects: shares; N found and true."""

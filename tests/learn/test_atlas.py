@@ -158,7 +158,7 @@ def test_an_oxide_is_a_kind_of_its_own(of_both, atlas):
 
 
 def test_the_oxide_of_a_sample_is_broader_by_itself(of_both, pairs):
-    """Of a metal with its oxide either's peak, without the other's."""
+    """Of a metal with its oxide, whose own peak stays as it is."""
     still = replace(pairs, extra_sigma2=0.0, stretch=0.0, apart_sigma2=0.01)
     rows = of_both.samples(still, "mixed", 500)
     r, (metal, oxygen) = of_both.r.double().numpy(), of_both._by_pair(rows).double().unbind(1)
@@ -168,6 +168,10 @@ def test_the_oxide_of_a_sample_is_broader_by_itself(of_both, pairs):
     sigma2 = oxygen[mixed, 2]
     assert np.ptp(sigma2) == pytest.approx(0.01, rel=0.1)
     assert (sigma2 < sigma2.min() + 1e-4).mean() == pytest.approx(0.5, abs=0.1)
+    broader, plain = (of_both.samples(of, "perfect", 500) for of in (still, replace(still, apart_sigma2=0.0)))
+    is_metal = of_both._by_pair(plain)[:, 1].sum(dim=1) == 0
+    assert torch.equal(broader[is_metal], plain[is_metal])
+    assert 0.3 < (broader[~is_metal] - plain[~is_metal]).abs().amax(dim=1).gt(1e-4).double().mean() < 0.7
 
 
 def test_samples_have_any_number_of_what_hardly_scatters(of_both, pairs):

@@ -76,7 +76,7 @@ def test_stretching_moves_spectrum_and_rdf_together(quiet, bank):
 def test_stretching_leaves_the_size_that_the_distance_demands(bank, pairs, features):
     maker = PairMaker(bank, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=1)
     chi, rdf = torch.from_numpy(bank.chi[:20, 0]).float(), torch.from_numpy(bank.fine_rdf[:20]).float()
-    changed, density = maker._deform(chi, rdf, torch.zeros(20, rdf.shape[1]))
+    changed, density = maker._deform(chi, rdf)
     moved = moments(pairs.bins(), density.double().numpy(), 1.7, 4.0)[:, 1]
     k, use = bank.k, (bank.k > 4) & (bank.k < 12)
     strain = moved / moments(bank.fine_r, bank.fine_rdf[:20, 0], 1.7, 4.0)[:, 1] - 1
@@ -120,7 +120,7 @@ def test_the_phase_length_stays_out_of_the_stretch(bank, pairs, features):
                   phase_length=length)  # fmt: skip
     maker = PairMaker(one, replace(pairs, **QUIET, mixed=(0.0, 0.0), extra_sigma2=0.0, stretch=0.01), features, seed=4)
     rows = torch.from_numpy(rdf[:, None]).float()
-    changed, density = maker._deform(torch.from_numpy(chi).float(), rows, torch.zeros(1, 1))
+    changed, density = maker._deform(torch.from_numpy(chi).float(), rows)
     moved = moments(pairs.bins(), density.double().numpy(), 1.9, 3.3)[0, 1]
     assert abs(moved - 2.6) > 1e-3
     expected = np.sin(2 * k * (moved - length))
@@ -188,7 +188,7 @@ def with_oxide(bank):
         np.append(bank.whole, [True] * 3), bank.phases + names, (*bank.treatments, "one", "one", "other"),
         np.append(bank.lattice, [4.2] * 3), np.append(bank.temperature, [300.0] * 3), tuple(range(25)),
         np.ones((25, len(bank.k))), bank.envelope, 0.0, np.concatenate([metal, chi])[:, :2],
-        np.arange(25) >= 22, np.where(np.arange(25) >= 22, 3.0, 0.0),
+        np.arange(25) >= 22, np.where(np.arange(25) >= 22, 3.0, 0.0), joined=True,
     )  # fmt: skip
 
 
@@ -319,7 +319,7 @@ def of_both(with_oxide):
     metal, oxygen = (np.sqrt((of * with_oxide.k**2).var()) for of in (chi[0, 0], with_oxide.chi[22, 1]))
     chi[0, 1], chi[0, -1] = 0.5 * metal / oxygen * with_oxide.chi[22, 1], chi[0, 0]
     rdf = with_oxide.fine_rdf[[0]] + with_oxide.fine_rdf[[22]]
-    return replace(with_oxide.subset(np.array([0])), chi=chi, fine_rdf=rdf, pairs=("Ni-Ni", "Ni-O"))
+    return replace(with_oxide.subset(np.array([0])), chi=chi, fine_rdf=rdf, pairs=("Ni-Ni", "Ni-O"), joined=False)
 
 
 @pytest.mark.parametrize("apart", [0.0, 1e-9], ids=["exact", "erring"])
@@ -342,8 +342,8 @@ def test_each_pair_is_broader_by_itself(of_both, broader, features, apart):
 
 
 def test_what_is_not_there_broadens_nothing(with_oxide, broader, features):
-    """A pure metal's paths of several atoms know nothing of the oxygen that its model knows."""
-    metal = with_oxide.subset(np.array([0]))
+    """A pure metal's paths of several atoms know nothing of the other element that the model of an alloy knows."""
+    metal = replace(with_oxide.subset(np.array([0])), joined=False)
     metal = replace(metal, chi=metal.chi + np.array([0, 0, 1, 0])[:, None] * metal.chi[:, :1])
     drawn = PairMaker(metal, broader, features, 1).draw(200, reference=0.0, zero_known=0.0)
     sigma2 = widened(drawn, broader, replace(metal, fine_rdf=metal.fine_rdf[:, :1].repeat(2, axis=1)))[0]
@@ -352,8 +352,19 @@ def test_what_is_not_there_broadens_nothing(with_oxide, broader, features):
     assert float((still - still[0]).abs().max()) < 1e-5 * float(still.abs().max())
 
 
+@pytest.mark.parametrize("states", [[0], [0, 22]], ids=["metal alone", "with its oxide"])
+def test_a_metal_beside_its_oxide_is_as_in_a_model_of_its_own(with_oxide, broader, features, states):
+    """Neither broader nor erring each pair by itself, whichever other states are drawn from."""
+    bank = with_oxide.subset(np.array(states))
+    bank = replace(bank, chi=bank.chi + np.array([0, 0, 1, 0])[:, None] * bank.chi[:, :1])  # paths of several atoms
+    maker = PairMaker(bank, replace(broader, theory_apart=0.3), features, 1)
+    drawn = maker.draw(200, reference=0.0, zero_known=0.0)
+    assert float((drawn.chi - drawn.chi[0]).abs().max()) < 1e-5 * float(drawn.chi.abs().max())
+    assert float((drawn.density - drawn.density[0]).abs().max()) < 1e-5 * float(drawn.density.max())
+
+
 def test_a_mixture_is_broader_as_each_part_has_its_pairs(with_oxide, broader, features):
-    """Half a metal and half its oxide: the metal's peak by its own σ², the oxygen's by another."""
+    """A metal and its oxide: the oxygen's peak by its own σ², and the metal as in a model of the metal alone."""
     settings = replace(broader, beside=(0.0, 1.0), beside_apart=0.0, beside_amplitude=0.0)
     bank = replace(with_oxide.subset(np.array([0, 22])), pairs=("Ni-Ni", "Ni-O"))
     maker = PairMaker(bank, settings, features, 1)
@@ -362,6 +373,8 @@ def test_a_mixture_is_broader_as_each_part_has_its_pairs(with_oxide, broader, fe
     rows = drawn.density.double().numpy().reshape(200, 2, -1)
     own = [moments(bank.fine_r, bank.fine_rdf[[pair], pair], 1.7, 4.0)[0, 2] for pair in (0, 1)]
     sigma2 = np.stack([moments(settings.bins(), rows[:, pair], 1.7, 4.0)[:, 2] - own[pair] for pair in (0, 1)])
+    assert abs(sigma2[0, share < 0.9]).max() < 3e-4
+    assert (sigma2[1, share > 0.1] > 5e-4).mean() == pytest.approx(0.5, abs=0.1)
     each = torch.from_numpy(np.stack([1 - share, share])).float()[:, :, None]
     parts = torch.exp(-2 * torch.from_numpy(sigma2).float()[:, :, None] * maker._bank_k**2) * each
     expected = (parts * torch.stack([maker._chi[0, 0], maker._chi[1, 1]])[:, None]).sum(dim=0)

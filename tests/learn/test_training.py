@@ -15,7 +15,7 @@ from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.network import NetworkSettings
 from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.learn.training import OptimiserSettings, TrainingSettings, settings_for, train
-from exafsnn.metals import METALS
+from exafsnn.metals import METALS, metal_of
 from exafsnn.simulate.solids import cell_of, compound_of
 
 SETTINGS = TrainingSettings(
@@ -137,6 +137,14 @@ def test_what_is_no_member_is_not_taken(tmp_path, content):
     with pytest.warns(UserWarning, match="damaged"):
         assert read_member(tmp_path, "key", 0) is None
     assert not path.exists()
+
+
+def test_networks_of_a_metal_and_its_oxide_learn_longer():
+    metal, oxide = metal_of("Ni"), compound_of("nio", [cell_of("rocksalt:4.18 NiO")[1]], "Ni", "K")
+    alone, both = settings_for(metal), settings_for(metal, [oxide])
+    assert both.optimiser.steps == round(2.8 * alone.optimiser.steps)
+    assert both.forward_steps == round(1.4 * alone.forward_steps)
+    assert both.pairs.apart_sigma2 > alone.pairs.apart_sigma2 == 0
 
 
 def test_lithium_is_learned_from_in_any_number():

@@ -186,12 +186,12 @@ def test_libraries_that_were_kept_are_taken_again(tmp_path: Path, monkeypatch: p
     assert run(recipe) == "library is simulated"
 
 
-def test_oxides_of_platinum_are_held_by_springs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No force field is asked for them, nor missed."""
+def test_the_oxide_of_platinum_is_held_by_springs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No force field is asked for it, nor missed."""
     monkeypatch.setattr(recipes, "has_force_field", lambda: False)
     recipe = recipe_for("pt")
     assert not recipe.lacking
-    assert len(recipe.beside) == 2
+    assert len(recipe.beside) == 1
     solids = [solid for of in recipe.beside for plan in (of.library, of.trial) for solid in plan.solids]
     assert {solid.weights for solid in solids} == {("springs",)}
     palladium = recipe_for("pd")
