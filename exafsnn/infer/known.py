@@ -83,7 +83,7 @@ class Likely:
         self._mean = spectra.mean(dim=0)
         spectra -= self._mean
         self._shapes = torch.linalg.eigh(spectra.T @ spectra).eigenvectors[:, -_COMPONENTS:]  # [k, component]
-        self._scores = spectra @ self._shapes  # [RDF, component]
+        self._scores = (spectra @ self._shapes).double()  # [RDF, component]; of ties rounding must not decide
 
     def mean(self, data: Measured, near: Tensor, sessions: Session) -> Tensor:
         """(s, b) the RDFs' mean by likelihood, of each scan of ``data``, whatever its session is.
@@ -99,11 +99,11 @@ class Likely:
         weighed = torch.cholesky_solve(shapes, torch.linalg.cholesky(covariance))
         factor = (sessions.mean - self._values)[:, 1].exp()  # of their amplitude; their zeros moved the data
         wanted = measured - factor[:, None] * self._mean[data.points] * data.used
-        pull = (weighed.mT @ wanted[:, :, None])[:, :, 0].float()  # [scan, component]
-        stiff = (shapes.mT @ weighed).float()  # [scan, component, component]
+        pull = (weighed.mT @ wanted[:, :, None])[:, :, 0]  # [scan, component]
+        stiff = shapes.mT @ weighed  # [scan, component, component]
         found = []
         for row in range(len(near)):  # of many scans together it would be too large for the memory
             scores = self._scores * float(factor[row])
             likelihood = scores @ pull[row] - 0.5 * ((scores @ stiff[row]) * scores).sum(dim=1)
-            found.append((likelihood / _TEMPER).softmax(dim=0).double() @ self._density)
+            found.append((likelihood / _TEMPER).softmax(dim=0) @ self._density)
         return torch.stack(found)

@@ -64,6 +64,8 @@ _OXIDE_ZERO, _PARTLY = 1.5, 0.2
 of the metal tells it loosely. What is less of it has the standard's, accordingly more."""
 _ABOUT = 0.5
 """Width of priors about a network's answer, in units of the spread of the RDFs around it."""
+_ROUND = 0.02
+"""To so much energy zeros [eV] and logarithms of amplitudes are rounded, where a fit begins at what is likely."""
 _SOME = (0.02, 0.1)
 """Shares of an oxide, or of the metal beside one, between which a sample becomes a mixture: networks find up to 0.02 of
 an oxide in foils. Of a mixture networks know the amplitude no better than their share, and it has a hypothesis more."""
@@ -451,7 +453,8 @@ class Search:
     def _fit(self, data: Measured, start: Tensor, sessions: Session, one: _Hypothesis, known: Known) -> Fits:
         """The fits of some scans under one hypothesis."""
         if one.likely and one.kind in self.likely:
-            start = self.likely[one.kind].mean(data, start, sessions)
+            at = (start, sessions) if self.whole else self._roughly(start, sessions, known)
+            start = self.likely[one.kind].mean(data, *at)
 
         def around(density: Tensor) -> Around:
             return known.around(self.outlines(density), one.neighbours, self.way.own_share)
@@ -462,6 +465,17 @@ class Search:
             return still[rows] if still else around(density)
 
         return fit(self.theory, data, start, sessions, prior)
+
+    def _roughly(self, start: Tensor, sessions: Session, known: Known) -> tuple[Tensor, Session]:
+        """The RDF that is nearest to each start, and sessions whose values before are rounded.
+
+        Where no standard tells the session, what is likely hangs on them so much that their last digits, which differ
+        between one scan and many, would be seen.
+        """
+        nearest = known.nearest(self.outlines(start), 1)[:, 0]
+        mean = sessions.mean.clone()
+        mean[:, :2] = (mean[:, :2] / _ROUND).round() * _ROUND
+        return known.density[nearest], Session(mean, sessions.covariance)
 
     def doubt(self, fits: Fits) -> tuple[Array, Array]:
         """(s,) how far, relatively, N may lie elsewhere, and the damping of all shells where that is likelier."""
