@@ -17,7 +17,7 @@ _SHOWN = 10
 """Scans whose particles are told on the screen."""
 WHERE_KNOWN = ("all N", "x", "α", "metal", "Δχ²")
 """Columns of the table that are left out where no scan has any of it."""
-_ALWAYS = ("exchangeable",)
+_ALWAYS = ("exchangeable", "first-of-both")
 """Notes that are told unasked: without them a number is not what it seems."""
 DONE = ("ok", "warned")
 """Scans of another status, foreign or rejected, have no numbers."""

@@ -99,7 +99,16 @@ class JointModel:
     def predict(
         self, sample: Sequence[ChiK], references: Sequence[Reference | None] = (None, None)
     ) -> list[Prediction]:
-        """The RDFs of one sample; see ``predict_all``."""
+        """The RDFs of one sample; see ``predict_all``.
+
+        Raises
+        ------
+        ModelError
+            As there, or if it is a scan and no sample.
+        """
+        if isinstance(sample, ChiK):
+            remedy = f"Give a list of the scans that there are, or ask {' or '.join(edge.name for edge in self.edges)}"
+            raise ModelError(f"the model {self.name} answers samples of two edges, not a scan alone", remedy=remedy)
         return self.predict_all([sample], references)[0]
 
     def predict_all(

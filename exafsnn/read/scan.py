@@ -186,9 +186,10 @@ def from_larch(
     Raises
     ------
     ScanError
-        If it holds neither, they are not of one length, or they are no scan.
+        If it holds neither, they are not of one length or no scan, or of χ(k) nothing tells the edge.
     """
-    source = str(getattr(group, "filename", None) or getattr(group, "__name__", None) or "larch group")
+    own = str(getattr(group, "__name__", ""))
+    source = str(getattr(group, "filename", None) or (own if own.isidentifier() else "") or "larch group")
     wanted = next((names for names in (("energy", "mu"), ("k", "chi")) if all(hasattr(group, n) for n in names)), None)
     if wanted is None:
         raise ScanError("the group has neither energy and mu nor k and chi", where=source, remedy="Give one that has")
@@ -203,6 +204,9 @@ def from_larch(
     fields = {key: str(value) for key, value in said.items() if value}
     if wanted == ("k", "chi"):
         fields |= {f"athena.{name}": str(getattr(group, name)) for name in ("e0", "edge_step") if hasattr(group, name)}
+    if wanted == ("k", "chi") and not all(fields.get(f"element.{name}") for name in ("symbol", "edge")):
+        remedy = "Give absorber and edge, or set the group's atsym and edge"
+        raise ScanError("the group does not say of which element and edge its χ(k) is", where=source, remedy=remedy)
     units = ("eV", "") if wanted[0] == "energy" else ("", "")
     return _measurement(
         Table(source, "larch group", wanted, units, np.column_stack(columns), metadata=fields), None, e0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exafsnn.errors import ModelError
+from exafsnn.metals import METALS
 from exafsnn.records import ChiK
 from exafsnn.run.outcomes import edge_of
 
@@ -87,9 +88,10 @@ class Models:
                 remedy = f"Models of {edge} are {', '.join(others)}: name one with --model"
                 raise ModelError(f"no model is called {name}", remedy=remedy)
             there = ", ".join(sorted({one for own in known.values() for one in own})) or "no edge"
+            by_name = f"by its name ({name}) or " if edge.split()[0] in METALS else ""
             remedy = (
-                f"There are models of {there}. exafsnn make makes one of a metal's name ({name}) or of a plan with the"
-                " sample's crystal (docs/compounds.md); exafsnn preprocess needs none"
+                f"There are models of {there}. exafsnn make makes one {by_name}of a plan with the sample's crystal"
+                " (docs/compounds.md); exafsnn preprocess needs none"
             )
             raise ModelError(f"no model is of {edge}", remedy=remedy)
         return self.load(name)

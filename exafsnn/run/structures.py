@@ -78,8 +78,9 @@ def structure_given(text: str) -> Given:
     shared = "" if cell.is_ordered else ", some sites of which are shared"
     reason = f"{text} holds {cell.atoms.get_chemical_formula(empirical=True)}{shared}"
     raise SettingsError(
-        f"{reason}: a standard is {kinds}", where="--structure", remedy="Give such a standard, and its structure"
-    )
+        f"{reason}, and is no perfect crystal that a standard can be ({kinds})", where="--structure",
+        remedy="Give its ideal cell, or its name and lengths in Å, as fcc:3.9242",
+    )  # fmt: skip
 
 
 def _is_file(path: Path) -> bool:

@@ -41,6 +41,8 @@ _PLACE = ("pair", "r_min", "r_max")
 """What is said of a shell whose scan is foreign to the model: no number of it is to be believed."""
 _OF_CHI = ("e0", "edge_step", "noise", "k_max_usable")
 _OF_PREDICTION = ("delta_e0", "amplitude", "misfit")
+_UNKNOWN = 1.0
+"""A share with an error beyond is not known."""
 _OF_PAIRS = ("total", "composition", "order", "metal")
 """Quantities that several pairs have besides."""
 _PAIR_COLUMNS = (
@@ -156,6 +158,8 @@ def pair_cells(prediction: Prediction, name: str) -> Row:
         return {}
     order, shell = prediction.orders.get(name), prediction.shells[name]
     said = {quantity: getattr(order, quantity, None) for quantity in _OF_PAIRS[:-1]}
+    if order and not order.composition.std < _UNKNOWN:  # of hardly any atoms
+        said |= dict.fromkeys(("composition", "order"))
     cells: Row = {}
     for quantity, estimate in (said | {"metal": prediction.metal}).items():
         cells[quantity] = estimate.value if estimate else math.nan

@@ -69,7 +69,7 @@ def test_a_scan_alone_is_a_group(make_chi: Callable[..., ChiK]) -> None:
     [
         (Group(energy=np.arange(9.0)), "neither energy and mu nor k and chi"),
         (Group(energy=np.arange(9.0), mu=np.arange(8.0)), "not of one length"),
-        (Group(k=np.arange(300.0) / 20, chi=np.zeros(300)), "does not name element and edge"),
+        (Group(k=np.arange(300.0) / 20, chi=np.zeros(300)), "does not say of which element and edge"),
         (Group(energy=np.arange(7000.0, 8000.0), mu=np.full(1000, np.nan)), "not a finite number"),
     ],
 )
