@@ -22,8 +22,43 @@ from exafsnn.words import plus_minus, short_name
 Array = NDArray[np.float64]
 
 
+class _Shown:
+    """What a notebook asks of a record."""
+
+    def _repr_html_(self: Any) -> str:
+        """A card."""
+        from exafsnn.write.cards import card
+
+        return card(self)
+
+    def to_frame(self: Any) -> Any:
+        """A table of pandas: a row for each energy, k, or pair and r; of a prediction for each range.
+
+        ``attrs`` has the units.
+        """
+        from exafsnn.write.frames import frame
+
+        return frame(self)
+
+    def to_xarray(self: Any) -> Any:
+        """A data set of xarray with named axes and units."""
+        from exafsnn.write.frames import dataset
+
+        return dataset(self)
+
+
+class _Scan(_Shown):
+    """What else of a scan, or of its χ(k)."""
+
+    def to_larch(self: Any) -> Any:
+        """A group of larch, for its functions (``exafsnn.from_larch`` is the way back)."""
+        from exafsnn.write.larch_groups import group_of
+
+        return group_of(self)
+
+
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(_Scan):
     """A scan: absorption against energy."""
 
     energy: Array
@@ -64,33 +99,9 @@ class Spectrum:
 
         return plot_spectrum(self, axes)
 
-    def _repr_html_(self) -> str:
-        """A card, for notebooks."""
-        from exafsnn.write.cards import card
-
-        return card(self)
-
-    def to_larch(self) -> Any:
-        """A group of larch, for its functions (``exafsnn.from_larch`` is the way back)."""
-        from exafsnn.write.larch_groups import group_of
-
-        return group_of(self)
-
-    def to_frame(self) -> Any:
-        """A table of pandas: energy and mu."""
-        from exafsnn.write.frames import frame
-
-        return frame(self)
-
-    def to_xarray(self) -> Any:
-        """A data set of xarray with named axes and units."""
-        from exafsnn.write.frames import dataset
-
-        return dataset(self)
-
 
 @dataclass(frozen=True)
-class ChiK:
+class ChiK(_Scan):
     """EXAFS fine structure χ(k) of one scan."""
 
     k: Array
@@ -149,30 +160,6 @@ class ChiK:
         from exafsnn.write.panels import plot_chi
 
         return plot_chi(self, axes, space)
-
-    def _repr_html_(self) -> str:
-        """A card, for notebooks."""
-        from exafsnn.write.cards import card
-
-        return card(self)
-
-    def to_larch(self) -> Any:
-        """A group of larch, for its functions (``exafsnn.from_larch`` is the way back)."""
-        from exafsnn.write.larch_groups import group_of
-
-        return group_of(self)
-
-    def to_frame(self) -> Any:
-        """A table of pandas: k and chi."""
-        from exafsnn.write.frames import frame
-
-        return frame(self)
-
-    def to_xarray(self) -> Any:
-        """A data set of xarray with named axes and units."""
-        from exafsnn.write.frames import dataset
-
-        return dataset(self)
 
 
 @dataclass(frozen=True)
@@ -242,7 +229,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class PartialRDF:
+class PartialRDF(_Shown):
     """Partial radial distribution functions around one absorber."""
 
     r: Array
@@ -320,24 +307,6 @@ class PartialRDF:
         from exafsnn.write.panels import plot_rdf
 
         return plot_rdf(self, axes)
-
-    def _repr_html_(self) -> str:
-        """A card, for notebooks."""
-        from exafsnn.write.cards import card
-
-        return card(self)
-
-    def to_frame(self) -> Any:
-        """A table of pandas: a row for each pair and r."""
-        from exafsnn.write.frames import frame
-
-        return frame(self)
-
-    def to_xarray(self) -> Any:
-        """A data set of xarray with named axes and units."""
-        from exafsnn.write.frames import dataset
-
-        return dataset(self)
 
     def errors(self, pair: str) -> Errors | None:
         """How wide errors that cover are, in units of the spread of samples; None where nothing tells it of a pair."""
@@ -478,7 +447,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(_Shown):
     """What a model says of one χ(k), and how well that explains the data."""
 
     chi: ChiK
@@ -548,24 +517,6 @@ class Prediction:
         from exafsnn.write.panels import plot_prediction
 
         return plot_prediction(self, axes, space)
-
-    def _repr_html_(self) -> str:
-        """A card, for notebooks."""
-        from exafsnn.write.cards import card
-
-        return card(self)
-
-    def to_frame(self) -> Any:
-        """A table of pandas: a row for each range."""
-        from exafsnn.write.frames import frame
-
-        return frame(self)
-
-    def to_xarray(self) -> Any:
-        """A data set of xarray with named axes and units."""
-        from exafsnn.write.frames import dataset
-
-        return dataset(self)
 
     def without_samples(self) -> Prediction:
         """The same without what takes most room: the samples of its RDF."""
