@@ -374,6 +374,8 @@ class PartialRDF(_Shown):
         return shell
 
 
+_OF_NOISE = 1.5
+"""Root mean square of what is left, in units of the noise, that is as good as none."""
 CRYSTALS = ("bcc", "fcc", "hcp")
 """Phases with one atom per lattice site."""
 
@@ -501,8 +503,11 @@ class Prediction(_Shown):
         """How well the answer explains its scan, in words."""
         if not self.in_domain:
             return "foreign: not what the model knows"
-        misfit = any(finding.name == "misfit" for finding in self.findings)
-        return f"misses {self.misfit:.0%} of the scan" if misfit else "explains the scan"
+        if any(finding.name == "misfit" for finding in self.findings):
+            return f"misses {self.misfit:.0%} of the scan"
+        if self.misfit_noise < _OF_NOISE:
+            return "explains the scan within its noise"
+        return f"explains {1 - self.misfit:.0%} of the scan"
 
     def plot(self, axes: Any = None, space: str = "r") -> Any:
         """Draw n(r) and its shells into axes of matplotlib, or into new ones, which are returned.

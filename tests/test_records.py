@@ -53,7 +53,8 @@ def test_each_record_shows_itself_in_one_line(make_prediction: Callable[..., Pre
 
 def test_an_answer_says_how_well_it_explains_its_scan(make_prediction: Callable[..., Prediction]) -> None:
     misfit = Finding("misfit", "warning", "the RDF leaves 9 % of k²χ unexplained")
-    assert make_prediction().verdict == "explains the scan"
+    assert make_prediction().verdict == "explains 98% of the scan"
+    assert make_prediction(misfit=0.3, misfit_noise=1.1).verdict == "explains the scan within its noise"
     assert make_prediction(findings=(misfit,), misfit=0.094).verdict == "misses 9% of the scan"
     assert make_prediction(in_domain=False, findings=(misfit,)).verdict == "foreign: not what the model knows"
 
