@@ -7,23 +7,27 @@ import math
 
 def plus_minus(value: float, std: float, unit: str = "") -> str:
     """``2.6512 ± 0.0048 Å``: two digits of the standard deviation; ``–`` where there is no number."""
-    end = f" {unit}" if unit else ""
-    if not math.isfinite(value):
-        return "–"
-    if not (math.isfinite(std) and std > 0):
-        return f"{value:.4g}{end}"
-    digits = max(0, 1 - math.floor(math.log10(std)))
-    return f"{value:.{digits}f} ± {std:.{digits}f}{end}"
+    end = f" {unit}" if unit and math.isfinite(value) else ""
+    digits = _digits(value, std)
+    return (_alone(value) if digits is None else f"{value:.{digits}f} ± {std:.{digits}f}") + end
 
 
 def bracketed(value: float, std: float) -> str:
     """``2.6512(48)``: the standard deviation in units of the last digits."""
-    if not math.isfinite(value):
-        return "–"
-    if not (math.isfinite(std) and std > 0):
-        return f"{value:.4g}"
-    digits = max(0, 1 - math.floor(math.log10(std)))
-    return f"{value:.{digits}f}({round(std * 10**digits)})"
+    digits = _digits(value, std)
+    return _alone(value) if digits is None else f"{value:.{digits}f}({round(std * 10**digits)})"
+
+
+def _digits(value: float, std: float) -> int | None:
+    """Decimals that two digits of the standard deviation take; None where there is no number, or no error of it."""
+    if not (math.isfinite(value) and math.isfinite(std) and std > 0):
+        return None
+    return max(0, 1 - math.floor(math.log10(std)))
+
+
+def _alone(value: float) -> str:
+    """A number without an error."""
+    return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
 def short_name(file: str, record: str = "", longest: int = 60) -> str:

@@ -132,8 +132,9 @@ class Refiner:
         session = self._session
         if self._way is _RECOGNISED and search.between:
             session = self.theory.session(np.zeros(1), 0.0, np.array([model.pairs.amplitude]), 0.0)
-        begun = {one.kind: known for one, known in search.hypotheses if one.likely} if session else {}
-        likely = {kind: Likely(known, self.theory, session) for kind, known in begun.items() if session}
+        if not session:
+            return search
+        likely = {one.kind: Likely(known, self.theory, session) for one, known in search.hypotheses if one.likely}
         return replace(search, likely=likely, whole=self._whole)
 
     def refine(self, chi: ChiK) -> Prediction:

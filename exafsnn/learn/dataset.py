@@ -426,13 +426,14 @@ class PairMaker:
 
     def _mixed_rdf(self, rows: Tensor, weights: Tensor, apart: Tensor) -> Tensor:
         """(n, p, f) mean n(r) of states; their pairs are broader by σ² ``apart`` (n, p), as in ``_mixed_chi``."""
-        rdf = self._rdf[rows] * weights[:, :, None, None]  # [spectrum, state, pair, bin]
+        states = self._rdf[rows]  # [spectrum, state, pair, bin]
+        whole = torch.einsum("ns,nspr->npr", weights, states)
         if not self.settings.apart_sigma2:
-            return rdf.sum(dim=1)
-        own = (rdf * self._of_its_own[rows][:, :, None, None]).sum(dim=1)
+            return whole
+        own = torch.einsum("ns,nspr->npr", weights * self._of_its_own[rows], states)
         step = float(self._fine_r[1] - self._fine_r[0])
         wide = broaden(own.flatten(0, 1), apart.flatten(), step).unflatten(0, own.shape[:2])
-        return rdf.sum(dim=1) - own + wide
+        return whole - own + wide
 
     def _summed(
         self, rows: Tensor, weights: Tensor, orders: Tensor, apart: Tensor | None, errors: tuple[Tensor, Tensor] | None
@@ -491,8 +492,7 @@ class PairMaker:
         position = ((k * stretch[:, None] - k[0]) / (k[1] - k[0])).clamp(0, len(k) - 1.0)
         chi = interpolate_cubic(chi, position) / stretch[:, None] * self._damped(sigma2)
         pairs = rdf.shape[1]
-        wide, by = (x.repeat_interleave(pairs) for x in (sigma2, stretch))
-        by = by[:, None]
+        wide, by = sigma2.repeat_interleave(pairs), stretch.repeat_interleave(pairs)[:, None]
         rdf = broaden(rdf.flatten(0, 1), wide, float(self._fine_r[1] - self._fine_r[0]))  # [spectrum and pair, bin]
         source = (self._bins + (by - 1) * self._phase_length) / by
         where = (source - self._fine_r[0]) / (self._fine_r[1] - self._fine_r[0])

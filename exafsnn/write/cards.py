@@ -105,10 +105,9 @@ def _card_of_chi(chi: ChiK) -> str:
     weighted = chi.k[shown] ** 2 * chi.chi[shown]
     picture = _Picture.of(chi.k[shown], [weighted], "k²χ(k)", "Å⁻¹")
     picture.line(weighted, _INK)
-    facts = [f"{chi.absorber} {chi.edge}"]
-    facts += [f"E₀ {chi.e0:.1f} eV"] * bool(np.isfinite(chi.e0)) + [f"ε_k {chi.noise:.1e}"] * bool(
-        np.isfinite(chi.noise)
-    )
+    zero = f"E₀ {chi.e0:.1f} eV" if np.isfinite(chi.e0) else ""
+    noise = f"ε_k {chi.noise:.1e}" if np.isfinite(chi.noise) else ""
+    facts = [f"{chi.absorber} {chi.edge}", zero, noise]
     warned = [item.sentence for item in chi.findings if item.severity == "warning"]
     return _rendered(_named(chi), "", facts, picture, findings=warned)
 
