@@ -42,7 +42,7 @@ def train(libraries: tuple[str, ...], output: str, trial: tuple[str, ...], overr
     if settings.calibration.sessions:
         click.echo("Setting its error bars on held-out states …", err=True)
         try:
-            calibrate(str(path), libraries, trial, settings.calibration)
+            calibrate(str(path), libraries, trial, settings.calibration, progress=progress_bar())
         except SettingsError as error:
             click.echo(f"The error bars stay raw: {error}", err=True)
     click.echo(f"The model is {path}", err=True)

@@ -84,6 +84,22 @@ def is_like(value: Any, default: Any) -> bool:
     return type(value) is type(default)
 
 
+def require_shares(shares: Mapping[str, float], remedy: str, within: float = 1e-6) -> None:
+    """Refuse shares that are not from 0 to 1, or do not add up to 1.
+
+    Raises
+    ------
+    SettingsError
+        That says what they are; ``remedy`` says of what they are.
+    """
+    told = ", ".join(f"{name} {share:g}" for name, share in shares.items())
+    if not shares or not all(0 <= share <= 1 + within for share in shares.values()):
+        reason = f"shares must be from 0 to 1, got {told or 'none'}"
+        raise SettingsError(reason, where="composition", remedy=remedy)
+    if abs(sum(shares.values()) - 1) > within:
+        raise SettingsError(f"{told} add up to {sum(shares.values()):g}", where="composition", remedy=remedy)
+
+
 def _is_required(item: Field[Any]) -> bool:
     return item.default is MISSING and item.default_factory is MISSING
 

@@ -57,6 +57,12 @@ class Cluster:
 
 Workers = int | Cluster
 """Where work is done: in so many processes of this machine, a single one being this, or on a cluster."""
+Progress = Callable[[int, int, str], None]
+"""Told of what takes long: how much is done, of how much, and of what."""
+
+
+def silent(_done: int, _total: int, _message: str) -> None:
+    """Progress that nobody watches."""
 
 
 def are_many(workers: Workers) -> bool:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from exafsnn.errors import SettingsError
 from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array, Estimate, Order, PartialRDF, Prediction, Shell
+from exafsnn.settings import require_shares
 from exafsnn.shells import UNSEEN, likely, moments, reaching, unseen
 
 if TYPE_CHECKING:
@@ -175,14 +176,11 @@ def _absorber(pair: str) -> str:
 
 def _require_composition(shares: Mapping[str, float], element: str) -> None:
     """Refuse what is no composition of a sample with that element."""
-    told = ", ".join(f"{name} {share:g}" for name, share in shares.items()) or "none"
     if not shares.get(element, 0) > 0:
-        raise SettingsError(
-            f"{told} has no share of {element}", where="composition", remedy="Give that of each element"
-        )
-    if not all(0 <= share <= 1 for share in shares.values()) or abs(sum(shares.values()) - 1) > _ADDS_UP:
-        reason = f"{told} add up to {sum(shares.values()):g}"
-        raise SettingsError(reason, where="composition", remedy="Shares of all elements add up to 1")
+        told = ", ".join(f"{name} {share:g}" for name, share in shares.items()) or "none"
+        reason = f"{told} has no share of {element}"
+        raise SettingsError(reason, where="composition", remedy="Give that of each element")
+    require_shares(shares, "Shares of all elements add up to 1", _ADDS_UP)
 
 
 def _elements(pairs: Iterable[str]) -> tuple[str, ...]:

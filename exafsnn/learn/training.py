@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -45,15 +45,13 @@ from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings, is_like
 from exafsnn.simulate.library import SiteLibrary, join, plan_of
 from exafsnn.simulate.plan import KINDS, LibrarySettings
-from exafsnn.workers import run_all
+from exafsnn.workers import Progress, run_all, silent
 
 _JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
 """Of the held-out states: those that tell the raw errors, and those that ``validate.calibration`` tries."""
 
 _CHUNK = 32
 """Batches that are drawn at once."""
-
-_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -391,7 +389,7 @@ def train(
     libraries: Sequence[str | Path],
     output: str | Path,
     settings: TrainingSettings | None = None,
-    progress: _Progress | None = None,
+    progress: Progress = silent,
     workers: int | None = None,
 ) -> Path:
     """Train a model on site libraries and write it, with its errors on held-out states.
@@ -441,7 +439,7 @@ def _train_all(
     parts: Path,
     settings: TrainingSettings,
     workers: int | None,
-    progress: _Progress | None,
+    progress: Progress,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The JSON and the tensors of a model."""
     library = join(libraries)
@@ -480,7 +478,7 @@ def _train_all(
 
 
 def _train_members(
-    bank: StateBank, settings: TrainingSettings, workers: int, progress: _Progress | None, parts: Path, key: str
+    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress, parts: Path, key: str
 ) -> list[Member]:
     """All members that are not yet in ``parts``, each in a process of its own; then all there.
 
@@ -492,8 +490,7 @@ def _train_members(
     threads = torch.get_num_threads()
     at_once = math.ceil(len(tasks) / max(len(tasks) // workers, 1))
     for done, _ in enumerate(run_all(_train_task, tasks, at_once), start=count - len(todo) + 1):
-        if progress:
-            progress(done, count, "networks trained")
+        progress(done, count, "networks trained")
     torch.set_num_threads(1 if min(workers, count) <= 1 else threads)  # resumed or not, the rest is computed alike
     return [
         _member_of(settings, bank.fine_rdf.shape[1], read_member(parts, key, number) or {}) for number in range(count)

@@ -15,9 +15,10 @@ from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
 from exafsnn.errors import SettingsError
+from exafsnn.settings import require_shares
 from exafsnn.simulate.cells import filled, require_present
 
-_ADDS_UP = 1e-6
+_ALL = "Give the share of each; they add up to 1"
 _HOTTEST = 3.0
 """Swaps that lead away from the order sought by so many bonds are as often made as not, at the beginning."""
 
@@ -154,7 +155,7 @@ def segregated(
     if along not in ("radius", "x") or not 0 <= exchanged <= 1:
         raise SettingsError(f"cannot segregate along {along!r} with {exchanged:g} exchanged", where="alloy",
                             remedy="Use radius or x, and a fraction from 0 to 1")  # fmt: skip
-    _require_whole(shares)
+    require_shares(shares, _ALL)
     centred = atoms.positions - atoms.positions.mean(axis=0)
     depth = np.linalg.norm(centred, axis=1) if along == "radius" else centred[:, 0]
     rank = np.lexsort((rng.random(len(atoms)), depth.round(3)))
@@ -176,14 +177,8 @@ def vegard(shares: Mapping[str, float], lengths: Mapping[str, float]) -> float:
     SettingsError
         If shares do not add up to 1, or one has no length.
     """
-    _require_whole(shares)
+    require_shares(shares, _ALL)
     if missing := sorted(set(shares) - set(lengths)):
         reason = f"no lattice constant of {', '.join(missing)}"
         raise SettingsError(reason, where="alloy", remedy="Give that of each pure compound in Å")
     return sum(share * lengths[name] for name, share in shares.items())
-
-
-def _require_whole(shares: Mapping[str, float]) -> None:
-    told = ", ".join(f"{name} {share:g}" for name, share in shares.items())
-    if not shares or min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > _ADDS_UP:
-        raise SettingsError(f"shares must add up to 1, got {told or 'none'}", where="composition")

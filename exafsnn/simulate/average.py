@@ -12,7 +12,7 @@ groups of successive frames (``blocks``). All of it is simulated. ``cli/average.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import pairwise
@@ -38,7 +38,7 @@ from exafsnn.simulate.blocks import Correlation, correlation_of, samples_of_mean
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Index
 from exafsnn.simulate.sites import LIBRARY_K
-from exafsnn.workers import Workers, in_order, reach
+from exafsnn.workers import Progress, Workers, in_order, reach, silent
 
 _NEAREST = 0.5
 """From here [Å] distances are counted …"""
@@ -60,7 +60,6 @@ _PEAK = 0.1
 """A shell is a maximum of n(r)/r² that stands out by this share of the largest."""
 _SHELLS = 8
 _EDGES = ("K", "L1", "L2", "L3")
-_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def average(
     settings: AverageSettings | None = None,
     treatment: FeffTreatment | None = None,
     workers: Workers = 1,
-    progress: _Progress | None = None,
+    progress: Progress = silent,
 ) -> Average:
     """Mean χ(k) and n(r) of all absorbers in all frames, with their errors.
 
@@ -232,9 +231,9 @@ def average(
     SimulationError
         If FEFF fails.
     """
-    settings, tell = settings or AverageSettings(), progress or _silent
+    settings = settings or AverageSettings()
     edge = _checked_edge(absorber, edge)
-    tell(0, 1, "counting frames")
+    progress(0, 1, "counting frames")
     source = Frames(paths, told)
     wanted = range(len(source))[frames]
     if wanted.step < 0:
@@ -243,7 +242,7 @@ def average(
         raise SettingsError(f"no frame of {len(source)} is asked for", where="frames", remedy="They count from 0")
     where, first = next(source.select(wanted[:1]))
     absorbers = absorbers_of(first, absorber, where)
-    tell(0, len(wanted), "potentials")
+    progress(0, len(wanted), "potentials")
     reach(workers)
     theory = make_theory(first, absorber, edge, settings, treatment)
     plan = _Plan.of(len(wanted), len(absorbers), settings)
@@ -259,7 +258,7 @@ def average(
         counts[group] += own / (plan.frames[group] * len(absorbers))
         sums[group] += chi.sum(axis=0) / plan.sites[group]
         each.extend(chi)
-        tell(number + 1, len(wanted), "frames")
+        progress(number + 1, len(wanted), "frames")
     parts = _Parts(counts, sums, np.array(each), plan)
     chi, spread, remembered = _chi_of(parts, theory, settings)
     rdf = _rdf_of(parts, [f"{absorber}-{element}" for element in theory.elements], remembered)
@@ -268,10 +267,6 @@ def average(
         frames=len(wanted), sites=len(each), correlation=remembered, settings=settings.to_mapping(),
         findings=(*source.findings, *_doubts(remembered, parts)),
     )  # fmt: skip
-
-
-def _silent(_done: int, _total: int, _message: str) -> None:
-    """Progress that nobody watches."""
 
 
 def _checked_edge(absorber: str, edge: str | None) -> str:

@@ -22,6 +22,7 @@ from exafsnn.crystals import crystal_named
 from exafsnn.edges import is_atom
 from exafsnn.errors import SettingsError
 from exafsnn.records import Array
+from exafsnn.settings import require_shares
 
 VACANT = "vacant"
 """Stands for no atom among the shares of a site."""
@@ -247,13 +248,11 @@ def _require_elements(symbols: Iterable[str], where: str = "structure") -> None:
 
 def _require_share(share: Mapping[str, float]) -> None:
     """Refuse shares that do not add up."""
-    told = ", ".join(f"{element} {part:g}" for element, part in share.items())
+    remedy = f"Shares of a site add up to 1; that of empty sites is called {VACANT}"
     _require_elements(set(share) - {VACANT}, "composition")
-    if not set(share) - {VACANT} or not all(0 <= part <= 1 + _ADDS_UP for part in share.values()):
-        raise SettingsError(f"shares must be from 0 to 1, got {told or 'none'}", where="composition")
-    if abs(sum(share.values()) - 1) > _ADDS_UP:
-        remedy = f"Shares of a site add up to 1; that of empty sites is called {VACANT}"
-        raise SettingsError(f"{told} add up to {sum(share.values()):g}", where="composition", remedy=remedy)
+    if set(share) == {VACANT}:
+        raise SettingsError("no atom is on a site", where="composition", remedy=remedy)
+    require_shares(share, remedy, _ADDS_UP)
 
 
 def _foremost(share: Mapping[str, float]) -> str:

@@ -14,7 +14,7 @@ import secrets
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, lru_cache
@@ -67,13 +67,12 @@ from exafsnn.simulate.sites import (
     sample_state,
 )
 from exafsnn.simulate.states import Need
-from exafsnn.workers import Shared, Workers, run_all
+from exafsnn.workers import Progress, Shared, Workers, run_all, silent
 
 FORMAT = "exafsnn-site-library-2"
 OLD_FORMAT = "exafsnn-site-library-1"
 """The same without checksums; still read."""
 _SCRATCH = "exafsnn-simulate-"
-_Progress = Callable[[int, int, str], None]
 _CLUSTER = 7.0
 """Radius of the cluster that potentials are of [Å], in iron."""
 _PLACES, _SMEARED = np.linspace(1.0, 7.0, 60), 0.15
@@ -138,7 +137,7 @@ def build(
     config_path: str | Path,
     output: str | Path,
     workers: Workers | None = None,
-    progress: _Progress | None = None,
+    progress: Progress = silent,
     tables: Path | None = None,
 ) -> Path:
     """Simulate the plan of ``config_path`` into the library ``output``; go on where an earlier call stopped.
@@ -179,11 +178,10 @@ def build(
         shared = files if tables else []
         _hand_over(tables or parts, parts, shared)
         with _scratch(parts):
-            tell = progress or _silent
-            failed = _build_needs(needs, parts, workers, tell)
+            failed = _build_needs(needs, parts, workers, progress)
             _require_hope(states, failed, output)
-            _build_theories(plan, parts, wanted, workers, tell)
-            _build_states(plan, parts, states, failed, workers, tell)
+            _build_theories(plan, parts, wanted, workers, progress)
+            _build_states(plan, parts, states, failed, workers, progress)
         _merge(plan, parts, output, wanted)
         _hand_over(parts, tables or parts, shared)
         remove_folder(parts)
@@ -200,7 +198,7 @@ def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def _build_theories(
-    plan: LibrarySettings, parts: Path, theories: Sequence[str], workers: Workers, tell: _Progress
+    plan: LibrarySettings, parts: Path, theories: Sequence[str], workers: Workers, progress: Progress
 ) -> None:
     """Compute the theories that are not yet there, or not whole; this process alone writes them."""
     missing = [name for name in theories if not _is_whole(parts / _theory_file(name))]
@@ -211,10 +209,10 @@ def _build_theories(
     tasks = [(plan, name, still[name.split("/")[0]], nearest) for name in missing]
     for count, ((_, name, _, _), (label, arrays)) in enumerate(run_all(_build_theory, tasks, workers), start=1):
         write_part(parts / _theory_file(name), label, arrays)
-        tell(count, len(missing), " ".join([f"scattering table {name}", *label.values()]))
+        progress(count, len(missing), " ".join([f"scattering table {name}", *label.values()]))
 
 
-def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Progress) -> dict[Need, str]:
+def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, progress: Progress) -> dict[Need, str]:
     """Make what states share, the same way; returns why some of it cannot be made, which the next run tries again."""
     missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
     local, others = ([need for need in missing if need.here == here] for here in (True, False))
@@ -225,7 +223,7 @@ def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, tell: _Pr
             failed[need] = label["discarded"]
         else:
             write_part(parts / _need_file(need), label, arrays)
-        tell(count, len(missing), f"{need.name}{_fate(label)}")
+        progress(count, len(missing), f"{need.name}{_fate(label)}")
     return failed
 
 
@@ -242,7 +240,7 @@ def _build_states(
     states: Sequence[PlannedState],
     failed: dict[Need, str],
     workers: Workers,
-    tell: _Progress,
+    progress: Progress,
 ) -> None:
     """Simulate the states, the same way; those that need what cannot be made are discarded."""
     left = [item for item in states if not _is_whole(parts / _state_file(item.index))]
@@ -262,16 +260,12 @@ def _build_states(
     ended = run_all(_build_state, todo, workers, _set_aside)
     for count, ((_, item, *_), (label, arrays)) in enumerate(ended, start=len(states) - len(todo) + 1):
         write_part(parts / _state_file(item.index), label, arrays)
-        tell(count, len(states), f"state {item.index}: {item.family.name}{_fate(label)}")
+        progress(count, len(states), f"state {item.index}: {item.family.name}{_fate(label)}")
 
 
 def _fate(label: dict[str, Any]) -> str:
     """What is told of a part that holds nothing."""
     return f" discarded, {label['discarded']}" if "discarded" in label else ""
-
-
-def _silent(_done: int, _total: int, _message: str) -> None:
-    """Progress that nobody watches."""
 
 
 def _open_parts(plan: LibrarySettings, output: Path) -> Path:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
@@ -31,6 +31,7 @@ from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Trajectory
 from exafsnn.simulate.states import one_of
+from exafsnn.workers import Progress, silent
 
 _DECIMALS = 6
 """Of positions and cells [Å]: beyond them formats differ that hold the same numbers."""
@@ -56,7 +57,6 @@ _NEAREST, _NEIGHBOURHOOD = 0.98, 4.0
 """Tables of scattering begin at so many of the smallest distance of all, or of this one [Å]."""
 _TEMPERATURE = 300.0
 """What stands for the temperature, which files do not tell: the same for all, so that none is preferred [K]."""
-_Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def gathered(
     states: int,
     *,
     frames: slice = slice(None),
-    progress: _Progress | None = None,
+    progress: Progress = silent,
 ) -> Gathered:
     """Cut trajectories into blocks, keep their frames in the user's cache, and see what is around the absorber.
 
@@ -211,7 +211,7 @@ def gathered(
     ExafsnnError
         If the cache cannot be written.
     """
-    source, tell = Frames(paths, told), progress or _silent
+    source = Frames(paths, told)
     asked = [sorted(range(count)[frames]) for count in source.counts]
     if not all(asked):
         where = str(paths[[bool(numbers) for numbers in asked].index(False)])
@@ -226,14 +226,10 @@ def gathered(
             where=", ".join(map(str, paths)),
             remedy="Give more frames; exafsnn average trains nothing, and takes a single one",
         )
-    found = list(_kept_frames(source, blocks, tell))
+    found = list(_kept_frames(source, blocks, progress))
     compound = compound_of_frames([content.trajectory for content in found], absorber, edge)
     learned, tried = (_tables(blocks, found, part) for part in (False, True))
     return Gathered(compound, learned, tried, tuple(source.findings))
-
-
-def _silent(_done: int, _total: int, _message: str) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True)
@@ -283,7 +279,7 @@ def _tables(blocks: Sequence[_Block], found: Sequence[KeptFrames], tried: bool) 
     return tuple(tables)
 
 
-def _kept_frames(source: Frames, blocks: Sequence[_Block], tell: _Progress) -> Iterator[KeptFrames]:
+def _kept_frames(source: Frames, blocks: Sequence[_Block], progress: Progress) -> Iterator[KeptFrames]:
     """Put the frames of each file into the cache."""
     starts = np.cumsum([0, *source.counts]).tolist()
     numbers = [starts[block.file] + number for block in blocks for number in block.used]
@@ -295,7 +291,7 @@ def _kept_frames(source: Frames, blocks: Sequence[_Block], tell: _Progress) -> I
             if frame.pbc != frames[0].pbc:
                 raise SettingsError("its box repeats otherwise than before", where=where, remedy="Give one kind a plan")
             places.append(number - starts[file])
-            tell(done, len(numbers), "frames are read")
+            progress(done, len(numbers), "frames are read")
         label, arrays = _alike(frames, places)
         content = checksum_of(json.dumps(label, sort_keys=True), arrays)
         kept("frames", {"content": content}, partial(_pair, label, arrays), _pair)

@@ -27,7 +27,7 @@ from exafsnn.learn.training import TRIED, CalibrationSettings
 from exafsnn.records import Array, ChiK
 from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
-from exafsnn.workers import run_all
+from exafsnn.workers import Progress, run_all, silent
 
 _ATOMS = 0.3
 """Of fewer in a range no error of their distance is asked."""
@@ -58,6 +58,7 @@ def calibrate(
     trial: Sequence[str | Path] = (),
     settings: CalibrationSettings | None = None,
     workers: int | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Set the error bars and the domain of a model, from states that it has never seen.
 
@@ -79,7 +80,7 @@ def calibrate(
     SettingsError
         If the libraries are not those of the model, or hold no crystal that could be a standard.
     """
-    answers = tried(name, libraries, trial, settings or CalibrationSettings(), workers)
+    answers = tried(name, libraries, trial, settings or CalibrationSettings(), workers, progress)
     return set_error_bars(name, answers)
 
 
@@ -89,11 +90,16 @@ def tried(
     trial: Sequence[str | Path],
     settings: CalibrationSettings,
     workers: int | None = None,
+    progress: Progress = silent,
 ) -> list[Answer]:
     """All answers to the simulated sessions of ``calibrate``, in one order."""
     paths = (tuple(map(str, libraries)), tuple(map(str, trial)))
     tasks = [(name, *paths, settings.sessions, settings.scans, referenced) for referenced in (True, False)]
-    found = dict(run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))))
+    found, what = {}, f"error bars: {settings.sessions} simulated sessions with a standard, and without"
+    progress(0, len(tasks), what)
+    for task, answers in run_all(_try_out, tasks, min(workers or os.cpu_count() or 1, len(tasks))):
+        found[task] = answers
+        progress(len(found), len(tasks), what)
     return [answer for task in tasks for answer in found[task]]  # whichever is done first
 
 

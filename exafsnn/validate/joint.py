@@ -27,9 +27,8 @@ from exafsnn.validate.calibration import Answer, answers_to, beamline_of, errors
 from exafsnn.validate.card import QUANTITIES, SHOWN
 from exafsnn.validate.coverage import cross_fitted
 from exafsnn.validate.sessions import Beamline, SimulatedSession
-from exafsnn.workers import run_all
+from exafsnn.workers import Progress, run_all
 
-Progress = Callable[[int, int, str], None]
 Paths = Sequence[str | Path]
 
 _PARTS = 10

@@ -125,7 +125,7 @@ def _made(
     model = aside / f"{recipe.name}.safetensors"
     if not _is_whole(model):
         train(libraries, model, recipe.training, progress, workers)
-    answers = tried(str(model), libraries, trials, recipe.training.calibration, workers)
+    answers = tried(str(model), libraries, trials, recipe.training.calibration, workers, progress)
     set_error_bars(str(model), answers)
     write_whole(model.with_suffix(".md"), card(recipe.name, read_model(str(model)).info, answers).encode())
     if keep:

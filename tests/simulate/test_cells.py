@@ -103,6 +103,7 @@ def test_pairs_are_tied_by_the_composition_in_any_alloy() -> None:
         ({"Zn": 1.2, "Cd": -0.2}, "from 0 to 1"),
         ({"Zn": 0.5, "Xx": 0.5}, "Xx is no element"),
         ({}, "got none"),
+        ({"vacant": 1.0}, "no atom is on a site"),
     ],
 )
 def test_compositions_that_do_not_add_up_are_refused(share, message) -> None:
