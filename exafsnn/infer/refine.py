@@ -44,7 +44,9 @@ from exafsnn.learn.pair_settings import OXIDE_ERRORS, PairSettings
 from exafsnn.records import Array, ChiK, Prediction
 
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
-"""RDFs of each kind, at least."""
+"""RDFs of each kind, at least …"""
+_BESIDE_MORE = 3
+"""… and so many times as many of what is counted where oxides are known: only a third of it is the metal alone then."""
 _CRYSTALS = 60
 """Crystals of a standard's structure: so many of the likest are fitted …"""
 _EXPANDED, _BROADENED, _CRYSTAL_SHARE = 0.0003, 0.0008, 0.02
@@ -410,8 +412,12 @@ class Search:
         first: Callable[[Tensor], Array],
     ) -> Search:
         """The hypotheses of a way, with the ``known`` RDFs of each kind and their outlines."""
-        kinds = dict.fromkeys(one.kind for one in (*way.hypotheses, _BETWEEN))
-        found = {kind: Known.of(*of_kind) for kind in kinds if len((of_kind := known(kind, _LEAST[kind]))[0])}
+        kinds = dict.fromkeys(one.kind for one in (_BETWEEN, *way.hypotheses))
+        found: dict[Kind, Known] = {}
+        for kind in kinds:
+            more = _BESIDE_MORE if kind == "counted" and _BETWEEN.kind in found else 1
+            if len((of_kind := known(kind, _LEAST[kind] * more))[0]):
+                found[kind] = Known.of(*of_kind)
         begun = way is not _RECOGNISED or _BETWEEN.kind in found  # there is what is likely, to begin at
         asked = [one for one in way.hypotheses if one.kind in found and (begun or not one.likely)]
         some = tuple((one, found[one.kind]) for one in asked)
