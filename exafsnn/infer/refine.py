@@ -46,7 +46,8 @@ from exafsnn.records import Array, ChiK, Prediction
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
 """RDFs of each kind, at least …"""
 _BESIDE_MORE = 3
-"""… and so many times as many of what is counted where oxides are known: only a third of it is the metal alone then."""
+"""… and so many times as many of what is counted where oxides are known: only a third of it is the metal alone then,
+which is as likely as where none are."""
 _CRYSTALS = 60
 """Crystals of a standard's structure: so many of the likest are fitted …"""
 _EXPANDED, _BROADENED, _CRYSTAL_SHARE = 0.0003, 0.0008, 0.02
@@ -323,6 +324,10 @@ class _Hypothesis:
     about: float = 0.0
     """If not 0, the prior stays about the network's answer, and is so many times as wide as the RDFs around it."""
 
+    def times(self, factor: float) -> _Hypothesis:
+        """The same, so many times as likely before."""
+        return replace(self, probability=factor * self.probability)
+
     def favour(self, count: int) -> float:
         """ln(probability before) of the neighbourhood, of ``count`` RDFs in all."""
         return math.log(self.probability * min(self.neighbours, count) / count)
@@ -414,13 +419,15 @@ class Search:
         """The hypotheses of a way, with the ``known`` RDFs of each kind and their outlines."""
         kinds = dict.fromkeys(one.kind for one in (_BETWEEN, *way.hypotheses))
         found: dict[Kind, Known] = {}
+        more = dict.fromkeys(kinds, 1)
         for kind in kinds:
-            more = _BESIDE_MORE if kind == "counted" and _BETWEEN.kind in found else 1
-            if len((of_kind := known(kind, _LEAST[kind] * more))[0]):
+            if kind == "counted" and _BETWEEN.kind in found:
+                more[kind] = _BESIDE_MORE
+            if len((of_kind := known(kind, _LEAST[kind] * more[kind]))[0]):
                 found[kind] = Known.of(*of_kind)
         begun = way is not _RECOGNISED or _BETWEEN.kind in found  # there is what is likely, to begin at
         asked = [one for one in way.hypotheses if one.kind in found and (begun or not one.likely)]
-        some = tuple((one, found[one.kind]) for one in asked)
+        some = tuple((one.times(more[one.kind]), found[one.kind]) for one in asked)
         between = (_BETWEEN, found[_BETWEEN.kind]) if _BETWEEN.kind in found else None
         return Search(theory, way, some, outlines, first, between)
 
