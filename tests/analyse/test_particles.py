@@ -260,7 +260,7 @@ def test_platinum_on_carbon(command: str, data_dir: Path, tmp_path: Path, capsys
     assert [row["shape"] for row in rows] == 2 * ["cuboctahedron", "icosahedron", "truncated octahedron", "sphere"]
     for particle, foil in zip(rows[:4], rows[4:], strict=True):
         assert float(particle["diameter_low"]) < 2.0
-        assert 1.4 < float(particle["diameter"]) < 2.5
+        assert 1.3 < float(particle["diameter"]) < 2.5
         assert particle["diameter_high"] == "" or 2.0 < float(particle["diameter_high"]) < 15.0  # it may be the bulk's
         assert float(particle["strain"]) < -2 * float(particle["strain_std"])
         assert foil["diameter_high"] == ""  # N may be the bulk's
@@ -269,7 +269,7 @@ def test_platinum_on_carbon(command: str, data_dir: Path, tmp_path: Path, capsys
     assert "bulk, or particles" not in capsys.readouterr().err  # of which that is no news
 
 
-@pytest.mark.xfail(strict=True, reason="N 9.6, 7.9 to 10.2: of 2 nm; 2.5 nm may be three shapes, but no icosahedron")
+@pytest.mark.xfail(strict=True, reason="N 9.0 ± 0.5: of 1.4 to 2 nm, by shape")
 def test_the_size_of_platinum_on_carbon(data_dir: Path, tmp_path: Path) -> None:
     name = str(data_dir / "nanoparticles/xafs_TEC10E50E_20231031_H.nor")
     reference = ["--reference", str(data_dir / "metals/pt_metal_rt.xdi"), "--structure", "fcc:3.9242"]
