@@ -40,7 +40,7 @@ def table(outcomes: list[Outcome], hours: np.ndarray) -> tuple[np.ndarray, dict[
             continue
         cells = []
         when.append(hour)
-        for name, shell in prediction.shells.items():
+        for name, shell in prediction.ranges.items():
             values = [(getattr(shell, one), getattr(shell, f"{one}_std")) for one in QUANTITIES]
             found.setdefault(name, []).append(values)
             (n, dn), (r, dr), (s, ds) = values

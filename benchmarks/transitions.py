@@ -74,7 +74,7 @@ def _try(task: tuple[str, int, bool, int]) -> list[tuple[bool, bool, bool, int]]
         except SettingsError:  # theory is so wrong in this session that its standard is not recognised
             continue
         points = [
-            Point(float(t), item.shells, finder.find(item.rdf)) for t, item in zip(TEMPERATURES, refined, strict=True)
+            Point(float(t), item.ranges, finder.find(item.rdf)) for t, item in zip(TEMPERATURES, refined, strict=True)
         ]
         strongest = analyse(points).strongest
         right = strongest.found and strongest.low <= TRANSITION <= strongest.high

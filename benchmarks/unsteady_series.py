@@ -55,7 +55,7 @@ def transitions(name: str, file: Path, structure: str, kind: str, draws: int, rn
         answers = Refiner(model, chis[0], structure).refine_all(chis)
         lattices = [finder.find(answer.rdf, standard=True) for answer in answers]
         points = [
-            Point(float(number), answer.shells, lattice, answer.in_domain)
+            Point(float(number), answer.ranges, lattice, answer.in_domain)
             for number, (answer, lattice) in enumerate(zip(answers, lattices, strict=True))
         ]
         count += analyse(points).strongest.found

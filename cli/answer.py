@@ -52,6 +52,8 @@ _OPTIONS = (
     click.option("--structure", metavar="S", multiple=True, callback=_one_or_several,
                  help="Its structure: bcc:a, fcc:a, hcp:a,c, zincblende:a, rocksalt:a in Å, or a CIF or POSCAR; one for"
                  " all references, or one for each."),
+    click.option("--range", "ranges", metavar="LOW HIGH", type=(float, float), multiple=True,
+                 help="Tell N, R and σ² of this range of r in Å, too; may be given more than once."),
     click.option("--reference-columns", metavar="KEY=N,…", multiple=True, callback=_one_or_several,
                  help="Its columns, as of a foil in the file of the scan: energy=1,mu=3."),
 )  # fmt: skip
@@ -79,6 +81,7 @@ def show_answers(
     references: tuple[str, ...],
     structure: str | tuple[str, ...] | None,
     reference_columns: str | tuple[str, ...] | None,
+    ranges: tuple[tuple[float, float], ...],
     workers: int | None,
     cluster: Cluster | None,
     **background: float | None,
@@ -93,7 +96,7 @@ def show_answers(
     scans = expanded(scans)
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns,
-             "reference_columns": reference_columns}  # fmt: skip
+             "reference_columns": reference_columns, "ranges": ranges}  # fmt: skip
     structures = structure if isinstance(structure, tuple) else (structure,)
     rests_on = [*references, *filter(None, [*structures, model and str(find_model(model))])]
     here = workers or cores()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,8 @@ _SHOWN = 10
 """Scans whose particles are told on the screen."""
 WHERE_KNOWN = ("all N", "x", "α", "metal", "Δχ²")
 """Columns of the table that are left out where no scan has any of it."""
+_OF_SCAN = frozenset(("status", "metal", "lattice", "a (Å)", "density (g/cm³)", "ΔE₀ (eV)", "S₀²", "R-factor", "fit"))
+"""Columns of what a scan's rows share: each is said once."""
 _ALWAYS = ("exchangeable", "first-of-both")
 """Notes that are told unasked: without them a number is not what it seems."""
 DONE = ("ok", "warned")
@@ -119,6 +122,8 @@ class Shown:
             click.echo(json.dumps(plain(document), indent=2, allow_nan=False))
         else:
             cells = {name: [cell(row) for row in self._rows] for name, cell in columns.items()}
+            scans = [scan_of(row) for row in self._rows]
+            cells |= {name: _once(column, scans) for name, column in cells.items() if name in _OF_SCAN}
             shown = {name: column for name, column in cells.items() if name not in WHERE_KNOWN or any(column)}
             print_table(list(shown), zip(*shown.values(), strict=True))
         _print_warnings(self._rows)
@@ -165,6 +170,12 @@ def progress_bar() -> Callable[[int, int, str], None]:
         bar.set_postfix_str(message)
 
     return show
+
+
+def _once(cells: Sequence[str], scans: Sequence[str]) -> list[str]:
+    """Cells without those that the row before, of the same scan, has, too."""
+    before = [("", ""), *zip(scans, cells, strict=True)]
+    return ["" if item == last else item[1] for last, item in pairwise(before)]
 
 
 def print_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None:

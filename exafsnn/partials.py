@@ -13,12 +13,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from exafsnn.shells import moments, stds
+from exafsnn.shells import MOST_SHELLS, Distance, limits_of_shells, moments, stds
 
 Array = NDArray[np.float64]
 _Float = TypeVar("_Float", bound=np.floating)
 APART = ("metal", "oxide")
 """What names of ranges begin with where a metal's shell and its oxide's are apart: ``"metal Ni-Ni"``."""
+
+
+_LITTLE = 0.01
+"""Shells stand out by so much of the highest n(r)/r² of any pair."""
 
 
 def of_metal(ranges: Iterable[str]) -> str:
@@ -31,9 +35,25 @@ class Range:
     """A range of distances of one pair."""
 
     pair: str
-    r_min: float
-    r_max: float
-    """[Å]"""
+    r_min: Distance
+    r_max: Distance
+    """[Å]; of shells each RDF has its own (s,), NaN where it has none."""
+
+    def at(self, row: int) -> Range:
+        """That of one RDF."""
+        ends = (float(limit[row]) if isinstance(limit, np.ndarray) else limit for limit in (self.r_min, self.r_max))
+        return Range(self.pair, *ends)
+
+    def beside(self, others: Iterable[Range], distance: Array) -> Range:
+        """The same, where its mean ``distance`` (s,) lies in none of the others of its pair; NaN elsewhere."""
+        within = [(other.r_min < distance) & (distance < other.r_max) for other in others if other.pair == self.pair]
+        low, high = (np.where(np.any(within, axis=0), np.nan, limit) for limit in (self.r_min, self.r_max))
+        return Range(self.pair, low, high)
+
+    def of(self, rows: slice) -> Range:
+        """That of some RDFs."""
+        low, high = (limit[rows] if isinstance(limit, np.ndarray) else limit for limit in (self.r_min, self.r_max))
+        return Range(self.pair, low, high)
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,12 @@ class Partials:
     """(p) names, absorber first."""
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Where the bins begin and end [Å]."""
+        half = (self.r[1] - self.r[0]) / 2
+        return float(self.r[0] - half), float(self.r[-1] + half)
+
+    @property
     def count(self) -> int:
         """Number of cells c: pairs times bins."""
         return len(self.pairs) * len(self.r)
@@ -54,6 +80,25 @@ class Partials:
         """The range of a name: ``"first"`` is of the first pair, ``"first Ni-Ni"`` of that one."""
         last = name.rpartition(" ")[2]
         return Range(last if last in self.pairs else self.pairs[0], *limits)
+
+    def shells(self, rows: Array, but: Iterable[str] = ()) -> dict[str, Range]:
+        """The shells of RDFs (s, c), ``MOST_SHELLS`` of each pair but those: ``"shell1"`` is of the first pair.
+
+        Limits are NaN where an RDF has fewer; what stands out little beside another pair is none.
+        """
+        found: dict[str, Range] = {}
+        all_, least = self.split(rows), _LITTLE * (self.split(rows) / self.r**2).max(axis=(1, 2))
+        for pair, own in zip(self.pairs, np.moveaxis(all_, 1, 0), strict=True):
+            if pair in but:
+                continue
+            limits = np.full((MOST_SHELLS, 2, len(rows)), np.nan)
+            for row, density in enumerate(own):
+                for number, ends in enumerate(limits_of_shells(self.r, density, least[row])[:MOST_SHELLS]):
+                    limits[number, :, row] = ends
+            for number, (low, high) in enumerate(limits, start=1):
+                name = f"shell{number}"
+                found[name if pair == self.pairs[0] else f"{name} {pair}"] = Range(pair, low, high)
+        return found
 
     def of(self, pair: str) -> slice:
         """The cells of one pair."""

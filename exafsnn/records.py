@@ -7,7 +7,7 @@ in place. The methods are doors for interactive use: each imports the room that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exafsnn.errors import Finding
-from exafsnn.shells import Errors, as_wide, counted, likely, moments, reaching, spreads, unseen
+from exafsnn.shells import Errors, as_wide, counted, is_shell, likely, moments, reaching, spreads, unseen
 from exafsnn.words import plus_minus, short_name
 
 Array = NDArray[np.float64]
@@ -212,6 +212,8 @@ class Exchange:
     """Δχ²: by how much that misfits more, in units of what nothing explains."""
     density: Array
     """(p, b) the RDFs [Å⁻¹] that do so least: that pair has no atoms there."""
+    of_shell: bool = False
+    """Whether it is that of a shell that n(r) shows, beside the model's ranges."""
 
     def __repr__(self) -> str:
         """One line."""
@@ -247,16 +249,20 @@ class PartialRDF(_Shown):
     told: tuple[Shell, ...] = ()
     """Ranges whose errors cover; those of any other are as much wider than its samples' spread as those of the first
     of its pair. Without one they are no wider."""
+    shells: tuple[Shell, ...] = ()
+    """The shells that n(r) shows, of all pairs, cut at its minima; their errors cover, too."""
     uncounted: tuple[Shell, ...] = ()
     """Ranges of pairs whose N nothing tells, with what it may be; of their other ranges no errors are known."""
     unseen: tuple[tuple[str, float, float, float], ...] = ()
     """Pairs and ranges [Å] of a metal's and its oxide's atoms, and how many of them no scan shows for sure; not in the
-    errors of ``told``. Of a pair of the oxide alone it is the same in any range."""
+    errors of ``told`` and ``shells``. Of a pair of the oxide alone it is the same in any range."""
     least: float = 0.0
     """Relative standard deviation of N at least: that of an amplitude nobody measured."""
+    apart: float = 0.0
+    """Standard deviation of R at least [Å]: by so much foils and beamlines differ, or theory."""
     exchanges: tuple[Exchange, ...] = ()
     """Shells that were given to the other element. What N would be then is in the errors, where the data do not tell;
-    not in those of ``told``."""
+    not in those of ``told`` and ``shells``."""
 
     def __repr__(self) -> str:
         """One line."""
@@ -278,7 +284,7 @@ class PartialRDF(_Shown):
             raise ValueError(f"no pair {pair!r} in this RDF; it has {', '.join(self.pairs)}")
         self._check(r_min, r_max)
         row = self.pairs.index(pair)
-        known = (*self.uncounted, *self.told)
+        known = (*self.uncounted, *self.told, *self.shells)
         if told := next((item for item in known if (item.pair, item.r_min, item.r_max) == (pair, r_min, r_max)), None):
             return self._doubted(self._hiding(told))
         is_counted = all(item.pair != pair for item in self.uncounted)
@@ -337,7 +343,7 @@ class PartialRDF(_Shown):
         """Those of one density (b,), with samples (s, b) and errors as wide as the known ones."""
         values = moments(self.r, density, r_min, r_max) - np.array([0, 0, self.smoothing**2, 0])
         raw = np.full(4, np.nan) if samples is None else spreads(self.r, samples, r_min, r_max)
-        errors = as_wide(values[:3], raw[:3], known, self.least)
+        errors = as_wide(values[:3], raw[:3], known, self.least, self.apart)
         numbers = np.append(np.stack([values[:3], *errors], axis=-1), [values[3], raw[3]])
         return Shell(name, r_min, r_max, *numbers.tolist())
 
@@ -358,11 +364,24 @@ class PartialRDF(_Shown):
         std, low, high = map(float, unseen(n, std, low, high, number))
         return replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
 
+    def exchanges_of(self, r_min: float, r_max: float) -> list[Exchange]:
+        """The tests that say something of the atoms in a range of r [Å].
+
+        Where the model tells a range its atoms are tested there, and a shell's, beside it, are not asked again. A shell
+        that n(r) shows has its own test besides, and any other range all of them.
+        """
+        limits, tests = (r_min, r_max), self.exchanges
+        named = _limits([*self.told, *self.uncounted]) | _limits(test for test in tests if not test.of_shell)
+        shells = _limits(self.shells) - named
+        if limits in shells | named:
+            return [test for test in tests if not test.of_shell or limits in shells & _limits([test])]
+        return list(tests)
+
     def _doubted(self, shell: Shell) -> Shell:
         """A shell whose N holds what it is if atoms are of another element, where the data do not tell."""
         pairs = shell.pair.split("+")
         rows = [self.pairs.index(pair) for pair in pairs]
-        for exchange in self.exchanges:
+        for exchange in self.exchanges_of(shell.r_min, shell.r_max):
             other = moments(self.r, exchange.density[rows].sum(axis=0), shell.r_min, shell.r_max)[0]
             std, low, high = reaching(
                 shell.coordination, shell.coordination_std, shell.coordination_low, shell.coordination_high, other,
@@ -372,6 +391,10 @@ class PartialRDF(_Shown):
                 shell, coordination_std=float(std), coordination_low=float(low), coordination_high=float(high)
             )
         return shell
+
+
+def _limits(ranges: Iterable[Shell | Exchange]) -> set[tuple[float, float]]:
+    return {(item.r_min, item.r_max) for item in ranges}
 
 
 _OF_NOISE = 1.5
@@ -456,7 +479,7 @@ class Prediction(_Shown):
     """The measured χ(k)."""
     rdf: PartialRDF
     shells: Mapping[str, Shell]
-    """By name of the range; ``"first"`` is always there."""
+    """By name of the range; ``"first"`` is always there, ``"shell1"``, ``"shell2"`` … are those that n(r) shows."""
     delta_e0: float
     """Theory's energy zero minus the E₀ of the background removal [eV]."""
     delta_e0_std: float
@@ -491,6 +514,11 @@ class Prediction(_Shown):
         said = f"{first.pair} {first.numbers}" if first and self.in_domain else "foreign, no numbers"
         of = short_name(self.chi.source, self.chi.record)
         return f"<Prediction {of or 'without a name'} by {self.model.split()[0]}: {said}, R-factor {self.misfit:.3f}>"
+
+    @property
+    def ranges(self) -> Mapping[str, Shell]:
+        """Those of ``shells`` that every answer of its model has."""
+        return {name: shell for name, shell in self.shells.items() if not is_shell(name)}
 
     @property
     def warnings(self) -> tuple[str, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -22,7 +25,73 @@ of d/R, up to the diameter; what two balls share whose centres are d apart. Gree
 Calvin et al., J. Appl. Phys. 94, 778 (2003)."""
 
 
-def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float) -> Array:
+MOST_SHELLS = 6
+"""Of those that the RDF of a pair shows so many are told."""
+
+
+def is_shell(name: str) -> bool:
+    """Whether a range is one of the shells that n(r) shows: ``"shell1"``, or ``"shell1 Ni-O"``."""
+    return re.fullmatch(r"shell\d+( \S+)?", name) is not None
+
+
+Distance = float | Array
+"""A distance [Å], or one for each row of what it limits."""
+_SMOOTHED, _STANDS_OUT = 0.05, 0.1
+"""Shells are maxima of n(r)/r², smoothed by so much [Å], that stand out by this share of the largest."""
+_RISES = 1e-3
+"""The first begins where that reaches so much of its maximum."""
+_FLAT = 0.01
+"""A minimum is the middle of what is lower than so much of it above the lowest bin: it moves no more than n(r) does."""
+
+
+def limits_of_shells(r: Array, density: Array, least: float = 0.0) -> list[tuple[float, float]]:
+    """Where the shells of an RDF (b,) begin and end [Å]: at the minima of n(r)/r², between its maxima.
+
+    The last is one only if n(r) falls behind it. None where there are no atoms, nor where maxima stand out by less
+    than ``least`` [Å⁻³].
+    """
+    level = _smoothed(density / r**2, _SMOOTHED / (r[1] - r[0]))
+    if not level.any():
+        return []
+    peaks = _maxima(level, max(_STANDS_OUT * level.max(), least))
+    if not peaks:
+        return []
+    rises, foot = np.flatnonzero(level[: peaks[0]] < _RISES * level[peaks[0]]), float(r[0] - 0.5 * (r[1] - r[0]))
+    if rises.size:
+        first = slice(int(rises[-1]), int(rises[-1]) + 2)
+        foot = float(np.interp(_RISES * level[peaks[0]], level[first], r[first]))
+    cuts = [foot]
+    for low, high in zip(peaks, [*peaks[1:], len(r) - 1], strict=True):
+        between = level[low : high + 1]
+        depth = np.clip(between.min() + _FLAT * level.max() - between, 0.0, None)
+        if int(between.argmin()) < len(between) - 1:
+            cuts.append(float(depth @ r[low : high + 1] / depth.sum()))
+    return list(pairwise(cuts))
+
+
+def _smoothed(values: Array, width: float) -> Array:
+    """(b,) values beside a Gaussian of so many bins; beyond its ends they are mirrored."""
+    reach = math.ceil(4 * width)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
+    return np.convolve(np.pad(values, reach, mode="symmetric"), weights / weights.sum(), mode="valid")
+
+
+def _maxima(level: Array, least: float) -> list[int]:
+    """Bins of maxima whose prominence is ``least``: so far one has to go down to reach what is higher, or an end.
+
+    As scipy.signal.find_peaks has it, whose import alone would take longer than a prediction.
+    """
+    found = []
+    for peak in 1 + np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] >= level[2:])):
+        higher = np.flatnonzero(level > level[peak])
+        start, end = (higher[higher < peak].max(initial=-1), higher[higher > peak].min(initial=len(level)))
+        lowest = max(level[start + 1 : peak + 1].min(), level[peak:end].min())
+        if level[peak] - lowest >= least:
+            found.append(int(peak))
+    return found
+
+
+def moments(r: Array, density: NDArray[np.floating], r_min: Distance, r_max: Distance) -> Array:
     """N, R, σ², C₃ of densities between two distances.
 
     N = ∫n dr, R = ∫rn dr/N, σ² = ∫(r−R)²n dr/N, C₃ = ∫(r−R)³n dr/N; bins that the limits cut count in part.
@@ -33,6 +102,8 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
         (b,) uniform bin centres [Å].
     density
         (..., b) n(r) [Å⁻¹]; what is in half precision is summed in single precision.
+    r_min, r_max
+        [Å], or (s,) of densities (s, ..., b); of limits that are NaN all is NaN.
 
     Returns
     -------
@@ -40,19 +111,28 @@ def moments(r: Array, density: NDArray[np.floating], r_min: float, r_max: float)
         (..., 4): N, R [Å], σ² [Å²], C₃ [Å³]; R, σ² and C₃ are NaN where N is 0.
     """
     step = float(r[1] - r[0])
-    inside = np.clip(np.minimum(r + step / 2, r_max) - np.maximum(r - step / 2, r_min), 0.0, None)
-    seen = np.flatnonzero(inside)
+    low, high = (np.asarray(limit, dtype=np.float64)[..., None] for limit in (r_min, r_max))
+    if np.isnan(low).all():
+        return np.full((*density.shape[:-1], 4), np.nan)
+    inside = np.clip(np.minimum(r + step / 2, high) - np.maximum(r - step / 2, low), 0.0, None)
+    seen = np.flatnonzero(inside if inside.ndim == 1 else inside.any(axis=0))
     bins = slice(int(seen[0]), int(seen[-1]) + 1) if seen.size else slice(0)
-    middle = 0.5 * (r_min + r_max)
-    powers = inside[bins, None] * (r[bins, None] - middle) ** np.arange(4)  # one product makes all moments about it
+    middle = 0.5 * (low + high)
+    powers = inside[..., bins, None] * (r[bins] - middle)[..., None] ** np.arange(4)  # one product makes all moments
     own = np.asarray(density)[..., bins]
     own = own.astype(np.result_type(own, np.float32), copy=False)
-    count, *others = np.moveaxis((own @ powers.astype(own.dtype)).astype(np.float64), -1, 0)
+    if powers.ndim == 2:
+        summed, middle = own @ powers.astype(own.dtype), middle[0]
+    else:  # each row has its own
+        apart = own.reshape(len(own), -1, own.shape[-1])
+        summed = (apart @ powers.astype(own.dtype)).reshape(*own.shape[:-1], 4)
+        middle = middle[:, 0].reshape(-1, *(1,) * (own.ndim - 2))
+    count, *others = np.moveaxis(summed.astype(np.float64), -1, 0)
     first, second, third = others / np.where(count > 0, count, np.nan)
     return np.stack([count, middle + first, second - first**2, third - 3 * first * second + 2 * first**3], axis=-1)
 
 
-def spreads(r: Array, samples: NDArray[np.floating], r_min: float, r_max: float) -> Array:
+def spreads(r: Array, samples: NDArray[np.floating], r_min: Distance, r_max: Distance) -> Array:
     """(..., 4) standard deviations of N, R, σ² and C₃ over samples (..., n, b); as ``moments`` otherwise."""
     return stds(moments(r, samples, r_min, r_max))
 
@@ -163,7 +243,9 @@ class Errors:
         return Errors(std, np.min([one.low for one in found], axis=0), high)
 
 
-def as_wide(values: Array, raw: Array, known: Errors | None, least: Array | float) -> tuple[Array, Array, Array]:
+def as_wide(
+    values: Array, raw: Array, known: Errors | None, least: Array | float, apart: float = 0.0
+) -> tuple[Array, Array, Array]:
     """(..., 3) standard deviations of N, R and σ², and both ends of their 95 % intervals.
 
     Parameters
@@ -174,6 +256,8 @@ def as_wide(values: Array, raw: Array, known: Errors | None, least: Array | floa
         Errors that cover, of another range; None: those of the samples.
     least
         (...) relative standard deviation of N at least.
+    apart
+        Standard deviation of R at least [Å].
     """
     std, low, high = (part * raw for part in (known.std, known.low, known.high)) if known else (
         raw.copy(), -Z95 * raw, Z95 * raw)  # fmt: skip
@@ -181,4 +265,6 @@ def as_wide(values: Array, raw: Array, known: Errors | None, least: Array | floa
     std[..., 0] = np.maximum(std[..., 0], floor)
     low[..., 0] = np.maximum(np.minimum(low[..., 0], -Z95 * floor), -values[..., 0])
     high[..., 0] = np.maximum(high[..., 0], Z95 * floor)
+    std[..., 1] = np.maximum(std[..., 1], apart)
+    low[..., 1], high[..., 1] = np.minimum(low[..., 1], -Z95 * apart), np.maximum(high[..., 1], Z95 * apart)
     return std, values + low, values + high

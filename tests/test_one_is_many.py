@@ -172,6 +172,7 @@ STAGES |= {
 STAGES["refine fe-k with a reference"] = ragged, lambda items: iron_with_a_standard().refine_all(items)
 
 
+SHELL = re.compile(r"^(rdf\.)?shells\[(shell)?\d+.*\]$")
 PLACE = re.compile(r"worst near k = [\d.]+ Å⁻¹, ")
 
 
@@ -197,8 +198,13 @@ def scale_of(name: str, result: Mapping[str, Any]) -> float:
         size, power = abs(float(result[name])), 1 if last in ("distance", "sigma2") else 2
         if last.startswith("c3"):  # what lies above the mean less what lies below: either is about σ³
             size = max(size, abs(float(result[".".join([*before, "sigma2"])])) ** 1.5)
+        if SHELL.search(before[-1]):  # whose limits move with the last digits of n(r), and with them what lies there
+            low, high = (float(result[".".join([*before, end])]) for end in ("r_min", "r_max"))
+            size = max(size, (0.5 * (high - low)) ** {"d": 1, "s": 2, "c": 3}[last[0]])
         return size * max(1.0, 0.3 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** power
-    least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 2.0, "coordination": 0.1}
+    if last == "density" and "exchanges" in name:  # those of shells have such limits
+        return 5 * float(np.abs(result[name]).max())
+    least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 2.0, "coordination": 0.1, "delta_chi2": 1.0}
     if last == "chi_model":  # ΔE₀, as rounded as it is, moves k by ΔE₀ · K2_PER_EV / 2k
         k, zero = (result[".".join([*before, other])] for other in ("chi.k", "delta_e0"))
         slope = np.gradient(result[name], k) * K2_PER_EV / 2 / np.maximum(k, 1.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from exafsnn.infer.error_bars import ErrorBars, Raw
+from exafsnn.learn.intervals import LEVELS, Scale
 from exafsnn.partials import Partials, Range
 
 R = np.round(1.5 + 0.02 * (np.arange(200) + 0.5), 6)
@@ -72,3 +73,39 @@ def test_errors_of_each_pair_are_those_of_its_samples(row, keep):
     assert told.shells["first Ni-Ni"].coordination_std[0] == pytest.approx(0.1 * 12, rel=1e-3)
     assert told.shells["first Ni-Ni"].one(0).pair == "Ni-Ni"
     assert told.shells["far"].coordination[0] == pytest.approx(0, abs=1e-3)
+
+
+def test_each_row_has_its_own_shells(row: np.ndarray) -> None:
+    metal = np.concatenate([shell(0.01, 2.09, 0.006), shell(12, 2.49, 0.007) + shell(6, 3.52, 0.01)])
+    found = NICKEL_OXIDE.shells(np.stack([row, metal]))
+    assert list(found) == [f"shell{n}{of}" for of in ("", " Ni-Ni") for n in range(1, 7)]
+    oxygen, first, second = (NICKEL_OXIDE.moments(np.stack([row, metal]), found[name])
+                             for name in ("shell1", "shell1 Ni-Ni", "shell2 Ni-Ni"))  # fmt: skip
+    assert oxygen[0, :2] == pytest.approx([6, 2.09], rel=5e-3)
+    assert np.isnan(oxygen[1]).all()  # so few atoms beside others are no shell
+    assert first[:, 0] == pytest.approx(12, rel=5e-3)
+    assert first[:, 1] == pytest.approx([2.95, 2.49], abs=5e-3)
+    assert np.isnan(second[0]).all()
+    assert second[1, :2] == pytest.approx([6, 3.52], rel=5e-3)
+    assert set(NICKEL_OXIDE.shells(row[None], but=["Ni-O"])) == {f"shell{n} Ni-Ni" for n in range(1, 7)}
+
+
+def test_shells_have_the_errors_of_their_own_scale_or_else_of_the_first(row: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    density, ranges = row[None], NICKEL_OXIDE.shells(row[None])
+    ranges["first"] = Range("Ni-O", 1.6, 2.6)
+    raw = Raw(NICKEL_OXIDE, 0.0, density, lambda _, cells: drawn[:, :, cells].copy())
+    drawn = np.float32(density[:, None] * (1 + 0.05 * rng.standard_normal((1, 200, 1))))
+
+    def scale(factor: float) -> Scale:
+        ends = tuple(factor * np.linspace(0.1, 2, len(LEVELS)))
+        return Scale((1.0, *(0.0,) * 8), tuple(-end for end in ends), ends)
+
+    known = {name: scale(1.0) for name in ("coordination", "distance", "sigma2", "density")}
+    given = np.zeros((1, 8))
+    alike = ErrorBars(known, given, np.ones(1)).told(raw, ranges, keep=True).shells
+    assert alike["shell1"].coordination_std == pytest.approx(alike["first"].coordination_std, rel=0.02)
+    own = ErrorBars(known | {"coordination shells": scale(3.0)}, given, np.ones(1)).told(raw, ranges, keep=True).shells
+    assert own["shell1"].coordination_std == pytest.approx(3 * alike["shell1"].coordination_std)
+    assert own["shell1 Ni-Ni"].coordination_std == pytest.approx(alike["shell1 Ni-Ni"].coordination_std)
+    assert not own["shell3"].is_there(0)

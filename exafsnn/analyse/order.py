@@ -23,7 +23,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.learn.atlas import PHASES
 from exafsnn.records import Array, Estimate, Order, PartialRDF, Prediction, Shell
 from exafsnn.settings import require_shares
-from exafsnn.shells import UNSEEN, likely, moments, reaching, unseen
+from exafsnn.shells import UNSEEN, is_shell, likely, moments, reaching, unseen
 
 if TYPE_CHECKING:
     from exafsnn.infer.predict import Model
@@ -63,7 +63,10 @@ class Neighbours:
             wider = np.array([item.std[0] if item else 1.0 for item in errors])
             # of hardly any atoms no sample has fewer, for no bin is negative: their mean is not the answer
             samples = np.maximum(number + wider * (samples - samples.mean(axis=0)), 0.0)
-        others = tuple((_numbers(rdf.r, item.density, r_min, r_max), likely(item.delta_chi2)) for item in rdf.exchanges)
+        others = tuple(
+            (_numbers(rdf.r, item.density, r_min, r_max), likely(item.delta_chi2))
+            for item in rdf.exchanges_of(r_min, r_max)
+        )
         return Neighbours(rdf.pairs, number, samples, others)
 
     def beside(self, other: Neighbours, *, tied: bool) -> Neighbours:
@@ -221,6 +224,8 @@ def orders_of(edges: Sequence[Prediction], *, tied: bool = False) -> list[dict[s
 def _of_edge(edge: Prediction, others: Sequence[Prediction], tied: bool) -> dict[str, Order]:
     found = {}
     for name, shell in edge.shells.items():
+        if is_shell(name):  # of this pair alone, wherever others have theirs
+            continue
         limits = shell.r_min, shell.r_max
         around = Neighbours.of(edge.rdf, *limits)
         unknown = np.isnan(shell.distance) and shell.coordination_high > shell.coordination  # and so is its share
@@ -294,7 +299,9 @@ class MetalShare:
     def of(self, rdf: PartialRDF) -> Estimate:
         """The share in the metal, by the RDFs of one sample."""
         samples = np.empty((0, rdf.density.size)) if rdf.samples is None else rdf.samples.reshape(len(rdf.samples), -1)
-        others = tuple((self.parts(item.density.ravel()), likely(item.delta_chi2)) for item in rdf.exchanges)
+        others = tuple(
+            (self.parts(item.density.ravel()), likely(item.delta_chi2)) for item in rdf.exchanges if not item.of_shell
+        )
         parts = Neighbours(("metal", "else"), self.parts(rdf.density.ravel()), self.parts(samples), others)
         return _hiding(parts.estimate(lambda part: part["metal"] / (part["metal"] + part["else"])), UNSEEN)
 

@@ -9,14 +9,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from exafsnn.errors import Finding
-from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told, of_any_number
+from exafsnn.infer.error_bars import Exchanged, Kept, Shells, Told, apart_of, of_any_number
 from exafsnn.infer.estimates import Limit, Reference
 from exafsnn.infer.verdict import damping_finding, exchange_finding, misfit_finding, neighbours_finding
 from exafsnn.learn.domain import Signs
 from exafsnn.learn.intervals import is_first
 from exafsnn.partials import APART, Partials
-from exafsnn.records import Array, ChiK, PartialRDF, Prediction
-from exafsnn.shells import UNSEEN
+from exafsnn.records import Array, ChiK, Exchange, PartialRDF, Prediction
+from exafsnn.shells import UNSEEN, is_shell
 
 _Rows = TypeVar("_Rows")
 _MANY = 1.2
@@ -125,7 +125,7 @@ class Answers:
     @property
     def finite(self) -> np.ndarray:
         """(s,) whether all is numbers; without atoms in a range there is no R, but in one of them there have to be."""
-        numbers = _arrays(replace(self, samples=None, shells={}, covering={}))
+        numbers = _arrays(replace(self, samples=None, shells={}, covering={}, exchanges={}))
         told = [
             np.all([np.isfinite(part) for part in vars(shells).values() if isinstance(part, np.ndarray)], axis=0)
             for shells in self.shells.values()
@@ -149,7 +149,12 @@ class Answers:
     def with_errors(self, told: Told) -> Answers:
         """The same with its ranges and their error bars."""
         hidden = self.origin.unseen
-        shells = {name: of.hiding(hidden[name]) if name in hidden else of for name, of in told.shells.items()}
+        of_oxide = {self.origin.partials.range(name, (0.0, 0.0)).pair: number for name, number in hidden.items()}
+        of_oxide.pop(self.origin.partials.pairs[0], None)
+        shells = {}
+        for name, of in told.shells.items():
+            number = hidden.get(name, of_oxide.get(of.pair, 0.0) if is_shell(name) else 0.0)
+            shells[name] = of.hiding(number) if number else of
         return replace(self, spread=told.spread, samples=told.samples, shells=shells, covering=told.shells)
 
     def among(self, rows: np.ndarray, count: int) -> Answers:
@@ -179,24 +184,29 @@ class Answers:
         if self.samples is None or self.spread is None:
             raise ValueError("a record needs the samples of its RDF, which were not kept")
         origin = self.origin
-        shells = {name: shells.one(row) for name, shells in self.shells.items()}
+        shells = {name: of.one(row) for name, of in self.shells.items() if of.is_there(row)}
         for name, most in origin.unmeasured.items():
             shells[name] = of_any_number(shells[name], most, keep=name == "first")
         density, spread, samples = map(origin.partials.split, (self.density[row], self.spread[row], self.samples[row]))
         hidden = {name: shells[name] for name in origin.unseen}
+        exchanges = {
+            name: each.one(row, origin.partials) for name, each in self.exchanges.items() if each.is_there(row)
+        }
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
             smoothing=origin.smoothing, least=float(doubt_of(origin.least, origin.beside, self.oxidised[row])),
+            apart=apart_of(origin.reference is not None) if origin.calibrated else 0.0,
             told=tuple(
                 known.one(row)
                 for name, known in self.covering.items()
                 if is_first(name) and name not in origin.unmeasured
             ),
+            shells=tuple(known.one(row) for name, known in self.covering.items() if is_shell(name) and name in shells),
             uncounted=tuple(shells[name] for name in origin.unmeasured),
             unseen=tuple((of.pair, of.r_min, of.r_max, origin.unseen[name]) for name, of in hidden.items()),
-            exchanges=tuple(exchanged.one(row, origin.partials) for exchanged in self.exchanges.values()),
+            exchanges=tuple(exchanges.values()),
         )  # fmt: skip
-        findings = *self.findings(row, chi), *(self._exchange_findings(rdf) if self.in_domain[row] else ())
+        findings = *self.findings(row, chi), *(_exchange_findings(rdf, exchanges) if self.in_domain[row] else ())
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
         numbers: dict[str, Any] = {name: float(getattr(self, name)[row]) for name in names}
         return Prediction(
@@ -205,18 +215,6 @@ class Answers:
             findings=findings, history=(*chi.history, origin.said),
             composition=origin.composition, **numbers,
         )  # fmt: skip
-
-    @staticmethod
-    def _exchange_findings(rdf: PartialRDF) -> Iterator[Finding]:
-        """Of each range in which the data do not tell the element, and where nobody asked them."""
-        if len(rdf.pairs) > 1 and not rdf.exchanges:
-            said = f"whether the data tell {' from '.join(rdf.pairs)} was not tested: what is known of structures did"
-            yield Finding("elements-untested", "note", said, remedy="Refine the scan")
-        for exchange in rdf.exchanges:
-            limits = exchange.r_min, exchange.r_max
-            found = exchange_finding(exchange, rdf.shell(exchange.pair, *limits), rdf.total(*limits))
-            if found:
-                yield found
 
     def findings(self, row: int, chi: ChiK) -> tuple[Finding, ...]:
         """What is to be told of the answer to one scan, and of the standard that it rests on."""
@@ -259,6 +257,24 @@ class Answers:
                 said = f"{apart}: {why}, so the standard tells less"
                 found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
         return tuple(finding for finding in found if finding)
+
+
+def _exchange_findings(rdf: PartialRDF, exchanges: Mapping[str, Exchange]) -> Iterator[Finding]:
+    """Of each range in which the data do not tell the element, of all such shells together, and if nobody asked."""
+    if len(rdf.pairs) > 1 and not exchanges:
+        said = f"whether the data tell {' from '.join(rdf.pairs)} was not tested: what is known of structures did"
+        yield Finding("elements-untested", "note", said, remedy="Refine the scan")
+    open_shells = []
+    for name, exchange in exchanges.items():
+        limits = exchange.r_min, exchange.r_max
+        found = exchange_finding(exchange, rdf.shell(exchange.pair, *limits), rdf.total(*limits))
+        if found and not is_shell(name):
+            yield found
+        elif found:
+            open_shells.append(f"{exchange.pair} {exchange.r_min:.2f}–{exchange.r_max:.2f} Å")
+    if open_shells:
+        said = f"the data do not tell the element of further shells: {', '.join(open_shells)}"
+        yield Finding("shells-exchangeable", "note", said, remedy="Their errors hold what the other element would have")
 
 
 def doubt_of(least: float, beside: float, oxidised: Array | float) -> Array:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from exafsnn.learn.intervals import Scale, is_first, scale_of
 from exafsnn.partials import Partials, Range
 from exafsnn.records import Array, Exchange, Shell
-from exafsnn.shells import Z95, Errors, as_wide, likely, reaching, unseen, widened
+from exafsnn.shells import Z95, Distance, Errors, as_wide, is_shell, likely, reaching, unseen, widened
 
 Samples = NDArray[np.float32]
 """(s, n, c) equally likely RDFs [Å⁻¹], while they are made …"""
@@ -38,11 +38,11 @@ _FEW = 8
 
 @dataclass(frozen=True)
 class Shells:
-    """The fields of ``records.Shell`` for one range of r of one pair, each (s,)."""
+    """The fields of ``records.Shell`` for one range of r of one pair, each (s,); limits may be the same for all."""
 
     pair: str
-    r_min: float
-    r_max: float
+    r_min: Distance
+    r_max: Distance
     coordination: Array
     coordination_std: Array
     coordination_low: Array
@@ -64,10 +64,23 @@ class Shells:
         std, low, high = unseen(self.coordination, *ends, number)
         return replace(self, coordination_std=std, coordination_low=low, coordination_high=high)
 
+    def is_there(self, row: int) -> bool:
+        """Whether a scan has that range: of shells there are more or fewer."""
+        return _is_there(self.r_max, row)
+
     def one(self, row: int) -> Shell:
         """The record of one scan."""
-        values = {name: float(value[row]) for name, value in vars(self).items() if isinstance(value, np.ndarray)}
-        return Shell(self.pair, self.r_min, self.r_max, **values)
+        values = {name: value[row] if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
+        return Shell(values.pop("pair"), **{name: float(value) for name, value in values.items()})
+
+
+def apart_of(referenced: bool) -> float:
+    """Standard deviation of distances beyond what is simulated [Å], with a standard or without."""
+    return _BEAMLINES_APART if referenced else _FOILS_APART
+
+
+def _is_there(limit: Distance, row: int) -> bool:
+    return not (isinstance(limit, np.ndarray) and math.isnan(limit[row]))
 
 
 def of_any_number(shell: Shell, most: float, *, keep: bool = False) -> Shell:
@@ -84,35 +97,44 @@ class Exchanged:
     """The fields of ``records.Exchange`` of s scans; the test is ``infer.exchange``."""
 
     pair: str
-    r_min: float
-    r_max: float
+    r_min: Distance
+    r_max: Distance
     delta_chi2: Array
     """(s,)"""
     density: Array
     """(s, c)"""
+    of_shell: bool = False
+    """Whether it is that of a shell that n(r) shows: of the ranges that are told it concerns that shell alone."""
 
     @staticmethod
     def joined(pieces: Sequence[Mapping[_Name, Exchanged]]) -> dict[_Name, Exchanged]:
         """Those of the scans of all pieces, one at least, by name of the range."""
-        return {
-            name: replace(
-                first,
-                delta_chi2=np.concatenate([piece[name].delta_chi2 for piece in pieces]),
-                density=np.concatenate([piece[name].density for piece in pieces]),
-            )
-            for name, first in pieces[0].items()
-        }
+        found = {}
+        for name, first in pieces[0].items():
+            fields = [field for field, value in vars(first).items() if isinstance(value, np.ndarray)]
+            joined = {field: np.concatenate([getattr(piece[name], field) for piece in pieces]) for field in fields}
+            found[name] = Exchanged(**vars(first) | joined)
+        return found
+
+    def is_there(self, row: int) -> bool:
+        """Whether a scan has that range."""
+        return _is_there(self.r_max, row)
 
     def one(self, row: int, partials: Partials) -> Exchange:
         """The record of one scan."""
+        limits = Range(self.pair, self.r_min, self.r_max).at(row)
+        ends = float(limits.r_min), float(limits.r_max)
         density = partials.split(self.density[row]).copy()
-        return Exchange(self.pair, self.r_min, self.r_max, float(self.delta_chi2[row]), density)
+        return Exchange(self.pair, *ends, float(self.delta_chi2[row]), density, self.of_shell)
 
     def widen(self, shells: Mapping[str, Shells], partials: Partials) -> dict[str, Shells]:
         """Ranges whose N hold what they are if the atoms are of the other element, where data do not tell."""
         found = dict(shells)
         for name, shell in shells.items():
             other = partials.moments(self.density, Range(shell.pair, shell.r_min, shell.r_max))[:, 0]
+            if self.of_shell:
+                own = (shell.pair == self.pair) & (shell.r_min == self.r_min) & (shell.r_max == self.r_max)
+                other = np.where(own, other, shell.coordination)
             known = shell.coordination_std, shell.coordination_low, shell.coordination_high
             std, low, high = reaching(shell.coordination, *known, other, likely(self.delta_chi2))
             found[name] = replace(shell, coordination_std=std, coordination_low=low, coordination_high=high)
@@ -166,12 +188,12 @@ class ErrorBars:
     def told(self, raw: Raw, ranges: Mapping[str, Range], *, keep: bool) -> Told:
         """Shells with errors that cover and, where samples are to be kept, the spread of the RDFs.
 
-        Those of ``first`` are calibrated; those of other ranges are as much wider than their samples' spread. Samples
-        are made a few scans at a time and, where none are kept, only in the cells of the ranges.
+        Those of ``first`` and of shells are calibrated; those of other ranges are as much wider than their samples'
+        spread. Samples are made a few scans at a time and, where none are kept, only in the cells of the ranges.
         """
         cells = slice(0, raw.partials.count) if keep else raw.partials.touched(ranges.values())
-        firsts = [name for name in ranges if is_first(name)]
-        others = [name for name in ranges if not is_first(name)]
+        firsts = [name for name in ranges if is_first(name) or is_shell(name)]
+        others = [name for name in ranges if name not in firsts]
         bare: dict[str, list[Array]] = {name: [] for name in firsts}
         stds: dict[str, list[Array]] = {name: [] for name in ("first", *others)}
         wide, kept = [], []
@@ -179,7 +201,7 @@ class ErrorBars:
             rows = slice(start, start + _FEW)
             samples = raw.draw(rows, cells)
             for name in firsts:
-                bare[name].append(raw.partials.spreads(samples, ranges[name], cells.start))
+                bare[name].append(raw.partials.spreads(samples, ranges[name].of(rows), cells.start))
             if keep or others:
                 wide.append(self._widen(rows, samples, raw.density[rows, cells]))
             for name in ("first", *others) if others else ():
@@ -213,7 +235,7 @@ class ErrorBars:
         values = raw.values(limits)
         told = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         for quantity, value, std in zip(_QUANTITIES, values.T, stds.T, strict=False):
-            ends = self.interval(scale_of(quantity, name), value, std)
+            ends = self.interval(self._scale_of(quantity, name), value, std)
             told |= {quantity: value} | {f"{quantity}_{end}": found for end, found in zip(_ENDS, ends, strict=True)}
         return Shells(limits.pair, limits.r_min, limits.r_max, **told)
 
@@ -222,9 +244,18 @@ class ErrorBars:
         values = raw.values(limits)
         told: dict[str, Array] = {"c3": values[:, 3], "c3_std": stds[:, 3]}
         told |= dict(zip(_QUANTITIES, values.T, strict=False))
-        for end, found in zip(_ENDS, as_wide(values[:, :3], stds[:, :3], known, self.least), strict=True):
+        ends = as_wide(values[:, :3], stds[:, :3], known, self.least, self.apart)
+        for end, found in zip(_ENDS, ends, strict=True):
             told |= {f"{quantity}_{end}": part for quantity, part in zip(_QUANTITIES, found.T, strict=True)}
         return Shells(limits.pair, limits.r_min, limits.r_max, **told)
+
+    def _scale_of(self, quantity: str, name: str) -> str:
+        """The scale of a quantity of a range; where shells have none of their own, that of their pair's first."""
+        own = scale_of(quantity, name)
+        if own in self.scales or not is_shell(name):
+            return own
+        first = " ".join([quantity, *name.split(" ")[1:]])
+        return first if first in self.scales else quantity
 
     def interval(self, quantity: str, value: Array, raw: Array) -> tuple[Array, Array, Array]:
         """(s,) half-width of the 68 % interval, and both ends of that of 95 %, of a quantity of a range ``first``.
@@ -245,8 +276,12 @@ class ErrorBars:
             found = std * self.wider, value + low * self.wider, value + high * self.wider
         if quantity.startswith("coordination"):
             return self._doubted(value, *found)
-        apart = _BEAMLINES_APART if self.referenced else _FOILS_APART
-        return widened(value, *found, apart) if quantity.startswith("distance") and self.scales else found
+        return widened(value, *found, self.apart) if quantity.startswith("distance") else found
+
+    @property
+    def apart(self) -> float:
+        """Standard deviation of distances beyond what is simulated [Å]."""
+        return apart_of(self.referenced) if self.scales else 0.0
 
     def _doubted(self, n: Array, std: Array, low: Array, high: Array) -> tuple[Array, Array, Array]:
         """Standard deviation and interval of coordinations, at least as wide as the doubt about the amplitude."""

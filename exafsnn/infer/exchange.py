@@ -12,6 +12,7 @@ else there is, was learned from structures like the answer; it keeps its shape, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
@@ -116,8 +117,9 @@ def exchanged(
     tests = [_Test(theory, data, fits, sessions, partials, row) for row in range(len(fits.density))]
     found: dict[_Name, Exchanged] = {}
     for name, limits in ranges.items():
-        rise, other = zip(*(test.exchange(limits) for test in tests), strict=True)
-        found[name] = Exchanged(limits.pair, limits.r_min, limits.r_max, np.array(rise), np.stack(other))
+        rise, other = zip(*(test.exchange(limits.at(row)) for row, test in enumerate(tests)), strict=True)
+        told = np.array(rise), np.stack(other)
+        found[name] = Exchanged(limits.pair, limits.r_min, limits.r_max, *told, of_shell=np.ndim(limits.r_max) > 0)
     return found
 
 
@@ -144,8 +146,10 @@ class _Test:
     def exchange(self, limits: Range) -> tuple[float, Array]:
         """By how much χ² rises if the atoms of a range are of the others, and the RDFs (c,) by which it does least.
 
-        Not at all where there are hardly any.
+        Not at all where there are hardly any; infinitely where the answer has no such range.
         """
+        if math.isnan(limits.r_max):
+            return math.inf, self._density[0].numpy()
         partials = self._partials
         r = torch.from_numpy(partials.r)
         step = float(r[1] - r[0])

@@ -197,11 +197,11 @@ class JointRefiner:
         tied = self._joint.tied
         if not all(edge.intervals for edge in self._joint.both):
             return [{}, {}]
+        sides = tied.sides(fits.density.numpy())
         ranges = {
-            (number, name): edge.partials.range(name, limits)
+            (number, name): limits
             for number, edge in enumerate(self._joint.edges)
-            for name, limits in edge.ranges.items()
-            if name not in edge.unmeasured
+            for name, limits in edge.tested(sides[number]).items()
         }
         shared = {
             key: replace(of, pair=tied.forward if of.pair == tied.backward else of.pair) for key, of in ranges.items()
@@ -213,7 +213,8 @@ class JointRefiner:
                 *(edge.data(of, at.k_max, at.oxidised) for edge, (of, at) in zip(self.edges, own, strict=True))
             )
             sessions = session_of_both(*(edge.sessions(*of) for edge, of in zip(self.edges, own, strict=True)))
-            return exchanged(self._theory, data, fits[rows], sessions, tied.partials, shared)
+            asked = {key: limits.of(rows) for key, limits in shared.items()}
+            return exchanged(self._theory, data, fits[rows], sessions, tied.partials, asked)
 
         found = Exchanged.joined(side_by_side(exchange, pieces_of(len(fits.density)), cores))
         ratio = fits.density[:, tied.partials.count :].numpy()

@@ -110,6 +110,11 @@ class Model:
             if limits.pair in names
         }
 
+    @property
+    def _uncounted(self) -> set[str]:
+        """The pairs of these ranges."""
+        return {self.partials.range(name, self.ranges[name]).pair for name in self.unmeasured}
+
     @cached_property
     def unseen(self) -> Mapping[str, float]:
         """Ranges of a metal's and its oxide's atoms, where both are known, and how many no scan shows for sure."""
@@ -310,7 +315,20 @@ class Model:
         least = doubt_of(self._least(reference), self.pairs.beside_amplitude, self.oxidised(raw.density))
         bars = ErrorBars(scales, given, wider, reference is not None, least, other)
         ranges = {name: self.partials.range(name, limits) for name, limits in self.ranges.items()}
+        if keep:
+            ranges |= self.partials.shells(raw.density, but=self._uncounted)
         return bars.told(raw, ranges, keep=keep)
+
+    def tested(self, density: Array) -> dict[str, Range]:
+        """The ranges whose element is asked of the data, of RDFs (s, c): those of the model, and shells beside them."""
+        named = {
+            name: self.partials.range(name, limits)
+            for name, limits in self.ranges.items()
+            if name not in self.unmeasured
+        }
+        shells = self.partials.shells(density, but=self._uncounted)
+        distances = {name: self.partials.moments(density, shell)[:, 1] for name, shell in shells.items()}
+        return named | {name: shell.beside(named.values(), distances[name]) for name, shell in shells.items()}
 
     def _least(self, reference: Reference | None) -> float:
         """Relative standard deviation of N at least: of an amplitude that nobody measured, or of the sample's own."""

@@ -46,8 +46,10 @@ from exafsnn.records import Array, ChiK, Prediction
 _LEAST: Mapping[Kind, int] = {"pure": 0, "perfect": 10_000, "counted": 10_000, "mixed": 10_000}
 """RDFs of each kind, at least …"""
 _BESIDE_MORE = 3
-"""… and so many times as many of what is counted where oxides are known: only a third of it is the metal alone then,
-which is as likely as where none are."""
+"""… and so many times as many of what is counted where oxides are known: a third of it is the metal alone then …"""
+_BESIDE_LIKELIER = 1.95
+"""… which is to be as likely, against the metal's perfect crystals, as where no oxide is known. Of perfect crystals 60
+to 81 % are the metal's, of what is counted 31 to 41 %."""
 _CRYSTALS = 60
 """Crystals of a standard's structure: so many of the likest are fitted …"""
 _EXPANDED, _BROADENED, _CRYSTAL_SHARE = 0.0003, 0.0008, 0.02
@@ -232,13 +234,13 @@ class Refiner:
         model = self._model
         if len(model.partials.pairs) == 1 or not model.intervals:
             return {}
-        asked = {name: limits for name, limits in model.ranges.items() if name not in model.unmeasured}
-        ranges = {name: model.partials.range(name, limits) for name, limits in asked.items()}
+        ranges = model.tested(fits.density.numpy())
 
         def exchange(rows: slice) -> dict[str, Exchanged]:
             data = self.data(signals[rows], start.k_max[rows], start.oxidised[rows])
             sessions = self.sessions(signals[rows], start[rows])
-            return exchanged(self.theory, data, fits[rows], sessions, model.partials, ranges)
+            own = {name: limits.of(rows) for name, limits in ranges.items()}
+            return exchanged(self.theory, data, fits[rows], sessions, model.partials, own)
 
         return Exchanged.joined(side_by_side(exchange, pieces_of(len(signals)), cores))
 
@@ -419,15 +421,15 @@ class Search:
         """The hypotheses of a way, with the ``known`` RDFs of each kind and their outlines."""
         kinds = dict.fromkeys(one.kind for one in (_BETWEEN, *way.hypotheses))
         found: dict[Kind, Known] = {}
-        more = dict.fromkeys(kinds, 1)
         for kind in kinds:
-            if kind == "counted" and _BETWEEN.kind in found:
-                more[kind] = _BESIDE_MORE
-            if len((of_kind := known(kind, _LEAST[kind] * more[kind]))[0]):
+            more = _BESIDE_MORE if kind == "counted" and _BETWEEN.kind in found else 1
+            if len((of_kind := known(kind, _LEAST[kind] * more))[0]):
                 found[kind] = Known.of(*of_kind)
-        begun = way is not _RECOGNISED or _BETWEEN.kind in found  # there is what is likely, to begin at
+        beside = _BETWEEN.kind in found
+        begun = way is not _RECOGNISED or beside  # there is what is likely, to begin at
         asked = [one for one in way.hypotheses if one.kind in found and (begun or not one.likely)]
-        some = tuple((one.times(more[one.kind]), found[one.kind]) for one in asked)
+        likelier = {"counted": _BESIDE_LIKELIER} if beside else {}
+        some = tuple((one.times(likelier.get(one.kind, 1.0)), found[one.kind]) for one in asked)
         between = (_BETWEEN, found[_BETWEEN.kind]) if _BETWEEN.kind in found else None
         return Search(theory, way, some, outlines, first, between)
 

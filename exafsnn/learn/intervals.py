@@ -21,6 +21,7 @@ import numpy as np
 from exafsnn.learn.atlas import PHASES
 from exafsnn.partials import APART
 from exafsnn.records import Array
+from exafsnn.shells import is_shell
 
 LEVELS = (0.10, 0.20, 0.30, 0.40, 0.50, 0.60, 0.68, 0.80, 0.90, 0.95)
 QUANTITIES = ("coordination", "distance", "sigma2", "density")
@@ -65,8 +66,18 @@ def is_first(name: str) -> bool:
 
 
 def scale_of(quantity: str, name: str) -> str:
-    """What the scale of a quantity of such a range is called: ``"distance"``, or ``"distance Ni-O"``."""
+    """What the scale of a quantity of such a range is called: ``"distance"``, or ``"distance Ni-O"``.
+
+    All shells of a pair have one: ``"distance shells"``, ``"distance shells Ni-O"``.
+    """
+    if is_shell(name):
+        return " ".join([quantity, "shells", *name.split(" ")[1:]])
     return f"{quantity} {name.removeprefix('first ')}".removesuffix(" first")
+
+
+def is_of_shells(scale: str) -> bool:
+    """Whether a scale is that of all shells of a pair; a model that has none takes that of the first."""
+    return re.fullmatch(rf"({'|'.join(QUANTITIES[:3])}) shells( [A-Z][a-z]?-[A-Z][a-z]?)?", scale) is not None
 
 
 @dataclass(frozen=True)

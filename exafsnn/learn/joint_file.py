@@ -5,7 +5,6 @@ The models themselves stay as they are, each of use alone. ``validate.joint`` wr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,16 @@ from typing import Any
 from exafsnn.errors import ModelError
 from exafsnn.files import write_whole
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, Scale
-from exafsnn.learn.model_file import AGAIN, ModelParts, find_model, info_checksum, intervals_from, read_json, read_model
+from exafsnn.learn.model_file import (
+    AGAIN,
+    ModelParts,
+    as_json,
+    find_model,
+    info_checksum,
+    intervals_from,
+    read_json,
+    read_model,
+)
 from exafsnn.settings import is_like
 
 _FORMAT = "exafsnn-joint-1"
@@ -68,8 +76,7 @@ def set_joint_intervals(name: str, intervals: Mapping[str, tuple[Mapping[str, Sc
 
 def _write(path: Path, info: Mapping[str, Any]) -> None:
     said = {"format": _FORMAT, **{key: info[key] for key in ("parts", "composition", "intervals")}}
-    text = json.dumps({**said, "sha256": info_checksum(said)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    write_whole(path, text.encode())
+    write_whole(path, as_json({**said, "sha256": info_checksum(said)}))
 
 
 def is_joint(name: str) -> bool:

@@ -32,6 +32,7 @@ from exafsnn.learn.intervals import (
     QUANTITIES,
     Scale,
     is_first,
+    is_of_shells,
     scale_of,
     scales_from_mapping,
 )
@@ -178,8 +179,7 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
             raise ModelError(f"training ended in {name} that is not finite", where=str(path), remedy="Train it longer")
     info = {"format": _FORMAT, **info}
     content = save(half, {"info": info_checksum(info)})
-    text = json.dumps({**info, "sha256": _sha256(content)}, indent=1, sort_keys=True, allow_nan=False) + "\n"
-    _write_both(path, content, text.encode())
+    _write_both(path, content, as_json({**info, "sha256": _sha256(content)}))
 
 
 def copy_model(source: Path, target: Path) -> None:
@@ -216,6 +216,12 @@ def set_calibration(name: str, intervals: Mapping[str, Mapping[str, Scale]], dom
     info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
     save_model(path, {**info, "intervals": table, "domain": domain.to_mapping()}, load(path.read_bytes()))
     return path
+
+
+def as_json(info: Mapping[str, Any]) -> bytes:
+    """JSON of what a model says of itself, in which lists of numbers or words are lines."""
+    text = json.dumps(info, indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return re.sub(r"\[\n[^\[\]{}]*\]", lambda found: re.sub(r"\s*\n\s*", " ", found[0]), text).encode()
 
 
 def _sha256(content: bytes) -> str:
@@ -384,7 +390,7 @@ def intervals_from(info: Any, ranges: Iterable[str], others: int) -> dict[str, d
         raise ModelError("the intervals are not of the answers that a model gives")
     found = {kind: scales_from_mapping(table, others) for kind, table in info.items()}
     wanted = {scale_of(quantity, name) for quantity in QUANTITIES[:3] for name in ranges if is_first(name)}
-    if any(set(scales) != {*wanted, QUANTITIES[3]} for scales in found.values()):
+    if any({key for key in scales if not is_of_shells(key)} != {*wanted, QUANTITIES[3]} for scales in found.values()):
         raise ModelError("the intervals are not of the quantities that a model gives")
     return found
 

@@ -38,8 +38,10 @@ class Answer(Protocol):
         """The answers to samples that the model can answer: one for each of their edges."""
 
 
-Answerer = Callable[["Model | JointModel", Standards], Answer]
-"""From a model, and the standards at its edges, to what answers."""
+Ranges = Sequence[tuple[float, float]]
+"""Ranges of r [Å] of which a person asked."""
+Answerer = Callable[["Model | JointModel", Standards, Ranges], Answer]
+"""From a model, the standards at its edges and what was asked, to what answers."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,13 @@ class _OneEdge:
 
     model: Model
     answers: Callable[[Sequence[ChiK]], list[Prediction]]
+    ranges: Ranges
 
     def __call__(self, samples: Sequence[Sample]) -> list[list[Prediction]]:
         from exafsnn.analyse.order import ordered
 
-        return [ordered([prediction], [self.model]) for prediction in self.answers([chi for (chi,) in samples])]
+        found = self.answers([chi for (chi,) in samples])
+        return [ordered([with_ranges(prediction, self.ranges)], [self.model]) for prediction in found]
 
 
 @dataclass(frozen=True)
@@ -61,37 +65,75 @@ class _Edges:
 
     model: JointModel
     answers: Callable[[Sequence[Sample]], list[list[Prediction]]]
+    ranges: Ranges
 
     def __call__(self, samples: Sequence[Sample]) -> list[list[Prediction]]:
         from exafsnn.analyse.order import ordered
 
         own = dict(zip(edges_named(self.model), self.model.edges, strict=True))
-        return [
-            ordered(found, [own[edge_of(each.chi)] for each in found], tied=True) for found in self.answers(samples)
-        ]
+        asked = [[with_ranges(each, self.ranges) for each in found] for found in self.answers(samples)]
+        return [ordered(found, [own[edge_of(each.chi)] for each in found], tied=True) for found in asked]
 
 
-def predictor(model: Model | JointModel, standards: Standards) -> Answer:
+def with_ranges(prediction: Prediction, ranges: Ranges) -> Prediction:
+    """An answer that tells N, R and σ² of ranges of r [Å] that were asked for, of every pair, too."""
+    rdf, shells = prediction.rdf, dict(prediction.shells)
+    for low, high in ranges:
+        for pair in rdf.pairs:
+            name = f"{low:g}-{high:g}"
+            shells[name if pair == rdf.pairs[0] else f"{name} {pair}"] = rdf.shell(pair, low, high)
+    return replace(prediction, shells=shells) if ranges else prediction
+
+
+def check_ranges(ranges: Ranges) -> None:
+    """Refuse what is no range.
+
+    Raises
+    ------
+    SettingsError
+        If its ends are not in order.
+    """
+    for low, high in ranges:
+        if not 0 <= low < high < math.inf:
+            remedy = "Give its lower end in Å, then the upper one"
+            raise SettingsError(f"{low:g} to {high:g} is no range of distances", where="--range", remedy=remedy)
+
+
+def _check_known(model: Model | JointModel, ranges: Ranges) -> None:
+    """Refuse a range of which a model knows nothing."""
+    for low, high in ranges:
+        for edge in edges_of(model):
+            first, last = edge.partials.ends
+            if not first <= low < high <= last:
+                known = f"n(r), which {model.name} tells from {first:g} to {last:g} Å"
+                raise SettingsError(
+                    f"{low:g} to {high:g} Å is not within {known}", where="--range", remedy="Give one that is"
+                )
+
+
+def predictor(model: Model | JointModel, standards: Standards, ranges: Ranges = ()) -> Answer:
     """What predicts, with what a model counts of standards."""
     from exafsnn.infer.joint import JointModel
     from exafsnn.infer.reference import calibrate
 
+    _check_known(model, ranges)
     references = [calibrate(edge, *standard) if standard else None for edge, standard in _by_edge(model, standards)]
     if isinstance(model, JointModel):
-        return _Edges(model, partial(model.predict_all, references=references))
-    return _OneEdge(model, partial(model.predict_all, reference=references[0]))
+        return _Edges(model, partial(model.predict_all, references=references), ranges)
+    return _OneEdge(model, partial(model.predict_all, reference=references[0]), ranges)
 
 
-def refiner(model: Model | JointModel, standards: Standards) -> Answer:
+def refiner(model: Model | JointModel, standards: Standards, ranges: Ranges = ()) -> Answer:
     """What refines, with what a fit of standards tells."""
     from exafsnn.infer.joint import JointModel
     from exafsnn.infer.joint_refine import JointRefiner
     from exafsnn.infer.refine import Refiner
 
+    _check_known(model, ranges)
     each = [standard for _, standard in _by_edge(model, standards)]
     if isinstance(model, JointModel):
-        return _Edges(model, JointRefiner(model, each).refine_all)
-    return _OneEdge(model, Refiner(model, *(each[0] or ())).refine_all)
+        return _Edges(model, JointRefiner(model, each).refine_all, ranges)
+    return _OneEdge(model, Refiner(model, *(each[0] or ())).refine_all, ranges)
 
 
 def _by_edge(model: Model | JointModel, standards: Standards) -> list[tuple[Model, tuple[ChiK, str] | None]]:
@@ -172,6 +214,7 @@ class AnswerFor:
     model_for: Models
     answerer: Answerer
     standards: Standards
+    ranges: Ranges
     answers: dict[str, Answer | ExafsnnError]
     """What is there already, by name of the model; or why it can answer nothing."""
 
@@ -183,7 +226,7 @@ class AnswerFor:
         """What answers by one model."""
         if model.name not in self.answers:
             try:
-                self.answers[model.name] = self.answerer(model, self.standards)
+                self.answers[model.name] = self.answerer(model, self.standards, self.ranges)
             except ExafsnnError as error:  # once is enough, for as many samples as there may be
                 self.answers[model.name] = error
         found = self.answers[model.name]

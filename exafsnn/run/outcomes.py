@@ -75,9 +75,12 @@ class Outcome:
         """``"Fe K"``, of a sample ``"Zn K+Se K"``: what is known of it."""
         return "+".join(edge_of(part.chi) for part in self.parts or (self,) if part.chi)
 
-    def shells(self, first: str) -> Mapping[str, Shell]:
-        """Those of all edges by name of the range: ``"first"`` of the ``first`` pair, ``"first Se-Zn"`` of another."""
-        return self._by_range(first, lambda prediction: prediction.shells)
+    def ranges(self, first: str) -> Mapping[str, Shell]:
+        """Those of all edges by name of the range: ``"first"`` of the ``first`` pair, ``"first Se-Zn"`` of another.
+
+        The shells that n(r) shows, which the next scan may not, are not among them.
+        """
+        return self._by_range(first, lambda prediction: prediction.ranges)
 
     def orders(self, first: str) -> Mapping[str, Order]:
         """Who neighbours whom, by the same names."""

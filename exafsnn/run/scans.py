@@ -24,8 +24,10 @@ from exafsnn.records import ChiK, Spectrum
 from exafsnn.run.answers import (
     Answerer,
     AnswerFor,
+    Ranges,
     answered,
     calibrated,
+    check_ranges,
     infinite,
     predictor,
     refiner,
@@ -103,6 +105,7 @@ def predict_scans(
     structure: str | Sequence[str] | None = None,
     reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
+    ranges: Ranges = (),
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
@@ -124,6 +127,8 @@ def predict_scans(
     reference_columns
         Where the columns of references are, such as a foil's in the file of the sample: of all of them, or as many as
         there are references; None: as ``columns``.
+    ranges
+        Ranges of r [Å], lower end and upper, of which N, R and σ² are told, too: as ``"2-3.2"`` among the shells.
 
     Raises
     ------
@@ -131,7 +136,7 @@ def predict_scans(
         If the named model or a reference cannot be used.
     """
     return _answer_all(
-        sources, predictor, model, references, structure, reference_columns, columns, settings, workers, done
+        sources, predictor, model, references, structure, reference_columns, columns, ranges, settings, workers, done
     )
 
 
@@ -143,6 +148,7 @@ def refine_scans(
     structure: str | Sequence[str] | None = None,
     reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
+    ranges: Ranges = (),
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
@@ -152,7 +158,7 @@ def refine_scans(
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
     """
     return _answer_all(
-        sources, refiner, model, references, structure, reference_columns, columns, settings, workers, done
+        sources, refiner, model, references, structure, reference_columns, columns, ranges, settings, workers, done
     )
 
 
@@ -164,15 +170,17 @@ def _answer_all(
     structure: str | Sequence[str] | None,
     reference_columns: str | Sequence[str] | None,
     columns: str | None,
+    ranges: Ranges,
     settings: BackgroundSettings | None,
     workers: Workers,
     done: Mapping[tuple[str, str], int] | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
     _check_columns(columns)
+    check_ranges(ranges)
     model_for = models(model)
     standards = standards_of(list(references), structure, reference_columns, columns, settings)
-    answer_for = AnswerFor(model_for, answerer, standards, {})
+    answer_for = AnswerFor(model_for, answerer, standards, ranges, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):
         workers = 1  # what refines takes all cores itself

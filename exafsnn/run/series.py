@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.records import ChiK, Lattice
-from exafsnn.run.answers import Answer, Standards, finder_by, fitting, refiner, standards_of, with_others
+from exafsnn.run.answers import (
+    Answer,
+    Ranges,
+    Standards,
+    check_ranges,
+    finder_by,
+    fitting,
+    refiner,
+    standards_of,
+    with_others,
+)
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
@@ -92,7 +102,7 @@ class Follower:
     ----------
     against, values
         What the axis is (``axis.axis_of``).
-    model, columns, settings, workers
+    model, columns, ranges, settings, workers
         As in ``run.scans.predict_scans``.
     references, structure, reference_columns
         A standard, one per edge, its structure and its columns; a structure alone is that of the first scan or sample.
@@ -113,6 +123,7 @@ class Follower:
         structure: str | Sequence[str] | None = None,
         reference_columns: str | Sequence[str] | None = None,
         columns: str | None = None,
+        ranges: Ranges = (),
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
     ) -> None:
@@ -122,7 +133,8 @@ class Follower:
         of_references = structure if references else None, reference_columns, columns
         self._standards = standards_of(references, *of_references, self._settings)
         self._own_standard: tuple[str, _Stamp] | None = None
-        self._standard_name = ""
+        self._standard_name, self._ranges = "", ranges
+        check_ranges(ranges)
         self._model_for = models(model)
         self._tools: _Tools | None = None
         self._known: dict[tuple[str, _Stamp], list[_Answer]] = {}
@@ -205,7 +217,7 @@ class Follower:
             if edge not in own:
                 reason = f"the reference is of {edge}, the series of {' and '.join(own)}"
                 raise SettingsError(reason, where=chi.source, remedy="Give one of each edge of the series, or none")
-        answer = refiner(model, standards)
+        answer = refiner(model, standards, self._ranges)
         named = [f"{chi.source} ({structure})" for chi, structure in standards.values()]
         self._standard_name = " and ".join(named)
         return _Tools(answer, standards, *_finders(model, answer, standards))
@@ -230,7 +242,7 @@ class Follower:
         lattices = tuple(lattice if of.usable else None for of, lattice in placed)
         pair = edges_of(self._tools.answer.model)[0].partials.pairs[0] if self._tools else ""
         points = [
-            Point(item.axis, item.shells(pair), lattice, item.status != "foreign", item.orders(pair), item.metal)
+            Point(item.axis, item.ranges(pair), lattice, item.status != "foreign", item.orders(pair), item.metal)
             for item, lattice in zip(outcomes, lattices, strict=True)
             if item.is_answered and item.axis is not None
         ]

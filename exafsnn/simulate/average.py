@@ -15,14 +15,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 from scipy.spatial.distance import pdist
 
 from exafsnn.edges import edges_of
@@ -34,6 +31,7 @@ from exafsnn.physics.fourier import fade
 from exafsnn.physics.path_tables import FARTHEST, PathTables, make_path_tables, single_scattering
 from exafsnn.records import Array, PartialRDF, Shell
 from exafsnn.settings import Settings
+from exafsnn.shells import limits_of_shells
 from exafsnn.simulate.blocks import Correlation, correlation_of, samples_of_mean, std_of_mean
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Index
@@ -56,8 +54,6 @@ _FEW, _SURE = 8, 20.0
 """With fewer groups errors are those of the choice of sites only; below so many independent ones they are too small."""
 _ALIKE_K, _ALIKE_R = 10.0, 20.0
 """So many points of χ(k), or bins of n(r), are taken together to see how long they remember."""
-_PEAK = 0.1
-"""A shell is a maximum of n(r)/r² that stands out by this share of the largest."""
 _SHELLS = 8
 _EDGES = ("K", "L1", "L2", "L3")
 
@@ -476,28 +472,9 @@ def shells_of(rdf: PartialRDF) -> dict[str, list[Shell]]:
     """The shells of each pair, cut at the minima of n(r)/r²; the last only if n(r) falls behind it."""
     found = {}
     for pair, density in zip(rdf.pairs, rdf.density, strict=True):
-        cuts = _cuts(rdf.r, density)
-        found[pair] = [rdf.shell(pair, low, high) for low, high in pairwise(cuts)][:_SHELLS]
+        limits = limits_of_shells(rdf.r, density)[:_SHELLS]
+        found[pair] = [rdf.shell(pair, low, high) for low, high in limits]
     return found
-
-
-def _cuts(r: Array, density: Array) -> list[float]:
-    """Where shells begin and end [Å]."""
-    level = gaussian_filter1d(density / r**2, 0.05 / (r[1] - r[0]))
-    if not level.any():
-        return []
-    peaks, _ = find_peaks(level, prominence=_PEAK * level.max())
-    if not peaks.size:
-        return []
-    start = int(np.flatnonzero(density)[0])
-    cuts = [float(r[start] - 0.5 * (r[1] - r[0]))]
-    for low, high in zip(peaks, [*peaks[1:], len(r) - 1], strict=True):
-        between = level[low : high + 1]
-        lowest = low + np.flatnonzero(between <= between.min() + 1e-12 * level.max())
-        cut = int(lowest[len(lowest) // 2])
-        if cut < len(r) - 1:
-            cuts.append(round(float(r[cut]), 4))
-    return cuts
 
 
 def _doubts(known: Correlation | None, parts: _Parts) -> Iterator[Finding]:

@@ -21,10 +21,12 @@ from exafsnn.infer.predict import Model, load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.learn.dataset import make_bank
 from exafsnn.learn.domain import Signs, fit_domain
-from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale, is_first, scale_of
+from exafsnn.learn.intervals import KINDS_OF_ANSWERS, QUANTITIES, Scale, fit_scale, is_first, is_of_shells, scale_of
 from exafsnn.learn.model_file import set_calibration
 from exafsnn.learn.training import TRIED, CalibrationSettings
+from exafsnn.partials import Range
 from exafsnn.records import Array, ChiK
+from exafsnn.shells import is_shell
 from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
 from exafsnn.workers import Progress, run_all, silent
@@ -33,6 +35,8 @@ _ATOMS = 0.3
 """Of fewer in a range no error of their distance is asked."""
 _SEEN = 0.05
 """Bins above this share of the RDF's maximum count."""
+_FEW = 50
+"""Shells of a pair have no scale of their own where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,8 @@ def scales_of(answers: Sequence[Answer]) -> dict[str, Scale]:
     found = {}
     for quantity in answers[0].errors:
         error, raw = (np.concatenate(parts) for parts in zip(*(item.errors[quantity] for item in answers), strict=True))
+        if is_of_shells(quantity) and len(error) < _FEW:
+            continue
         counts = [len(item.errors[quantity][0]) for item in answers]
         given = np.repeat(np.concatenate([item.given for item in answers]), counts, axis=0)
         trajectories = np.repeat([item.trajectory for item in answers], counts)
@@ -203,16 +209,21 @@ def errors_of(model: Model, answer: Answers, density: Array) -> dict[str, tuple[
     if answer.samples is None or answer.spread is None:
         raise ValueError("the error bars are set by the samples of RDFs, which were not kept")
     partials, cells, none = model.partials, answer.density[0], np.zeros(0)
-    found: dict[str, tuple[Array, Array]] = {}
-    for name, limits in model.ranges.items():
-        if is_first(name):
-            of = partials.range(name, limits)
-            errors = partials.moments(cells, of) - partials.moments(density, of)
-            raw = partials.spreads(answer.samples[0].astype(np.float64), of)
-            seen = partials.moments(density, of)[0] > _ATOMS and np.isfinite([errors, raw]).all()
-            told = QUANTITIES[:3] if seen else QUANTITIES[:1]  # where there are no atoms they have no distance
-            found |= {scale_of(key, name): (errors[i], raw[i]) for i, key in enumerate(QUANTITIES[:3]) if key in told}
-            found |= {scale_of(key, name): (none, none) for key in QUANTITIES[:3] if key not in told}
+    found: dict[str, list[tuple[Array, Array]]] = {}
+    for name, shells in answer.shells.items():
+        if not (is_first(name) or is_shell(name)):
+            continue
+        scales = [found.setdefault(scale_of(key, name), []) for key in QUANTITIES[:3]]
+        of = Range(shells.pair, *(float(np.ravel(limit)[0]) for limit in (shells.r_min, shells.r_max)))
+        true = partials.moments(density, of)
+        errors, raw = partials.moments(cells, of) - true, partials.spreads(answer.samples[0].astype(np.float64), of)
+        seen = true[0] > _ATOMS and np.isfinite([errors, raw]).all()  # where there are no atoms they have no distance
+        for scale, error, std in zip(scales, errors, raw, strict=False):
+            if seen or (scale is scales[0] and np.isfinite(of.r_max)):
+                scale.append((error, std))
     high = cells > _SEEN * cells.max()
-    found["density"] = (cells - density)[high], answer.spread[0][high]
-    return {quantity: (np.atleast_1d(error), np.atleast_1d(std)) for quantity, (error, std) in found.items()}
+    found["density"] = [((cells - density)[high], answer.spread[0][high])]
+    return {
+        key: (np.hstack([none, *(e for e, _ in of)]), np.hstack([none, *(s for _, s in of)]))
+        for key, of in found.items()
+    }

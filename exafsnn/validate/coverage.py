@@ -40,13 +40,14 @@ def cross_fitted(answers: Sequence[Answer]) -> dict[str, Judged]:
         own = [row for row, answer in enumerate(answers) if part[answer.trajectory] % PARTS == number]
         scales = scales_of([answer for answer in answers if part[answer.trajectory] % PARTS != number])
         for quantity in pieces:
-            for row in own:
+            for row in own if quantity in scales else ():
                 error, raw = answers[row].errors[quantity]
                 ends = [scales[quantity].interval(level, raw, answers[row].given) for level in LEVELS]
                 pieces[quantity].append((-error, *np.array(ends).swapaxes(0, 1), np.full(len(error), row)))
     return {
         quantity: Judged(*(np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True)))
         for quantity, found in pieces.items()
+        if found
     }
 
 

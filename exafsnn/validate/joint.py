@@ -22,7 +22,6 @@ from exafsnn.infer.reference import ELSEWHERE
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS, LEVELS
 from exafsnn.learn.joint_file import set_joint_intervals
 from exafsnn.learn.training import CalibrationSettings
-from exafsnn.records import Array
 from exafsnn.validate.calibration import Answer, answers_to, beamline_of, errors_of, scales_of
 from exafsnn.validate.card import QUANTITIES, SHOWN
 from exafsnn.validate.coverage import cross_fitted
@@ -196,15 +195,14 @@ def _rows(model: JointModel, trial: Trial, kind: str, edge: int) -> Iterator[str
     both, alone = ([item for item in of[edge] if item.kind == kind] for of in (trial.both, trial.alone))
     judged = cross_fitted(both)
     for quantity in judged:
-        name, _, pair = quantity.partition(" ")
-        if name not in QUANTITIES:
+        name, _, rest = quantity.partition(" ")
+        errors = [np.concatenate([item.errors[quantity][0] for item in of]) for of in (alone, both)]
+        if name not in QUANTITIES or not all(map(len, errors)):
             continue
+        pair, of_shells = rest.removeprefix("shells").strip(), rest.startswith("shells")
         title, form = QUANTITIES[name]
-        sizes = [form.format(_rms([item.errors[quantity][0] for item in of])) for of in (alone, both)]
+        title += " of shells" * of_shells
+        sizes = [form.format(float(np.sqrt(np.mean(of**2)))) for of in errors]
         inside = (judged[quantity].inside(LEVELS.index(level)).mean() for level in SHOWN)
         of = pair or model.edges[edge].first.pair
         yield f"| {kind} | {title} of {of} | {' | '.join(sizes)} | {', '.join(f'{share:.0%}' for share in inside)} |"
-
-
-def _rms(errors: Sequence[Array]) -> float:
-    return float(np.sqrt(np.mean(np.concatenate(errors) ** 2)))

@@ -21,6 +21,7 @@ from exafsnn.errors import ExafsnnError
 from exafsnn.files import Sink
 from exafsnn.records import Array, ChiK, Prediction, Shell
 from exafsnn.run.outcomes import Outcome
+from exafsnn.shells import MOST_SHELLS, is_shell
 from exafsnn.write.tables import Row, pair_cells, plain, printable
 
 _LAYOUT = 4
@@ -126,7 +127,9 @@ class Archive:
         self._add_chi(group, chis, [prediction.chi_model for prediction in found])
         for name in ("density", "spread"):
             _append(group, f"rdf/{name}", np.stack([getattr(prediction.rdf, name) for prediction in found]))
-        for name in first.shells:
+        for pair in first.rdf.pairs:
+            _add_seen(group, pair, found)
+        for name in first.ranges:
             self._add_shells(group, name, [prediction.shells[name] for prediction in found])
             cells = [pair_cells(prediction, name) for prediction in found]
             for field in cells[0]:
@@ -279,7 +282,7 @@ def _key(prediction: Prediction) -> tuple[Any, ...]:
     """What answers of one group share."""
     chi, rdf = prediction.chi, prediction.rdf
     grids = float(chi.k[0]), float(chi.k[1]), rdf.r.tobytes(), rdf.samples is not None
-    return prediction.model, rdf.pairs, tuple(prediction.shells), chi.absorber, chi.edge, *grids
+    return prediction.model, rdf.pairs, tuple(prediction.ranges), chi.absorber, chi.edge, *grids
 
 
 def _json(value: Any) -> str:
@@ -302,6 +305,20 @@ def _add_samples(group: h5py.Group, found: list[Prediction]) -> None:
     samples = [item for item in given if item is not None]
     if samples:
         _append(group, "rdf/samples", np.stack(samples, dtype=np.float16, casting="same_kind"))
+
+
+def _add_seen(group: h5py.Group, pair: str, found: list[Prediction]) -> None:
+    """Append the shells that RDFs of a pair show, (scan, number); NaN where there are fewer."""
+    own = []
+    for prediction in found:
+        shells = {name: shell for name, shell in prediction.shells.items() if is_shell(name) and shell.pair == pair}
+        own.append([vars(shell) | pair_cells(prediction, name) for name, shell in shells.items()])
+    tested = ["delta_chi2"] if len(found[0].rdf.pairs) > 1 else []
+    for field in (*_OF_SHELL, "r_min", "r_max", *tested):
+        values = np.full((len(found), MOST_SHELLS), np.nan)
+        for row, cells in zip(values, own, strict=True):
+            row[: len(cells)] = [each[field] for each in cells]
+        _append(group, f"rdf/shells/{pair}/{field}", values)
 
 
 def _add_spectra(group: h5py.Group, chis: list[ChiK]) -> None:

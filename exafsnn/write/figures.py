@@ -147,12 +147,12 @@ def _pairs_of(predictions: Sequence[Prediction]) -> Iterator[tuple[tuple[int, in
 
 def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool) -> None:
     """Write the integrals of every range beside the RDFs, pair by pair."""
-    lines = 2.4 * sum(len(prediction.shells) for prediction in predictions)
+    lines = 2.4 * sum(len(prediction.ranges) for prediction in predictions)
     line = min(0.185, 4.0 / lines) / figure.get_figheight()
     y = 0.375
     for (number, row), colour in _pairs_of(predictions):
         pair = predictions[number].rdf.pairs[row]
-        shells = [shell for shell in predictions[number].shells.values() if shell.pair == pair]
+        shells = [shell for shell in predictions[number].ranges.values() if shell.pair == pair]
         for shell in shells if known else []:
             figure.text(0.69, y, f"{shell.pair}  {shell.r_min:g}–{shell.r_max:g} Å", size=9.5, color=colour, va="top")
             numbers = (

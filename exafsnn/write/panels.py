@@ -14,6 +14,7 @@ from matplotlib.gridspec import SubplotSpec
 
 from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
+from exafsnn.shells import is_shell
 from exafsnn.words import bracketed
 
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
@@ -202,14 +203,18 @@ def draw_density(axes: Axes, rdf: PartialRDF) -> None:
 
 
 def _draw_shells(axes: Axes, prediction: Prediction) -> int:
-    """Shade the shells' ranges and write their integrals above, the error of the last digits in brackets.
+    """Shade the ranges of shells and write their integrals above, the error of the last digits in brackets.
 
-    Those that would lie on each other are in rows, whose number is returned.
+    Of one pair alone they are the shells that n(r) shows, if it shows any, and what was asked for; of several those
+    that every answer has. Those that would lie on each other are in rows, whose number is returned.
     """
-    pairs = prediction.rdf.pairs
+    pairs, shells = prediction.rdf.pairs, prediction.ranges
+    if len(pairs) == 1 and prediction.in_domain:
+        shown = {name: shell for name, shell in prediction.shells.items() if is_shell(name) or name[0].isdigit()}
+        shells = shown or shells
     written: list[tuple[float, int]] = []
-    for name, shell in prediction.shells.items():
-        if name == "first" and name != of_metal(prediction.shells):
+    for name, shell in shells.items():
+        if name == "first" and name != of_metal(shells):
             continue  # the metal's shell and its oxide's are told apart
         axes.axvspan(shell.r_min, shell.r_max, color=PALE, linewidth=0, zorder=0)
         axes.axvline(shell.r_max, color="white", linewidth=1.5, zorder=0.5)

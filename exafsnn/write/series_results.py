@@ -60,7 +60,7 @@ def _figures(course: Course) -> dict[str, tuple[str, bytes]]:
     if course.series is None:
         return {}
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
-    pairs = {name: shell.pair for outcome in done for name, shell in outcome.shells(course.pair).items()}
+    pairs = {name: shell.pair for outcome in done for name, shell in outcome.ranges(course.pair).items()}
     names = firsts(course.series)
     trends, maps = {}, {}
     for name in names:

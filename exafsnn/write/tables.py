@@ -141,8 +141,9 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
     """One row per range of one edge."""
     row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
     row |= {"fit": prediction.verdict}
-    for name, shell in prediction.shells.items():
-        may_have_atoms = is_finite(shell) or shell.coordination_high > FEW  # without atoms there is no R, but an N
+    for name, shell in (prediction.shells if scan["in_domain"] else prediction.ranges).items():
+        some = shell.coordination_high > FEW or math.isnan(shell.coordination_high)
+        may_have_atoms = is_finite(shell) or some  # without atoms there is no R, but an N
         if may_have_atoms or name == "first":  # every answer has that row, even if it says that no atoms are there
             told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
             pairs = pair_cells(prediction, name) if scan["in_domain"] else {}
@@ -165,8 +166,12 @@ def pair_cells(prediction: Prediction, name: str) -> Row:
         cells[quantity] = estimate.value if estimate else math.nan
         cells |= {f"{quantity}_{end}": getattr(estimate, end, math.nan) for end in ("std", "low", "high")}
     place = shell.pair, shell.r_min, shell.r_max
-    tests = [item.delta_chi2 for item in prediction.rdf.exchanges if (item.pair, item.r_min, item.r_max) == place]
-    return cells | {"delta_chi2": tests[0] if tests else math.nan}
+    tests = [item for item in prediction.rdf.exchanges if (item.pair, item.r_min, item.r_max) == place]
+    if tests and tests[0].of_shell and tests[0].is_open:  # then it is all that is known
+        total = prediction.rdf.total(shell.r_min, shell.r_max)
+        ends = {f"total_{end}": getattr(total, f"coordination_{end}") for end in ("std", "low", "high")}
+        cells |= {"total": total.coordination} | ends
+    return cells | {"delta_chi2": tests[0].delta_chi2 if tests else math.nan}
 
 
 def scan_facts(outcome: Outcome) -> Row:
@@ -246,7 +251,7 @@ def series_rows(course: Course) -> Iterator[Row]:
     if course.series is None:
         return
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
-    pairs = {name: shell.pair for outcome in done for name, shell in outcome.shells(course.pair).items()}
+    pairs = {name: shell.pair for outcome in done for name, shell in outcome.ranges(course.pair).items()}
     for number, outcome in enumerate(done):
         scan: Row = {"file": outcome.file, "record": outcome.record, "axis": outcome.axis}
         for key, trend in course.series.trends.items():

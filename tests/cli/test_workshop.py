@@ -97,7 +97,7 @@ def test_train_hands_over_what_was_asked(tmp_path: Path, monkeypatch: pytest.Mon
 
     calibrated: list[Any] = []
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
-    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *task: calibrated.append(task))
+    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *task, progress: calibrated.append(task))
     monkeypatch.setattr("exafsnn.learn.training.plan_of", lambda path: LibrarySettings())
     library, settings = tmp_path / "library.h5", tmp_path / "settings.toml"
     library.touch()
@@ -121,7 +121,7 @@ def test_train_on_a_metal_and_its_oxide_counts_in_the_ranges_of_both(tmp_path: P
         return Path(output)
 
     monkeypatch.setattr("exafsnn.learn.training.train", fake)
-    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *_: None)
+    monkeypatch.setattr("exafsnn.validate.calibration.calibrate", lambda *_, progress: None)
     plans = {"metal.h5": recipe.library, "oxide.h5": recipe.beside[0].library}
     monkeypatch.setattr("exafsnn.learn.training.plan_of", lambda path: plans[Path(path).name])
     paths = [tmp_path / name for name in plans]

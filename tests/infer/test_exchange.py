@@ -18,6 +18,8 @@ from exafsnn.learn.pair_settings import PairSettings
 from exafsnn.partials import Partials, Range
 from exafsnn.physics.forward import LAYERS, Forward
 from exafsnn.physics.fourier import shift_energy
+from exafsnn.records import PartialRDF
+from exafsnn.shells import likely
 
 K = np.arange(1.5, 16.01, 0.05)
 R = np.round(1.6 + 0.03 * (np.arange(160) + 0.5), 6)
@@ -273,3 +275,39 @@ def test_a_tail_that_a_range_cuts_off_is_not_sharpened_into_waves():
         assert float(one.clamp_min(0).sum()) < 1.25 * float(shell.sum())
     whole = torch.exp(-0.5 * (r - 2.56) ** 2 / 0.006)
     assert float(_alike(whole, r).max()) > 1.2 * float(whole.max())  # as sharp as it can be
+
+
+def test_a_shell_of_its_own_is_asked_of_each_scan_and_concerns_only_itself():
+    """Of two scans the one has no such shell; nor has a range beside it anything of the test."""
+    kinds, answer = ("light", "heavy"), [shell(6, 2.09) + shell(8, 3.6), shell(12, 2.95)]
+    second = Range("Heavy-Light", np.array([3.2, np.nan]), np.array([4.0, np.nan]))
+    found, partials = exchange_of(kinds, answer, ranges={"shell2": second}, scans=2)
+    test = found["shell2"]
+    assert test.of_shell
+    assert test.delta_chi2[0] > 0
+    assert not test.is_there(1)
+    assert likely(test.delta_chi2)[1] == 0
+    test = replace(test, delta_chi2=np.zeros(2))
+    row = np.concatenate(answer)
+    told = {}
+    for name, limits in (("first", Range("Heavy-Light", 1.7, 2.6)), ("shell2", second)):
+        n = partials.moments(np.stack([row, row]), limits)[:, 0]
+        fields = {f"{key}{end}": n for key in ("coordination", "distance", "sigma2") for end in ("", "_low", "_high")}
+        fields |= {f"{key}_std": 0.1 * n for key in ("coordination", "distance", "sigma2")}
+        told[name] = Shells("Heavy-Light", limits.r_min, limits.r_max, **fields, c3=n, c3_std=n)
+    first, own = test.widen(told, partials).values()
+    assert first.coordination_std == pytest.approx(told["first"].coordination_std)
+    assert own.coordination_low[0] == pytest.approx(0, abs=0.1)
+    assert np.isnan(own.coordination_low[1])
+    named, shown = told["first"].one(0), told["shell2"].one(0)
+    density = partials.split(row)
+    rdf = PartialRDF(
+        R, partials.pairs, density, 0.1 * density, np.stack([0.9 * density, density, 1.1 * density]),
+        told=(named,), shells=(shown,), exchanges=(test.one(0, partials),),
+    )  # fmt: skip
+    assert rdf.exchanges_of(1.7, 2.6) == []  # the model's own range
+    assert len(rdf.exchanges_of(3.2, 4.0)) == len(rdf.exchanges_of(3.3, 3.9)) == 1  # the shell's, and any other
+    assert rdf.shell("Heavy-Light", 1.7, 2.6).coordination_low == named.coordination_low
+    for ends in ((3.2, 4.0), (3.3, 3.9), (3.5, 5.0)):  # wherever its middle is
+        assert rdf.shell("Heavy-Light", *ends).coordination_low < 1.0
+    assert rdf.shell("Heavy-Heavy", 3.3, 3.9).coordination_high > 1.0  # it would get the atoms

@@ -103,7 +103,7 @@ def test_an_edge_that_tells_nothing_changes_nothing(refiner, samples):
     noisy = toy.measured("Br", LATTICES[0], noise=3.0, seed=4)
     one = refiner.refine([samples[0][0], noisy])[0]
     alone = refiner.refine([samples[0][0]])[0]
-    for name, shell in alone.shells.items():
+    for name, shell in alone.ranges.items():
         for quantity in ("coordination", "distance", "sigma2"):
             apart = getattr(one.shells[name], quantity) - getattr(shell, quantity)
             assert abs(apart) < getattr(shell, f"{quantity}_std"), (name, quantity)

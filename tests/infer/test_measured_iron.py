@@ -116,3 +116,14 @@ def test_a_foil_of_another_beamline_is_told(refined):
     own, other = (refined[standard, "fe.301"] for standard in ("fe.300", "Fe_metal_rt_02.xdi"))
     assert other.amplitude_std > own.amplitude_std
     assert any("eV from the standard's: another beamline" in warning for warning in other.warnings)
+
+
+def test_both_shells_by_a_foil_of_the_session(referenced, refined) -> None:
+    """8 at 2.482 and 6 at 2.867 Å, which run into each other in the range ``first``."""
+    for found in (referenced["fe.301"], refined["fe.300", "fe.301"]):
+        one, two = found.shells["shell1"], found.shells["shell2"]
+        assert one.coordination == pytest.approx(8.0, abs=0.5)
+        assert one.distance == pytest.approx(2.482, abs=0.012)
+        assert two.coordination == pytest.approx(6.0, abs=0.5)
+        assert two.distance == pytest.approx(2.867, abs=0.015)
+        assert one.coordination + two.coordination == pytest.approx(found.shells["first"].coordination, abs=0.3)

@@ -111,13 +111,13 @@ def test_a_sample_has_one_outcome_with_an_answer_to_each_edge(beam: None) -> Non
     assert [edge.prediction.rdf.pairs for edge in sample.edges if edge.prediction] == [
         ("Sr-Br", "Sr-Sr"), ("Br-Sr", "Br-Br"),
     ]  # fmt: skip
-    assert list(sample.shells("Sr-Br")) == ["first", "first Sr-Sr", "first Br-Sr", "first Br-Br"]
-    ours, theirs = (sample.shells("Sr-Br")[name].coordination for name in ("first", "first Br-Sr"))
+    assert list(sample.ranges("Sr-Br")) == ["first", "first Sr-Sr", "first Br-Sr", "first Br-Br"]
+    ours, theirs = (sample.ranges("Sr-Br")[name].coordination for name in ("first", "first Br-Sr"))
     assert ours == pytest.approx(2 * theirs, rel=1e-9)  # one Sr for two Br
     assert (alone.model, alone.edge, len(alone.edges)) == ("toy-sr", "Sr K", 1)
     (again,) = answer("br.chi+sr.chi")
     assert again.edge == "Br K+Sr K"
-    assert again.shells("Sr-Br")["first"].coordination == pytest.approx(ours)
+    assert again.ranges("Sr-Br")["first"].coordination == pytest.approx(ours)
 
 
 def test_a_sample_goes_on_without_an_edge_that_cannot_be_used(beam: None) -> None:
@@ -129,7 +129,7 @@ def test_a_sample_goes_on_without_an_edge_that_cannot_be_used(beam: None) -> Non
         assert told[0].startswith(
             ("absent.chi is left out: there is no such file", "short.chi is left out: the signal")
         )
-        assert list(found.shells("Sr-Br")) == ["first", "first Sr-Sr"]
+        assert list(found.ranges("Sr-Br")) == ["first", "first Sr-Sr"]
 
 
 @pytest.mark.parametrize(
