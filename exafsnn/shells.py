@@ -40,6 +40,8 @@ _SMOOTHED, _STANDS_OUT = 0.05, 0.1
 """Shells are maxima of n(r)/r², smoothed by so much [Å], that stand out by this share of the largest."""
 _RISES = 1e-3
 """The first begins where that reaches so much of its maximum."""
+_ENDED = 1e-3
+"""A last shell ends where n(r)/r² is as low, within so much of the largest, before its last bin."""
 _FLAT = 0.01
 """A minimum is the middle of what is lower than so much of it above the lowest bin: it moves no more than n(r) does."""
 
@@ -64,7 +66,7 @@ def limits_of_shells(r: Array, density: Array, least: float = 0.0) -> list[tuple
     for low, high in zip(peaks, [*peaks[1:], len(r) - 1], strict=True):
         between = level[low : high + 1]
         depth = np.clip(between.min() + _FLAT * level.max() - between, 0.0, None)
-        if int(between.argmin()) < len(between) - 1:
+        if between[:-1].min() <= between[-1] + _ENDED * level.max() or high < len(r) - 1:
             cuts.append(float(depth @ r[low : high + 1] / depth.sum()))
     return list(pairwise(cuts))
 
