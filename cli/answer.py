@@ -11,6 +11,7 @@ import click
 from exafsnn.workers import cores
 
 from . import screen
+from .progress import Work
 from .scan_options import background_settings, scan_options
 from .worker_options import worker_options
 
@@ -77,6 +78,7 @@ def show_answers(
     full: bool,
     exports: tuple[str, ...],
     as_json: bool,
+    log: str | None,
     model: str | None,
     references: tuple[str, ...],
     structure: str | tuple[str, ...] | None,
@@ -90,10 +92,11 @@ def show_answers(
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
     from exafsnn.learn.model_file import find_model
-    from exafsnn.run.samples import expanded
+    from exafsnn.run.samples import expanded, of_folders
     from exafsnn.write.results import ResultsFolder
 
-    scans = expanded(scans)
+    loose, scans = of_folders(scans), expanded(scans)
+    work = Work(len(scans), log)
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns,
              "reference_columns": reference_columns, "ranges": ranges}  # fmt: skip
@@ -109,6 +112,7 @@ def show_answers(
         workers=here,
         sources=scans,
         exports=exports,
+        progress=work.drawn,
     )
-    answers = partial(answer, screen.with_bar(scans, "scans"), **asked, settings=settings, workers=cluster or here)
-    return screen.show_scans(answers, folder, _COLUMNS, as_json)
+    answers = partial(answer, work.sources(scans), **asked, settings=settings, workers=cluster or here)
+    return screen.show_scans(answers, folder, _COLUMNS, as_json, work, loose)

@@ -10,6 +10,7 @@ from exafsnn.workers import cores
 
 from . import screen
 from .places import Named
+from .progress import progress_bar
 from .worker_options import worker_options
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def average(
     with ResultsFolder(output, "average", asked, inputs=inputs) as folder:
         found = averaged(
             trajectories, absorber, edge, told=told, frames=frames, settings=settings,
-            workers=cluster or workers or cores(), progress=screen.progress_bar(),
+            workers=cluster or workers or cores(), progress=progress_bar(),
         )  # fmt: skip
         folder.add_average(" + ".join(trajectories), found)
     return screen.show_rows(folder, _COLUMNS, as_json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .screen import progress_bar
+from .progress import progress_bar
 from .worker_options import worker_options
 
 if TYPE_CHECKING:

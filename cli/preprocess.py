@@ -9,6 +9,7 @@ import click
 from exafsnn.workers import cores
 
 from . import screen
+from .progress import Work
 from .scan_options import background_settings, scan_options
 
 _COLUMNS = {
@@ -31,18 +32,20 @@ def preprocess(
     full: bool,
     exports: tuple[str, ...],
     as_json: bool,
+    log: str | None,
     **background: float | None,
 ) -> int:
     """Measure χ(k) of SCANS, and say what is wrong with them."""
-    from exafsnn.run.samples import expanded
+    from exafsnn.run.samples import expanded, of_folders
     from exafsnn.run.scans import measure_scans
     from exafsnn.write.results import ResultsFolder
 
-    scans = expanded(scans)
+    loose, scans = of_folders(scans), expanded(scans)
+    work = Work(len(scans), log)
     settings = background_settings(**background)
     asked = {"columns": columns, "background": settings.to_mapping()}
-    folder = ResultsFolder(output, "preprocess", asked, full=full, workers=cores(), sources=scans, exports=exports)
-    measured = partial(
-        measure_scans, screen.with_bar(scans, "scans"), columns=columns, settings=settings, workers=cores()
+    folder = ResultsFolder(
+        output, "preprocess", asked, full=full, workers=cores(), sources=scans, exports=exports, progress=work.drawn
     )
-    return screen.show_scans(measured, folder, _COLUMNS, as_json)
+    measured = partial(measure_scans, work.sources(scans), columns=columns, settings=settings, workers=cores())
+    return screen.show_scans(measured, folder, _COLUMNS, as_json, work, loose)

@@ -39,8 +39,10 @@ _OPTIONS = (
     click.option("--export", "exports", type=click.Choice(["athena"]), multiple=True,
                  help="Files for other programs, too: athena.prj, which Athena and larch open."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
-    click.option("--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
-                 help="Say the notes, too: what was found that changes no number."),
+    click.option("--log", type=Named(dir_okay=False), metavar="FILE",
+                 help="Add a line for each finished scan to this file."),
+    click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
+                 help="Say each scan as it is done, and the notes: what was found that changes no number."),
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
-"""What the commands show and return: progress, the table for people, JSON, warnings, the exit code."""
+"""What the commands show and return: the table for people, JSON, warnings, the exit code."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from exafsnn.run.outcomes import Outcome
     from exafsnn.write.results import ResultsFolder
     from exafsnn.write.tables import Row
+
+    from .progress import Work
 
 _SHOWN = 10
 """Scans whose particles are told on the screen."""
@@ -44,6 +46,8 @@ def show_scans(
     folder: ResultsFolder,
     columns: Mapping[str, Callable[[Row], str]],
     as_json: bool,
+    work: Work,
+    of_folders: Collection[str] = (),
 ) -> int:
     """Write the outcomes into the folder, show them, and return the exit code.
 
@@ -57,28 +61,37 @@ def show_scans(
         The table for people: what makes the cell of a row of ``summary.csv``, by heading.
     as_json
         Print one JSON document instead of the table.
+    work
+        What is told while it works.
+    of_folders
+        Files of folders that were given whole: what is no scan is left out of the results, and told.
 
     Raises
     ------
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
-    shown = Shown()
+    shown, passed = Shown(), []
     try:
-        with folder:
+        with work, folder:
             if folder.done:
                 click.echo(f"Going on: an interrupted run has done {len(folder.scans)} scans", err=True)
                 shown.add_done(folder)
             try:
                 for outcome in outcomes(done=folder.done):
+                    if outcome.unread and outcome.file in of_folders:
+                        passed.append(outcome)
+                        continue
                     folder.add(outcome)
                     shown.add(outcome)
+                    work.finished(outcome)
             except KeyboardInterrupt:
                 click.echo("Interrupted; what is done of many scans is being kept", err=True)
                 raise
     finally:
         if folder.kept:
             click.echo(f"{folder.kept} scans are done, and kept in {folder.folder}: the same command goes on", err=True)
+    _print_of_scans((outcome.file, f"no scan, left out: {outcome.reason}") for outcome in passed)
     return shown.show(folder, columns, as_json)
 
 
@@ -141,7 +154,7 @@ class Shown:
                 click.echo(f"{said} not in the exported project, which holds μ(E): give the raw scans", err=True)
         if self._defects:
             raise DefectsError("\n".join(self._defects))
-        return 0 if all(self._done) else SOME_REJECTED if any(self._done) else NONE_DONE
+        return 0 if self._done and all(self._done) else SOME_REJECTED if any(self._done) else NONE_DONE
 
 
 def show_rows(folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]], as_json: bool) -> int:
@@ -149,27 +162,6 @@ def show_rows(folder: ResultsFolder, columns: Mapping[str, Callable[[Row], str]]
     shown = Shown()
     shown.add_done(folder)
     return shown.show(folder, columns, as_json)
-
-
-def with_bar(items: Iterable[str], unit: str) -> Iterator[str]:
-    """Pass items on, with a progress bar on stderr if that is a terminal."""
-    from tqdm import tqdm
-
-    tqdm.monitor_interval = 0  # no thread beside ours: workers may be copies of this process
-    yield from tqdm(items, unit=f" {unit}", disable=None, leave=False)
-
-
-def progress_bar() -> Callable[[int, int, str], None]:
-    """Make a function of (done, total, message) that draws a bar on stderr."""
-    from tqdm import tqdm
-
-    bar = tqdm(total=0, disable=None)
-
-    def show(done: int, total: int, message: str) -> None:
-        bar.total, bar.n = total, done
-        bar.set_postfix_str(message)
-
-    return show
 
 
 def _once(cells: Sequence[str], scans: Sequence[str]) -> list[str]:
@@ -206,6 +198,12 @@ def remember_verbose(context: click.Context, _: click.Parameter, verbose: bool) 
     context.meta[_VERBOSE] = verbose
 
 
+def is_verbose() -> bool:
+    """Whether notes, and each finished scan, are to be told."""
+    context = click.get_current_context(silent=True)
+    return bool(context and context.meta.get(_VERBOSE))
+
+
 def _print_warnings(rows: Iterable[Row]) -> None:
     """Say on stderr what was found doubtful."""
     _print_of_scans((scan_of(row), f"{row['status']}: {row['warnings']}") for row in rows if row["warnings"])
@@ -213,8 +211,7 @@ def _print_warnings(rows: Iterable[Row]) -> None:
 
 def _print_notes(scans: Iterable[Row]) -> None:
     """Say on stderr what changes no number, if asked; some of it at once."""
-    context = click.get_current_context(silent=True)
-    asked = bool(context and context.meta.get(_VERBOSE))
+    asked = is_verbose()
     notes = ((scan_of(scan), item) for scan in scans for item in scan["findings"] if item["severity"] == "note")
     told = ((name, item) for name, item in notes if asked or item["name"] in _ALWAYS)
     _print_of_scans((name, f"note: {item['message']}") for name, item in told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from exafsnn.workers import cores
 from . import screen
 from .answer import answer_options
 from .places import Named
+from .progress import Work, line_of
 from .scan_options import background_settings
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ def series(
     full: bool,
     exports: tuple[str, ...],
     as_json: bool,
+    log: str | None,
     workers: int | None,
     cluster: Cluster | None,
     **options: Any,
@@ -103,15 +106,18 @@ def series(
     asked = options | {"background": settings.to_mapping()}
     here = workers or cores()
     follower = Follower(**options, settings=settings, workers=cluster or here)
-    folder = partial(SeriesFolder, output, "series", asked, inputs, full, workers=here, exports=exports)
+    work = Work(len(scans), log)
+    folder = partial(
+        SeriesFolder, output, "series", asked, inputs, full, workers=here, exports=exports, progress=work.drawn
+    )
     if watch:
         from exafsnn.run.folder import landed
 
         looks = landed(watch, tables)
         click.echo(f"Watching {watch}; Ctrl-C ends it", err=True)
-        _watch(follower, scans, looks, partial(folder, figures=0))
-    with folder() as results:
-        course = follower.follow(dict.fromkeys(scans), lambda fresh: screen.with_bar(fresh, "scans"))
+        _watch(follower, scans, looks, partial(folder, figures=0), work)
+    with work, folder() as results:
+        course = follower.follow(dict.fromkeys(scans), work.sources, work.finished)
         results.add_course(course)
     return _show(course, results, as_json)
 
@@ -134,11 +140,15 @@ def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
 
 
 def _watch(
-    follower: Follower, scans: tuple[str, ...], looks: Iterable[Stamps], folder: Callable[[], SeriesFolder]
+    follower: Follower, scans: tuple[str, ...], looks: Iterable[Stamps], folder: Callable[[], SeriesFolder], work: Work
 ) -> None:
-    """Analyse what lands, and write the results anew each time; ends when it is interrupted."""
+    """Analyse what lands, and write the results anew each time; ends when it is interrupted.
+
+    Each scan that is new is told: when, which, and what became of it.
+    """
     from exafsnn.write.page import answers
 
+    told: set[tuple[Any, ...]] = set()
     for files in looks:
         try:
             course = follower.follow(dict.fromkeys(scans) | files)
@@ -147,6 +157,13 @@ def _watch(
         except ExafsnnError as error:  # of the series or the disk: the next file may find both mended
             click.echo(f"{len(files)} files: {error}", err=True)
             continue
+        for outcome in course.outcomes:
+            key = outcome.file, outcome.record, outcome.stamp
+            if key not in told:
+                line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {line_of(outcome)}"
+                click.echo(line)
+                work.note(line)
+            told.add(key)
         rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
         click.echo(f"{len(course.outcomes)} scans, {rejected} rejected. {' '.join(answers(course))}")
 

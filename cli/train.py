@@ -10,7 +10,7 @@ import click
 from exafsnn.errors import SettingsError
 
 from .places import Named
-from .screen import progress_bar
+from .progress import progress_bar
 
 _FILE = click.Path(exists=True, dir_okay=False)
 

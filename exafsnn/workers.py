@@ -57,7 +57,7 @@ class Cluster:
 
 Workers = int | Cluster
 """Where work is done: in so many processes of this machine, a single one being this, or on a cluster."""
-Progress = Callable[[int, int, str], None]
+Tell = Callable[[int, int, str], None]
 """Told of what takes long: how much is done, of how much, and of what."""
 
 

@@ -45,7 +45,7 @@ from exafsnn.records import CRYSTALS
 from exafsnn.settings import BackgroundSettings, Settings, is_like
 from exafsnn.simulate.library import SiteLibrary, join, plan_of
 from exafsnn.simulate.plan import KINDS, LibrarySettings
-from exafsnn.workers import Progress, run_all, silent
+from exafsnn.workers import Tell, run_all, silent
 
 _JUDGES, TRIED = slice(0, None, 2), slice(1, None, 2)
 """Of the held-out states: those that tell the raw errors, and those that ``validate.calibration`` tries."""
@@ -389,7 +389,7 @@ def train(
     libraries: Sequence[str | Path],
     output: str | Path,
     settings: TrainingSettings | None = None,
-    progress: Progress = silent,
+    progress: Tell = silent,
     workers: int | None = None,
 ) -> Path:
     """Train a model on site libraries and write it, with its errors on held-out states.
@@ -439,7 +439,7 @@ def _train_all(
     parts: Path,
     settings: TrainingSettings,
     workers: int | None,
-    progress: Progress,
+    progress: Tell,
 ) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The JSON and the tensors of a model."""
     library = join(libraries)
@@ -478,7 +478,7 @@ def _train_all(
 
 
 def _train_members(
-    bank: StateBank, settings: TrainingSettings, workers: int, progress: Progress, parts: Path, key: str
+    bank: StateBank, settings: TrainingSettings, workers: int, progress: Tell, parts: Path, key: str
 ) -> list[Member]:
     """All members that are not yet in ``parts``, each in a process of its own; then all there.
 

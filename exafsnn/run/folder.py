@@ -6,6 +6,7 @@ size and time stay as they are from one look to the next; one that goes on growi
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ Stamps = dict[str, tuple[int, int]]
 
 _PAUSE = 2.0
 """Seconds between two looks."""
+_NUMBERS = re.compile(r"(\d+)")
 _NO_SCANS = {".png", ".jpg", ".jpeg", ".pdf", ".html", ".json", ".log", ".md", ".py", ".tmp", ".part"}
 """Suffixes of files that hold none."""
 
@@ -57,6 +59,15 @@ def _looks(place: Path, also: tuple[str, ...], pause: float) -> Iterator[Stamps]
             yield dict(sorted(scans.items(), key=lambda item: (item[1][1], item[0])))
         before = now
         time.sleep(pause)
+
+
+def scans_in(folder: str) -> list[str]:
+    """The files of a folder that may hold scans, in the order of their names, numbers in that of their values."""
+
+    def order(name: str) -> list[tuple[int, str]]:
+        return [(int(part) if part.isdigit() else 0, part) for part in _NUMBERS.split(name)]
+
+    return sorted((str(path) for path in _scans(Path(folder)) if path.is_file()), key=order)
 
 
 def _scans(folder: Path) -> list[Path]:

@@ -41,6 +41,8 @@ class Outcome:
     """Why the scan was rejected; empty if it was not."""
     found: tuple[Finding, ...] = ()
     """What had been found when the scan was rejected."""
+    unread: bool = False
+    """Whether it was rejected because nothing in it could be read as a scan."""
     defect: str = ""
     """Traceback, where the fault is ours."""
     stamp: Stamp | None = field(default=None, compare=False, repr=False)

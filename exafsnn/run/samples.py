@@ -5,10 +5,12 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 from exafsnn.files import stamp_of
 from exafsnn.read.sources import split_source
+from exafsnn.run.folder import scans_in
 
 _JOINT = "+"
 _WILD = re.compile(r"(\*|\?|\[[^\]]+\])")
@@ -46,9 +48,19 @@ def expanded(sources: Iterable[str]) -> tuple[str, ...]:
     """The names, with the samples that there are in the place of patterns: no shell knows these.
 
     ``zn_*.xdi+se_*.xdi`` joins scans whose names have the same in the place of ``*``. One of which an edge is not there
-    is a sample, too; a pattern of no file stays as it is.
+    is a sample, too; a pattern of no file stays as it is. A folder is the files in it that may hold scans.
     """
-    return tuple(name for source in sources for name in _samples_like(source))
+    every = (scans_in(source) if _is_folder(source) else _samples_like(source) for source in sources)
+    return tuple(chain.from_iterable(every))
+
+
+def of_folders(sources: Iterable[str]) -> frozenset[str]:
+    """The files that stand for folders."""
+    return frozenset(name for source in sources if _is_folder(source) for name in scans_in(source))
+
+
+def _is_folder(source: str) -> bool:
+    return stamp_of(source) is not None and Path(source).is_dir()
 
 
 def _samples_like(source: str) -> list[str]:

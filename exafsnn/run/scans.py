@@ -466,16 +466,16 @@ def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known
     measured = iter(measure_all([item for *_, scans in burst for *_, item in scans], settings, known))
     found = []
     for source, name, scans in burst:
-        parts = [_so_far(scan, stamp, next(measured)) for scan, stamp, _ in scans]
+        parts = [_so_far(scan, stamp, next(measured), isinstance(item, Exception)) for scan, stamp, item in scans]
         found.append((source, sample_of(name, parts) if len(parts) > 1 else parts[0]))
     return found
 
 
-def _so_far(name: str, stamp: Stamp | None, chi: ChiK | Exception) -> Outcome:
-    """What became of a scan that was measured."""
+def _so_far(name: str, stamp: Stamp | None, chi: ChiK | Exception, unread: bool) -> Outcome:
+    """What became of a scan that was measured, or could not be read."""
     from exafsnn.read.sources import split_source
 
-    outcome = Outcome(*split_source(name), stamp=stamp)
+    outcome = Outcome(*split_source(name), stamp=stamp, unread=unread)
     return replace(outcome, chi=chi) if isinstance(chi, ChiK) else rejected(outcome, chi)
 
 

@@ -139,7 +139,10 @@ class Follower:
         self._tools: _Tools | None = None
         self._known: dict[tuple[str, _Stamp], list[_Answer]] = {}
 
-    def follow(self, sources: Mapping[str, _Stamp], progress: _Progress = iter) -> Course:
+    def follow(
+        self, sources: Mapping[str, _Stamp], progress: _Progress = iter,
+        finished: Callable[[Outcome], None] = lambda _: None,
+    ) -> Course:  # fmt: skip
         """Analyse a series, in the order given.
 
         Parameters
@@ -148,6 +151,8 @@ class Follower:
             Scans, each with something that changes when its file does.
         progress
             Passes on the scans that are measured.
+        finished
+            Told of each that is refined, or cannot be.
 
         Raises
         ------
@@ -163,7 +168,7 @@ class Follower:
                 progress(list(fresh)), self._columns, self._settings, self._workers
             )
         ]
-        answers = self._answers(measured)  # may refuse all: then nothing is known of them
+        answers = self._answers(measured, finished)  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}
         for (key, _), answer in zip(measured, answers, strict=True):
             self._known[key].append(answer)
@@ -174,7 +179,9 @@ class Follower:
         self._own_standard, self._tools = None, None
         self._known.clear()
 
-    def _answers(self, measured: Sequence[tuple[tuple[str, _Stamp], Outcome]]) -> list[_Answer]:
+    def _answers(
+        self, measured: Sequence[tuple[tuple[str, _Stamp], Outcome]], finished: Callable[[Outcome], None]
+    ) -> list[_Answer]:
         """The outcomes refined, and their lattices; those that the model cannot answer are rejected."""
         usable = [(key, outcome) for key, outcome in measured if outcome.usable]
         if not usable:
@@ -186,11 +193,11 @@ class Follower:
         judged = [_judged(outcome, self._tools.answer.model, named=named) for _, outcome in measured]
         before = sum(map(len, self._known.values()))
         chunks = [judged[start : start + self._chunk] for start in range(0, len(judged), self._chunk)]
-        answers = chain.from_iterable(self._refined(chunks, self._tools))
-        return [
-            answer if number < KEPT else (_without_samples(answer[0]), answer[1])
-            for number, answer in enumerate(answers, start=before)
-        ]
+        answers = []
+        for number, answer in enumerate(chain.from_iterable(self._refined(chunks, self._tools)), start=before):
+            finished(answer[0])
+            answers.append(answer if number < KEPT else (_without_samples(answer[0]), answer[1]))
+        return answers
 
     @property
     def _chunk(self) -> int:

@@ -36,7 +36,7 @@ from exafsnn.simulate.blocks import Correlation, correlation_of, samples_of_mean
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Index
 from exafsnn.simulate.sites import LIBRARY_K
-from exafsnn.workers import Progress, Workers, in_order, reach, silent
+from exafsnn.workers import Tell, Workers, in_order, reach, silent
 
 _NEAREST = 0.5
 """From here [Å] distances are counted …"""
@@ -199,7 +199,7 @@ def average(
     settings: AverageSettings | None = None,
     treatment: FeffTreatment | None = None,
     workers: Workers = 1,
-    progress: Progress = silent,
+    progress: Tell = silent,
 ) -> Average:
     """Mean χ(k) and n(r) of all absorbers in all frames, with their errors.
 

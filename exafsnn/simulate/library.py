@@ -67,7 +67,7 @@ from exafsnn.simulate.sites import (
     sample_state,
 )
 from exafsnn.simulate.states import Need
-from exafsnn.workers import Progress, Shared, Workers, run_all, silent
+from exafsnn.workers import Shared, Tell, Workers, run_all, silent
 
 FORMAT = "exafsnn-site-library-2"
 OLD_FORMAT = "exafsnn-site-library-1"
@@ -137,7 +137,7 @@ def build(
     config_path: str | Path,
     output: str | Path,
     workers: Workers | None = None,
-    progress: Progress = silent,
+    progress: Tell = silent,
     tables: Path | None = None,
 ) -> Path:
     """Simulate the plan of ``config_path`` into the library ``output``; go on where an earlier call stopped.
@@ -198,7 +198,7 @@ def _hand_over(source: Path, target: Path, names: Sequence[str]) -> None:
 
 
 def _build_theories(
-    plan: LibrarySettings, parts: Path, theories: Sequence[str], workers: Workers, progress: Progress
+    plan: LibrarySettings, parts: Path, theories: Sequence[str], workers: Workers, progress: Tell
 ) -> None:
     """Compute the theories that are not yet there, or not whole; this process alone writes them."""
     missing = [name for name in theories if not _is_whole(parts / _theory_file(name))]
@@ -212,7 +212,7 @@ def _build_theories(
         progress(count, len(missing), " ".join([f"scattering table {name}", *label.values()]))
 
 
-def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, progress: Progress) -> dict[Need, str]:
+def _build_needs(needs: Sequence[Need], parts: Path, workers: Workers, progress: Tell) -> dict[Need, str]:
     """Make what states share, the same way; returns why some of it cannot be made, which the next run tries again."""
     missing = [need for need in needs if not _is_whole(parts / _need_file(need))]
     local, others = ([need for need in missing if need.here == here] for here in (True, False))
@@ -240,7 +240,7 @@ def _build_states(
     states: Sequence[PlannedState],
     failed: dict[Need, str],
     workers: Workers,
-    progress: Progress,
+    progress: Tell,
 ) -> None:
     """Simulate the states, the same way; those that need what cannot be made are discarded."""
     left = [item for item in states if not _is_whole(parts / _state_file(item.index))]

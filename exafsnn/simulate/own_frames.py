@@ -31,7 +31,7 @@ from exafsnn.simulate.dynamics import DynamicsSettings
 from exafsnn.simulate.frame_files import Frames, Told
 from exafsnn.simulate.frames import Frame, Trajectory
 from exafsnn.simulate.states import one_of
-from exafsnn.workers import Progress, silent
+from exafsnn.workers import Tell, silent
 
 _DECIMALS = 6
 """Of positions and cells [Å]: beyond them formats differ that hold the same numbers."""
@@ -182,7 +182,7 @@ def gathered(
     states: int,
     *,
     frames: slice = slice(None),
-    progress: Progress = silent,
+    progress: Tell = silent,
 ) -> Gathered:
     """Cut trajectories into blocks, keep their frames in the user's cache, and see what is around the absorber.
 
@@ -279,7 +279,7 @@ def _tables(blocks: Sequence[_Block], found: Sequence[KeptFrames], tried: bool) 
     return tuple(tables)
 
 
-def _kept_frames(source: Frames, blocks: Sequence[_Block], progress: Progress) -> Iterator[KeptFrames]:
+def _kept_frames(source: Frames, blocks: Sequence[_Block], progress: Tell) -> Iterator[KeptFrames]:
     """Put the frames of each file into the cache."""
     starts = np.cumsum([0, *source.counts]).tolist()
     numbers = [starts[block.file] + number for block in blocks for number in block.used]

@@ -29,7 +29,7 @@ from exafsnn.records import Array, ChiK
 from exafsnn.shells import is_shell
 from exafsnn.simulate.library import joined, load
 from exafsnn.validate.sessions import Beamline, SimulatedSession
-from exafsnn.workers import Progress, run_all, silent
+from exafsnn.workers import Tell, run_all, silent
 
 _ATOMS = 0.3
 """Of fewer in a range no error of their distance is asked."""
@@ -62,7 +62,7 @@ def calibrate(
     trial: Sequence[str | Path] = (),
     settings: CalibrationSettings | None = None,
     workers: int | None = None,
-    progress: Progress = silent,
+    progress: Tell = silent,
 ) -> Path:
     """Set the error bars and the domain of a model, from states that it has never seen.
 
@@ -94,7 +94,7 @@ def tried(
     trial: Sequence[str | Path],
     settings: CalibrationSettings,
     workers: int | None = None,
-    progress: Progress = silent,
+    progress: Tell = silent,
 ) -> list[Answer]:
     """All answers to the simulated sessions of ``calibrate``, in one order."""
     paths = (tuple(map(str, libraries)), tuple(map(str, trial)))

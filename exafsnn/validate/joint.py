@@ -26,7 +26,7 @@ from exafsnn.validate.calibration import Answer, answers_to, beamline_of, errors
 from exafsnn.validate.card import QUANTITIES, SHOWN
 from exafsnn.validate.coverage import cross_fitted
 from exafsnn.validate.sessions import Beamline, SimulatedSession
-from exafsnn.workers import Progress, run_all
+from exafsnn.workers import Tell, run_all
 
 Paths = Sequence[str | Path]
 
@@ -50,7 +50,7 @@ def joint_tried(
     trial: Sequence[Paths],
     settings: CalibrationSettings,
     workers: int,
-    progress: Progress,
+    progress: Tell,
 ) -> Trial:
     """Answers of a joint model to simulated samples that neither of its parts has seen, in one order.
 

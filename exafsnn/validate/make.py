@@ -28,13 +28,13 @@ from exafsnn.simulate.plan import (
 from exafsnn.validate.calibration import set_error_bars, tried
 from exafsnn.validate.card import card
 from exafsnn.validate.joint import joint_card, joint_tried, set_joint_error_bars
-from exafsnn.validate.recipes import LIBRARIES, JointRecipe, Progress, Recipe
+from exafsnn.validate.recipes import LIBRARIES, JointRecipe, Recipe, Tell
 from exafsnn.workers import Cluster, cores
 
 
 def make(
     recipe: Recipe | JointRecipe,
-    progress: Progress,
+    progress: Tell,
     workers: int | None = None,
     *,
     keep: bool = False,
@@ -76,7 +76,7 @@ def make(
 
 
 def _made_jointly(
-    recipe: JointRecipe, folder: Path, aside: Path, progress: Progress, workers: int, keep: bool,
+    recipe: JointRecipe, folder: Path, aside: Path, progress: Tell, workers: int, keep: bool,
     cluster: Cluster | None,
 ) -> Path:  # fmt: skip
     """``make`` of two edges, by the only run that makes it: the models of both, then what ties them."""
@@ -106,7 +106,7 @@ def _made_jointly(
 
 
 def _made(
-    recipe: Recipe, folder: Path, aside: Path, kept: Path, progress: Progress, workers: int, keep: bool,
+    recipe: Recipe, folder: Path, aside: Path, kept: Path, progress: Tell, workers: int, keep: bool,
     cluster: Cluster | None,
 ) -> Path:  # fmt: skip
     """``make``, by the only run that makes it; ``kept`` has the libraries of an earlier one, if any has."""

@@ -40,7 +40,7 @@ from exafsnn.simulate.plan import (
     plan_of_frames,
 )
 from exafsnn.simulate.solids import SPRINGS, cell_of, cells_of, compound_of
-from exafsnn.workers import Progress, cores, silent
+from exafsnn.workers import Tell, cores, silent
 
 _SEED = 20261128
 _TRIED, _TRIED_OF_COMPOUND, _TRIED_OF_ALLOY = 0.4, 0.8, 0.2
@@ -268,7 +268,7 @@ def _plain(name: str) -> str:
     return re.sub("[^a-z0-9]+", "-", name.lower())
 
 
-def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Progress, *, full: bool) -> Recipe:
+def _recipe_of_frames(table: dict[str, Any], folder: Path, progress: Tell, *, full: bool) -> Recipe:
     """The recipe of what ``[compound]`` says with ``trajectory``; files are looked for in ``folder``."""
     optional = ("types", "cell", "free", "structure", "frames")
     _require_keys(table, ("trajectory", "absorber", "edge"), optional, "[compound]", _TRAJECTORY)
@@ -409,7 +409,7 @@ def template(name: str) -> str:
     return _TEMPLATE.format(name=metal.model, metal="\n".join(lines), oxides=oxides)
 
 
-def recipe_of_file(path: str | Path, *, full: bool = False, progress: Progress = silent) -> Recipe | JointRecipe:
+def recipe_of_file(path: str | Path, *, full: bool = False, progress: Tell = silent) -> Recipe | JointRecipe:
     """What a plan in a TOML file makes: a metal that nobody knows yet, or another way to train one.
 
     Raises
@@ -446,7 +446,7 @@ def _changed(recipe: Recipe, name: str, training: Any) -> Recipe:
     return replace(recipe, name=name, training=training_from_mapping(training, recipe.training))
 
 
-def _recipe_in(table: dict[str, Any], path: Path, progress: Progress, *, full: bool) -> Recipe | JointRecipe:
+def _recipe_in(table: dict[str, Any], path: Path, progress: Tell, *, full: bool) -> Recipe | JointRecipe:
     """The recipe of ``[metal]``, ``[compound]`` or ``[alloy]``, one of which there has to be."""
     kinds = [kind for kind in ("metal", "compound", "alloy") if isinstance(table.get(kind), dict)]
     if len(kinds) != 1:

@@ -35,7 +35,7 @@ from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, 
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of, split_name
 from exafsnn.run.scans import BURST
-from exafsnn.workers import in_order, undisturbed
+from exafsnn.workers import Tell, in_order, silent, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.athena import PROJECT, Project
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
@@ -109,6 +109,8 @@ class ResultsFolder:
         Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
     exports
         Files for other programs, besides: ``"athena"``.
+    progress
+        Told of figures.
     sources
         The scans that are asked for. Where they are told, what is done of many is kept if the run is interrupted, and
         ``done`` when it is started again; else nothing is.
@@ -125,13 +127,14 @@ class ResultsFolder:
         workers: int = 1,
         sources: Sequence[str] | None = None,
         exports: Sequence[str] = (),
+        progress: Tell = silent,
     ) -> None:
         self.folder = Path(folder)
         self._figure_limit = FIGURE_LIMIT if figures is None else figures
         self.command = command
         self.settings = settings
         self.full = full
-        self._workers = workers
+        self._workers, self._tell = workers, progress
         self._given = tuple(dict.fromkeys(inputs))
         self._sources, self._exports = sources, tuple(exports)
         self._project: Project | None = None
@@ -382,8 +385,9 @@ class ResultsFolder:
                 drawings.append((str(self._stage / name), shown))
         for drawing in drawings[:1]:  # workers that are copies of this process then have matplotlib and a canvas
             _draw_scan(drawing)
-        for _ in in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1):
-            pass
+        rest = in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1)
+        for number, _ in enumerate(rest, start=2):
+            self._tell(number, len(drawings), "figures drawn")
         self._progress.figures = named
         self._drawings.clear()
 

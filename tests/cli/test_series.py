@@ -130,7 +130,12 @@ def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeyp
     assert seen[-1].count("rejected") == 0
     assert len({row["file"] for row in rows(out / "summary.csv")}) == 2
     assert (out / "report.html").exists()
-    assert "2 scans, 0 rejected. Too few scans" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 scans, 0 rejected. Too few scans" in told
+    lines = re.findall(r"(?m)^\d{4}-\d\d-\d\d [\d:]{8} \S+(fe_0\d00K\.dat): (\w+): (.*)$", told)
+    assert lines[0][:2] == ("fe_0300K.dat", "rejected")  # half of it, and why
+    assert "k = " in lines[0][2] or "energy" in lines[0][2]
+    assert [line[:2] for line in lines[1:]] == [("fe_0300K.dat", "ok"), ("fe_0400K.dat", "ok")]  # each once
 
 
 def test_a_series_of_nothing_is_wrong_usage(tmp_path, capsys):
