@@ -138,4 +138,5 @@ def line_of(outcome: Outcome) -> str:
             said.append(edge.prediction.verdict)
         elif edge.chi:
             said.append(f"{edge.chi.absorber} {edge.chi.edge}, k to {edge.chi.k_end:.1f} 1/Å")
-    return printable(f"{name}: {outcome.status}: {'; '.join(said)}")
+    said += outcome.warnings if not outcome.reason else ()
+    return printable(f"{name}: {outcome.status}: {'; '.join(said).removeprefix(f'{outcome.status}: ')}")

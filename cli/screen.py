@@ -22,7 +22,7 @@ WHERE_KNOWN = ("all N", "x", "α", "metal", "Δχ²")
 """Columns of the table that are left out where no scan has any of it."""
 _OF_SCAN = frozenset(("status", "metal", "lattice", "a (Å)", "density (g/cm³)", "ΔE₀ (eV)", "S₀²", "R-factor", "fit"))
 """Columns of what a scan's rows share: each is said once."""
-_ALWAYS = ("exchangeable", "first-of-both")
+_ALWAYS = ("exchangeable",)
 """Notes that are told unasked: without them a number is not what it seems."""
 DONE = ("ok", "warned")
 """Scans of another status, foreign or rejected, have no numbers."""

@@ -242,7 +242,7 @@ class Answers:
             own = [name for name in self.shells if name.startswith(APART)]
             if own and self.oxidised[row] > _SOME:
                 said = "a part or all of it is an oxide, of whose shell of metal atoms the range first holds some"
-                found.append(Finding("first-of-both", "note", said, remedy=f"Go by {' and '.join(own)}"))
+                found.append(Finding("first-of-both", "warning", said, remedy=f"Go by {' and '.join(own)}"))
             for name, most in self.origin.unmeasured.items():
                 said = f"atoms of {self.shells[name].pair} hardly scatter: nothing tells none of them from {most:.0f}"
                 found.append(Finding("hardly-seen", "note", said, remedy="Know their number from elsewhere"))

@@ -44,6 +44,10 @@ Answerer = Callable[["Model | JointModel", Standards, Ranges], Answer]
 """From a model, the standards at its edges and what was asked, to what answers."""
 
 
+_CUT = 0.1
+"""A range ends inside a shell where n(r)/r² has so much of its maximum."""
+
+
 @dataclass(frozen=True)
 class _OneEdge:
     """What answers to scans of one edge."""
@@ -77,12 +81,22 @@ class _Edges:
 
 def with_ranges(prediction: Prediction, ranges: Ranges) -> Prediction:
     """An answer that tells N, R and σ² of ranges of r [Å] that were asked for, of every pair, too."""
-    rdf, shells = prediction.rdf, dict(prediction.shells)
+    if not ranges:
+        return prediction
+    rdf, shells, cut = prediction.rdf, dict(prediction.shells), []
+    levels = rdf.density / rdf.r**2
     for low, high in ranges:
-        for pair in rdf.pairs:
+        for pair, level in zip(rdf.pairs, levels, strict=True):
             name = f"{low:g}-{high:g}"
-            shells[name if pair == rdf.pairs[0] else f"{name} {pair}"] = rdf.shell(pair, low, high)
-    return replace(prediction, shells=shells) if ranges else prediction
+            shell = rdf.shell(pair, low, high)
+            if shell.sigma2 <= 0:  # what is left of a cut shell may be narrower than its smoothing
+                shell = replace(shell, sigma2=math.nan, sigma2_std=math.nan, sigma2_low=math.nan, sigma2_high=math.nan)
+            shells[name if pair == rdf.pairs[0] else f"{name} {pair}"] = shell
+            ends = [end for end in (low, high) if np.interp(end, rdf.r, level) > _CUT * levels.max()]
+            cut += [f"{pair} at {end:g} Å" for end in ends]
+    said = f"a range that was asked for ends inside a shell: {', '.join(dict.fromkeys(cut))}"
+    finding = Finding("range-cuts", "note", said, remedy="shell1, shell2, … end where n(r) is lowest")
+    return replace(prediction, shells=shells, findings=(*prediction.findings, *([finding] if cut else [])))
 
 
 def check_ranges(ranges: Ranges) -> None:

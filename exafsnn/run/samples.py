@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from exafsnn.errors import SettingsError
 from exafsnn.files import stamp_of
 from exafsnn.read.sources import split_source
 from exafsnn.run.folder import scans_in
@@ -49,14 +50,28 @@ def expanded(sources: Iterable[str]) -> tuple[str, ...]:
 
     ``zn_*.xdi+se_*.xdi`` joins scans whose names have the same in the place of ``*``. One of which an edge is not there
     is a sample, too; a pattern of no file stays as it is. A folder is the files in it that may hold scans.
+
+    Raises
+    ------
+    SettingsError
+        If there is none in a folder.
     """
-    every = (scans_in(source) if _is_folder(source) else _samples_like(source) for source in sources)
+    every = [_scans_of_folder(source) if _is_folder(source) else _samples_like(source) for source in sources]
     return tuple(chain.from_iterable(every))
 
 
 def of_folders(sources: Iterable[str]) -> frozenset[str]:
     """The files that stand for folders."""
     return frozenset(name for source in sources if _is_folder(source) for name in scans_in(source))
+
+
+def _scans_of_folder(source: str) -> list[str]:
+    """The files in a folder that may hold scans, one at least."""
+    found = scans_in(source)
+    if not found:
+        remedy = "Give the folder that they are in: folders within a folder are not looked into"
+        raise SettingsError("no file in it may hold a scan", where=source, remedy=remedy)
+    return found
 
 
 def _is_folder(source: str) -> bool:

@@ -116,3 +116,21 @@ def test_a_folder_without_a_scan_is_no_success(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "scans" / "notes.txt").write_text("today we measured iron\n")
     assert run(["predict", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]) == 4
     assert "notes.txt" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scans" / "deeper").mkdir(parents=True)
+    (name,) = scans(tmp_path / "scans" / "deeper", 1)
+    assert run(["predict", str(tmp_path / "scans"), "-o", str(tmp_path / "out")]) == 2
+    assert "folders within a folder are not looked into" in capsys.readouterr().err
+    assert run(["predict", str(Path(name).parent), "-o", str(tmp_path / "out")]) == 0
+
+
+def test_the_log_says_why_a_scan_is_warned(tmp_path: Path) -> None:
+    log, (name,) = tmp_path / "run.log", scans(tmp_path / "scans", 1)
+    scan = Path(name)
+    scan.write_text(scan.read_text().replace("# Element.symbol: Fe\n", "").replace("# Element.edge: K\n", ""))
+    assert run(["predict", name, "--log", str(log), "-o", str(tmp_path / "out")]) in (0, 3)
+    with (tmp_path / "out" / "summary.csv").open(newline="") as stream:
+        row = next(csv.DictReader(stream))
+    assert row["warnings"].split("; ")[0] in log.read_text(encoding="utf-8")

@@ -98,6 +98,18 @@ def test_the_limits_that_the_table_shows_may_be_asked_for(answers, tmp_path) -> 
     assert float(found["coordination"]) == pytest.approx(float(shell["coordination"]), rel=1e-3)
 
 
+def test_a_range_that_cuts_a_shell_says_so(tmp_path, capsys) -> None:
+    """What is left of a shell may be narrower than the smoothing: then it has no σ²."""
+    ask = ["--range", "2.9", "2.95", "--range", "1.9", "2.69"]
+    assert run(["predict", SCAN, *ask, "-v", "-o", str(tmp_path / "out")]) == 0
+    found = {row["range"]: row for row in rows(tmp_path / "out")}
+    assert found["2.9-2.95"]["sigma2"] == ""
+    assert float(found["2.9-2.95"]["coordination"]) > 0.5
+    assert float(found["1.9-2.69"]["sigma2"]) > 0.004
+    said = capsys.readouterr().err
+    assert "ends inside a shell: Fe-Fe at 2.9 Å, Fe-Fe at 2.95 Å" in said
+
+
 def test_a_foreign_scan_shows_no_shells(data_dir, tmp_path) -> None:
     scan = str(data_dir / "oxides" / "FeO_rt_01.xdi")
     assert run(["predict", scan, "--range", "2", "3", "-o", str(tmp_path / "out")]) == 4

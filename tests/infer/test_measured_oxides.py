@@ -202,7 +202,8 @@ def test_a_foil_does_not_say_what_oxides_may_leave(data_dir: Path) -> None:
     model, scans = load_model("ni-k"), mixtures(data_dir, [1.0, 0.6, 0.2, 0.0])
     refiner = Refiner(model, oxide(data_dir)[1], FOIL)
     for item in [*(model.predict(scan, refiner.reference) for scan in scans), *found_in(refiner, scans)]:
-        assert not [finding.message for finding in item.findings if finding.severity == "warning"]
+        told = [finding.name for finding in item.findings if finding.severity == "warning"]
+        assert set(told) <= {"first-of-both"}  # which says of what a range is, not that the scan is doubted
 
 
 def test_what_a_foil_hides_of_an_oxide_is_in_the_errors(data_dir: Path) -> None:
