@@ -100,7 +100,7 @@ class Work:
         of = f" of {self._count}" if self._finished <= self._count else ""  # of files of many scans nobody knows
         self._move(f"{self._finished}{of} done")
         if self._said or self._log:
-            self.say(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line_of(outcome)}")
+            self.say(line_of(outcome))
 
     def say(self, line: str) -> None:
         """Write a line into the log, and where it was asked for to stderr, above the bar."""
@@ -125,7 +125,7 @@ class Work:
 
 
 def line_of(outcome: Outcome) -> str:
-    """What became of a scan: its name, status, first shell and how well it is explained, or why it was rejected."""
+    """What became of a scan: time, name, status, first shell and how well it is explained, or why it was rejected."""
     from exafsnn.write.tables import printable
 
     name = screen.scan_of({"file": outcome.file, "record": outcome.record})
@@ -139,4 +139,5 @@ def line_of(outcome: Outcome) -> str:
         elif edge.chi:
             said.append(f"{edge.chi.absorber} {edge.chi.edge}, k to {edge.chi.k_end:.1f} 1/Å")
     said += outcome.warnings if not outcome.reason else ()
-    return printable(f"{name}: {outcome.status}: {'; '.join(said).removeprefix(f'{outcome.status}: ')}")
+    what = "; ".join(said).removeprefix(f"{outcome.status}: ")
+    return printable(f"{datetime.now():%Y-%m-%d %H:%M:%S} {name}: {outcome.status}: {what}")

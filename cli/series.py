@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,7 +159,7 @@ def _watch(
         for outcome in course.outcomes:
             key = outcome.file, outcome.record, outcome.stamp
             if key not in told:
-                line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {line_of(outcome)}"
+                line = line_of(outcome)
                 click.echo(line)
                 work.note(line)
             told.add(key)
