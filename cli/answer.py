@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from .worker_options import worker_options
 if TYPE_CHECKING:
     from exafsnn.run.outcomes import Outcome
     from exafsnn.workers import Cluster
+    from exafsnn.write.tables import Row
 
 _COLUMNS = {
     "scan": screen.scan_of,
@@ -73,6 +74,8 @@ def show_answers(
     answer: Callable[..., Iterator[Outcome]],
     scans: tuple[str, ...],
     *,
+    shown: Mapping[str, Callable[[Row], str]] = _COLUMNS,
+    more: Mapping[str, Any] | None = None,
     columns: str | None,
     output: str,
     full: bool,
@@ -88,7 +91,10 @@ def show_answers(
     cluster: Cluster | None,
     **background: float | None,
 ) -> int:
-    """Answer for all scans, write and show the results, and return the exit code."""
+    """Answer for all scans, write and show the results, and return the exit code.
+
+    ``shown`` are the columns of the table, ``more`` is what else was asked of ``answer``, for ``settings.json``.
+    """
     if bool(references) != bool(structure):
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
     from exafsnn.learn.model_file import find_model
@@ -106,7 +112,7 @@ def show_answers(
     folder = ResultsFolder(
         output,
         command,
-        {**asked, "background": settings.to_mapping()},
+        {**asked, **(more or {}), "background": settings.to_mapping()},
         rests_on,
         full,
         workers=here,
@@ -115,4 +121,4 @@ def show_answers(
         progress=work.drawn,
     )
     answers = partial(answer, work.sources(scans), **asked, settings=settings, workers=cluster or here)
-    return screen.show_scans(answers, folder, _COLUMNS, as_json, work, loose)
+    return screen.show_scans(answers, folder, shown, as_json, work, loose)

@@ -20,6 +20,7 @@ from exafsnn.errors import ExafsnnError, ModelError, SettingsError
 from exafsnn.workers import one_thread_each
 
 from .average import average
+from .compare import compare
 from .doctor import doctor
 from .make import make
 from .models import models
@@ -42,7 +43,7 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, series, preprocess, simulate, train, make, average, models, doctor):
+for command in (predict, refine, series, compare, preprocess, simulate, train, make, average, models, doctor):
     root.add_command(command)
 
 
@@ -52,7 +53,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupted)
     command = "".join(sys.argv[1:2])
     if command not in ("train", "make"):  # which have large products
-        one_thread_each(torch=command not in ("refine", "series"))  # which share out their pieces themselves
+        one_thread_each(torch=command not in ("refine", "series", "compare"))  # which share out their pieces themselves
     code = run(sys.argv[1:])
     if outlet.refusal:
         lost = f"Error: standard output: cannot be written: {outlet.refusal}. What the run wrote into files is whole"

@@ -36,7 +36,7 @@ def is_shell(name: str) -> bool:
 
 Distance = float | Array
 """A distance [Å], or one for each row of what it limits."""
-_SMOOTHED, _STANDS_OUT = 0.05, 0.1
+_SMOOTHED, _STANDS_OUT = 0.05, 0.03
 """Shells are maxima of n(r)/r², smoothed by so much [Å], that stand out by this share of the largest."""
 _RISES = 1e-3
 """The first begins where that reaches so much of its maximum."""

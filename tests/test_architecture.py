@@ -30,6 +30,7 @@ STRANGERS = {
 """Rooms know the ground, and those before them in this order; but for these."""
 HOMES = {
     "larch": (
+        "exafsnn/analyse/shell_fits.py",
         "exafsnn/measure/",
         "exafsnn/physics/feff.py",
         "exafsnn/write/athena.py",

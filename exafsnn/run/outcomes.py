@@ -15,6 +15,7 @@ from exafsnn.words import short_name, shortened
 
 if TYPE_CHECKING:
     from exafsnn.analyse.particles import Particles
+    from exafsnn.analyse.shell_fits import ShellFit
 
 _OfPair = TypeVar("_OfPair", Shell, Order)
 _ALIKE = 5.0
@@ -35,6 +36,8 @@ class Outcome:
     """Name of the model that was used."""
     particles: Particles | None = None
     """What N says of their size, where there is a standard."""
+    fit: ShellFit | None = None
+    """Of the shells that the answer shows, where that was asked for."""
     axis: float | None = None
     """Place in a series, where the scan is of one."""
     reason: str = ""

@@ -38,6 +38,7 @@ from exafsnn.write.panels import (
     PAIR_COLOURS,
     draw_chi_k,
     draw_chi_r,
+    draw_compared_r,
     draw_mu,
     draw_rdf,
     legend,
@@ -47,6 +48,7 @@ from exafsnn.write.panels import (
 )
 
 if TYPE_CHECKING:
+    from exafsnn.analyse.shell_fits import ShellFit
     from exafsnn.simulate.average import Average
 
 _SIGNATURE = "exafsnn figure"
@@ -164,6 +166,49 @@ def _write_shells(figure: Figure, predictions: Sequence[Prediction], known: bool
             y -= 2.4 * line
     if not known:
         figure.text(0.69, y, "no numbers: foreign", size=9.5, color=INK, va="top")
+
+
+def compare_figure(prediction: Prediction, fit: ShellFit) -> Figure:
+    """Show an answer beside larch's fit of its shells: χ(R) of both in the fit's window, and N, R and σ² of each."""
+    figure = _figure(10.0, 7.4)
+    grid = figure.add_gridspec(2, 6, left=_LEFT, right=0.985, bottom=0.07, top=0.84, hspace=0.38, wspace=1.1)
+    _write_title(figure, prediction.chi, prediction)
+    y = 1 - 0.61 / figure.get_figheight()
+    said = (
+        f"feffit    ΔE₀ = {fit.delta_e0:.1f} ± {fit.delta_e0_std:.1f} eV    S₀² = {fit.amplitude:.2f} ±"
+        f" {fit.amplitude_std:.2f} ({short_name(fit.amplitude_from)})"
+        f"    k = {fit.k_window[0]:.1f}–{fit.k_window[1]:.1f} Å⁻¹"
+    )
+    figure.text(_LEFT, y, said, size=9.5, color=GREY, va="top", parse_math=False)
+    draw_compared_r(quiet_axes(figure, grid[0, :3]), prediction, fit, "magnitude")
+    draw_compared_r(quiet_axes(figure, grid[0, 3:]), prediction, fit, "real")
+    for number, (name, label) in enumerate(_COMPARED.items()):
+        _draw_compared(quiet_axes(figure, grid[1, 2 * number : 2 * number + 2]), fit, name, label)
+    return figure
+
+
+_COMPARED = {"coordination": "N", "distance": "R − R of exafsnn (Å)", "sigma2": "σ² (Å²)"}
+
+
+def _draw_compared(axes: Axes, fit: ShellFit, quantity: str, label: str) -> None:
+    """One quantity of each shell by both, with standard errors."""
+    places = np.arange(len(fit.shells), dtype=float)
+    answers, fits = (
+        np.array([[getattr(of, quantity), getattr(of, f"{quantity}_std")] for of in each])
+        for each in ([fitted.shell for fitted in fit.shells], fit.shells)
+    )
+    zero = answers[:, 0] if quantity == "distance" else 0.0
+    for shift, values, colour, name in ((-0.1, answers, ORANGE, "exafsnn"), (0.1, fits, BLUE, "feffit")):
+        axes.errorbar(
+            places + shift, values[:, 0] - zero, values[:, 1], fmt="o", markersize=4.5, color=colour, ecolor=colour,
+            elinewidth=1.0, capsize=2.5, label=name,
+        )  # fmt: skip
+    named = [f"{fitted.name.split()[0]}\n{fitted.shell.pair} {fitted.shell.distance:.2f} Å" for fitted in fit.shells]
+    axes.set_xticks(places, named)
+    axes.set(ylabel=label, xlim=(-0.5, len(places) - 0.5))
+    if quantity != "distance":
+        axes.set_ylim(0, None)
+    legend(axes)
 
 
 def average_figure(file: str, average: Average) -> Figure:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,6 +17,9 @@ from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 from exafsnn.shells import is_shell
 from exafsnn.words import bracketed
+
+if TYPE_CHECKING:
+    from exafsnn.analyse.shell_fits import ShellFit
 
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
@@ -154,8 +158,30 @@ def draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     legend(axes)
 
 
+def draw_compared_r(axes: Axes, prediction: Prediction, fit: ShellFit, part: str) -> None:
+    """χ(R) measured, implied by an answer and by larch's fit of its shells: its ``"magnitude"`` or ``"real"`` part."""
+    chi, r = prediction.chi, np.arange(0, fit.r_window[1] + 1.5, 0.02)
+    of = np.abs if part == "magnitude" else np.real
+    axes.axvspan(*fit.r_window, color=PALE, linewidth=0, zorder=0, label="fit")
+    shown = ((chi.chi, INK, "measured"), (prediction.chi_model, ORANGE, "exafsnn"), (fit.chi_model, BLUE, "feffit"))
+    for values, colour, name in shown:
+        axes.plot(r, of(chi_r(chi.k, values, fit.k_window, r)), color=colour, linewidth=1.0, label=name)
+    label = "|χ(R)| (Å⁻³)" if part == "magnitude" else "Re χ(R) (Å⁻³)"
+    axes.set(xlabel="R (Å), not phase-corrected", ylabel=label, xlim=(0, r[-1]))
+    if part == "magnitude":
+        axes.set_ylim(0, None)
+        said = f"R-factor there:\nexafsnn {fit.r_factor_of_answer:.4f}\nfeffit {fit.r_factor:.4f}"
+        axes.annotate(said, (0.02, 0.97), xycoords="axes fraction", size=8, color=INK, va="top", linespacing=1.4)
+    legend(axes)
+
+
 def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: Array) -> Array:
-    """|χ(R)| [Å⁻³] of k²χ(k), not phase-corrected.
+    """|χ(R)| [Å⁻³] of k²χ(k), not phase-corrected: that of ``chi_r``."""
+    return np.asarray(np.abs(chi_r(k, chi, k_window, r)))
+
+
+def chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: Array) -> np.ndarray:
+    """(b,) complex χ(R) [Å⁻³] of k²χ(k), not phase-corrected.
 
     χ(R) = (δk/√π) Σ k² χ(k) W(k) exp(2ikR), with a Hann-sloped window W, 1 Å⁻¹ wide at each end.
 
@@ -171,8 +197,8 @@ def magnitude_of_chi_r(k: Array, chi: Array, k_window: tuple[float, float], r: A
     low, high = k_window
     rise = np.clip(np.minimum(k - low, high - k) + 0.5, 0, 1)
     weighted = k**2 * chi * np.sin(0.5 * np.pi * rise) ** 2
-    transform = _waves(r.tobytes(), k.tobytes()) @ weighted
-    return np.asarray(np.abs(transform) * (k[1] - k[0]) / np.sqrt(np.pi))
+    transform: np.ndarray = _waves(r.tobytes(), k.tobytes()) @ weighted
+    return transform * (k[1] - k[0]) / np.sqrt(np.pi)
 
 
 @lru_cache(maxsize=4)

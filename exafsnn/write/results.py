@@ -47,6 +47,7 @@ from exafsnn.write.tables import (
     average_rows,
     average_tables,
     chi_tables,
+    compare_rows,
     json_lines,
     particle_rows,
     rdf_tables,
@@ -70,7 +71,7 @@ OVERVIEW_LIMIT, OVERVIEW_LINES = 2000, 30
 """The overview shows no more scans, and more than a few as an image."""
 FIGURE_LIMIT = 50
 """Of more scans only those get figures of their own in which something is wrong, so many at most, unless asked for."""
-_ANSWERS = ("predict", "refine", "series")
+_ANSWERS = ("predict", "refine", "series", "compare")
 """The commands that answer with RDFs."""
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 _FILES["average"] = {*TABLES["average"], "average.png"}
@@ -95,7 +96,7 @@ class ResultsFolder:
     folder
         Where the results appear; results of an earlier run of the same command are replaced.
     command
-        ``"predict"``, ``"refine"``, ``"series"``, ``"preprocess"`` or ``"average"``.
+        ``"predict"``, ``"refine"``, ``"series"``, ``"compare"``, ``"preprocess"`` or ``"average"``.
     settings
         Everything that was asked for, for ``settings.json``.
     inputs
@@ -370,9 +371,20 @@ class ResultsFolder:
         if _OF_STANDARD in self._tables:
             scan = {"file": outcome.file, "record": outcome.record}
             self._tables[_OF_STANDARD].write(scan | row for row in particle_rows(outcome))
+        if self.command == "compare":
+            self._tables["compare.csv"].write(compare_rows(outcome))
+            self._add_paths(outcome)
         for edge in outcome.edges:
             if edge.prediction and edge.prediction.model not in self._progress.models:
                 self._progress.models.append(edge.prediction.model)
+
+    def _add_paths(self, outcome: Outcome) -> None:
+        """Write the files of the paths that were fitted; scans of one model share them."""
+        for edge in outcome.edges:
+            for path in edge.fit.paths if edge.fit else ():
+                file = self._stage / f"feff-{path.absorber}-{path.edge}-{path.scatterer}-{path.r:.2f}.dat"
+                if not file.exists():
+                    file.write_text(path.text(f"{path.absorber}-{path.scatterer} by {edge.model}"), encoding="ascii")
 
     def _draw(self) -> None:
         """Draw the figures that wait; many of them by workers."""
@@ -383,6 +395,11 @@ class ResultsFolder:
                 name = _figure_name(shown.file, shown.record, named)
                 named[name] = _source(shown)
                 drawings.append((str(self._stage / name), shown))
+            for shown in outcome.edges:
+                if shown.fit:
+                    name = _figure_name(shown.file, shown.record, named, "compare")
+                    named[name] = _source(shown)
+                    drawings.append((str(self._stage / name), shown))
         for drawing in drawings[:1]:  # workers that are copies of this process then have matplotlib and a canvas
             _draw_scan(drawing)
         rest = in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1)
@@ -448,7 +465,9 @@ def _draw_scan(drawing: tuple[str, Outcome]) -> None:
     from exafsnn.write import figures
 
     path, shown = drawing
-    if shown.parts:
+    if Path(path).name.startswith("compare-") and shown.prediction and shown.fit:
+        content = figures.png(figures.compare_figure(shown.prediction, shown.fit))
+    elif shown.parts:
         predictions = [edge.prediction for edge in shown.edges if edge.prediction]
         content = figures.png(figures.sample_figure(label_of(shown.file), predictions))
     elif shown.chi:
@@ -472,11 +491,11 @@ def _open(path: Path) -> TextIO:
     return path.open("a", newline="", encoding="utf-8")
 
 
-def _figure_name(file: str, record: str, taken: Mapping[str, str]) -> str:
+def _figure_name(file: str, record: str, taken: Mapping[str, str], kind: str = "scan") -> str:
     """Safe, unique file name for the figure of a scan or sample."""
     text = "-".join(filter(None, [label_of(file), record]))
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", text)[:60].strip("-.") or "scan"
-    names = (f"scan-{slug}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+    names = (f"{kind}-{slug}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
     known = {name.casefold() for name in taken}
     return next(name for name in names if name.casefold() not in known)
 

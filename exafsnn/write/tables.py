@@ -22,6 +22,7 @@ from exafsnn.records import ChiK, Prediction
 from exafsnn.run.outcomes import Outcome, edge_of, is_finite
 
 if TYPE_CHECKING:
+    from exafsnn.analyse.shell_fits import FittedShell
     from exafsnn.analyse.transition.search import Transition
     from exafsnn.run.series import Course
     from exafsnn.simulate.average import Average
@@ -61,6 +62,12 @@ _AVERAGE_COLUMNS = (
     *("file", "record", "status", "edge", "pair", "range", "r_min", "r_max", "coordination", "coordination_std"),
     *("distance", "distance_std", "sigma2", "sigma2_std", "warnings"),
 )
+_FITTED = ("coordination", "distance", "sigma2")
+_COMPARE_COLUMNS = (
+    *("file", "record", "edge", "pair", "range", "r_min", "r_max", "method"),
+    *(f"{quantity}{end}" for quantity in (*_FITTED, "c3", "delta_e0", "amplitude") for end in ("", "_std")),
+    "r_factor",
+)
 
 
 def _with_axis(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,6 +86,7 @@ _ANSWERS = {
 TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "predict": _ANSWERS,
     "refine": _ANSWERS,
+    "compare": {**_ANSWERS, "compare.csv": _COMPARE_COLUMNS},
     "series": {
         **_ANSWERS,
         "summary.csv": _with_axis(_SUMMARY_COLUMNS),
@@ -116,7 +124,9 @@ def summary_rows(outcome: Outcome) -> Iterator[Row]:
     row |= {"model": outcome.model, "in_domain": outcome.status != "foreign"}
     for edge in outcome.edges:
         if edge.chi and edge.prediction:
-            yield from (row | shell for shell in _shell_rows(edge.chi, edge.prediction, row))
+            fitted = {of.name: of for of in edge.fit.shells} if edge.fit else {}
+            for name, shell in _shell_rows(edge.chi, edge.prediction, row):
+                yield row | shell | _fit_cells(fitted.get(name))
 
 
 def whole(rows: list[Row]) -> list[Row]:
@@ -137,8 +147,34 @@ def _of_chi(chi: ChiK) -> Row:
     return {"edge": edge_of(chi)} | {name: getattr(chi, name) for name in _OF_CHI}
 
 
-def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
-    """One row per range of one edge."""
+def _fit_cells(fitted: FittedShell | None) -> Row:
+    """What a fit says of a shell, beside the answer: for the screen and JSON."""
+    cells = [f"{quantity}{end}" for quantity in _FITTED for end in ("", "_std")]
+    return {f"feffit_{name}": getattr(fitted, name) for name in cells} if fitted else {}
+
+
+def compare_rows(outcome: Outcome) -> Iterator[Row]:
+    """Two rows for each shell that was fitted: the answer's, and the fit's."""
+    for edge in outcome.edges:
+        if not (edge.fit and edge.prediction and edge.chi):
+            continue
+        fit, answer = edge.fit, edge.prediction
+        scan = {"file": outcome.file, "record": outcome.record, "edge": edge_of(edge.chi)}
+        shared = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std")
+        for number, fitted in enumerate(fit.shells):
+            place = scan | {key: getattr(fitted.shell, key) for key in _PLACE}
+            place["range"] = fitted.name.removesuffix(f" {fitted.shell.pair}")
+            yield place | vars(fitted.shell) | {name: getattr(answer, name) for name in shared} | {
+                "method": "exafsnn", "r_factor": fit.r_factor_of_answer,
+            }  # fmt: skip
+            skewed = {"c3": fit.c3, "c3_std": fit.c3_std} if number == 0 and fit.c3_std else {}
+            yield place | vars(fitted) | skewed | {name: getattr(fit, name) for name in shared} | {
+                "method": "feffit", "r_factor": fit.r_factor,
+            }  # fmt: skip
+
+
+def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[tuple[str, Row]]:
+    """The name of each range of one edge, and its row."""
     row = _of_chi(chi) | {"edge": scan["edge"]} | {name: getattr(prediction, name) for name in _OF_PREDICTION}
     row |= {"fit": prediction.verdict}
     for name, shell in (prediction.shells if scan["in_domain"] else prediction.ranges).items():
@@ -147,7 +183,7 @@ def _shell_rows(chi: ChiK, prediction: Prediction, scan: Row) -> Iterator[Row]:
         if may_have_atoms or name == "first":  # every answer has that row, even if it says that no atoms are there
             told = vars(shell) if scan["in_domain"] else {key: getattr(shell, key) for key in _PLACE}
             pairs = pair_cells(prediction, name) if scan["in_domain"] else {}
-            yield row | {"range": name.removesuffix(f" {shell.pair}")} | told | pairs
+            yield name, row | {"range": name.removesuffix(f" {shell.pair}")} | told | pairs
 
 
 def pair_cells(prediction: Prediction, name: str) -> Row:
