@@ -22,6 +22,7 @@ from exafsnn.workers import one_thread_each
 from .average import average
 from .compare import compare
 from .doctor import doctor
+from .fetch import fetch
 from .make import make
 from .models import models
 from .predict import predict
@@ -43,7 +44,7 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, series, compare, preprocess, simulate, train, make, average, models, doctor):
+for command in (predict, refine, series, compare, preprocess, simulate, train, make, average, models, fetch, doctor):
     root.add_command(command)
 
 

