@@ -77,6 +77,9 @@ def show_answers(
     shown: Mapping[str, Callable[[Row], str]] = _COLUMNS,
     more: Mapping[str, Any] | None = None,
     columns: str | None,
+    merge: bool,
+    foil_columns: str | None,
+    e0_foil: float | None,
     output: str,
     full: bool,
     exports: tuple[str, ...],
@@ -105,9 +108,10 @@ def show_answers(
     work = Work(len(scans), log)
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns,
+             "merge": merge, "foil_columns": foil_columns, "e0_foil": e0_foil,
              "reference_columns": reference_columns, "ranges": ranges}  # fmt: skip
     structures = structure if isinstance(structure, tuple) else (structure,)
-    rests_on = [*references, *filter(None, [*structures, model and str(find_model(model))])]
+    rests_on = [*references, *(scans if merge else ()), *filter(None, [*structures, model and str(find_model(model))])]
     here = workers or cores()
     folder = ResultsFolder(
         output,

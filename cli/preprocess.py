@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import click
 
@@ -28,6 +29,9 @@ _COLUMNS = {
 def preprocess(
     scans: tuple[str, ...],
     columns: str | None,
+    merge: bool,
+    foil_columns: str | None,
+    e0_foil: float | None,
     output: str,
     full: bool,
     exports: tuple[str, ...],
@@ -43,9 +47,17 @@ def preprocess(
     loose, scans = of_folders(scans), expanded(scans)
     work = Work(len(scans), log)
     settings = background_settings(**background)
-    asked = {"columns": columns, "background": settings.to_mapping()}
+    asked: dict[str, Any] = {"columns": columns, "merge": merge, "foil_columns": foil_columns, "e0_foil": e0_foil}
     folder = ResultsFolder(
-        output, "preprocess", asked, full=full, workers=cores(), sources=scans, exports=exports, progress=work.drawn
+        output,
+        "preprocess",
+        asked | {"background": settings.to_mapping()},
+        scans if merge else (),
+        full,
+        workers=cores(),
+        sources=scans,
+        exports=exports,
+        progress=work.drawn,
     )
-    measured = partial(measure_scans, work.sources(scans), columns=columns, settings=settings, workers=cores())
+    measured = partial(measure_scans, work.sources(scans), settings=settings, workers=cores(), **asked)
     return screen.show_scans(measured, folder, _COLUMNS, as_json, work, loose)

@@ -28,6 +28,11 @@ class _FiniteRange(click.FloatRange):
 _POSITIVE = _FiniteRange(min=0, min_open=True)
 _OPTIONS = (
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
+    click.option("--merge", is_flag=True,
+                 help="The scans are repeats of one sample: those of one edge and temperature become one."),
+    click.option("--foil-columns", metavar="KEY=N,…",
+                 help="A foil behind the sample, in each file (energy=1,mu=3): energies are calibrated by its edge."),
+    click.option("--e0-foil", metavar="X", type=_POSITIVE, help="Edge energy of that foil in eV (the tabulated one)."),
     click.option("--e0", metavar="X", type=_POSITIVE, help="Edge energy E₀ in eV."),
     click.option("--rbkg", metavar="X", type=_POSITIVE, help="Frequencies below this R in Å are background."),
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),

@@ -88,6 +88,8 @@ def series(
         raise click.UsageError("the results would be taken for scans: give another folder with -o")
     if watch and as_json:
         raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
+    if watch and options["merge"]:
+        raise click.UsageError("--watch answers each scan as it lands: merge when all are there")
     from exafsnn.run.samples import expanded, scans_of
     from exafsnn.run.series import Follower
     from exafsnn.write.series_results import SeriesFolder
@@ -101,7 +103,7 @@ def series(
     background = {key: options.pop(key) for key in ("e0", "rbkg", "kmin", "kmax", "kweight")}
     settings = background_settings(**background)
     tables = [options["values"]] if options["values"] else []
-    inputs = [*options["references"], *tables]
+    inputs = [*options["references"], *tables, *(scans if options["merge"] else ())]
     asked = options | {"background": settings.to_mapping()}
     here = workers or cores()
     follower = Follower(**options, settings=settings, workers=cluster or here)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from exafsnn.errors import SettingsError
+from exafsnn.read.sources import split_source
 from exafsnn.records import ChiK
 from exafsnn.run.samples import label_of, scans_of
 
@@ -178,6 +179,11 @@ def _since_first(found: Mapping[Scan, float | datetime]) -> dict[Scan, float]:
     return {
         name: (value - first).total_seconds() if isinstance(value, datetime) else value for name, value in found.items()
     }
+
+
+def kelvin_named(name: str) -> float | None:
+    """The temperature [K] in the name of a scan: the one number before a K."""
+    return next(iter(_kelvins([split_source(name)]).values()), None)
 
 
 def _kelvins(names: Sequence[Scan]) -> dict[Scan, float]:

@@ -15,7 +15,7 @@ from exafsnn.records import ChiK, Prediction
 
 _RANGE = (3.0, 12.0)
 """Where k²χ is compared [Å⁻¹]."""
-_APART, _BEYOND_NOISE = 0.05, 3.0
+APART, BEYOND_NOISE = 0.05, 3.0
 """What is told: differences of more than this share of k²χ, and so many times what noise leaves."""
 _MOST = 1000
 """Names of a run that are remembered."""
@@ -60,7 +60,7 @@ def _same_temperature(first: Prediction, second: Prediction) -> bool:
 def _difference(ours: Prediction, file: str, theirs: Prediction) -> Finding | None:
     """Tell by how much two scans differ, if that is more than noise."""
     apart, noise = apart_of(ours.chi, theirs.chi)
-    if apart < max(_APART, _BEYOND_NOISE * noise):
+    if apart < max(APART, BEYOND_NOISE * noise):
         return None
     mine, other = ours.shells["first"], theirs.shells["first"]
     return Finding(

@@ -36,6 +36,7 @@ from exafsnn.run.answers import (
 )
 from exafsnn.run.models import models
 from exafsnn.run.outcomes import Outcome, edge_of, once, rejected, sample_of
+from exafsnn.run.reading import Read, Reading
 from exafsnn.run.repeats import Repeats
 from exafsnn.run.samples import scans_of, split_name
 from exafsnn.settings import BackgroundSettings
@@ -66,6 +67,9 @@ def measure_scans(
     sources: Iterable[str],
     *,
     columns: str | None = None,
+    merge: bool = False,
+    foil_columns: str | None = None,
+    e0_foil: float | None = None,
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
@@ -78,6 +82,13 @@ def measure_scans(
         Files, or ``file::record``; a multi-record file without a name stands for all its records.
     columns
         Where the columns are, e.g. ``"energy=1,i0=2,it=3"``; None: found in each file.
+    merge
+        Whether scans of one edge and temperature are repeats of one sample, and become one (``run.merge``).
+    foil_columns
+        Where the columns of a foil behind the sample are in each file: energies are moved so that its edge is where it
+        belongs. None: they stay.
+    e0_foil
+        That edge [eV]; None: as tabulated.
     settings
         Background removal; ``kmax`` also bounds the usable range of χ(k) files.
     workers
@@ -90,10 +101,11 @@ def measure_scans(
     Raises
     ------
     SettingsError
-        If ``columns`` cannot be understood.
+        If columns cannot be understood.
     """
-    _check_columns(columns)
-    bursts = _bursts(sources, columns, settings or BackgroundSettings(), workers, done)
+    reading = Reading(columns, merge, foil_columns, e0_foil)
+    reading.check()
+    bursts = _bursts(sources, reading, settings or BackgroundSettings(), workers, done)
     return once((outcome for burst in bursts for _, outcome in burst), done)
 
 
@@ -105,6 +117,9 @@ def predict_scans(
     structure: str | Sequence[str] | None = None,
     reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
+    merge: bool = False,
+    foil_columns: str | None = None,
+    e0_foil: float | None = None,
     ranges: Ranges = (),
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -136,8 +151,9 @@ def predict_scans(
         If the named model or a reference cannot be used.
     """
     return _answer_all(
-        sources, predictor, model, references, structure, reference_columns, columns, ranges, settings, workers, done
-    )
+        sources, predictor, model, references, structure, reference_columns,
+        Reading(columns, merge, foil_columns, e0_foil), ranges, settings, workers, done,
+    )  # fmt: skip
 
 
 def refine_scans(
@@ -148,6 +164,9 @@ def refine_scans(
     structure: str | Sequence[str] | None = None,
     reference_columns: str | Sequence[str] | None = None,
     columns: str | None = None,
+    merge: bool = False,
+    foil_columns: str | None = None,
+    e0_foil: float | None = None,
     ranges: Ranges = (),
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
@@ -158,8 +177,9 @@ def refine_scans(
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
     """
     return _answer_all(
-        sources, refiner, model, references, structure, reference_columns, columns, ranges, settings, workers, done
-    )
+        sources, refiner, model, references, structure, reference_columns,
+        Reading(columns, merge, foil_columns, e0_foil), ranges, settings, workers, done,
+    )  # fmt: skip
 
 
 def _answer_all(
@@ -169,22 +189,22 @@ def _answer_all(
     references: Iterable[str],
     structure: str | Sequence[str] | None,
     reference_columns: str | Sequence[str] | None,
-    columns: str | None,
+    reading: Reading,
     ranges: Ranges,
     settings: BackgroundSettings | None,
     workers: Workers,
     done: Mapping[tuple[str, str], int] | None,
 ) -> Iterator[Outcome]:
     settings = settings or BackgroundSettings()
-    _check_columns(columns)
+    reading.check()
     check_ranges(ranges)
     model_for = models(model)
-    standards = standards_of(list(references), structure, reference_columns, columns, settings)
+    standards = standards_of(list(references), structure, reference_columns, reading.columns, settings)
     answer_for = AnswerFor(model_for, answerer, standards, ranges, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):
         workers = 1  # what refines takes all cores itself
-    bursts = _bursts(sources, columns, settings, workers, done, answer_for)
+    bursts = _bursts(sources, reading, settings, workers, done, answer_for)
     idle = {edge: chi.source for edge, (chi, _) in standards.items()}
     served = bursts if done else _served(bursts, idle)  # who asks the edge of a scan that is done?
     outcomes = (sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
@@ -232,22 +252,6 @@ def _served(bursts: Iterable[_Burst], idle: Mapping[str, str]) -> Iterator[_Burs
         yield before
 
 
-def _check_columns(columns: str | None) -> None:
-    """Tell wrong ``columns`` at once."""
-    if columns is not None:
-        from exafsnn.read.roles import parse_columns
-
-        parse_columns(columns)
-
-
-_Scan = tuple[str, "Stamp | None", "Spectrum | ChiK | Exception"]
-"""The name of a scan, the file's stamp, and what was read or why it was not."""
-
-
-_Read = tuple[str, str, tuple[_Scan, ...]]
-"""The source that was asked for, the name of a scan or sample in it, and its scans: of a sample that of each edge."""
-
-
 _Burst = list[tuple[str, Outcome]]
 """Scans that were measured together, each with the source that was asked for."""
 
@@ -267,7 +271,7 @@ def _shared(number: int) -> _Knowledge:
 
 def _bursts(
     sources: Iterable[str],
-    columns: str | None,
+    reading: Reading,
     settings: BackgroundSettings,
     workers: Workers,
     done: Mapping[tuple[str, str], int] | None = None,
@@ -284,16 +288,16 @@ def _bursts(
     _SHARED[number] = known, answer_for
     try:
         if isinstance(workers, Cluster):
-            yield from _guest_bursts(waiting, columns, settings, left, workers, number)
+            yield from _guest_bursts(waiting, reading, settings, left, workers, number)
         else:
-            yield from _own_bursts(waiting, columns, settings, left, workers, number)
+            yield from _own_bursts(waiting, reading, settings, left, workers, number)
     finally:
         del _SHARED[number]
 
 
 def _guest_bursts(
     sources: Iterable[str],
-    columns: str | None,
+    reading: Reading,
     settings: BackgroundSettings,
     left: Counter[tuple[str, str]],
     cluster: Cluster,
@@ -303,7 +307,7 @@ def _guest_bursts(
 
     The first scans are measured here: then the models that answer them are known, and go with all else.
     """
-    bursts = _read_bursts(sources, columns, settings, left, _GUEST_BURST)
+    bursts = _read_bursts(sources, reading, settings, left, _GUEST_BURST)
     for first in islice(bursts, 1):
         yield _measured(first, settings, _SHARED[number][0])
     tasks = ((tuple(burst), settings, Shared(_shared, (number,))) for burst in bursts)
@@ -312,7 +316,7 @@ def _guest_bursts(
 
 def _own_bursts(
     sources: Iterable[str],
-    columns: str | None,
+    reading: Reading,
     settings: BackgroundSettings,
     left: Counter[tuple[str, str]],
     workers: Workers,
@@ -320,13 +324,13 @@ def _own_bursts(
 ) -> Iterator[_Burst]:
     """Measure here, burst by burst; many small files in worker processes."""
     known = _SHARED[number][0]
-    for small, run in groupby(sources, lambda source: are_many(workers) and _is_small(source)):
+    for small, run in groupby(sources, lambda source: are_many(workers) and not reading.merge and _is_small(source)):
         first = list(islice(run, _MANY_FILES if small else 0))
         many, every = len(first) == _MANY_FILES, chain(first, run)  # noqa: B031 (the first were taken to count them)
-        yield from _measured_bursts(islice(every, _FIRST_FILES) if many else every, columns, settings, known, left)
+        yield from _measured_bursts(islice(every, _FIRST_FILES) if many else every, reading, settings, known, left)
         if not many:
             continue
-        tasks = ((part, columns, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
+        tasks = ((part, reading, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
         for burst in in_order(_measured_files, tasks, workers, partial(_one_by_one, _measured_files, workers)):
             yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
 
@@ -369,19 +373,19 @@ def _batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield group
 
 
-_Task = tuple[Sequence[str], "str | None", BackgroundSettings, int]
-"""Sources, columns, settings, and the number of what is shared."""
+_Task = tuple[Sequence[str], Reading, BackgroundSettings, int]
+"""Sources, how they are read, settings, and the number of what is shared."""
 
 
 def _measured_files(task: _Task) -> _Burst:
     """Worker: measure the scans of some files and, if this process is a copy of the run, answer them."""
-    sources, columns, settings, number = task
+    sources, reading, settings, number = task
     known, answer_for = _shared(number)
-    burst = [item for part in _measured_bursts(sources, columns, settings, known, Counter()) for item in part]
+    burst = [item for part in _measured_bursts(sources, reading, settings, known, Counter()) for item in part]
     return _with_answers(burst, answer_for)
 
 
-def _measured_and_answered(task: tuple[Sequence[_Read], BackgroundSettings, Shared[_Knowledge]]) -> _Burst:
+def _measured_and_answered(task: tuple[Sequence[Read], BackgroundSettings, Shared[_Knowledge]]) -> _Burst:
     """Worker of a cluster: measure what was read, and answer it."""
     reads, settings, knowledge = task
     known, answer_for = knowledge.value
@@ -398,29 +402,29 @@ def _with_answers(burst: _Burst, answer_for: AnswerFor | None) -> _Burst:
 
 def _measured_bursts(
     sources: Iterable[str],
-    columns: str | None,
+    reading: Reading,
     settings: BackgroundSettings,
     known: Known,
     left: Counter[tuple[str, str]],
 ) -> Iterator[_Burst]:
     """Read and measure the scans of some sources, burst by burst, but for those of ``left``."""
-    for burst in _read_bursts(sources, columns, settings, left, BURST):
+    for burst in _read_bursts(sources, reading, settings, left, BURST):
         yield _measured(burst, settings, known)
 
 
 def _read_bursts(
     sources: Iterable[str],
-    columns: str | None,
+    reading: Reading,
     settings: BackgroundSettings,
     left: Counter[tuple[str, str]],
     size: int,
-) -> Iterator[list[_Read]]:
+) -> Iterator[list[Read]]:
     """Read the scans of some sources, so many at most at a time, but for those of ``left``."""
     from exafsnn.read.sources import split_source
 
-    burst: list[_Read] = []
+    burst: list[Read] = []
     points = 0
-    for item in _read(sources, columns, settings.e0):
+    for item in reading.read(sources, settings):
         if item[0] != item[1] and _passed_over(split_source(item[1]), left):
             continue
         burst.append(item)
@@ -432,34 +436,7 @@ def _read_bursts(
         yield burst
 
 
-def _read(sources: Iterable[str], columns: str | None, e0: float | None) -> Iterator[_Read]:
-    """Read every scan of some sources."""
-    from exafsnn.read.scan import read_all
-    from exafsnn.read.sources import split_source
-
-    for source in sources:
-        scans = scans_of(source)
-        if len(scans) > 1:
-            yield source, source, tuple(_read_edge(scan, columns, e0) for scan in scans)
-            continue
-        stamp = stamp_of(split_source(source)[0])
-        for name, item in read_all(source, columns=columns, e0=e0):
-            yield source, name, ((name, stamp, item),)
-
-
-def _read_edge(source: str, columns: str | None, e0: float | None) -> _Scan:
-    """Read the scan of one edge of a sample."""
-    from exafsnn.read.scan import read_one
-    from exafsnn.read.sources import split_source
-
-    stamp = stamp_of(split_source(source)[0])
-    try:
-        return source, stamp, read_one(source, columns=columns, e0=e0)
-    except Exception as error:
-        return source, stamp, error
-
-
-def _measured(burst: Sequence[_Read], settings: BackgroundSettings, known: Known) -> _Burst:
+def _measured(burst: Sequence[Read], settings: BackgroundSettings, known: Known) -> _Burst:
     """Carry what was read on to χ(k)."""
     from exafsnn.measure.scans import measure_all
 
@@ -480,10 +457,10 @@ def _so_far(name: str, stamp: Stamp | None, chi: ChiK | Exception, unread: bool)
 
 
 def measured_by_source(
-    sources: Iterable[str], columns: str | None, settings: BackgroundSettings, workers: Workers
+    sources: Iterable[str], reading: Reading, settings: BackgroundSettings, workers: Workers
 ) -> Iterator[tuple[str, Outcome]]:  # fmt: skip
     """``measure_scans``, each outcome with the source that it is of."""
-    return chain.from_iterable(_bursts(sources, columns, settings, workers))
+    return chain.from_iterable(_bursts(sources, reading, settings, workers))
 
 
 _STACK_CHUNK = 1000

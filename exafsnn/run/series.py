@@ -27,6 +27,7 @@ from exafsnn.run.answers import (
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
+from exafsnn.run.reading import Reading
 from exafsnn.run.scans import measured_by_source
 from exafsnn.run.structures import Given, structure_given
 from exafsnn.settings import BackgroundSettings
@@ -102,7 +103,7 @@ class Follower:
     ----------
     against, values
         What the axis is (``axis.axis_of``).
-    model, columns, ranges, settings, workers
+    model, columns, merge, foil_columns, e0_foil, ranges, settings, workers
         As in ``run.scans.predict_scans``.
     references, structure, reference_columns
         A standard, one per edge, its structure and its columns; a structure alone is that of the first scan or sample.
@@ -123,12 +124,17 @@ class Follower:
         structure: str | Sequence[str] | None = None,
         reference_columns: str | Sequence[str] | None = None,
         columns: str | None = None,
+        merge: bool = False,
+        foil_columns: str | None = None,
+        e0_foil: float | None = None,
         ranges: Ranges = (),
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
     ) -> None:
         self._against, self._values = against, values
-        self._columns, self._settings, self._workers = columns, settings or BackgroundSettings(), workers
+        self._reading = Reading(columns, merge, foil_columns, e0_foil)
+        self._reading.check()
+        self._settings, self._workers = settings or BackgroundSettings(), workers
         self._structure = None if references else _of_first(structure)
         of_references = structure if references else None, reference_columns, columns
         self._standards = standards_of(references, *of_references, self._settings)
@@ -165,7 +171,7 @@ class Follower:
         measured = [
             ((source, fresh[source]), outcome)
             for source, outcome in measured_by_source(
-                progress(list(fresh)), self._columns, self._settings, self._workers
+                progress(list(fresh)), self._reading, self._settings, self._workers
             )
         ]
         answers = self._answers(measured, finished)  # may refuse all: then nothing is known of them

@@ -15,6 +15,7 @@ from exafsnn.read import nexus
 from exafsnn.read.scan import expand, read_all, read_one
 from exafsnn.records import Spectrum
 from exafsnn.run import scans as pipeline
+from exafsnn.run.reading import Reading
 from exafsnn.run.scans import predict_scans, refine_scans
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster
@@ -174,7 +175,7 @@ def test_the_scan_that_workers_die_of_is_rejected_and_no_other(tmp_path, monkeyp
     measure = importlib.import_module("fatal_measure").measure
     names = [str(shutil.copy(path, tmp_path)) for path in sorted(SPECTRA.glob("*.dat"))[:3]]
     names.append(str(shutil.copy(names[0], tmp_path / "fatal.dat")))
-    task = (tuple(names), None, BackgroundSettings(), 1)
+    task = (tuple(names), Reading(), BackgroundSettings(), 1)
     burst = pipeline._one_by_one(measure, 2, task, "3 died")
     pipeline._SHARED.clear()
     assert [outcome.file for _, outcome in burst] == names

@@ -15,6 +15,7 @@ from exafsnn.records import ChiK
 from exafsnn.run import scans as pipeline
 from exafsnn.run.axis import axis_of
 from exafsnn.run.outcomes import Outcome
+from exafsnn.run.reading import Reading
 from exafsnn.run.samples import expanded, label_of, scans_of, split_name
 from exafsnn.run.scans import measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
@@ -255,7 +256,7 @@ def test_a_sample_has_one_place_on_the_axis(make_chi: Callable[..., ChiK], here:
 
 def test_samples_are_answered_by_workers_as_here(beam: None) -> None:
     """What a worker gets of a sample is all of its scans."""
-    task = (("sr.chi+br.chi", "sr_2.chi"), None, BackgroundSettings(), 7)
+    task = (("sr.chi+br.chi", "sr_2.chi"), Reading(), BackgroundSettings(), 7)
     burst = pipeline._measured_files(task)
     pipeline._SHARED.pop(7)
     assert [(source, len(outcome.edges)) for source, outcome in burst] == [("sr.chi+br.chi", 2), ("sr_2.chi", 1)]

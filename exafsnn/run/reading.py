@@ -1,0 +1,122 @@
+"""Sources → what was read of each scan: all records of a file, the edges of a sample; repeats as one where asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from exafsnn.edges import tabulated
+from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
+from exafsnn.files import Stamp, stamp_of
+from exafsnn.records import ChiK, Spectrum
+from exafsnn.run.axis import kelvin_named
+from exafsnn.run.samples import scans_of
+from exafsnn.settings import BackgroundSettings
+
+Scan = tuple[str, "Stamp | None", "Spectrum | ChiK | Exception"]
+"""The name of a scan, the file's stamp, and what was read or why it was not."""
+Read = tuple[str, str, tuple[Scan, ...]]
+"""The source that was asked for, the name of a scan or sample in it, and its scans: of a sample that of each edge."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How scans are read."""
+
+    columns: str | None = None
+    """Where the columns are; None: found in each file."""
+    merge: bool = False
+    """Whether scans of one edge and temperature are repeats, and become one."""
+    foil_columns: str | None = None
+    """Where the columns of a foil behind the sample are, by whose edge the energies are calibrated …"""
+    e0_foil: float | None = None
+    """… and its true E₀ [eV]; None: the tabulated one."""
+
+    def check(self) -> None:
+        """Tell at once what cannot be.
+
+        Raises
+        ------
+        SettingsError
+            If columns cannot be understood, or there is an E₀ of a foil and no foil.
+        """
+        from exafsnn.read.roles import parse_columns
+
+        if self.columns is not None:
+            parse_columns(self.columns)
+        if self.foil_columns is not None:
+            parse_columns(self.foil_columns, "--foil-columns")
+        elif self.e0_foil is not None:
+            remedy = "Say with --foil-columns where the foil is, as energy=1,mu=3; or give --e0, the scan's own"
+            raise SettingsError("it is that of a foil behind the sample", where="--e0-foil", remedy=remedy)
+
+    def read(self, sources: Iterable[str], settings: BackgroundSettings) -> Iterator[Read]:
+        """Read every scan of some sources."""
+        found = self._each(sources, settings.e0)
+        return self._merged(found, settings) if self.merge else found
+
+    def _each(self, sources: Iterable[str], e0: float | None) -> Iterator[Read]:
+        from exafsnn.read.scan import read_all
+        from exafsnn.read.sources import split_source
+
+        for source in sources:
+            scans = scans_of(source)
+            if len(scans) > 1:
+                yield source, source, tuple(self._edge(scan, e0) for scan in scans)
+                continue
+            stamp = stamp_of(split_source(source)[0])
+            for name, item in read_all(source, columns=self.columns, e0=e0):
+                yield source, name, ((name, stamp, self._calibrated(name, item)),)
+
+    def _edge(self, source: str, e0: float | None) -> Scan:
+        """Read the scan of one edge of a sample."""
+        from exafsnn.read.scan import read_one
+        from exafsnn.read.sources import split_source
+
+        stamp = stamp_of(split_source(source)[0])
+        try:
+            return source, stamp, self._calibrated(source, read_one(source, columns=self.columns, e0=e0))
+        except Exception as error:
+            return source, stamp, error
+
+    def _calibrated(self, name: str, scan: Spectrum | ChiK | Exception) -> Spectrum | ChiK | Exception:
+        """A scan on the energies by which its foil's edge is where it belongs; why not, if that cannot be."""
+        if self.foil_columns is None or not isinstance(scan, Spectrum):
+            return scan
+        from exafsnn.measure.scans import remove_background
+        from exafsnn.read.scan import read_one
+
+        try:
+            foil = read_one(name, columns=self.foil_columns)
+            if isinstance(foil, ChiK):
+                raise ScanError("the columns of the foil are χ(k)", where=name, remedy="Give those of its μ(E)")
+            seen = remove_background(foil).e0
+        except ExafsnnError as error:
+            return ScanError(f"the foil cannot be used: {error.reason}", where=name, remedy=error.remedy)
+        true = self.e0_foil or tabulated(foil.absorber, foil.edge)
+        said = f"the foil's {foil.absorber} {foil.edge} edge lies at {seen:.2f} eV"
+        found = Finding("calibrated", "note", f"{said}: all energies are moved by {true - seen:+.2f} eV")
+        return replace(scan, energy=scan.energy + (true - seen), findings=(*scan.findings, found))
+
+    def _merged(self, reads: Iterable[Read], settings: BackgroundSettings) -> Iterator[Read]:
+        """Those of one edge and temperature as one, in the place of the first; what cannot be read as it is."""
+        from exafsnn.run.merge import merged
+
+        groups: dict[object, list[tuple[str, Scan]]] = {}
+        for source, name, scans in reads:
+            if len(scans) > 1:
+                reason = f"{source} is a sample of several edges"
+                remedy = "Merge those of each edge first (exafsnn preprocess --merge --export athena), then join them"
+                raise SettingsError(reason, where="--merge", remedy=remedy)
+            ((_, _, item),) = scans
+            if isinstance(item, Exception):
+                yield source, name, scans
+                continue
+            kelvin = item.temperature if item.temperature is not None else kelvin_named(name)
+            key = type(item), item.absorber, item.edge, None if kelvin is None else round(kelvin)
+            groups.setdefault(key, []).append((source, scans[0]))
+        for group in groups.values():
+            source, (name, stamp, _) = group[0]
+            found = merged([(scan, item) for _, (scan, _, item) in group], settings)
+            named = found.source if isinstance(found, Spectrum | ChiK) and len(group) > 1 else name
+            yield source, named, ((named, stamp if len(group) == 1 else None, found),)
