@@ -234,7 +234,8 @@ def read_scan(path: str | Path, file: str, record: str = "", edge: str = "") -> 
     with h5py.File(path) as archive:
         scans = archive["scans"]
         named = zip(*(scans[name].asstr()[:] for name in ("file", "record", "edge")), strict=True)
-        found = [number for number, name in enumerate(named) if name == (file, record, edge or name[2])]
+        wanted = printable(file), printable(record)  # as it was written
+        found = [number for number, name in enumerate(named) if name == (*wanted, edge or name[2])]
         if not found:
             name = f"{file}::{record}" if record else file
             of = f" of {edge}" if edge else ""

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from exafsnn import __version__
 from exafsnn.analyse.branches import Branch
@@ -53,6 +53,14 @@ def axis_label(course: Course) -> str:
     return f"{printable(course.against)}{f' ({unit})' if unit else ''}"
 
 
+def template(name: str) -> Template:
+    """A template of pages; all text that is put into it is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
+    )
+    return environment.get_template(name)
+
+
 def report(course: Course, figures: Mapping[str, bytes]) -> str:
     """The page.
 
@@ -63,15 +71,12 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
     figures
         PNG files by title; a title may have its caption after a line break.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
     done = [outcome for outcome in course.outcomes if outcome.axis is not None]
     series = course.series
     several = _are_several(done)
     rows = _rows(course, several)
     reach = "" if several else _reach(done)
-    return environment.get_template("report.html").render(
+    return template("report.html").render(
         title=_title(course, done),
         subtitle=_subtitle(course, done),
         answers=answers(course),

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from exafsnn.simulate.average import Average
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
+PAGE = "report.html"
+"""What a person opens first."""
 _OF_STANDARD = "particles.csv"
 """The table that there is only with a standard …"""
 _OF_PAIRS = "pairs.csv"
@@ -75,7 +77,9 @@ _ANSWERS = ("predict", "refine", "series", "compare")
 """The commands that answer with RDFs."""
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 _FILES["average"] = {*TABLES["average"], "average.png"}
-_FILES["series"] |= {"transition.json", "report.html"}
+_FILES["series"] |= {"transition.json"}
+for _command in _ANSWERS:
+    _FILES[_command] |= {PAGE}
 """What each command writes, besides figures and ``settings.json``."""
 _NOTHING_DONE = "Nothing was touched"
 _WAITING = "The new results wait beside it, and the next run into this folder puts them in their place"
@@ -421,7 +425,7 @@ class ResultsFolder:
         with ThreadPoolExecutor(4) as aside:  # disk and checksums need no Python meanwhile
             written = sorted(self._stage.iterdir())
             checksums = aside.map(_on_disk, written)
-            drawn = self._draw_overview()
+            drawn = [*self._draw_overview(), *self._write_page()]
             listed = {path.name: checksum for path, checksum in zip(written, checksums, strict=True)}
         listed |= {path.name: _on_disk(path) for path in drawn}
         write_whole(self._stage / "settings.json", json_lines(self._facts() | {"files": listed}).encode())
@@ -444,6 +448,19 @@ class ResultsFolder:
             figure = plotting.overview_image(shown.r, shown.density, shown.pair, shown.step)
         path = self._stage / "overview.png"
         path.write_bytes(plotting.png(figure))
+        return [path]
+
+    def _write_page(self) -> list[Path]:
+        """The page of answers, but for a series, which writes its own."""
+        path = self._stage / PAGE
+        if self.command not in _ANSWERS or path.exists():
+            return []
+        with undisturbed():
+            from exafsnn.write.scans_page import scans_page
+        asked = {"settings": self.settings, "models": self._progress.models}
+        path.write_text(
+            scans_page(self.command, self.scans, self.rows, self._stage / "results.h5", asked), encoding="utf-8"
+        )
         return [path]
 
     def _facts(self) -> Row:

@@ -314,12 +314,14 @@ def contents(folder: Path) -> dict[str, object]:
     found: dict[str, object] = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".h5"}
     facts = json.loads((folder / "settings.json").read_text())
     del facts["created"]
-    facts["files"].pop("results.h5", None)
+    for name in ("results.h5", "report.html"):
+        facts["files"].pop(name, None)
+    found["report.html"] = re.sub(rb"Made by .* UTC", b"", (folder / "report.html").read_bytes())
     return found | {"settings.json": facts, "h5": sorted(path.name for path in folder.glob("*.h5"))}
 
 
 @pytest.mark.parametrize(
-    ("rename", "earlier"), [(0, True), (1, True), (4, True), (6, True), (7, True), (1, False), (6, False)]
+    ("rename", "earlier"), [(0, True), (1, True), (4, True), (7, True), (8, True), (1, False), (7, False)]
 )
 def test_a_run_killed_at_any_rename_is_told_and_made_good(
     tmp_path: Path, make_prediction: MakePrediction, rename: int, earlier: bool
@@ -328,7 +330,7 @@ def test_a_run_killed_at_any_rename_is_told_and_made_good(
     if earlier:
         write(tmp_path / "cut", predicted(make_prediction("old.dat")))
     killed = killed_at(rename, tmp_path / "cut", predicted(make_prediction("new.dat")))
-    assert killed == (rename < 7)  # settings.json into the stage, then five files and settings.json
+    assert killed == (rename < 8)  # settings.json into the stage, then six files and settings.json
     shown = [path.name for path in (tmp_path / "cut").glob("[!.]*")]
     whole = not killed or (earlier and rename <= 1)
     assert bool(faults_of(tmp_path / "cut")) != whole
@@ -345,7 +347,7 @@ def test_the_next_run_completes_a_cut_publication(tmp_path: Path, make_predictio
     with pytest.raises(KeyboardInterrupt), ResultsFolder(tmp_path / "cut", "predict", {}):
         raise KeyboardInterrupt
     assert not faults_of(tmp_path / "cut")
-    assert len(list((tmp_path / "cut").iterdir())) == 6
+    assert len(list((tmp_path / "cut").iterdir())) == 7
 
 
 TABLES = ["chi.csv", "rdf.csv", "results.h5", "summary.csv"]
@@ -553,7 +555,7 @@ def test_many_scans_leave_the_long_tables_out(
     scans[1] = predicted(make_prediction("1.dat", findings=(Finding("glitch", "warning", "a spike"),)))
     write(tmp_path, *scans)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"summary.csv", "results.h5", "settings.json", "overview.png", "scan-1.dat.png"}
+    assert names == {*("summary.csv", "results.h5", "settings.json", "overview.png", "scan-1.dat.png", "report.html")}
     write(tmp_path, *scans, full=True)
     assert len({row["file"] for row in rows(tmp_path / "rdf.csv")}) == 3
     assert len(list(tmp_path.glob("scan-*.png"))) == 3
