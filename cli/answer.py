@@ -17,6 +17,7 @@ from .worker_options import worker_options
 
 if TYPE_CHECKING:
     from exafsnn.run.outcomes import Outcome
+    from exafsnn.settings import Exports
     from exafsnn.workers import Cluster
     from exafsnn.write.tables import Row
 
@@ -82,7 +83,7 @@ def show_answers(
     e0_foil: float | None,
     output: str,
     full: bool,
-    exports: tuple[str, ...],
+    exports: Exports,
     as_json: bool,
     log: str | None,
     model: str | None,

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from exafsnn.settings import Exports
 from exafsnn.workers import cores
 
 from . import screen
@@ -34,7 +35,7 @@ def preprocess(
     e0_foil: float | None,
     output: str,
     full: bool,
-    exports: tuple[str, ...],
+    exports: Exports,
     as_json: bool,
     log: str | None,
     **background: float | None,

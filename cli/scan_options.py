@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
 
-from exafsnn.settings import BackgroundSettings
+from exafsnn.settings import WINDOWS, BackgroundSettings, Exports
 
 from . import screen
 from .places import Named
@@ -41,8 +42,13 @@ _OPTIONS = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
-    click.option("--export", "exports", type=click.Choice(["athena"]), multiple=True,
-                 help="Files for other programs, too: athena.prj, which Athena and larch open."),
+    click.option("--export", "exports", type=click.Choice(["athena", "columns", "wavelet"]), multiple=True,
+                 help="Files for other programs, too: athena.prj, which Athena and larch open; columns of each scan in"
+                 " every space; figures of wavelet maps."),
+    click.option("--ft-kweight", "ft_kweights", type=click.IntRange(0, 3), multiple=True, metavar="W",
+                 help="k weight of the transforms in these files (2); may be given more than once."),
+    click.option("--ft-window", type=click.Choice(WINDOWS), help="Their window in k (hanning)."),
+    click.option("--ft-range", type=(float, float), metavar="LOW HIGH", help="R in Å that χ(q) is of (1 to 3.5)."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("--log", type=Named(dir_okay=False), metavar="FILE",
                  help="Add a line for each finished scan to this file."),
@@ -52,10 +58,26 @@ _OPTIONS = (
 
 
 def scan_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
-    """Add the shared options to a command; whether it needs scans."""
+    """Add the shared options to a command, which is given ``exports`` as one; whether it needs scans."""
+
+    @wraps(command)
+    def gathered(
+        *given: Any,
+        exports: tuple[str, ...],
+        ft_kweights: tuple[int, ...],
+        ft_window: str | None,
+        ft_range: tuple[float, float] | None,
+        **options: Any,
+    ) -> Any:
+        asked: dict[str, Any] = {"kweights": ft_kweights, "window": ft_window, "r_range": ft_range}
+        told = {name: value for name, value in asked.items() if value}
+        if told and not {"columns", "wavelet"} & set(exports):
+            raise click.UsageError("--ft-… are of the files of --export columns or wavelet: give that, too")
+        return command(*given, exports=Exports(tuple(dict.fromkeys(exports)), **told), **options)
+
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…")(command)
+        gathered = option(gathered)
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…")(gathered)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

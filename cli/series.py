@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from exafsnn.records import Lattice
     from exafsnn.run.folder import Stamps
     from exafsnn.run.series import Course, Follower
+    from exafsnn.settings import Exports
     from exafsnn.workers import Cluster
     from exafsnn.write.series_results import SeriesFolder
 
@@ -67,7 +68,7 @@ def series(
     watch: str | None,
     output: str,
     full: bool,
-    exports: tuple[str, ...],
+    exports: Exports,
     as_json: bool,
     log: str | None,
     workers: int | None,

@@ -149,6 +149,21 @@ class ChiK(_Scan):
 
         return judged(self)
 
+    def to_r(
+        self, kweight: int = 2, kmin: float | None = None, kmax: float | None = None, dk: float = 1.0,
+        window: str = "hanning", phase: Array | None = None,
+    ) -> Any:  # fmt: skip
+        """χ(R), by any k weight and window (``measure.transforms.to_r``)."""
+        from exafsnn.measure.transforms import to_r
+
+        return to_r(self, kweight, kmin, kmax, dk, window, phase)
+
+    def wavelet(self, kweight: int = 2, r_max: float = 6.0) -> Any:
+        """The Cauchy wavelet map: where in k which distance scatters (``measure.transforms.wavelet``)."""
+        from exafsnn.measure.transforms import wavelet
+
+        return wavelet(self, kweight, r_max)
+
     def plot(self, axes: Any = None, space: str = "k") -> Any:
         """Draw k²χ(k), or |χ(R)| with ``space="R"``, into axes of matplotlib or new ones, which are returned.
 

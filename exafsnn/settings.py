@@ -172,3 +172,21 @@ class BackgroundSettings(Settings):
             faults.append("rbkg and kstep are not both positive")
         if faults:
             raise SettingsError(faults[0], where="BackgroundSettings", remedy="Change that setting, or leave it out")
+
+
+WINDOWS = ("hanning", "kaiser", "sine", "gaussian", "parzen", "welch")
+"""Of Fourier transforms, as larch names them."""
+
+
+@dataclass(frozen=True)
+class Exports(Settings):
+    """Files for other programs, beside the results."""
+
+    names: tuple[str, ...] = ()
+    """``"athena"``, ``"columns"``, ``"wavelet"``."""
+    kweights: tuple[int, ...] = (2,)
+    """k weights of the transforms in files of columns, a file of each; the first is that of wavelet maps."""
+    window: str = "hanning"
+    """Their window in k."""
+    r_range: tuple[float, float] = (1.0, 3.5)
+    """What is brought back to χ(q) [Å]."""

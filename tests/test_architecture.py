@@ -55,7 +55,8 @@ HOMES = {
 """Where a package may be imported at all."""
 DOORS = {
     "exafsnn/__init__.py": None,
-    "exafsnn/records.py": ("to_chi", "to_larch", "plot", "to_frame", "to_xarray", "_repr_html_"),
+    "exafsnn/measure/transforms.py": ("plot",),
+    "exafsnn/records.py": ("to_chi", "to_larch", "to_r", "wavelet", "plot", "to_frame", "to_xarray", "_repr_html_"),
 }
 """Imports inside functions are looked through but for these, for interactive use: all of them, or those so named."""
 

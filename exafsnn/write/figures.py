@@ -42,6 +42,7 @@ from exafsnn.write.panels import (
     draw_mu,
     draw_rdf,
     legend,
+    plot_wavelet,
     quiet_axes,
     rdf_limits,
     rounded,
@@ -49,6 +50,7 @@ from exafsnn.write.panels import (
 
 if TYPE_CHECKING:
     from exafsnn.analyse.shell_fits import ShellFit
+    from exafsnn.measure.transforms import Wavelet
     from exafsnn.simulate.average import Average
 
 _SIGNATURE = "exafsnn figure"
@@ -209,6 +211,15 @@ def _draw_compared(axes: Axes, fit: ShellFit, quantity: str, label: str) -> None
     if quantity != "distance":
         axes.set_ylim(0, None)
     legend(axes)
+
+
+def wavelet_figure(chi: ChiK, found: Wavelet) -> Figure:
+    """Show the wavelet map of a scan."""
+    figure = _figure(7.0, 5.0)
+    grid = figure.add_gridspec(1, 1, left=0.09, right=0.98, bottom=0.11, top=0.87)
+    _write_title(figure, chi, None)
+    plot_wavelet(found, quiet_axes(figure, grid[0]))
+    return figure
 
 
 def average_figure(file: str, average: Average) -> Figure:

@@ -42,6 +42,8 @@ class Progress:
     """Names and checksums of those that answered."""
     figures: dict[str, str]
     """Figure → scan."""
+    exported: dict[str, str]
+    """What files for other programs are named by → scan."""
 
     @property
     def done(self) -> Counter[tuple[str, str]]:

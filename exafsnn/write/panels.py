@@ -20,12 +20,14 @@ from exafsnn.words import bracketed
 
 if TYPE_CHECKING:
     from exafsnn.analyse.shell_fits import ShellFit
+    from exafsnn.measure.transforms import ChiR, Wavelet
 
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
 PAIR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _WIDEST, _ROW = 1.2, 0.215
 """Width [Å] and height, in heights of the panel, of what is written above a shell."""
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -49,6 +51,29 @@ def plot_chi(chi: ChiK, axes: Axes | None = None, space: str = "k") -> Axes:
         raise ValueError(f"space {space!r} is none of χ(k): give 'k' or 'R'")
     axes = axes or _new_axes()
     (draw_chi_k if space == "k" else draw_chi_r)(axes, chi, None)
+    return axes
+
+
+def plot_chi_r(transformed: ChiR, axes: Axes | None = None) -> Axes:
+    """Magnitude and real part of χ(R), into axes or new ones."""
+    axes = axes or _new_axes()
+    shown = transformed.r <= _R_MAX
+    r, values = transformed.r[shown], transformed.values[shown]
+    axes.plot(r, np.abs(values), color=INK, linewidth=1.2, label="magnitude")
+    axes.plot(r, values.real, color=BLUE, linewidth=0.8, label="real part")
+    corrected = "" if transformed.phase_corrected else ", not phase-corrected"
+    unit = f"Å⁻{str(transformed.kweight + 1).translate(_RAISED)}"
+    axes.set(xlabel=f"R (Å){corrected}", ylabel=f"χ(R) ({unit})", xlim=(0, _R_MAX))
+    legend(axes)
+    return axes
+
+
+def plot_wavelet(found: Wavelet, axes: Axes | None = None) -> Axes:
+    """Magnitude of a wavelet map, into axes or new ones."""
+    axes = axes or _new_axes()
+    axes.pcolormesh(found.k, found.r, found.magnitude, cmap="Blues", rasterized=True)
+    axes.set(xlabel="k (Å⁻¹)", ylabel="R (Å), not phase-corrected", ylim=(0.5, found.r[-1]))
+    axes.set_xlim(min(2.0, found.k[-1] / 2), found.k[-1])
     return axes
 
 

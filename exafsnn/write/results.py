@@ -35,9 +35,11 @@ from exafsnn.files import explained, only_writer, sha256_of, sync, sync_folder, 
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of, split_name
 from exafsnn.run.scans import BURST
+from exafsnn.settings import Exports
 from exafsnn.workers import Tell, in_order, silent, undisturbed
 from exafsnn.write.archive import Archive, densities
 from exafsnn.write.athena import PROJECT, Project
+from exafsnn.write.columns import column_files, wavelet_png
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
 from exafsnn.write.tables import (
     SIMULATED,
@@ -113,7 +115,7 @@ class ResultsFolder:
     workers
         Processes that draw, where there are many figures (``run.scans.measure_scans`` says what they ask for).
     exports
-        Files for other programs, besides: ``"athena"``.
+        Files for other programs, besides.
     progress
         Told of figures.
     sources
@@ -131,7 +133,7 @@ class ResultsFolder:
         figures: int | None = None,
         workers: int = 1,
         sources: Sequence[str] | None = None,
-        exports: Sequence[str] = (),
+        exports: Exports | None = None,
         progress: Tell = silent,
     ) -> None:
         self.folder = Path(folder)
@@ -141,9 +143,9 @@ class ResultsFolder:
         self.full = full
         self._workers, self._tell = workers, progress
         self._given = tuple(dict.fromkeys(inputs))
-        self._sources, self._exports = sources, tuple(exports)
+        self._sources, self._exports = sources, exports or Exports()
         self._project: Project | None = None
-        self._progress = Progress([], [], {}, [], {})
+        self._progress = Progress([], [], {}, [], {}, {})
         self._waiting: list[Outcome] = []
         self._whole = True
         self._drawings: list[Outcome] = []
@@ -180,7 +182,7 @@ class ResultsFolder:
             if self.command in _ANSWERS:
                 self._archive = Archive(self._stage / "results.h5", None if self.full else TABLE_LIMIT)
                 self._open.callback(self._archive.close)
-            if "athena" in self._exports:
+            if "athena" in self._exports.names:
                 self._project = Project(self._stage)
                 self._open.callback(self._project.close)
             self._held = stack.pop_all()
@@ -197,7 +199,7 @@ class ResultsFolder:
         figures: dict[str, str] = {}
         for source in drawn:
             figures[_figure_name(*split_name(source), figures)] = source
-        exported = {PROJECT} if "athena" in self._exports else set()
+        exported = {PROJECT} if "athena" in self._exports.names else set()
         return (self._tables_due() - {_OF_PAIRS}) | figures.keys() | exported  # whether it has rows is not known before
 
     def add(self, outcome: Outcome) -> None:
@@ -336,7 +338,7 @@ class ResultsFolder:
 
     def _asked(self) -> Row:
         """What has to be the same for a run to go on from another."""
-        limits = {"full": self.full, "figures": self._figure_limit, "exports": list(self._exports)}
+        limits = {"full": self.full, "figures": self._figure_limit, "exports": self._exports.to_mapping()}
         given = [self._progress.inputs[name] for name in self._given]
         return {"command": self.command, "settings": self.settings, **_versions(), **limits, "inputs": given}
 
@@ -371,6 +373,8 @@ class ResultsFolder:
             self._tables["chi.csv"].write_long(chi_tables(outcome, self.command in _ANSWERS))
             if outcome.is_answered:
                 self._tables["rdf.csv"].write_long(rdf_tables(outcome))
+            for edge in outcome.edges:
+                self._add_files(edge)
         self._drawings.append(outcome)
         if _OF_STANDARD in self._tables:
             scan = {"file": outcome.file, "record": outcome.record}
@@ -381,6 +385,20 @@ class ResultsFolder:
         for edge in outcome.edges:
             if edge.prediction and edge.prediction.model not in self._progress.models:
                 self._progress.models.append(edge.prediction.model)
+
+    def _add_files(self, edge: Outcome) -> None:
+        """Write the files of columns of a scan, and the figure of its wavelet map, where these were asked for."""
+        if edge.chi is None or not {"columns", "wavelet"} & set(self._exports.names):
+            return
+        stem = _figure_name(edge.file, edge.record, self._progress.exported, "columns")
+        self._progress.exported[stem] = _source(edge)
+        name = stem.removeprefix("columns-").removesuffix(".png")
+        if "columns" in self._exports.names:
+            for file, text in column_files(name, edge.chi, edge.prediction, self._exports):
+                (self._stage / file).write_text(text, encoding="utf-8")
+        if "wavelet" in self._exports.names:
+            picture = wavelet_png(edge.chi, self._exports.kweights[0])
+            (self._stage / f"wavelet-{name}.png").write_bytes(picture)
 
     def _add_paths(self, outcome: Outcome) -> None:
         """Write the files of the paths that were fitted; scans of one model share them."""
@@ -470,6 +488,7 @@ class ResultsFolder:
             "command": self.command,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": self.settings,
+            "exports": self._exports.to_mapping(),
             "models": self._progress.models,
             "inputs": list(self._progress.inputs.values()),
             "figures": self._progress.figures,

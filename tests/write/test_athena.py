@@ -16,7 +16,7 @@ from larch.xafs import autobk, pre_edge
 import exafsnn
 from exafsnn.records import ChiK
 from exafsnn.run.scans import measure_scans
-from exafsnn.settings import BackgroundSettings
+from exafsnn.settings import BackgroundSettings, Exports
 from exafsnn.write.athena import PROJECT, Project
 from exafsnn.write.results import ResultsFolder
 
@@ -32,7 +32,7 @@ def groups(path: Path) -> dict[str, Group]:
 def test_larch_makes_the_same_chi_of_a_project(tmp_path: Path) -> None:
     """With all parameters of the project, and none that was not in it."""
     settings = BackgroundSettings(rbkg=1.1, kmax=13.0)
-    with ResultsFolder(tmp_path / "out", "preprocess", {}, exports=["athena"]) as folder:
+    with ResultsFolder(tmp_path / "out", "preprocess", {}, exports=Exports(("athena",))) as folder:
         for outcome in measure_scans(SCANS, settings=settings):
             folder.add(outcome)
     opened = groups(tmp_path / "out" / PROJECT)
@@ -85,7 +85,7 @@ def test_without_a_scan_there_is_no_project(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exports", [(), ("athena",)])
 def test_it_is_listed_among_the_results(tmp_path: Path, exports: tuple[str, ...]) -> None:
-    with ResultsFolder(tmp_path, "preprocess", {}, exports=exports) as folder:
+    with ResultsFolder(tmp_path, "preprocess", {}, exports=Exports(exports)) as folder:
         for outcome in measure_scans(SCANS[:1]):
             folder.add(outcome)
     assert (PROJECT in (tmp_path / "settings.json").read_text()) == bool(exports)
