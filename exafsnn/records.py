@@ -165,7 +165,7 @@ class ChiK(_Scan):
         return wavelet(self, kweight, r_max)
 
     def plot(self, axes: Any = None, space: str = "k") -> Any:
-        """Draw k²χ(k), or |χ(R)| with ``space="R"``, into axes of matplotlib or new ones, which are returned.
+        """Draw k²χ(k), or ``|χ(R)|`` with ``space="R"``, into axes of matplotlib or new ones, which are returned.
 
         Raises
         ------

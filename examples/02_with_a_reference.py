@@ -1,11 +1,17 @@
-"""A standard of known structure fixes amplitude and energy zero; here the first scan of a heating series."""
+"""
+A standard of known structure
+=============================
 
+It fixes amplitude and energy zero; here it is the first scan of a heating series.
+"""
+
+import sys
 from pathlib import Path
 
 import exafsnn
 from exafsnn.infer.reference import calibrate
 
-folder = Path(__file__).parents[1] / "spectra"
+folder = Path(sys.argv[0]).resolve().parents[1] / "spectra"
 
 model = exafsnn.load_model("fe-k")
 reference = calibrate(model, exafsnn.read(folder / "fe_0300K.dat").to_chi(), "bcc:2.8667")

@@ -46,7 +46,7 @@ class ChiR:
 
     @property
     def magnitude(self) -> Array:
-        """(n,) |χ(R)|."""
+        """(n,) magnitude of χ(R)."""
         return np.abs(self.values)
 
     def plot(self, axes: Any = None) -> Any:

@@ -130,8 +130,10 @@ def draw_mu(axes: Axes, spectrum: Spectrum, chi: ChiK | None = None) -> None:
     """μ(E) and, with χ(k), its background and E₀."""
     axes.plot(spectrum.energy, spectrum.mu, color=INK, linewidth=1.0, label="μ(E)")
     if chi and chi.background is not None:
-        axes.plot(spectrum.energy, chi.background, color=ORANGE, linewidth=1.0, label="background")
-    low, high = spectrum.mu.min(), spectrum.mu.max()  # the spline may dive far below, right at E₀
+        behind = spectrum.energy >= chi.e0  # right there the spline may dive far below
+        background = np.where(chi.background >= spectrum.mu.min(), chi.background, np.nan)
+        axes.plot(spectrum.energy[behind], background[behind], color=ORANGE, linewidth=1.0, label="background")
+    low, high = spectrum.mu.min(), spectrum.mu.max()
     margin = 0.05 * (high - low)
     axes.set(xlabel="Energy (eV)", xlim=rounded(spectrum.energy[0], spectrum.energy[-1]))
     axes.set(ylabel="μ(E)", ylim=rounded(low - margin, high + margin))

@@ -6,7 +6,7 @@ leaves the earlier results as they were, and so does one in which no scan was do
 scans has done is ``kept``, for the same run to go on from. ``settings.json`` comes last, with
 the checksums of the files published with it: ``faults_of`` tells results that were cut off between two files, and the
 next run completes them before its own. What an earlier run left is removed only where that list names it, unchanged.
-The formats are those of the README; scripts rely on them.
+The formats are those of ``docs/commands.md``; scripts rely on them.
 """
 
 from __future__ import annotations
