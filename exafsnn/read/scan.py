@@ -20,7 +20,7 @@ import numpy as np
 
 from exafsnn.edges import MAX_OFFSET, Edge, edge_name, edges_near, edges_of, is_element
 from exafsnn.errors import Finding, ScanError
-from exafsnn.read import athena, fio, photon_factory, spec, xdi
+from exafsnn.read import athena, fio, larix, photon_factory, spec, xdi
 from exafsnn.read import text as text_columns
 from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles, reference_edge
 from exafsnn.read.chi_file import chi_from_table
@@ -257,7 +257,7 @@ def _recognised(name: str) -> dict[str, Table]:
 def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, Table]:
     """Tables of a file by record, by the first recogniser that knows it; plain columns come last."""
     text = read_text(name)
-    formats = (athena, xdi, photon_factory, spec, fio, text_columns)
+    formats = (athena, larix, xdi, photon_factory, spec, fio, text_columns)
     tried = (recogniser.recognise(text, name) for recogniser in formats)
     records: dict[str, Table] = {}
     for table in next(tables for tables in tried if tables is not None):

@@ -57,7 +57,6 @@ _BOMS = (
 )
 
 _NO_SCAN = "Give a scan as text (XDI, SPEC or columns), an Athena project or an HDF5 file"
-_NO_LARIX = "In Larix, save the groups as an Athena project or as columns, and give that"
 
 
 def split_source(source: str | Path) -> tuple[str, str]:
@@ -148,13 +147,10 @@ def _unpacked(content: bytes, name: str) -> bytes | bytearray:
 
 
 def _refuse_foreign(content: bytes | bytearray, name: str) -> None:
-    """Refuse what is no scan by its first bytes, and Larch sessions: a session can write over files that it names."""
+    """Refuse what is no scan by its first bytes."""
     for magic, kind in _FOREIGN.items():
         if content.startswith(magic):
             raise ScanError(f"the file is {kind}, no scan", where=name, remedy=_NO_SCAN)
-    if content.startswith(b"##LARIX") or name.lower().endswith(".larix"):
-        reason = "the file is a Larch session, and reading one can write over files that it names"
-        raise ScanError(reason, where=name, remedy=_NO_LARIX)
 
 
 def _decoded(content: bytes | bytearray, name: str) -> str:

@@ -198,20 +198,6 @@ def test_lines_end_in_any_way():
     assert text_lines("a\x0bb\x85c\u2028d\n") == ["a\x0bb\x85c\u2028d", ""]
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.larix", b"whatever"),
-        ("a.dat", b"##LARIX: 1.0  Larch Session File\n"),
-        ("b.larix", gzip.compress(b"##LARIX:")),
-    ],
-)
-def test_larch_sessions_are_refused_with_the_reason(name, content, tmp_path):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ScanError, match=r"can write over files that it names\. In Larix, save the groups as an Athena"):
-        read(tmp_path / name)
-
-
 def test_too_many_lines_numbers_and_columns(tmp_path):
     path = tmp_path / "scan.dat"
     for content, fault in [
