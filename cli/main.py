@@ -35,8 +35,27 @@ from .streams import open_streams
 from .train import train
 
 
+def _print_completion(context: click.Context, _: click.Parameter, shell: str | None) -> None:
+    """Print the program of a shell that completes commands and options, and end."""
+    if shell is not None:
+        from click.shell_completion import get_completion_class
+
+        kind = get_completion_class(shell)
+        if kind is not None:
+            click.echo(kind(root, {}, "exafsnn", "_EXAFSNN_COMPLETE").source())
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="exafsnn")
+@click.option(
+    "--complete",
+    type=click.Choice(["bash", "zsh", "fish"]),
+    is_eager=True,
+    expose_value=False,
+    callback=_print_completion,
+    help='Print what makes the shell complete names: eval "$(exafsnn --complete bash)".',
+)
 def root() -> None:
     """Radial distribution functions from EXAFS scans, with error bars.
 

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from exafsnn.settings import WINDOWS, BackgroundSettings, Exports
 
@@ -24,6 +25,16 @@ class _FiniteRange(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
+
+
+class _Scan(click.ParamType):
+    """The name of a scan, or of several joined; a shell completes it as that of a file."""
+
+    name = "scan"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        del ctx, param
+        return [CompletionItem(incomplete, type="file")]
 
 
 _POSITIVE = _FiniteRange(min=0, min_open=True)
@@ -77,7 +88,7 @@ def scan_options(command: Callable[..., Any], *, required: bool = True) -> Calla
 
     for option in reversed(_OPTIONS):
         gathered = option(gathered)
-    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…")(gathered)
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(gathered)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

@@ -24,6 +24,11 @@ class Settings:
     """Base of all settings: read from a mapping, written to one."""
 
     @classmethod
+    def in_words(cls) -> str:
+        """What messages call them: ``[optimiser]``, as their table in TOML."""
+        return f"[{cls.__name__.removesuffix('Settings').lower()}]"
+
+    @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Make the settings from a mapping (a TOML table, JSON).
 
@@ -37,12 +42,12 @@ class Settings:
         if unknown:
             raise SettingsError(
                 f"unknown {'key' if len(unknown) == 1 else 'keys'} {', '.join(unknown)}",
-                where=cls.__name__,
+                where=cls.in_words(),
                 remedy=f"Known keys are {', '.join(sorted(known))}",
             )
         missing = [item.name for item in fields(cls) if item.name not in mapping and _is_required(item)]
         if missing:
-            raise SettingsError(f"{missing[0]} is missing", where=cls.__name__, remedy="Add it")
+            raise SettingsError(f"{missing[0]} is missing", where=cls.in_words(), remedy="Add it")
         return cls(**{key: _frozen(value) for key, value in mapping.items()})
 
     @classmethod
@@ -55,12 +60,12 @@ class Settings:
             If it is no mapping, a key is unknown or missing, or a value is of another type.
         """
         if not isinstance(mapping, Mapping):
-            raise SettingsError(f"{cls.__name__} is no JSON object or table of values")
+            raise SettingsError(f"{cls.in_words()} is no JSON object or table of values")
         made = cls.from_mapping(mapping)
         for item in fields(cls):
             value, default = getattr(made, item.name), item.default
             if default not in (None, MISSING) and not is_like(value, default):
-                raise SettingsError(f"{cls.__name__}: {item.name} = {str(value)[:40]} is not like {default}")
+                raise SettingsError(f"{cls.in_words()}: {item.name} = {str(value)[:40]} is not like {default}")
         return made
 
     def to_mapping(self) -> dict[str, Any]:
@@ -171,7 +176,7 @@ class BackgroundSettings(Settings):
         if self.rbkg <= 0 or self.kstep <= 0:
             faults.append("rbkg and kstep are not both positive")
         if faults:
-            raise SettingsError(faults[0], where="BackgroundSettings", remedy="Change that setting, or leave it out")
+            raise SettingsError(faults[0], where="background", remedy="Change that setting, or leave it out")
 
 
 WINDOWS = ("hanning", "kaiser", "sine", "gaussian", "parzen", "welch")

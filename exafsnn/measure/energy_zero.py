@@ -39,7 +39,7 @@ def energy_zeros(
 def _off(given: float, near: float) -> SettingsError:
     return SettingsError(
         f"e0 = {given:g} eV is not at the edge ({near:.1f} eV)",
-        where="BackgroundSettings", remedy="Change that setting, or leave it out",
+        where="--e0", remedy="Give the energy of the edge in eV, or leave it out",
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def to_r(
     low, high = range_of(chi, kmin, kmax)
     _check(low, high, window, "k", float(chi.k[-1]))
     if not 0 <= kweight <= 4:
-        raise SettingsError(f"k weight {kweight} is none of 0 to 4", where="kweight")
+        raise SettingsError(f"k weight {kweight} is none of 0 to 4", where="kweight", remedy="Give one of these")
     asked = {"kmin": low, "kmax": high, "dk": dk, "kweight": kweight, "window": window, "rmax_out": _R_MAX}
     group = Group()
     xftf(chi.k, chi.chi, group=group, **asked)

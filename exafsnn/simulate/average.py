@@ -82,11 +82,11 @@ class AverageSettings(Settings):
             If a number is too small, or a length too large for the cluster that FEFF takes.
         """
         if self.sites < 1 or self.seed < 0:
-            raise SettingsError("sites must be at least 1, seed 0", where="AverageSettings")
+            raise SettingsError("sites must be at least 1, seed 0", where="--sites, --seed")
         if not 2.0 < self.reach <= self.far <= FARTHEST or not 0 <= self.fade < self.reach:
             raise SettingsError(
                 f"reach ({self.reach:g} Å) must be above 2 Å, and far ({self.far:g} Å) from there to 12 Å",
-                where="AverageSettings",
+                where="reach, far",
             )
 
 

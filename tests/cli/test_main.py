@@ -158,3 +158,19 @@ def test_log_goes_elsewhere_if_it_must(tmp_path: Path, monkeypatch: pytest.Monke
     log = main._write_log("text")
     assert log.parent != tmp_path
     log.unlink()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--complete", shell]) == 0
+    assert "_EXAFSNN_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "said"), [("exafsnn pre", "plain,predict"), ("exafsnn predict spec", "file,spec")])
+def test_commands_and_files_are_completed(words: str, said: str) -> None:
+    program = "import sys; sys.argv[0] = 'exafsnn'; from exafsnn_cli.main import main; main()"
+    asked = {"_EXAFSNN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | asked, check=True
+    )
+    assert said in done.stdout.split()

@@ -202,7 +202,7 @@ def test_tensors_are_checked(copy, name, value, said):
         ({"ranges": {"first": [1]}}, "range 'first'"),
         ({"ranges": {}}, "range 'first' is missing"),
         ({"ranges": [1]}, "ranges|range"),
-        ({"features": 7}, "FeatureSettings is no JSON object"),
+        ({"features": 7}, r"\[feature\] is no JSON object"),
         ({"pairs": {"residue": {}}}, "residue = {} is not like 0.02"),
         ({"pairs": {"r_step": 1e-300}}, "no grid goes from"),
         ({"pairs": {"r_max": 1e300}}, "no grid goes from"),
