@@ -9,6 +9,7 @@ import click
 
 from . import screen
 from .answer import answer_options, show_answers
+from .scan_options import POSITIVE
 
 _COLUMNS = {
     "scan": screen.scan_of,
@@ -22,12 +23,15 @@ _COLUMNS = {
     "σ² (Å²)": screen.number("sigma2", 4),
     "σ² feffit": screen.number("feffit_sigma2", 4),
     "R-factor": screen.number("misfit", 3),
+    "of feffit": screen.text("feffit_remark"),
 }
 
 
 @click.command()
 @answer_options
-@click.option("--s02", type=float, metavar="X", help="S₀² of the fits; by default the reference's, or what is usual.")
+@click.option(
+    "--s02", type=POSITIVE, metavar="X", help="S₀² of the fits; by default the reference's, or what is usual."
+)
 @click.option("--shells", type=int, metavar="N", help="Fit the N nearest shells; by default those of the range first.")
 @click.option("--c3", "skewed", is_flag=True, help="Fit a third cumulant of the nearest shell, too.")
 def compare(scans: tuple[str, ...], s02: float | None, shells: int | None, skewed: bool, **options: Any) -> int:

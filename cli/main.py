@@ -30,6 +30,7 @@ from .preprocess import preprocess
 from .refine import refine
 from .screen import DEFECT, INTERRUPTED, NONE_DONE, USAGE, DefectsError
 from .series import series
+from .serve import serve
 from .simulate import simulate
 from .streams import open_streams
 from .train import train
@@ -63,7 +64,21 @@ def root() -> None:
     """
 
 
-for command in (predict, refine, series, compare, preprocess, simulate, train, make, average, models, fetch, doctor):
+for command in (
+    predict,
+    refine,
+    series,
+    compare,
+    preprocess,
+    simulate,
+    train,
+    make,
+    average,
+    models,
+    fetch,
+    serve,
+    doctor,
+):
     root.add_command(command)
 
 

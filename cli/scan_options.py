@@ -37,18 +37,18 @@ class _Scan(click.ParamType):
         return [CompletionItem(incomplete, type="file")]
 
 
-_POSITIVE = _FiniteRange(min=0, min_open=True)
+POSITIVE = _FiniteRange(min=0, min_open=True)
 _OPTIONS = (
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
     click.option("--merge", is_flag=True,
                  help="The scans are repeats of one sample: those of one edge and temperature become one."),
     click.option("--foil-columns", metavar="KEY=N,…",
                  help="A foil behind the sample, in each file (energy=1,mu=3): energies are calibrated by its edge."),
-    click.option("--e0-foil", metavar="X", type=_POSITIVE, help="Edge energy of that foil in eV (the tabulated one)."),
-    click.option("--e0", metavar="X", type=_POSITIVE, help="Edge energy E₀ in eV."),
-    click.option("--rbkg", metavar="X", type=_POSITIVE, help="Frequencies below this R in Å are background."),
+    click.option("--e0-foil", metavar="X", type=POSITIVE, help="Edge energy of that foil in eV (the tabulated one)."),
+    click.option("--e0", metavar="X", type=POSITIVE, help="Edge energy E₀ in eV."),
+    click.option("--rbkg", metavar="X", type=POSITIVE, help="Frequencies below this R in Å are background."),
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
-    click.option("--kmax", metavar="X", type=_POSITIVE, help="End of the k range in 1/Å."),
+    click.option("--kmax", metavar="X", type=POSITIVE, help="End of the k range in 1/Å."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
@@ -59,6 +59,8 @@ _OPTIONS = (
     click.option("--ft-kweight", "ft_kweights", type=click.IntRange(0, 3), multiple=True, metavar="W",
                  help="k weight of the transforms in these files (2); may be given more than once."),
     click.option("--ft-window", type=click.Choice(WINDOWS), help="Their window in k (hanning)."),
+    click.option("--ft-krange", type=(float, float), metavar="LOW HIGH", help="Its limits in 1/Å (the answer's)."),
+    click.option("--ft-dk", type=POSITIVE, metavar="X", help="The width of its slopes in 1/Å (1)."),
     click.option("--ft-range", type=(float, float), metavar="LOW HIGH", help="R in Å that χ(q) is of (1 to 3.5)."),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("--log", type=Named(dir_okay=False), metavar="FILE",
@@ -77,10 +79,16 @@ def scan_options(command: Callable[..., Any], *, required: bool = True) -> Calla
         exports: tuple[str, ...],
         ft_kweights: tuple[int, ...],
         ft_window: str | None,
+        ft_krange: tuple[float, float] | None,
+        ft_dk: float | None,
         ft_range: tuple[float, float] | None,
         **options: Any,
     ) -> Any:
-        asked: dict[str, Any] = {"kweights": ft_kweights, "window": ft_window, "r_range": ft_range}
+        asked: dict[str, Any] = {"kweights": ft_kweights, "window": ft_window, "k_range": ft_krange, "dk": ft_dk,
+                                 "r_range": ft_range}  # fmt: skip
+        for name, limits, most in (("--ft-krange", ft_krange, 40.0), ("--ft-range", ft_range, 10.0)):
+            if limits and not 0 <= limits[0] < limits[1] <= most:
+                raise click.BadParameter(f"{limits[0]:g} to {limits[1]:g} is no range up to {most:g}", param_hint=name)
         told = {name: value for name, value in asked.items() if value}
         if told and not {"columns", "wavelet"} & set(exports):
             raise click.UsageError("--ft-… are of the files of --export columns or wavelet: give that, too")

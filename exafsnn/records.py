@@ -150,8 +150,8 @@ class ChiK(_Scan):
         return judged(self)
 
     def to_r(
-        self, kweight: int = 2, kmin: float | None = None, kmax: float | None = None, dk: float = 1.0,
-        window: str = "hanning", phase: Array | None = None,
+        self, kweight: int = 2, kmin: float | None = None, kmax: float | None = None,
+        dk: float | None = None, window: str = "hanning", phase: Array | None = None,
     ) -> Any:  # fmt: skip
         """χ(R), by any k weight and window (``measure.transforms.to_r``)."""
         from exafsnn.measure.transforms import to_r

@@ -193,5 +193,9 @@ class Exports(Settings):
     """k weights of the transforms in files of columns, a file of each; the first is that of wavelet maps."""
     window: str = "hanning"
     """Their window in k."""
+    k_range: tuple[float, float] | None = None
+    """Limits of that window [Å⁻¹]; None: those of the answer, or what is usable from 3 on."""
+    dk: float | None = None
+    """Its parameter of larch's name [Å⁻¹]; None: 1, and of a Gaussian a quarter of the range."""
     r_range: tuple[float, float] = (1.0, 3.5)
     """What is brought back to χ(q) [Å]."""

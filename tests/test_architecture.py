@@ -51,6 +51,7 @@ HOMES = {
         "exafsnn/write/archive.py",
     ),
     "click": ("cli/",),
+    "bottle": ("cli/local_page.py",),
 }
 """Where a package may be imported at all."""
 DOORS = {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 from exafsnn.infer.structure import parse_structure
 from exafsnn.infer.verdict import FEW
 from exafsnn.learn.intervals import is_first
+from exafsnn.physics.absorption import atomic_fall
 from exafsnn.physics.effective import EffectivePath, effective_path
 from exafsnn.physics.fourier import hanning_window, transform_matrix
 from exafsnn.records import Array, ChiK, Prediction, Shell
@@ -42,6 +44,10 @@ _FINE = 0.02
 _SIGMA2 = 0.006
 _WIDEST = 0.06
 """Usual and largest σ² [Å²]."""
+_FARTHEST = 0.25
+"""That a distance may be fitted from the answer's [Å]."""
+_SHARP = 0.035
+"""σ² [Å²] of n(r) beyond which a peak is more than one shell, or no Gaussian."""
 
 
 class FitError(Exception):
@@ -63,8 +69,13 @@ class FittedShell:
     """[Å]"""
     distance_std: float
     sigma2: float
-    """[Å²]"""
+    """[Å²], as usual not corrected for the fall of the atomic absorption: see ``ShellFit.mcmaster``."""
     sigma2_std: float
+    amplitude: float
+    """S₀², by which N was counted."""
+    amplitude_std: float
+    remark: str
+    """Why its numbers are none, empty if they are."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +89,8 @@ class ShellFit:
     delta_e0: float
     """[eV]"""
     delta_e0_std: float
-    amplitude: float
-    """S₀², by which N was counted …"""
-    amplitude_std: float
     amplitude_from: str
-    """… and where it is from."""
+    """Where S₀² of the shells is from."""
     k_window: tuple[float, float]
     """[Å⁻¹]"""
     r_window: tuple[float, float]
@@ -94,15 +102,21 @@ class ShellFit:
     r_factor_of_answer: float
     """… and the same of the answer."""
     paths: tuple[EffectivePath, ...]
+    independent: float
+    """Independent numbers in the windows, 2ΔkΔR/π + 1 …"""
+    variables: int
+    """… and how many were fitted."""
+    chi2_reduced: float
+    mcmaster: float
+    """What the fall of the atomic absorption adds to each σ² [Å²]; n(r) is free of it."""
 
 
 @dataclass(frozen=True)
 class Amplitude:
-    """S₀², its standard deviation, and where it is from."""
+    """S₀², and its standard deviation."""
 
     value: float
     std: float
-    source: str
 
 
 class ShellFitter:
@@ -142,12 +156,12 @@ class ShellFitter:
             if is_first(name):
                 pair = model.partials.range(name, limits).pair
                 self._reach[pair] = max(self._reach.get(pair, 0.0), limits[1])
-        prior = model.pairs.amplitude, model.pairs.amplitude * model.pairs.amplitude_std
-        self.amplitude = Amplitude(*prior, f"what the model {model.name} expects")
+        usual = Amplitude(model.pairs.amplitude, model.pairs.amplitude * model.pairs.amplitude_std)
+        self._amplitudes, self.source = {"": [usual]}, f"what the model {model.name} expects"
         if amplitude is not None:
-            self.amplitude = Amplitude(amplitude, 0.0, "given")
+            self._amplitudes, self.source = {"": [Amplitude(amplitude, 0.0)]}, "given"
         elif standard:
-            self.amplitude = self._of_standard(*standard)
+            self._amplitudes, self.source = self._of_standard(*standard), f"the fit of {standard[0].source}"
 
     def __call__(self, answer: Prediction) -> ShellFit:
         """Fit the shells that an answer shows.
@@ -160,33 +174,71 @@ class ShellFitter:
         shown = self._shown(answer)
         if not shown:
             raise FitError("n(r) shows no shell that could be fitted")
-        paths = [self.path(shell.pair, shell.distance) for shell in shown.values()]
-        starts: dict[str, float] = {"e0": self._model.pairs.e0}
-        for number, (shell, path) in enumerate(zip(shown.values(), paths, strict=True)):
-            starts |= {f"n{number}": shell.coordination, f"dr{number}": shell.distance - path.r,
-                       f"s{number}": _SIGMA2}  # fmt: skip
-        labels = [{"s02": f"n{n}*{self.amplitude.value!r}", "deltar": f"dr{n}", "sigma2": f"s{n}", "e0": "e0"}
-                  for n in range(len(paths))]  # fmt: skip
-        if self._skewed:
-            starts["c3"], labels[0]["third"] = 0.0, "c3"
-        found = self._fitted(answer.chi, paths, labels, starts)
-        values, stds = found.values, found.stds
-        doubt = self.amplitude.std / self.amplitude.value
-        shells = tuple(
-            FittedShell(
-                name, shell, n := values[f"n{number}"], math.hypot(stds[f"n{number}"], doubt * n),
-                paths[number].r + values[f"dr{number}"], stds[f"dr{number}"],
-                values[f"s{number}"], stds[f"s{number}"],
+        found = self._free(answer.chi, [(of.pair, of.distance, of.coordination) for of in shown.values()], self._skewed)
+        seen: Counter[str] = Counter()
+        shells = []
+        for number, (name, shell) in enumerate(shown.items()):
+            own = self.amplitude_of(shell.pair, seen[shell.pair])
+            seen[shell.pair] += 1
+            (raw, raw_std), (moved, moved_std), (sigma2, sigma2_std) = (
+                (found.values[f"{key}{number}"], found.stds[f"{key}{number}"]) for key in ("n", "d", "s")
             )
-            for number, (name, shell) in enumerate(shown.items())
-        )  # fmt: skip
-        own = self.amplitude
+            n, doubt = raw / own.value, math.hypot(raw_std / max(raw, 1e-12), own.std / own.value)
+            shells.append(FittedShell(
+                name, shell, n, n * doubt, found.paths[number].r + moved, moved_std, sigma2, sigma2_std, own.value,
+                own.std, _remark(shell, n, n * doubt, moved, sigma2),
+            ))  # fmt: skip
         windows = found.k_window, found.r_window
         left = [_r_factor(answer.chi, implied, *windows) for implied in (found.chi, answer.chi_model)]
         return ShellFit(
-            shells, values.get("c3", 0.0), stds.get("c3", 0.0), values["e0"], stds["e0"], own.value, own.std,
-            own.source, *windows, found.chi, left[0], left[1], tuple(paths),
+            tuple(shells), found.values.get("c3", 0.0), found.stds.get("c3", 0.0), found.values["e0"], found.stds["e0"],
+            self.source, *windows, found.chi, left[0], left[1], found.paths, found.independent, found.variables,
+            found.chi2_reduced, self._mcmaster(windows[0]),
         )  # fmt: skip
+
+    def amplitude_of(self, pair: str, number: int) -> Amplitude:
+        """S₀² by which the atoms of a shell, of its pair the ``number``-th, are counted: what the standard's has."""
+        of_pair = self._amplitudes.get(pair) or next(iter(self._amplitudes.values()))
+        return of_pair[min(number, len(of_pair) - 1)]
+
+    def _mcmaster(self, k_window: tuple[float, float]) -> float:
+        """What the fall of the atomic absorption adds to a fitted σ² [Å²]."""
+        k = np.linspace(*k_window, 50)
+        fall = np.log(atomic_fall(self._model.absorber, self._model.edge, k))
+        return float(-0.5 * np.polyfit(k**2, fall, 1)[0])
+
+    def _of_standard(self, chi: ChiK, structure: str) -> dict[str, list[Amplitude]]:
+        """S₀² of each shell: what the same free fit of a standard has, over the number that there is.
+
+        What such a fit has wrong of two shells that overlap is the same in standard and sample, and cancels.
+        """
+        like = f"{self._model.absorber}-{self._model.absorber}"
+        other = next((pair for pair in self._model.partials.pairs if pair != like), like)
+        around = parse_structure(structure).neighbours(max(self._reach.values()))
+        named = [(other if is_other else like, distance, float(count)) for distance, count, is_other in around]
+        shells = [shell for shell in named if shell[1] < self._reach.get(shell[0], 0.0)]
+        if not shells:
+            raise FitError(f"{structure} has no neighbours in a range of {self._model.name}")
+        found = self._free(chi, shells, self._skewed)
+        amplitudes: dict[str, list[Amplitude]] = {}
+        for number, (pair, _, count) in enumerate(shells):
+            raw, std = found.values[f"n{number}"], found.stds[f"n{number}"]
+            if not raw > 0:
+                raise FitError(f"the fit of the standard {chi.source} has no atoms in a shell of {pair}")
+            amplitudes.setdefault(pair, []).append(Amplitude(raw / count, std / count))
+        return amplitudes
+
+    def _free(self, chi: ChiK, shells: Sequence[tuple[str, float, float]], skewed: bool) -> _Found:
+        """A fit in which N S₀², distance and σ² of each shell (pair, R [Å], N) are free, and one E₀."""
+        paths = tuple(self.path(pair, distance) for pair, distance, _ in shells)
+        prior, starts = self._model.pairs.amplitude, {"e0": self._model.pairs.e0}
+        labels = []
+        for number, ((_, distance, count), path) in enumerate(zip(shells, paths, strict=True)):
+            starts |= {f"n{number}": count * prior, f"d{number}": distance - path.r, f"s{number}": _SIGMA2}
+            labels.append({"s02": f"n{number}", "deltar": f"d{number}", "sigma2": f"s{number}", "e0": "e0"})
+        if skewed:
+            starts["c3"], labels[0]["third"] = 0.0, "c3"
+        return self._fitted(chi, paths, labels, starts)
 
     def path(self, pair: str, distance: float) -> EffectivePath:
         """The path to an atom of a pair at a distance [Å], or very near it."""
@@ -195,10 +247,10 @@ class ShellFitter:
             k = np.asarray(model.forward.k, dtype=float)
             told = k >= model.features.kmin - _SLOPE / 2
             k, own = k[told], np.asarray(model.forward["kernel"], dtype=float)[told, model.partials.of(pair)]
-            smoothed = np.exp(-2 * k**2 * model.pairs.smoothing**2)  # which the kernel undoes
+            smoothed = np.exp(-2 * k**2 * model.pairs.smoothing**2) / atomic_fall(model.absorber, model.edge, k)
             names = (model.absorber, model.edge, pair.rpartition("-")[2])
             step = model.r[1] - model.r[0]
-            try:
+            try:  # the kernel undoes the smoothing, and has the fall of the atomic absorption, which FEFF has not
                 found = effective_path(k, own * smoothed[:, None] / step, model.r, near, names)
             except ValueError as error:
                 raise FitError(f"the model {model.name} tells no path of {pair}: {error}") from error
@@ -213,25 +265,6 @@ class ShellFitter:
             return dict(near[: self._most])
         return {name: shell for name, shell in near if shell.distance < self._reach.get(shell.pair, 0.0)}
 
-    def _of_standard(self, chi: ChiK, structure: str) -> Amplitude:
-        """S₀² by which a standard has its neighbours."""
-        like = f"{self._model.absorber}-{self._model.absorber}"
-        other = next((pair for pair in self._model.partials.pairs if pair != like), like)
-        around = parse_structure(structure).neighbours(max(self._reach.values()))
-        named = [(other if is_other else like, distance, count) for distance, count, is_other in around]
-        shells = [shell for shell in named if shell[1] < self._reach.get(shell[0], 0.0)]
-        if not shells:
-            raise FitError(f"{structure} has no neighbours in a range of {self._model.name}")
-        paths = [self.path(pair, distance) for pair, distance, _ in shells]
-        starts = {"e0": self._model.pairs.e0, "amp": self._model.pairs.amplitude, "alpha": 0.0}
-        labels = []
-        for number, (path, (_, distance, count)) in enumerate(zip(paths, shells, strict=True)):
-            starts[f"s{number}"] = _SIGMA2
-            moved = f"{distance - path.r!r} + alpha*{distance!r}"
-            labels.append({"s02": f"{count}*amp", "deltar": moved, "sigma2": f"s{number}", "e0": "e0"})
-        found = self._fitted(chi, paths, labels, starts)
-        return Amplitude(found.values["amp"], found.stds["amp"], f"the fit of {chi.source}")
-
     def _fitted(
         self, chi: ChiK, paths: Sequence[EffectivePath], labels: Sequence[Mapping[str, str]],
         starts: Mapping[str, float],
@@ -244,7 +277,9 @@ class ShellFitter:
         k_window = self._model.features.kmin, min(chi.k_max_usable, self._model.features.kmax)
         peaks = [path.r - path.shift for path in paths]
         r_window = max(min(peaks) - _BEFORE, _LEAST_R), max(peaks) + _BEHIND
-        limits: dict[str, dict[str, float]] = {"s": {"min": 0.0, "max": _WIDEST}, "n": {"min": 0.0}}
+        limits: dict[str, dict[str, float]] = {
+            "s": {"min": 0.0, "max": _WIDEST}, "n": {"min": 0.0}, "d": {"min": -_FARTHEST, "max": _FARTHEST},
+        }  # fmt: skip
         free = {
             name: param(value, vary=True, **limits.get(name.rstrip("0123456789"), {})) for name, value in starts.items()
         }
@@ -260,13 +295,32 @@ class ShellFitter:
             dataset = feffit_dataset(
                 data=Group(k=chi.k, chi=chi.chi), pathlist=groups, transform=transform, epsilon_k=chi.noise
             )
-            result = feffit(param_group(**free), dataset)
+            try:
+                result = feffit(param_group(**free), dataset)
+            except (ValueError, TypeError, ArithmeticError, np.linalg.LinAlgError) as error:
+                raise FitError(f"larch's fit failed: {error}") from error
         values = {name: float(result.params[name].value) for name in starts}
         stds = {name: float(result.params[name].stderr or math.nan) for name in starts}
         if not all(map(math.isfinite, values.values())):
             raise FitError("larch's fit did not end")
         implied = result.datasets[0].model
-        return _Found(values, stds, np.interp(chi.k, implied.k, implied.chi), k_window, r_window)
+        return _Found(
+            values, stds, np.interp(chi.k, implied.k, implied.chi), k_window, r_window, tuple(paths),
+            float(result.n_independent), len(starts), float(result.chi2_reduced),
+        )  # fmt: skip
+
+
+def _remark(shell: Shell, n: float, n_std: float, moved: float, sigma2: float) -> str:
+    """Why the numbers of a fitted shell are none."""
+    if abs(moved) > 0.98 * _FARTHEST:
+        return f"its distance ran away from {shell.distance:.2f} Å"
+    if sigma2 > 0.98 * _WIDEST:
+        return f"σ² ran to its limit, {_WIDEST:g} Å²"
+    if not n_std < n:
+        return "N has an error as large as itself"
+    if shell.sigma2 > _SHARP:
+        return f"n(r) there is wider than one shell (σ² {shell.sigma2:.3f} Å²)"
+    return ""
 
 
 def _r_factor(chi: ChiK, model: Array, k_window: tuple[float, float], r_window: tuple[float, float]) -> float:
@@ -287,3 +341,7 @@ class _Found:
     chi: Array
     k_window: tuple[float, float]
     r_window: tuple[float, float]
+    paths: tuple[EffectivePath, ...]
+    independent: float
+    variables: int
+    chi2_reduced: float

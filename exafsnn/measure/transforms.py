@@ -34,7 +34,7 @@ class ChiR:
     """(m,) Ω(k)."""
     kweight: int
     k_range: tuple[float, float]
-    """Middle of the slopes of the window [Å⁻¹]."""
+    """Limits of the window [Å⁻¹]."""
     window_name: str
     phase_corrected: bool = False
 
@@ -114,7 +114,7 @@ class Wavelet:
 
 
 def to_r(
-    chi: ChiK, kweight: int = 2, kmin: float | None = None, kmax: float | None = None, dk: float = 1.0,
+    chi: ChiK, kweight: int = 2, kmin: float | None = None, kmax: float | None = None, dk: float | None = None,
     window: str = "hanning", phase: Array | None = None,
 ) -> ChiR:  # fmt: skip
     """χ(R) of a scan.
@@ -126,13 +126,16 @@ def to_r(
     kweight
         Power of k.
     kmin, kmax
-        Middle of the window's slopes [Å⁻¹]; by default 3, and as far as the data are usable.
+        Limits of the window as larch has them [Å⁻¹], of a Hann window the middle of its slopes; by default 3, and as
+        far as the data are usable.
     dk
-        Width of the slopes [Å⁻¹].
+        larch's parameter of the window [Å⁻¹]: mostly the width of its slopes. None: 1, and of a Gaussian, whose
+        standard deviation it is, a quarter of the range.
     window
         One of ``settings.WINDOWS``.
     phase
-        (m,) φ(k) of a path on ``chi.k`` (``physics.effective``): what is left of it then peaks at true distances.
+        (m,) φ(k) of a path on ``chi.k``: ``np.interp(chi.k, path.k, path.phase)`` of an ``EffectivePath``
+        (``analyse.shell_fits``). What is left then peaks at true distances.
 
     Raises
     ------
@@ -146,6 +149,8 @@ def to_r(
     _check(low, high, window, "k", float(chi.k[-1]))
     if not 0 <= kweight <= 4:
         raise SettingsError(f"k weight {kweight} is none of 0 to 4", where="kweight", remedy="Give one of these")
+    if dk is None:
+        dk = 0.25 * (high - low) if window == "gaussian" else 1.0
     asked = {"kmin": low, "kmax": high, "dk": dk, "kweight": kweight, "window": window, "rmax_out": _R_MAX}
     group = Group()
     xftf(chi.k, chi.chi, group=group, **asked)

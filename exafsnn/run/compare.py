@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -44,8 +45,8 @@ def compare_scans(
     SettingsError
         As ``refine_scans``; or if S₀² is not positive, or no shell is to be fitted.
     """
-    if amplitude is not None and not amplitude > 0:
-        raise SettingsError(f"S₀² = {amplitude:g} is not positive", where="--s02", remedy="Give 0.7 to 1 or so")
+    if amplitude is not None and not 0 < amplitude < math.inf:
+        raise SettingsError(f"S₀² = {amplitude:g} is none", where="--s02", remedy="Give 0.7 to 1 or so")
     if most is not None and most < 1:
         raise SettingsError(f"{most} shells are none to fit", where="--shells", remedy="Give 1 or more")
     outcomes = refine_scans(sources, **asked)
@@ -72,11 +73,17 @@ class _Fitters:
         from exafsnn.analyse.shell_fits import FitError
 
         try:
-            return replace(outcome, fit=self._of(outcome, outcome.prediction.chi)(outcome.prediction))
+            fit = self._of(outcome, outcome.prediction.chi)(outcome.prediction)
         except FitError as error:
             remedy = "Its answer stands by itself; other shells are fitted with --shells"
             found = Finding("no-fit", "note", f"larch's feffit of its shells: {error}", remedy=remedy)
             return replace(outcome, found=(*outcome.found, found))
+        doubts = [f"{of.name}: {of.remark}" for of in fit.shells if of.remark]
+        if not doubts:
+            return replace(outcome, fit=fit)
+        remedy = "The answer stands by itself; fit fewer shells with --shells"
+        found = Finding("poor-fit", "note", f"larch's feffit says nothing of {'; '.join(doubts)}", remedy=remedy)
+        return replace(outcome, fit=fit, found=(*outcome.found, found))
 
     def _of(self, outcome: Outcome, chi: ChiK) -> ShellFitter:
         """What fits scans of the model and edge of one; a standard that cannot be fitted is an error of each."""

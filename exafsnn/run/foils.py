@@ -78,11 +78,14 @@ def fetched(scans: Iterable[MeasuredScan], folder: str | Path) -> Iterator[tuple
                 "another file of that name is there, and is not replaced", where=str(path), remedy=remedy
             )
         if not there:
+            was_there = path.parent.exists()
             try:
                 _fetch(scan, path)
-            finally:
-                with suppress(OSError):  # a folder in which nothing is
-                    path.parent.rmdir()
+            except BaseException:
+                with suppress(OSError):  # of a folder in which nothing is, if it is ours
+                    if not was_there:
+                        path.parent.rmdir()
+                raise
         yield scan, path, there
 
 

@@ -1,4 +1,4 @@
-"""Repeats of one sample → one scan, with the noise of all: those that differ are left out, and told.
+"""Repeats of one sample → one scan, with less noise; those that differ stay scans of their own, and are told.
 
 Each is measured first, for its noise and its edge. μ(E) of each, less its pre-edge line and over its edge step, is
 moved along the energies until its edge lies on that of the first, and averaged, weighted by one over its noise squared.
@@ -12,7 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
-from exafsnn.errors import ExafsnnError, Finding, ScanError
+from exafsnn.errors import Finding, ScanError
 from exafsnn.measure.scans import measure_all
 from exafsnn.records import Array, ChiK, Spectrum
 from exafsnn.run.repeats import APART, BEYOND_NOISE, apart_of
@@ -25,55 +25,62 @@ _FARTHEST = 5.0
 _STEPS = 12
 
 
-def merged(
-    scans: Sequence[tuple[str, Spectrum | ChiK | Exception]], settings: BackgroundSettings
-) -> Spectrum | ChiK | Exception:
-    """One scan of repeats, all μ(E) or all χ(k), with their names.
+Scan = Spectrum | ChiK | Exception
+"""What was read, or why it was not."""
 
-    Its findings say what was merged, moved and left out. One scan alone stays as it is; where none can be used, it is
-    the error of the first.
+
+def merged(scans: Sequence[tuple[str, Scan]], settings: BackgroundSettings) -> list[tuple[str, Scan]]:
+    """Repeats, all μ(E) or all χ(k), as one scan, with the names of all.
+
+    Those that differ are no repeats: they come behind as scans of their own, or are merged among themselves, with a
+    warning; so do, as they are, those that cannot be read or used. One scan alone stays as it is.
     """
     if len(scans) == 1:
-        return scans[0][1]
-    names = [name for name, _ in scans]
+        return list(scans)
     measured = measure_all([scan for _, scan in scans], settings)
-    told = [_left_out(name, chi) for name, chi in zip(names, measured, strict=True) if isinstance(chi, Exception)]
-    used = [(name, chi) for name, chi in zip(names, measured, strict=True) if isinstance(chi, ChiK)]
-    if not used:
-        return next(chi for chi in measured if isinstance(chi, Exception))
-    used, others = _agreeing(used)
-    told += others
+    used = [(name, chi) for (name, _), chi in zip(scans, measured, strict=True) if isinstance(chi, ChiK)]
+    unfit = [scan for scan, chi in zip(scans, measured, strict=True) if not isinstance(chi, ChiK)]
+    read = dict(scans)
+    found: list[tuple[str, Scan]] = []
+    for group, told in _groups(used):
+        if len(group) > 1:
+            mean = _mean(group, told)
+            found.append((mean.source, mean))
+            continue
+        ((name, _),) = group
+        alone = read[name]
+        if isinstance(alone, Spectrum | ChiK):
+            found.append((name, replace(alone, findings=(*alone.findings, *told))))
+    return [*found, *unfit]
+
+
+def _mean(used: Sequence[tuple[str, ChiK]], told: list[Finding]) -> Spectrum | ChiK:
+    """The mean of scans that agree; its findings say what was merged, and by how much it was moved."""
     weights = np.array([1 / max(chi.noise, 1e-12) ** 2 for _, chi in used])
     weights /= weights.sum()
     shares = ", ".join(f"{name} ({weight:.0%})" for (name, _), weight in zip(used, weights, strict=True))
-    told.insert(0, Finding("merged", "note", f"merged of {len(used)} scans, by their noise: {shares}"))
-    first = used[0][1]
-    temperatures = [chi.temperature for _, chi in used if chi.temperature is not None]
+    said = [Finding("merged", "note", f"merged of {len(used)} scans, by their noise: {shares}"), *told]
+    chis = [chi for _, chi in used]
+    first = chis[0]
+    temperatures = [chi.temperature for chi in chis if chi.temperature is not None]
     source = f"{first.source} ({len(used)} merged)"
     temperature = float(np.mean(temperatures)) if temperatures else None
     if first.spectrum is None:
-        k = first.k[first.k <= min(chi.k[-1] for _, chi in used)]
-        chi = weights @ np.array([np.interp(k, each.k, each.chi) for _, each in used])
-        findings = (*_common([each for _, each in used]), *told)
+        k = first.k[first.k <= min(chi.k[-1] for chi in chis)]
+        mean = weights @ np.array([np.interp(k, chi.k, chi.chi) for chi in chis])
         return replace(
-            first, k=k, chi=chi, noise=np.nan, k_max_usable=np.nan, findings=findings, source=source, record="",
-            temperature=temperature,
+            first, k=k, chi=mean, noise=np.nan, k_max_usable=np.nan, findings=(*_common(chis), *said), source=source,
+            record="", temperature=temperature,
         )  # fmt: skip
-    spectrum, moved = _averaged([chi for _, chi in used], weights)
-    far = [name for (name, _), shift in zip(used, moved, strict=True) if abs(shift) > _FARTHEST]
+    spectrum, moved = _averaged(chis, weights)
+    far = max(abs(moved)) > _FARTHEST
     if np.ptp(moved) > 0:
-        said = ", ".join(f"{shift:+.2f}" for shift in moved)
-        told.append(Finding(
-            "aligned", "warning" if far else "note", f"their energies were moved by {said} eV, onto the first's edge",
+        by = ", ".join(f"{shift:+.2f}" for shift in moved)
+        said.append(Finding(
+            "aligned", "warning" if far else "note", f"their energies were moved by {by} eV, onto the first's edge",
             remedy="Was the monochromator calibrated anew between them?" if far else "",
         ))  # fmt: skip
-    findings = (*_common([chi for _, chi in used]), *told)
-    return replace(spectrum, findings=findings, source=source, record="", temperature=temperature)
-
-
-def _left_out(name: str, why: Exception) -> Finding:
-    reason = why.sentence if isinstance(why, ExafsnnError) else str(why)
-    return Finding("left-out", "warning", f"{name} is left out: {reason}")
+    return replace(spectrum, findings=(*_common(chis), *said), source=source, record="", temperature=temperature)
 
 
 def _common(scans: Sequence[ChiK]) -> list[Finding]:
@@ -85,27 +92,50 @@ def _common(scans: Sequence[ChiK]) -> list[Finding]:
     return [finding for finding in scans[0].findings if finding in alike and finding.severity == "note"]
 
 
-def _agreeing(used: list[tuple[str, ChiK]]) -> tuple[list[tuple[str, ChiK]], list[Finding]]:
-    """Those that agree with the one with which most agree, and what is told of the rest.
+_Group = tuple[list[tuple[str, ChiK]], list[Finding]]
+"""Scans that agree, and what is told of them."""
 
-    Of two that differ nothing says which is wrong.
+
+def _groups(used: Sequence[tuple[str, ChiK]]) -> list[_Group]:
+    """Scans by whom they agree with, the largest group first: each those that agree with the one with which most do.
+
+    What is the same to the last digit is counted once, and told.
     """
-    agree = np.eye(len(used), dtype=bool)
-    apart = np.zeros(agree.shape)
-    for one, other in combinations(range(len(used)), 2):
-        difference, noise = apart_of(used[one][1], used[other][1])
-        agree[one, other] = agree[other, one] = difference <= max(APART, BEYOND_NOISE * noise)
+    count = len(used)
+    apart, limit = np.zeros((count, count)), np.full((count, count), np.inf)
+    copies: dict[int, int] = {}
+    for one, other in combinations(range(count), 2):
+        first, second = used[one][1], used[other][1]
+        if first.chi.shape == second.chi.shape and np.array_equal(first.chi, second.chi):
+            copies.setdefault(other, one)
+        difference, noise = apart_of(first, second)
         apart[one, other] = apart[other, one] = difference
-    middle = int(agree.sum(axis=0).argmax())
-    told = []
-    if not agree.all() and len(used) == 2:
-        said = f"k²χ of {used[1][0]} differs by {apart[0, 1]:.0%} from that of {used[0][0]}, more than by noise"
-        remedy = "They are merged, and one of them is wrong, or they are no repeats"
-        return used, [Finding("repeats-differ", "warning", said, remedy=remedy)]
-    for number in np.flatnonzero(~agree[middle]).tolist():
-        said = f"k²χ of {used[number][0]} differs by {apart[middle, number]:.0%} from that of {used[middle][0]}"
-        told.append(Finding("left-out", "warning", f"{said}, and is left out", remedy="Look at it alone"))
-    return [used[number] for number in np.flatnonzero(agree[middle]).tolist()], told
+        limit[one, other] = limit[other, one] = max(APART, BEYOND_NOISE * noise)
+    agree = apart <= limit
+    left, groups = [number for number in range(count) if number not in copies], []
+    while left:
+        middle = left[int(agree[np.ix_(left, left)].sum(axis=0).argmax())]
+        own = [number for number in left if agree[middle, number]]
+        left = [number for number in left if number not in own]
+        groups.append((middle, own))
+    found = []
+    for place, (middle, own) in enumerate(groups):
+        told = [
+            Finding("copy", "warning", f"{used[of][0]} has the numbers of {used[number][0]}, and is counted once",
+                    remedy="Is one of them a copy?")
+            for of, number in copies.items() if number in own
+        ]  # fmt: skip
+        others = [item for number, item in enumerate(groups) if number != place and len(item[1]) >= len(own)]
+        told += [
+            Finding(
+                "no-repeat", "warning",
+                f"k²χ differs by {apart[middle, other]:.0%} from that of {used[other][0]}, and is not merged with it",
+                remedy="Is it of another sample or state, or one of them damaged?",
+            )
+            for other, _ in others[:1]
+        ]  # fmt: skip
+        found.append(([used[number] for number in own], told))
+    return found
 
 
 def _averaged(scans: Sequence[ChiK], weights: Array) -> tuple[Spectrum, Array]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from exafsnn.edges import tabulated
+from exafsnn.edges import MAX_OFFSET, tabulated
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
 from exafsnn.files import Stamp, stamp_of
 from exafsnn.records import ChiK, Spectrum
@@ -81,8 +81,11 @@ class Reading:
 
     def _calibrated(self, name: str, scan: Spectrum | ChiK | Exception) -> Spectrum | ChiK | Exception:
         """A scan on the energies by which its foil's edge is where it belongs; why not, if that cannot be."""
-        if self.foil_columns is None or not isinstance(scan, Spectrum):
+        if self.foil_columns is None or isinstance(scan, Exception):
             return scan
+        if isinstance(scan, ChiK):
+            remedy = "Give the raw scan, or leave --foil-columns out"
+            return ScanError("χ(k) has no energies that a foil could calibrate", where=name, remedy=remedy)
         from exafsnn.measure.scans import remove_background
         from exafsnn.read.scan import read_one
 
@@ -92,8 +95,13 @@ class Reading:
                 raise ScanError("the columns of the foil are χ(k)", where=name, remedy="Give those of its μ(E)")
             seen = remove_background(foil).e0
         except ExafsnnError as error:
-            return ScanError(f"the foil cannot be used: {error.reason}", where=name, remedy=error.remedy)
-        true = self.e0_foil or tabulated(foil.absorber, foil.edge)
+            remedy = "Say with --foil-columns where its columns are, or leave that out"
+            return ScanError(f"the foil cannot be used: {error.reason}", where=name, remedy=remedy)
+        table = tabulated(foil.absorber, foil.edge)
+        true = self.e0_foil or table
+        if abs(true - table) > MAX_OFFSET:
+            said = f"E₀ = {true:g} eV is not that of a foil of {foil.absorber} {foil.edge} ({table:.1f} eV)"
+            return ScanError(said, where=f"{name}, --e0-foil", remedy="Give the foil's own edge energy, or none")
         said = f"the foil's {foil.absorber} {foil.edge} edge lies at {seen:.2f} eV"
         found = Finding("calibrated", "note", f"{said}: all energies are moved by {true - seen:+.2f} eV")
         return replace(scan, energy=scan.energy + (true - seen), findings=(*scan.findings, found))
@@ -112,11 +120,37 @@ class Reading:
             if isinstance(item, Exception):
                 yield source, name, scans
                 continue
-            kelvin = item.temperature if item.temperature is not None else kelvin_named(name)
-            key = type(item), item.absorber, item.edge, None if kelvin is None else round(kelvin)
-            groups.setdefault(key, []).append((source, scans[0]))
-        for group in groups.values():
-            source, (name, stamp, _) = group[0]
-            found = merged([(scan, item) for _, (scan, _, item) in group], settings)
-            named = found.source if isinstance(found, Spectrum | ChiK) and len(group) > 1 else name
-            yield source, named, ((named, stamp if len(group) == 1 else None, found),)
+            groups.setdefault((type(item), item.absorber, item.edge), []).append((source, scans[0]))
+        for alike in groups.values():
+            for group in _by_temperature(alike):
+                files = {name: (source, stamp) for source, (name, stamp, _) in group}
+                for name, found in merged([(scan, item) for _, (scan, _, item) in group], settings):
+                    source, stamp = files.get(name, (group[0][0], None))
+                    yield source, name, ((name, stamp, found),)
+
+
+_ALIKE = 2.0
+"""Temperatures [K] of one sample at one setting."""
+
+
+def _by_temperature(scans: Sequence[tuple[str, Scan]]) -> list[list[tuple[str, Scan]]]:
+    """Scans of one temperature together, by headers or names; those of which none is known go with the only one.
+
+    In the order of the first of each.
+    """
+    known: dict[int, float] = {}
+    for number, (_, (name, _, item)) in enumerate(scans):
+        told = item.temperature if isinstance(item, Spectrum | ChiK) else None
+        kelvin = told if told is not None else kelvin_named(name)
+        if kelvin is not None:
+            known[number] = kelvin
+    groups: list[list[int]] = []
+    for number in sorted(known, key=known.__getitem__):
+        if groups and known[number] - known[groups[-1][0]] <= _ALIKE:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    unknown = [number for number in range(len(scans)) if number not in known]
+    if unknown:
+        groups = [[*groups[0], *unknown]] if len(groups) == 1 else [*groups, unknown]
+    return [[scans[number] for number in sorted(group)] for group in sorted(groups, key=min)]

@@ -132,6 +132,9 @@ class Follower:
         workers: Workers = 1,
     ) -> None:
         self._against, self._values = against, values
+        if merge and (values is not None or against != TEMPERATURE):
+            remedy = "Merge the repeats of each point first: exafsnn preprocess --merge --export athena"
+            raise SettingsError("a series merges the repeats of each temperature only", where="--merge", remedy=remedy)
         self._reading = Reading(columns, merge, foil_columns, e0_foil)
         self._reading.check()
         self._settings, self._workers = settings or BackgroundSettings(), workers

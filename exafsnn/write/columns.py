@@ -40,11 +40,12 @@ def column_files(name: str, chi: ChiK, prediction: Prediction | None, asked: Exp
     model = {"chi_model": prediction.chi_model} if prediction else {}
     yield f"{name}.chik", _text([*head, *_facts(chi, prediction)], {"k": chi.k, "chi": chi.chi, **model})
     for weight in asked.kweights:
-        low, high = prediction.k_window if prediction else (None, None)
+        low, high = asked.k_range or (prediction.k_window if prediction else (None, None))
         each = {"": chi} | ({"_model": _with(chi, prediction.chi_model)} if prediction else {})
-        seen = {end: to_r(one, weight, low, high, window=asked.window) for end, one in each.items()}
+        seen = {end: to_r(one, weight, low, high, asked.dk, asked.window) for end, one in each.items()}
         first = seen[""]
-        said = f"k weight {weight}, {asked.window} window {first.k_range[0]:.2f} to {first.k_range[1]:.2f} 1/A, dk 1"
+        said = f"k weight {weight}, {asked.window} window {first.k_range[0]:.2f} to {first.k_range[1]:.2f} 1/A"
+        said += "" if asked.dk is None else f", dk {asked.dk:g}"
         columns = {"r": first.r}
         back = {end: one.to_q(*asked.r_range) for end, one in seen.items()}
         columns_q = {"q": back[""].q}

@@ -177,8 +177,9 @@ def compare_figure(prediction: Prediction, fit: ShellFit) -> Figure:
     _write_title(figure, prediction.chi, prediction)
     y = 1 - 0.61 / figure.get_figheight()
     said = (
-        f"feffit    ΔE₀ = {fit.delta_e0:.1f} ± {fit.delta_e0_std:.1f} eV    S₀² = {fit.amplitude:.2f} ±"
-        f" {fit.amplitude_std:.2f} ({short_name(fit.amplitude_from)})"
+        f"feffit    ΔE₀ = {fit.delta_e0:.1f} ± {fit.delta_e0_std:.1f} eV    S₀² ="
+        f" {', '.join(f'{of.amplitude:.2f} ± {of.amplitude_std:.2f}' for of in fit.shells[:3])}"
+        f" ({short_name(fit.amplitude_from)})"
         f"    k = {fit.k_window[0]:.1f}–{fit.k_window[1]:.1f} Å⁻¹"
     )
     figure.text(_LEFT, y, said, size=9.5, color=GREY, va="top", parse_math=False)

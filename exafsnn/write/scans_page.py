@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from exafsnn import __version__
+from exafsnn.partials import APART
 from exafsnn.records import Array
 from exafsnn.run.samples import label_of
 from exafsnn.words import plus_minus, shortened
@@ -28,6 +29,8 @@ from exafsnn.write.vector import COLOURS, INK, Plot
 MOST_ROWS, MOST_DRAWN = 300, 50
 """Rows of the table, and scans with pictures."""
 _R_MAX = 6.5
+_SOME = 0.3
+"""Atoms that are worth a sentence."""
 _FINDINGS = 12
 """Of a scan."""
 _DO = {"predict": "predicted", "refine": "refined", "compare": "refined, and compared with shell fits"}
@@ -68,12 +71,13 @@ def scans_page(command: str, scans: Sequence[Row], rows: Sequence[Row], archive:
     facts
         Everything that was asked for, and the models.
     """
+    names = _names(scans)
     links = {_key(scan): f"scan-{number}" for number, scan in enumerate(scans[:MOST_DRAWN], start=1)}
     own: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         own.setdefault(_key(row), []).append(row)
     table = [
-        ({"name": _name(row), "link": links.get(_key(row), "")}, row["status"], _cells(row))
+        ({"name": names[_key(row)], "link": links.get(_key(row), "")}, row["status"], _cells(row))
         for row in rows
         if row.get("range", "first") in ("first", "metal", "oxide")
     ]
@@ -84,8 +88,14 @@ def scans_page(command: str, scans: Sequence[Row], rows: Sequence[Row], archive:
         headings=("scan", "status", "pair", "range", "N", "R (Å)", "σ² (Å²)", "fit"),
         rows=table[:MOST_ROWS],
         left_out=max(0, len(table) - MOST_ROWS),
-        shell_headings=("range", "pair", "from – to (Å)", "N", "R (Å)", "σ² (Å²)"),
-        scans=[_scan(scan, own.get(_key(scan), []), links[_key(scan)], archive) for scan in scans[:MOST_DRAWN]],
+        shell_headings=(
+            *("range", "pair", "from – to (Å)", "N", "R (Å)", "σ² (Å²)"),
+            *(("N feffit", "R feffit", "σ² feffit") if command == "compare" else ()),
+        ),
+        scans=[
+            _scan(scan, own.get(_key(scan), []), names[_key(scan)], links[_key(scan)], archive)
+            for scan in scans[:MOST_DRAWN]
+        ],
         undrawn=max(0, len(scans) - MOST_DRAWN),
         method=(_METHOD[command], *_BOTH),
         made=f"Made by exafsnn {__version__}, {datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, models"
@@ -121,32 +131,50 @@ def _answers(scans: Sequence[Row], rows: Sequence[Row], facts: Mapping[str, Any]
     if states["rejected"]:
         said.append(f"{states['rejected']} rejected, with the reason below")
     yield f"{'; '.join(said)}."
-    firsts = [row for row in rows if row.get("range") == "first" and row["status"] in ("ok", "warned")]
-    pairs = dict.fromkeys(row["pair"] for row in firsts)
-    for pair in pairs:
-        told = [row for row in firsts if row["pair"] == pair and math.isfinite(row["distance"])]
+    done_rows = [row for row in rows if row["status"] in ("ok", "warned") and "range" in row]
+    apart = {
+        row["pair"] for row in done_rows if row["range"] in APART
+    }  # "first" of these may hold a part of the other's
+    firsts = [row for row in done_rows if row["range"] == "first" and row["pair"] not in apart]
+    of_both = [row for row in done_rows if row["range"] in APART and row["coordination"] > _SOME]
+    for pair, name in dict.fromkeys((row["pair"], row["range"]) for row in (*of_both, *firsts)):
+        told = [row for row in (*of_both, *firsts) if (row["pair"], row["range"]) == (pair, name)]
+        told = [row for row in told if math.isfinite(row["distance"]) and row["coordination"] > _SOME]
         if told:
-            yield _of_pair(pair, told)
-    if firsts and not facts["settings"].get("references"):
+            yield _of_pair(pair, told, f", of the {name}" if name in APART else "")
+    shares = [row["metal"] for row in done_rows if math.isfinite(row.get("metal", math.nan))]
+    if shares:
+        low, high = min(shares), max(shares)
+        span = dict.fromkeys(f"{abs(share):.0%}" for share in (low, high))
+        yield f"{' to '.join(span)} of the absorbers are in the metal."
+    if done_rows and not facts["settings"].get("references"):
         yield (
             "There was no standard: N rests on what amplitude such scans usually have, and its error says how much"
             " of it is doubt about that. A foil measured alike (--reference) makes it a third or less."
         )
 
 
-def _of_pair(pair: str, told: Sequence[Row]) -> str:
+def _of_pair(pair: str, told: Sequence[Row], of: str) -> str:
     """How many neighbours, and how far away, in a sentence."""
     absorber, _, neighbour = pair.partition("-")
     within = f"from {told[0]['r_min']:.1f} to {told[0]['r_max']:.1f} Å"
     if len(told) == 1:
         n = plus_minus(told[0]["coordination"], told[0]["coordination_std"])
         distance = plus_minus(told[0]["distance"], told[0]["distance_std"], "Å")
-        return f"Around {absorber} there are {n} {neighbour} neighbours {within}, {distance} away on average."
+        return f"Around {absorber} there are {n} {neighbour} neighbours {within}{of}, {distance} away on average."
     number, away = (sorted(row[name] for row in told) for name in ("coordination", "distance"))
     return (
-        f"Around {absorber} there are {number[0]:.1f} to {number[-1]:.1f} {neighbour} neighbours {within},"
+        f"Around {absorber} there are {number[0]:.1f} to {number[-1]:.1f} {neighbour} neighbours {within}{of},"
         f" {away[0]:.3f} to {away[-1]:.3f} Å away on average, in {len(told)} scans."
     )
+
+
+def _names(scans: Sequence[Row]) -> dict[tuple[str, str], str]:
+    """Names without folders, but for those that are the same then."""
+    short = {_key(scan): _name(scan) for scan in scans}
+    times = Counter(short.values())
+    whole = {_key(scan): printable("::".join(filter(None, _key(scan)))) for scan in scans}
+    return {key: name if times[name] == 1 else whole[key] for key, name in short.items()}
 
 
 def _cells(row: Row) -> list[str]:
@@ -154,19 +182,22 @@ def _cells(row: Row) -> list[str]:
     return [str(row.get("pair", "")), str(row.get("range", "")), *_numbers(row), str(row.get("fit", ""))]
 
 
-def _numbers(row: Row) -> list[str]:
-    """N, R and σ² of a row."""
-    return [
-        plus_minus(row[name], row[f"{name}_std"]) if row.get(name) is not None else ""
-        for name in ("coordination", "distance", "sigma2")
-    ]
+def _numbers(row: Row, of: str = "") -> list[str]:
+    """N, R and σ² of a row, or those of a fit; why there are none."""
+    names = [f"{of}{name}" for name in ("coordination", "distance", "sigma2")]
+    found = [plus_minus(row[name], row[f"{name}_std"]) if row.get(name) is not None else "" for name in names]
+    return [row["feffit_remark"], "", ""] if of and row.get("feffit_remark") else found
 
 
-def _scan(scan: Row, rows: Sequence[Row], link: str, archive: Path) -> dict[str, Any]:
+def _scan(scan: Row, rows: Sequence[Row], name: str, link: str, archive: Path) -> dict[str, Any]:
     """What is shown of one scan or sample."""
     findings = sorted(scan["findings"], key=lambda item: ("fatal", "warning", "note").index(item["severity"]))
+    compared = any("feffit_remark" in row for row in rows)
     shells = [
-        [row["range"], row["pair"], f"{row['r_min']:.2f} – {row['r_max']:.2f}", *_numbers(row)]
+        [
+            *(row["range"], row["pair"], f"{row['r_min']:.2f} – {row['r_max']:.2f}", *_numbers(row)),
+            *(_numbers(row, "feffit_") if compared else ()),
+        ]
         for row in rows
         if "range" in row
     ]
@@ -175,7 +206,7 @@ def _scan(scan: Row, rows: Sequence[Row], link: str, archive: Path) -> dict[str,
     each = edges[0].split("+") if edges else []
     return {
         "link": link,
-        "name": _name(scan),
+        "name": name,
         "status": scan["status"],
         "verdict": answered[0]["fit"] if answered else "",
         "rows": shells,
@@ -194,11 +225,10 @@ def _edge(kept: Mapping[str, Any]) -> dict[str, Any]:
     """The pictures of one edge, and what was applied."""
     k, chi, implied = (kept[f"chi/{name}"] for name in ("k", "chi", "chi_model"))
     window = float(kept["k_window"][0]), float(kept["k_window"][1])
-    facts = [
-        kept["edge"], f"ΔE₀ {plus_minus(float(kept['delta_e0']), float(kept['delta_e0_std']), 'eV')}",
-        f"S₀² {plus_minus(float(kept['amplitude']), float(kept['amplitude_std']))}",
-        f"R-factor {float(kept['misfit']):.3f}", f"k {window[0]:.1f} – {window[1]:.1f} Å⁻¹",
-    ]  # fmt: skip
+    facts = [str(kept["edge"]), f"k {window[0]:.1f} – {window[1]:.1f} Å⁻¹", f"R-factor {float(kept['misfit']):.3f}"]
+    if kept["in_domain"]:
+        facts.append(f"ΔE₀ {plus_minus(float(kept['delta_e0']), float(kept['delta_e0_std']), 'eV')}")
+        facts.append(f"S₀² {plus_minus(float(kept['amplitude']), float(kept['amplitude_std']))}")
     plots = [_plot_k(k, chi, implied, window), _plot_r(k, chi, implied, window), _plot_rdf(kept)]
     return {"facts": " · ".join(facts), "plots": plots}
 

@@ -66,7 +66,8 @@ _FITTED = ("coordination", "distance", "sigma2")
 _COMPARE_COLUMNS = (
     *("file", "record", "edge", "pair", "range", "r_min", "r_max", "method"),
     *(f"{quantity}{end}" for quantity in (*_FITTED, "c3", "delta_e0", "amplitude") for end in ("", "_std")),
-    "r_factor",
+    *("r_factor", "k_min", "k_max", "fit_r_min", "fit_r_max", "independent", "variables", "chi2_reduced"),
+    *("mcmaster", "amplitude_from", "remark"),
 )
 
 
@@ -150,7 +151,8 @@ def _of_chi(chi: ChiK) -> Row:
 def _fit_cells(fitted: FittedShell | None) -> Row:
     """What a fit says of a shell, beside the answer: for the screen and JSON."""
     cells = [f"{quantity}{end}" for quantity in _FITTED for end in ("", "_std")]
-    return {f"feffit_{name}": getattr(fitted, name) for name in cells} if fitted else {}
+    shown = ["remark"] if fitted and fitted.remark else [*cells, "remark"]  # what ran away is no number
+    return {f"feffit_{name}": getattr(fitted, name) for name in shown} if fitted else {}
 
 
 def compare_rows(outcome: Outcome) -> Iterator[Row]:
@@ -168,8 +170,12 @@ def compare_rows(outcome: Outcome) -> Iterator[Row]:
                 "method": "exafsnn", "r_factor": fit.r_factor_of_answer,
             }  # fmt: skip
             skewed = {"c3": fit.c3, "c3_std": fit.c3_std} if number == 0 and fit.c3_std else {}
-            yield place | vars(fitted) | skewed | {name: getattr(fit, name) for name in shared} | {
-                "method": "feffit", "r_factor": fit.r_factor,
+            (k_min, k_max), (r_min, r_max) = fit.k_window, fit.r_window
+            yield place | vars(fitted) | skewed | {
+                "method": "feffit", "delta_e0": fit.delta_e0, "delta_e0_std": fit.delta_e0_std,
+                "r_factor": fit.r_factor, "k_min": k_min, "k_max": k_max, "fit_r_min": r_min, "fit_r_max": r_max,
+                "independent": fit.independent, "variables": fit.variables, "chi2_reduced": fit.chi2_reduced,
+                "mcmaster": fit.mcmaster, "amplitude_from": fit.amplitude_from,
             }  # fmt: skip
 
 

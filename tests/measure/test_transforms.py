@@ -29,7 +29,7 @@ def test_it_is_larchs(window: str, kweight: int) -> None:
 
     group = Group()
     xftf(K, scan().chi, group=group, kmin=3.0, kmax=14.0, dk=1.0, kweight=kweight, window=window)
-    found = to_r(scan(), kweight, 3.0, 14.0, window=window)
+    found = to_r(scan(), kweight, 3.0, 14.0, 1.0, window)
     np.testing.assert_allclose(found.values, group.chir, atol=1e-12)
     np.testing.assert_allclose(found.r, group.r)
 
@@ -101,3 +101,10 @@ def test_records_are_doors_and_draw_themselves() -> None:
     from matplotlib import pyplot
 
     pyplot.close("all")
+
+
+def test_a_gaussian_window_keeps_most_of_the_range() -> None:
+    """larch's dk is its standard deviation: with the usual 1 Å⁻¹ next to nothing would be left."""
+    wide, usual = to_r(scan(), window="gaussian"), to_r(scan(), window="hanning")
+    assert wide.window[(wide.k > 5) & (wide.k < 14)].min() > 0.25
+    assert wide.magnitude.max() > 0.5 * usual.magnitude.max()

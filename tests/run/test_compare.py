@@ -69,7 +69,7 @@ def test_what_cannot_be_fitted_has_its_answer_and_a_reason(monkeypatch: pytest.M
     assert "no-fit" in {finding.name for finding in outcome.findings}
 
 
-@pytest.mark.parametrize(("option", "value"), [("--s02", "0"), ("--shells", "0")])
+@pytest.mark.parametrize(("option", "value"), [("--s02", "0"), ("--s02", "inf"), ("--s02", "nan"), ("--shells", "0")])
 def test_what_cannot_be_is_wrong_usage(option: str, value: str, tmp_path: Path) -> None:
     assert run(["compare", SCAN, option, value, "-o", str(tmp_path / "out")]) == 2
 

@@ -97,3 +97,10 @@ def test_every_scan_has_a_fixed_home_and_a_known_structure(data_dir: Path) -> No
         assert scan.licence in ("CC0", "MIT")
         if scan.structure:
             parse_structure(scan.structure)
+
+
+def test_a_folder_of_the_user_stays(scan: MeasuredScan, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ExafsnnError):
+        list(fetched([replace(scan, url="http://127.0.0.1:9/x")], tmp_path / "mine"))
+    assert (tmp_path / "mine").is_dir()

@@ -38,6 +38,12 @@ def named(*scans: Spectrum | ChiK | Exception) -> list[tuple[str, Spectrum | Chi
     return [(f"scan{number}", scan) for number, scan in enumerate(scans)]
 
 
+def one(scans: list[tuple[str, Spectrum | ChiK | Exception]]) -> Spectrum | ChiK | Exception:
+    """The only one of what was merged."""
+    ((_, found),) = merged(scans, SETTINGS)
+    return found
+
+
 def found_in(scan: Spectrum | ChiK | Exception, name: str) -> list[str]:
     assert not isinstance(scan, Exception)
     return [finding.message for finding in scan.findings if finding.name == name]
@@ -45,15 +51,15 @@ def found_in(scan: Spectrum | ChiK | Exception, name: str) -> list[str]:
 
 def test_noise_falls_with_the_number_of_scans(clean: Spectrum) -> None:
     shared = remove_background(clean).noise  # all have that of the scan that they repeat
-    one = remove_background(repeat(clean, 0, 2e-3)).noise
-    nine = merged(named(*(repeat(clean, seed, 2e-3) for seed in range(9))), SETTINGS)
+    single = remove_background(repeat(clean, 0, 2e-3)).noise
+    nine = one(named(*(repeat(clean, seed, 2e-3) for seed in range(9))))
     assert isinstance(nine, Spectrum)
     own = np.sqrt(remove_background(nine).noise ** 2 - shared**2)
-    assert own == pytest.approx(np.sqrt(one**2 - shared**2) / 3, rel=0.25)
+    assert own == pytest.approx(np.sqrt(single**2 - shared**2) / 3, rel=0.25)
 
 
 def test_the_quiet_one_counts_more(clean: Spectrum) -> None:
-    both = merged(named(repeat(clean, 1, 3e-4), repeat(clean, 2, 12e-4)), SETTINGS)
+    both = one(named(repeat(clean, 1, 3e-4), repeat(clean, 2, 12e-4)))
     (said,) = found_in(both, "merged")
     shares = [int(part.split("%")[0]) for part in said.split("(")[1:]]
     assert shares[0] > 80
@@ -62,7 +68,7 @@ def test_the_quiet_one_counts_more(clean: Spectrum) -> None:
 def test_a_drifted_axis_is_laid_on_the_first(clean: Spectrum) -> None:
     """Half an electronvolt would smear χ; the mean of scans that drifted is that of scans that did not."""
     shifts = (0.0, 0.6, -0.4)
-    drifted = merged(named(*(repeat(clean, n, 1e-5, shift) for n, shift in enumerate(shifts))), SETTINGS)
+    drifted = one(named(*(repeat(clean, n, 1e-5, shift) for n, shift in enumerate(shifts))))
     (said,) = found_in(drifted, "aligned")
     moved = [float(part) for part in said.split("by ")[1].split(" eV")[0].split(", ")]
     assert moved == pytest.approx([0.0, -0.6, 0.4], abs=0.02)
@@ -74,7 +80,7 @@ def test_a_drifted_axis_is_laid_on_the_first(clean: Spectrum) -> None:
 
 
 def test_thickness_does_not_matter(clean: Spectrum) -> None:
-    both = merged(named(repeat(clean, 1, 1e-5), repeat(clean, 2, 1e-5, scale=2.5)), SETTINGS)
+    both = one(named(repeat(clean, 1, 1e-5), repeat(clean, 2, 1e-5, scale=2.5)))
     alone = remove_background(repeat(clean, 1, 1e-5))
     chi = remove_background(both)
     assert chi.edge_step == pytest.approx(1.0, abs=0.01)
@@ -82,19 +88,35 @@ def test_thickness_does_not_matter(clean: Spectrum) -> None:
     assert np.abs(np.interp(alone.k, chi.k, chi.chi) - alone.chi)[used].max() < 2e-3
 
 
-def test_what_is_no_repeat_is_left_out(clean: Spectrum) -> None:
+def test_what_is_no_repeat_stays_a_scan_of_its_own(clean: Spectrum) -> None:
     hot = read_one(SPECTRA / "fe_1000K.dat")
     unread = ScanError("no rows of numbers were found")
-    found = merged(named(clean, hot, repeat(clean, 1), unread), SETTINGS)
-    said = found_in(found, "left-out")
-    assert [text.split()[0] for text in said] == ["scan3", "k²χ"]
-    assert "scan1" in said[1]
-    assert found.source.endswith("(2 merged)")
+    found = dict(merged(named(clean, hot, repeat(clean, 1), unread), SETTINGS))
+    mean, other, error = found.values()
+    assert list(found) == [f"{clean.source} (2 merged)", "scan1", "scan3"]
+    assert error is unread
+    assert found_in(mean, "no-repeat") == []
+    (said,) = found_in(other, "no-repeat")
+    assert "scan0" in said
+    np.testing.assert_array_equal(other.mu, hot.mu)
 
 
-def test_of_two_that_differ_nothing_says_which(clean: Spectrum) -> None:
+def test_of_two_that_differ_nothing_is_made(clean: Spectrum) -> None:
     found = merged(named(clean, read_one(SPECTRA / "fe_1000K.dat")), SETTINGS)
-    assert found_in(found, "repeats-differ")
+    assert [name for name, _ in found] == ["scan0", "scan1"]
+    assert all(found_in(scan, "no-repeat") for _, scan in found)
+
+
+def test_two_samples_of_two_scans_are_two_means(clean: Spectrum) -> None:
+    hot = read_one(SPECTRA / "fe_1000K.dat")
+    found = merged(named(clean, hot, repeat(clean, 1), repeat(hot, 2)), SETTINGS)
+    assert [name.rpartition(" (")[2] for name, _ in found] == ["2 merged)", "2 merged)"]
+
+
+def test_a_copy_counts_once(clean: Spectrum) -> None:
+    found = one(named(clean, replace(clean, source="copy"), repeat(clean, 1)))
+    assert len(found_in(found, "copy")) == 1
+    assert "merged of 2 scans" in found_in(found, "merged")[0]
 
 
 def test_chi_files_are_merged_too(make_chi) -> None:
@@ -105,16 +127,16 @@ def test_chi_files_are_merged_too(make_chi) -> None:
                 k_max_usable=np.nan, spectrum=None)
         for _ in range(4)
     ]  # fmt: skip
-    found = merged(named(*files), SETTINGS)
+    found = one(named(*files))
     assert isinstance(found, ChiK)
     rest = [each.chi - np.interp(k, base.k, base.chi) for each in (files[0], found)]
     assert np.std(rest[1]) == pytest.approx(np.std(rest[0]) / 2, rel=0.2)
 
 
 def test_one_alone_stays_and_none_is_the_error(clean: Spectrum) -> None:
-    assert merged(named(clean), SETTINGS) is clean
-    error = ScanError("empty")
-    assert merged(named(error, ScanError("empty too")), SETTINGS) is error
+    assert one(named(clean)) is clean
+    errors = named(ScanError("empty"), ScanError("empty too"))
+    assert merged(errors, SETTINGS) == errors
 
 
 def test_the_scans_of_each_temperature_become_one() -> None:
@@ -161,21 +183,45 @@ def test_a_foil_that_cannot_be_used_rejects_its_scan(tmp_path: Path, clean: Spec
     assert "the foil cannot be used" in outcome.reason
 
 
+@pytest.mark.parametrize(("kelvins", "rows"), [((295.4, 295.6), 1), ((295.0, None), 1), ((60.0, 300.0), 2)])
+def test_a_temperature_is_one_within_two_kelvin(tmp_path: Path, clean: Spectrum, kelvins, rows: int) -> None:
+    files = []
+    for number, kelvin in enumerate(kelvins):
+        own, path = repeat(clean, number), tmp_path / f"foil{number}.dat"
+        head = f"# Sample.temperature: {kelvin} K\n" if kelvin else ""
+        lines = (f"{e:.3f} {mu:.6f}\n" for e, mu in zip(own.energy, own.mu, strict=True))
+        path.write_text(f"# Element.symbol: Fe\n# Element.edge: K\n{head}# energy mu\n" + "".join(lines))
+        files.append(str(path))
+    assert len(list(measure_scans(files, merge=True))) == rows
+
+
+def test_what_a_foil_cannot_calibrate_is_told(tmp_path: Path, clean: Spectrum) -> None:
+    path = with_foil(tmp_path, clean, 0.0)
+    (outcome,) = measure_scans([str(path)], columns="energy=1,mu=2", foil_columns="energy=1,mu=3", e0_foil=8000.0)
+    assert "--e0-foil" in outcome.reason
+    chi = clean.to_chi()
+    file = tmp_path / "foil.chi"
+    file.write_text("# Element.symbol: Fe\n# Element.edge: K\n# k chi\n"
+                    + "".join(f"{k:.3f} {value:.8f}\n" for k, value in zip(chi.k, chi.chi, strict=True)))  # fmt: skip
+    (outcome,) = measure_scans([str(file)], foil_columns="energy=1,mu=3")
+    assert "no energies" in outcome.reason
+
+
 def test_wrong_usage(tmp_path: Path) -> None:
     scan, out = str(SPECTRA / "fe_0300K.dat"), ["-o", str(tmp_path / "out")]
     assert run(["predict", scan, "--e0-foil", "7112", *out]) == 2
     assert run(["predict", f"{scan}+{SPECTRA / 'fe_0400K.dat'}", "--merge", *out]) == 2
     assert run(["series", scan, "--merge", "--watch", str(tmp_path), *out]) == 2
+    assert run(["series", scan, "--merge", "--against", "order", *out]) == 2
 
 
 def test_measured_repeats(data_dir: Path) -> None:
     """Three scans of iron at 60 K are one; that at 300 K is none of them."""
     scans = [str(data_dir / "fe" / name) for name in ("fe.060", "fe.061", "fe.062")]
     alone = [outcome.chi for outcome in measure_scans(scans)]
-    (mean,) = measure_scans([*scans, str(data_dir / "fe" / "fe.300")], merge=True)
+    mean, other = measure_scans([*scans, str(data_dir / "fe" / "fe.300")], merge=True)
     assert mean.file.endswith("fe.060 (3 merged)")
-    assert mean.status == "warned"
+    assert (mean.status, other.status) == ("ok", "warned")
     assert mean.chi
     assert mean.chi.noise < 1.05 * min(chi.noise for chi in alone if chi)  # most of it is the same in each
-    (said,) = [finding.message for finding in mean.findings if finding.name == "left-out"]
-    assert "fe.300" in said
+    assert other.file.endswith("fe.300")

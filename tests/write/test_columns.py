@@ -38,7 +38,7 @@ def test_all_of_them_are_listed(results: Path) -> None:
     }
     assert {*names, "wavelet-fe_0300K.dat.png"} <= set(facts["files"])
     assert facts["exports"] == {"names": ["columns", "wavelet"], "kweights": [1, 3], "window": "kaiser",
-                                "r_range": [1.2, 3.0]}  # fmt: skip
+                                "k_range": None, "dk": None, "r_range": [1.2, 3.0]}  # fmt: skip
     assert (results / "wavelet-fe_0300K.dat.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -86,3 +86,17 @@ def test_without_an_answer_there_is_no_model(tmp_path: Path) -> None:
 def test_options_that_would_do_nothing_are_wrong_usage(tmp_path: Path) -> None:
     assert run(["predict", SCAN, "--ft-kweight", "1", "-o", str(tmp_path / "out")]) == 2
     assert run(["predict", SCAN, "--export", "athena", "--ft-range", "1", "2", "-o", str(tmp_path / "out")]) == 2
+    assert run(["predict", SCAN, "--export", "columns", "--ft-range", "3", "1", "-o", str(tmp_path / "out")]) == 2
+    assert run(["predict", SCAN, "--export", "columns", "--ft-krange", "9", "4", "-o", str(tmp_path / "out")]) == 2
+
+
+def test_range_and_slopes_are_those_that_were_asked_for(tmp_path: Path) -> None:
+    from larch import Group
+    from larch.xafs import xftf
+
+    asked = ["--export", "columns", "--ft-krange", "4", "11", "--ft-dk", "2"]
+    assert run(["preprocess", SCAN, *asked, "-o", str(tmp_path / "out")]) == 0
+    chi, found = (table(tmp_path / "out" / f"fe_0300K.dat{end}") for end in (".chik", "-k2.chir"))
+    group = Group()
+    xftf(chi["k"], chi["chi"], group=group, kmin=4, kmax=11, dk=2, kweight=2, window="hanning")
+    np.testing.assert_allclose(found["mag"], group.chir_mag, atol=1e-6 * group.chir_mag.max())
