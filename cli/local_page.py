@@ -56,8 +56,10 @@ class Job:
 
     def listen(self) -> None:
         """Collect what it prints, until it ends."""
-        for line in self.process.stdout or ():
-            self.said.append(line.rstrip())
+        if self.process.stdout:
+            with self.process.stdout as lines:
+                self.said.extend(line.rstrip() for line in lines)
+        self.process.wait()
 
 
 class LocalPage:
@@ -186,7 +188,7 @@ class LocalPage:
             found.append(f"--reference={reference}")
         if asked["command"] != "series":
             found = [word for word in found if not word.startswith("--against")]
-        return [*found, *(f"./{name}" for name in scans)]
+        return [*found, *scans]
 
     def _stop(self) -> Mapping[str, Any]:
         if self._jobs:
