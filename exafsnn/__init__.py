@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from exafsnn.errors import ExafsnnError, ScanError
     from exafsnn.infer.joint import load_any as load_model
     from exafsnn.infer.reference import calibrate
+    from exafsnn.infer.refine import Refiner
     from exafsnn.read.scan import from_larch
     from exafsnn.read.scan import read_one as read
     from exafsnn.records import ChiK, Order, PartialRDF, Prediction, Shell, Spectrum
-    from exafsnn.run.scans import measure_scans, predict_scans, refine_scans
+    from exafsnn.run.compare import compare_scans
+    from exafsnn.run.scans import answer_stack, measure_scans, predict_scans, refine_scans
+    from exafsnn.run.series import follow, follow_records
     from exafsnn.settings import BackgroundSettings
+    from exafsnn.write.archive import read_scan
 
 __version__ = "0.1.0"
 
@@ -37,6 +41,12 @@ _PLACES = {
     "measure_scans": ("exafsnn.run.scans", "measure_scans"),
     "predict_scans": ("exafsnn.run.scans", "predict_scans"),
     "refine_scans": ("exafsnn.run.scans", "refine_scans"),
+    "Refiner": ("exafsnn.infer.refine", "Refiner"),
+    "compare_scans": ("exafsnn.run.compare", "compare_scans"),
+    "answer_stack": ("exafsnn.run.scans", "answer_stack"),
+    "follow": ("exafsnn.run.series", "follow"),
+    "follow_records": ("exafsnn.run.series", "follow_records"),
+    "read_scan": ("exafsnn.write.archive", "read_scan"),
     "orders_of": ("exafsnn.analyse.order", "orders_of"),
     "Spectrum": ("exafsnn.records", "Spectrum"),
     "ChiK": ("exafsnn.records", "ChiK"),
@@ -57,6 +67,12 @@ __all__ = [
     "measure_scans",
     "predict_scans",
     "refine_scans",
+    "Refiner",
+    "compare_scans",
+    "answer_stack",
+    "follow",
+    "follow_records",
+    "read_scan",
     "orders_of",
     "Spectrum",
     "ChiK",

@@ -6,13 +6,15 @@ standard is given but a structure is, the first scan of the series is the standa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import ModelError, SettingsError
-from exafsnn.records import ChiK, Lattice
+from exafsnn.measure.scans import measure_all
+from exafsnn.records import ChiK, Lattice, Spectrum
 from exafsnn.run.answers import (
     Answer,
     Ranges,
@@ -89,6 +91,36 @@ class Course:
         steps = [item.at for item in self.series.transitions if item.found] if self.series else []
         told = f"transitions at {', '.join(f'{at:.4g}' for at in steps)}" if steps else "no transition"
         return f"<Course of {len(self.outcomes)} scans against {self.against}: {told}>"
+
+
+def follow_records(
+    records: Sequence[Spectrum | ChiK], axis: Sequence[float], *, against: str = TEMPERATURE, **asked: Any
+) -> Course:
+    """Analyse scans in memory of one sample along an axis: ``follow`` without files.
+
+    Parameters
+    ----------
+    records
+        Scans, or their χ(k), each with a source or record of its own.
+    axis
+        (n,) the value of each, finite: temperatures [K], times, potentials.
+    against, asked
+        What the axis is, and all else, as in ``Follower``.
+
+    Raises
+    ------
+    SettingsError
+        If there are not as many values as records, one is not finite, or two records have one name.
+    ExafsnnError
+        As ``Follower.follow``.
+    """
+    names = [(record.source or f"record {number}", record.record) for number, record in enumerate(records, start=1)]
+    if len(axis) != len(records) or not all(map(math.isfinite, axis)):
+        raise SettingsError(f"{len(records)} records have {len(axis)} values, or some that are none", where="axis")
+    if len(set(names)) < len(names):
+        remedy = 'Give each a record of its own: dataclasses.replace(scan, record="2")'
+        raise SettingsError("two records have one name", where=names[0][0], remedy=remedy)
+    return Follower(against=against, **asked).follow_records(records, dict(zip(names, map(float, axis), strict=True)))
 
 
 def follow(sources: Iterable[str], progress: _Progress = iter, **asked: Any) -> Course:
@@ -183,6 +215,16 @@ class Follower:
             self._known[key].append(answer)
         return self._analysed([answer for key in sources.items() for answer in self._known[key]])
 
+    def follow_records(self, records: Sequence[Spectrum | ChiK], places: Mapping[tuple[str, str], float]) -> Course:
+        """Analyse scans in memory, whose places on the axis are known by source and record, in their order."""
+        found = measure_all(records, self._settings)
+        measured: list[tuple[tuple[str, _Stamp], Outcome]] = []
+        for (file, record), chi in zip(places, found, strict=True):
+            outcome = Outcome(file, record)
+            done = replace(outcome, chi=chi) if isinstance(chi, ChiK) else rejected(outcome, chi)
+            measured.append(((file, None), done))
+        return self._analysed(self._answers(measured, lambda _: None), places)
+
     def _forget(self) -> None:
         """Begin anew: the scan that was the standard is another now, and every answer came from it."""
         self._own_standard, self._tools = None, None
@@ -238,8 +280,8 @@ class Follower:
         self._standard_name = " and ".join(named)
         return _Tools(answer, standards, *_finders(model, answer, standards))
 
-    def _analysed(self, answers: Sequence[_Answer]) -> Course:
-        """Each scan in its place, and the analysis of all."""
+    def _analysed(self, answers: Sequence[_Answer], known: Mapping[tuple[str, str], float] | None = None) -> Course:
+        """Each scan in its place, which may be ``known``, and the analysis of all."""
         from exafsnn.analyse.columns import Point
         from exafsnn.analyse.series import analyse
         from exafsnn.analyse.thermal import reduced_mass, thermal_of
@@ -249,7 +291,8 @@ class Follower:
         for item in outcomes:
             key = item.file, item.record
             scans[key] = scans.get(key) or item.usable
-        places = axis_of(scans, self._against, self._values) if any(scans.values()) else {}
+        there = axis_of(scans, self._against, self._values) if known is None and any(scans.values()) else {}
+        places = there if known is None else {name: known[name] for name, chi in scans.items() if chi}
         placed = list(zip(outcomes, (lattice for _, lattice in answers), strict=True))
         if list(places) != [name for name, chi in scans.items() if chi]:  # by their dates; rejected ones come last
             rank = {name: number for number, name in enumerate(places)}
