@@ -204,7 +204,7 @@ def scale_of(name: str, result: Mapping[str, Any]) -> float:
         return size * max(1.0, 0.3 / max(float(result[".".join([*before, "coordination"])]), 1e-3)) ** power
     if last == "density" and "exchanges" in name:  # those of shells have such limits
         return 5 * float(np.abs(result[name]).max())
-    least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 2.0, "coordination": 0.1, "delta_chi2": 1.0}
+    least = {"domain_score": 1.0, "misfit": 0.05, "delta_e0": 2.0, "coordination": 0.1, "delta_chi2": 5.0}  # 0.001
     if last == "chi_model":  # ΔE₀, as rounded as it is, moves k by ΔE₀ · K2_PER_EV / 2k
         k, zero = (result[".".join([*before, other])] for other in ("chi.k", "delta_e0"))
         slope = np.gradient(result[name], k) * K2_PER_EV / 2 / np.maximum(k, 1.0)
