@@ -53,9 +53,9 @@ _OPTIONS = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
-    click.option("--export", "exports", type=click.Choice(["athena", "columns", "wavelet"]), multiple=True,
+    click.option("--export", "exports", type=click.Choice(["athena", "columns", "nexus", "wavelet"]), multiple=True,
                  help="Files for other programs, too: athena.prj, which Athena and larch open; columns of each scan in"
-                 " every space; figures of wavelet maps."),
+                 " every space; a NeXus file (NXxasproc) of each; figures of wavelet maps."),
     click.option("--ft-kweight", "ft_kweights", type=click.IntRange(0, 3), multiple=True, metavar="W",
                  help="k weight of the transforms in these files (2); may be given more than once."),
     click.option("--ft-window", type=click.Choice(WINDOWS), help="Their window in k (hanning)."),

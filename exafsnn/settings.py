@@ -188,7 +188,7 @@ class Exports(Settings):
     """Files for other programs, beside the results."""
 
     names: tuple[str, ...] = ()
-    """``"athena"``, ``"columns"``, ``"wavelet"``."""
+    """``"athena"``, ``"columns"``, ``"nexus"``, ``"wavelet"``."""
     kweights: tuple[int, ...] = (2,)
     """k weights of the transforms in files of columns, a file of each; the first is that of wavelet maps."""
     window: str = "hanning"

@@ -49,6 +49,7 @@ HOMES = {
         "exafsnn/read/nexus.py",
         "exafsnn/simulate/library.py",
         "exafsnn/write/archive.py",
+        "exafsnn/write/nexus.py",
     ),
     "click": ("cli/",),
     "bottle": ("cli/local_page.py",),

@@ -41,6 +41,7 @@ from exafsnn.write.archive import Archive, densities
 from exafsnn.write.athena import PROJECT, Project
 from exafsnn.write.columns import column_files, wavelet_png
 from exafsnn.write.kept import UNREADABLE, Progress, fingerprint, is_kept, keep, scans_kept, take_up
+from exafsnn.write.nexus import write_nexus
 from exafsnn.write.tables import (
     SIMULATED,
     TABLES,
@@ -388,7 +389,7 @@ class ResultsFolder:
 
     def _add_files(self, edge: Outcome) -> None:
         """Write the files of columns of a scan, and the figure of its wavelet map, where these were asked for."""
-        if edge.chi is None or not {"columns", "wavelet"} & set(self._exports.names):
+        if edge.chi is None or not {"columns", "nexus", "wavelet"} & set(self._exports.names):
             return
         stem = _figure_name(edge.file, edge.record, self._progress.exported, "columns")
         self._progress.exported[stem] = _source(edge)
@@ -396,6 +397,8 @@ class ResultsFolder:
         if "columns" in self._exports.names:
             for file, text in column_files(name, edge.chi, edge.prediction, self._exports):
                 (self._stage / file).write_text(text, encoding="utf-8")
+        if "nexus" in self._exports.names:
+            write_nexus(self._stage / f"{name}.nxs", edge.chi, edge.prediction)
         if "wavelet" in self._exports.names:
             picture = wavelet_png(edge.chi, self._exports.kweights[0])
             (self._stage / f"wavelet-{name}.png").write_bytes(picture)
