@@ -308,20 +308,30 @@ class PartialRDF(_Shown):
         return self._doubted(self._hiding(found))
 
     def total(self, r_min: float, r_max: float) -> Shell:
-        """The same of all pairs together, with the errors of the pair that is least sure; what they share cancels.
+        """The same of all pairs that can be counted together; what they share cancels.
+
+        The errors are those of the pair that is least sure.
 
         Raises
         ------
         ValueError
             If the range is empty or outside the RDF.
         """
-        if len(self.pairs) == 1:
-            return self.shell(self.pairs[0], r_min, r_max)
+        pairs = self.counted
+        if len(pairs) == 1:
+            return self.shell(pairs[0], r_min, r_max)
         self._check(r_min, r_max)
-        samples = None if self.samples is None else self.samples.sum(axis=1, dtype=np.float32)
-        known = Errors.widest(errors for errors in map(self.errors, self.pairs) if errors)
-        name = "+".join(self.pairs)
-        return self._doubted(self._integrals(name, r_min, r_max, self.density.sum(axis=0), samples, known))
+        rows = [self.pairs.index(pair) for pair in pairs]
+        samples = None if self.samples is None else self.samples[:, rows].sum(axis=1, dtype=np.float32)
+        known = Errors.widest(errors for errors in map(self.errors, pairs) if errors)
+        name = "+".join(pairs)
+        return self._doubted(self._integrals(name, r_min, r_max, self.density[rows].sum(axis=0), samples, known))
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The pairs whose N a spectrum tells: what hardly scatters (``uncounted``) is none."""
+        left_out = {item.pair for item in self.uncounted}
+        return tuple(pair for pair in self.pairs if pair not in left_out)
 
     def plot(self, axes: Any = None) -> Any:
         """Draw n(r) of all pairs with their errors into axes of matplotlib, or into new ones, which are returned."""

@@ -54,20 +54,22 @@ class Neighbours:
 
     @staticmethod
     def of(rdf: PartialRDF, r_min: float, r_max: float) -> Neighbours:
-        """Those around the absorber of an RDF, from ``r_min`` to ``r_max`` [Å]."""
-        number = _numbers(rdf.r, rdf.density, r_min, r_max)
-        samples = np.empty((0, len(rdf.pairs)))
+        """Those around the absorber of an RDF, from ``r_min`` to ``r_max`` [Å], but for pairs that nothing counts."""
+        pairs = rdf.counted
+        rows = [rdf.pairs.index(pair) for pair in pairs]
+        number = _numbers(rdf.r, rdf.density[rows], r_min, r_max)
+        samples = np.empty((0, len(pairs)))
         if rdf.samples is not None:
-            samples = _numbers(rdf.r, rdf.samples, r_min, r_max)
-            errors = [rdf.errors(pair) for pair in rdf.pairs]
+            samples = _numbers(rdf.r, rdf.samples[:, rows], r_min, r_max)
+            errors = [rdf.errors(pair) for pair in pairs]
             wider = np.array([item.std[0] if item else 1.0 for item in errors])
             # of hardly any atoms no sample has fewer, for no bin is negative: their mean is not the answer
             samples = np.maximum(number + wider * (samples - samples.mean(axis=0)), 0.0)
         others = tuple(
-            (_numbers(rdf.r, item.density, r_min, r_max), likely(item.delta_chi2))
+            (_numbers(rdf.r, item.density[rows], r_min, r_max), likely(item.delta_chi2))
             for item in rdf.exchanges_of(r_min, r_max)
         )
-        return Neighbours(rdf.pairs, number, samples, others)
+        return Neighbours(pairs, number, samples, others)
 
     def beside(self, other: Neighbours, *, tied: bool) -> Neighbours:
         """Together with those of another absorber in the same sample of material.
@@ -224,7 +226,7 @@ def orders_of(edges: Sequence[Prediction], *, tied: bool = False) -> list[dict[s
 def _of_edge(edge: Prediction, others: Sequence[Prediction], tied: bool) -> dict[str, Order]:
     found = {}
     for name, shell in edge.shells.items():
-        if is_shell(name):  # of this pair alone, wherever others have theirs
+        if is_shell(name) or shell.pair not in edge.rdf.counted:  # of this pair alone, wherever others have theirs
             continue
         limits = shell.r_min, shell.r_max
         around = Neighbours.of(edge.rdf, *limits)
