@@ -26,12 +26,14 @@ from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.calibration import error_modes, misfit_limit
 from exafsnn.learn.dataset import (
     PairMaker,
+    Pairs,
     StateBank,
     features_of,
     make_bank,
     split_by_trajectory,
 )
 from exafsnn.learn.features import FeatureMap, FeatureSettings
+from exafsnn.learn.loop import descend
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.modules import ForwardModel, Member
@@ -95,15 +97,14 @@ def train_member(
     feature_map = FeatureMap(features)
     member = Member(feature_map.width, bank.fine_rdf.shape[1] * len(pairs.bins()), network)
     member.fit_scale(features_of(maker.draw(4096, reference=optimiser.reference), feature_map))
-    adam = torch.optim.AdamW(member.parameters(), lr=optimiser.learning_rate, weight_decay=optimiser.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, optimiser.learning_rate, optimiser.steps, pct_start=0.1)
-    for batch, seen in _batches(maker, feature_map, optimiser):
-        loss = _member_loss(member(seen), batch, len(pairs.bins()), pairs.r_step, optimiser.cumulative)
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(member.parameters(), 10.0)
-        adam.step()
-        schedule.step()
+
+    def loss(batch: tuple[_Targets, Tensor]) -> Tensor:
+        return _member_loss(member(batch[1]), batch[0], len(pairs.bins()), pairs.r_step, optimiser.cumulative)
+
+    descend(
+        member, _batches(maker, feature_map, optimiser), loss, optimiser.steps, optimiser.learning_rate,
+        weight_decay=optimiser.weight_decay, clip=10.0,
+    )  # fmt: skip
     return member.eval()
 
 
@@ -160,15 +161,12 @@ def _train_forward(
     model = ForwardModel(k, kernel)
     first = maker.draw(4096, reference=0.0, zero_known=0.0)
     model.fit_basis(first.density, first.chi)
-    adam = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, 2e-3, steps, pct_start=0.1)
-    for _ in range(steps):
-        batch = maker.draw(256, reference=0.0, zero_known=0.0)
-        loss = ((model(batch.density) - batch.chi) * k**2).square().mean()
-        adam.zero_grad(set_to_none=True)
-        loss.backward()
-        adam.step()
-        schedule.step()
+
+    def loss(batch: Pairs) -> Tensor:
+        return ((model(batch.density) - batch.chi) * k**2).square().mean()
+
+    batches = (maker.draw(256, reference=0.0, zero_known=0.0) for _ in range(steps))
+    descend(model, batches, loss, steps, 2e-3)
     return model.eval()
 
 
