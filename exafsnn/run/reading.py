@@ -9,7 +9,7 @@ from exafsnn.edges import MAX_OFFSET, tabulated
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
 from exafsnn.files import Stamp, stamp_of
 from exafsnn.records import ChiK, Spectrum
-from exafsnn.run.axis import kelvin_named
+from exafsnn.run.axis import SAME_TEMPERATURE, kelvin_named
 from exafsnn.run.samples import scans_of
 from exafsnn.settings import BackgroundSettings
 
@@ -129,10 +129,6 @@ class Reading:
                     yield source, name, ((name, stamp, found),)
 
 
-_ALIKE = 2.0
-"""Temperatures [K] of one sample at one setting."""
-
-
 def _by_temperature(scans: Sequence[tuple[str, Scan]]) -> list[list[tuple[str, Scan]]]:
     """Scans of one temperature together, by headers or names; those of which none is known go with the only one.
 
@@ -146,7 +142,7 @@ def _by_temperature(scans: Sequence[tuple[str, Scan]]) -> list[list[tuple[str, S
             known[number] = kelvin
     groups: list[list[int]] = []
     for number in sorted(known, key=known.__getitem__):
-        if groups and known[number] - known[groups[-1][0]] <= _ALIKE:
+        if groups and known[number] - known[groups[-1][0]] <= SAME_TEMPERATURE:
             groups[-1].append(number)
         else:
             groups.append([number])
