@@ -10,9 +10,9 @@ import numpy as np
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Shell, Spectrum
 from exafsnn.words import plus_minus, short_name, shortened
 from exafsnn.write.markup import template
+from exafsnn.write.vector import COLOURS
 
-_INK, _COLOURS = "#1a1a1a", ("#0072b2", "#d55e00", "#009e73", "#aa4499")
-"""As in ``panels``, which takes a second of matplotlib to import."""
+_INK = "#1a1a1a"
 _STATUS = {"ok": "#00694c", "warned": "#8a4b00", "foreign": "#b3261e"}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4.0, 296.0, 4.0, 108.0
 """Of the picture's frame, in its own units."""
@@ -147,7 +147,7 @@ def _picture_of(rdf: PartialRDF) -> _Picture:
     picture = _Picture.of(rdf.r, [density + spread for density, spread in zip(rdf.density, rdf.spread, strict=True)],
                           "n(r)", "Å")  # fmt: skip
     for number, (density, spread) in enumerate(zip(rdf.density, rdf.spread, strict=True)):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         picture.band(np.clip(density - spread, 0, None), density + spread, colour)
         picture.line(density, colour)
     return picture
