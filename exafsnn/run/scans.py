@@ -109,6 +109,18 @@ def measure_scans(
     return once((outcome for burst in bursts for _, outcome in burst), done)
 
 
+class Answered(Iterator[Outcome]):
+    """The outcomes of scans, made when they are asked for, and what answers them."""
+
+    def __init__(self, outcomes: Iterator[Outcome], by: AnswerFor) -> None:
+        self._outcomes = outcomes
+        self.by = by
+        """With the models and standards of the run."""
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+
 def predict_scans(
     sources: Iterable[str],
     *,
@@ -124,7 +136,7 @@ def predict_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[Outcome]:
+) -> Answered:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
 
     Models and references are loaded before this returns, the scans when their outcomes are asked for.
@@ -171,7 +183,7 @@ def refine_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[Outcome]:
+) -> Answered:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
@@ -194,7 +206,7 @@ def _answer_all(
     settings: BackgroundSettings | None,
     workers: Workers,
     done: Mapping[tuple[str, str], int] | None,
-) -> Iterator[Outcome]:
+) -> Answered:
     settings = settings or BackgroundSettings()
     reading.check()
     check_ranges(ranges)
@@ -208,7 +220,7 @@ def _answer_all(
     idle = {edge: chi.source for edge, (chi, _) in standards.items()}
     served = bursts if done else _served(bursts, idle)  # who asks the edge of a scan that is done?
     outcomes = (sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
-    return once(_beside_repeats(chain.from_iterable(outcomes)), done)
+    return Answered(once(_beside_repeats(chain.from_iterable(outcomes)), done), answer_for)
 
 
 def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
