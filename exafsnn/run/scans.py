@@ -29,6 +29,7 @@ from exafsnn.run.answers import (
     calibrated,
     check_ranges,
     infinite,
+    own_columns,
     predictor,
     refiner,
     sized,
@@ -211,7 +212,9 @@ def _answer_all(
     reading.check()
     check_ranges(ranges)
     model_for = models(model)
-    standards = standards_of(list(references), structure, reference_columns, reading.columns, settings)
+    given = list(references)
+    standards = standards_of(given, structure, reference_columns, reading.columns, settings)
+    reading = replace(reading, standards=own_columns(given, reference_columns))
     answer_for = AnswerFor(model_for, answerer, standards, ranges, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):
