@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from exafsnn.workers import Cluster
     from exafsnn.write.tables import Row
 
-_COLUMNS = {
+OF_RANGE = {
     "scan": screen.scan_of,
     "status": screen.text("status"),
     "pair": screen.text("pair"),
     "range": screen.text("range"),
+}
+"""Columns of every table of answers: of which range a row is, of which scan, and what became of that."""
+_COLUMNS = {
+    **OF_RANGE,
     "N": screen.number("coordination", 2),
     "R (Å)": screen.number("distance", 3),
     "σ² (Å²)": screen.number("sigma2", 4),

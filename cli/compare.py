@@ -8,14 +8,11 @@ from typing import Any
 import click
 
 from . import screen
-from .answer import answer_options, show_answers
+from .answer import OF_RANGE, answer_options, show_answers
 from .scan_options import POSITIVE
 
 _COLUMNS = {
-    "scan": screen.scan_of,
-    "status": screen.text("status"),
-    "pair": screen.text("pair"),
-    "range": screen.text("range"),
+    **OF_RANGE,
     "N": screen.number("coordination", 2),
     "N feffit": screen.number("feffit_coordination", 2),
     "R (Å)": screen.number("distance", 3),

@@ -21,9 +21,9 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import bottle
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn import __version__
+from exafsnn.write.markup import template
 
 COMMANDS = ("predict", "refine", "series", "compare", "preprocess")
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -108,8 +108,7 @@ class LocalPage:
         )
         bottle.response.set_header("Content-Security-Policy", f"{own}; script-src 'nonce-{nonce}'; form-action 'none'")
         bottle.response.set_header("Referrer-Policy", "no-referrer")
-        environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
-        return environment.get_template("serve.html").render(
+        return template("serve.html", _TEMPLATES).render(
             nonce=nonce, models=self._models, commands=COMMANDS, version=__version__
         )
 

@@ -13,7 +13,7 @@ from exafsnn.errors import ExafsnnError
 from exafsnn.workers import cores
 
 from . import screen
-from .answer import answer_options
+from .answer import OF_RANGE, answer_options
 from .places import Named
 from .progress import Work, line_of
 from .scan_options import background_settings
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = {
     "axis": lambda row: "" if row["axis"] is None else f"{row['axis']:g}",
-    "scan": screen.scan_of,
-    "status": screen.text("status"),
-    "pair": screen.text("pair"),
-    "range": screen.text("range"),
+    **OF_RANGE,
     "N": screen.number("coordination", 2),
     "R (Å)": screen.number("distance", 3),
     "σ² (Å²)": screen.number("sigma2", 4),

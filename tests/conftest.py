@@ -75,7 +75,7 @@ def fake_read_all(source: str, **asked: Any) -> Iterator[tuple[str, ChiK | Excep
             yield name, error
 
 
-def fake_read(source: str, *, columns: str | None = None, e0: float | None = None) -> ChiK:
+def fake_read(source: str, *, columns: str | None = None, e0: float | None = None, **_: object) -> ChiK:
     file, _, record = source.partition("::")
     if file == "absent.dat":
         raise ScanError("there is no such file", where=source, remedy="Check the path")

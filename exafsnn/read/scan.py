@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import lru_cache
@@ -25,7 +25,7 @@ from exafsnn.read import text as text_columns
 from exafsnn.read.absorption import Curve, Signal, aligned, best_signal, guessed_roles, reference_edge
 from exafsnn.read.chi_file import chi_from_table
 from exafsnn.read.energy_axis import MAX_BACKLASH, in_ev, increasing
-from exafsnn.read.roles import MAX_KEV, Roles, axis_note, find_roles
+from exafsnn.read.roles import MAX_KEV, Roles, axis_note, find_roles, parse_columns
 from exafsnn.read.sources import is_hdf5, read_text, split_source
 from exafsnn.read.table import Table, few
 from exafsnn.records import Array, ChiK, Spectrum
@@ -105,8 +105,13 @@ def read(source: str | Path, *, columns: str | None = None, e0: float | None = N
         return [_measurement(table, columns, e0) for table in tables]
 
 
-def read_one(source: str | Path, *, columns: str | None = None, e0: float | None = None) -> Spectrum | ChiK:
-    """Read the one scan of a file; as ``read``, but several records are an error that names them."""
+def read_one(
+    source: str | Path, *, columns: str | None = None, e0: float | None = None, beside: Sequence[str] = ()
+) -> Spectrum | ChiK:
+    """Read the one scan of a file; as ``read``, but several records are an error that names them.
+
+    ``beside`` are columns that are read as other scans, a foil's: of these it is not told that they play no part.
+    """
     with closing(_tables(source)) as found:
         tables = list(islice(found, 2))
     if len(tables) > 1:
@@ -116,18 +121,18 @@ def read_one(source: str | Path, *, columns: str | None = None, e0: float | None
             where=str(source),
             remedy=f"Name one, e.g. {split_source(source)[0]}::{names[0]}",
         )
-    return _measurement(tables[0], columns, e0)
+    return _measurement(tables[0], columns, e0, beside)
 
 
 def read_all(
-    source: str | Path, *, columns: str | None = None, e0: float | None = None
+    source: str | Path, *, columns: str | None = None, e0: float | None = None, beside: Sequence[str] = ()
 ) -> Iterator[tuple[str, Spectrum | ChiK | Exception]]:
     """Read all records of a file as they are asked for: it is opened and parsed once, and no bad record stops another.
 
     Parameters
     ----------
-    source, columns, e0
-        As for ``read``.
+    source, columns, e0, beside
+        As for ``read_one``.
 
     Yields
     ------
@@ -137,11 +142,11 @@ def read_all(
         What ``read_one`` returns, or raises, for that name. Of a file that cannot be read at all, the source and why.
     """
     with closing(_tables(source)) as tables:
-        yield from _all_of(source, tables, columns, e0)
+        yield from _all_of(source, tables, columns, e0, beside)
 
 
 def _all_of(
-    source: str | Path, tables: Iterator[Table], columns: str | None, e0: float | None
+    source: str | Path, tables: Iterator[Table], columns: str | None, e0: float | None, beside: Sequence[str]
 ) -> Iterator[tuple[str, Spectrum | ChiK | Exception]]:
     """``read_all`` of tables."""
     try:
@@ -161,7 +166,7 @@ def _all_of(
             yield name, error
             return
         try:
-            found = _measurement(table, columns, e0)
+            found = _measurement(table, columns, e0, beside)
         except Exception as error:
             found = error
         yield (table.where if several else name), found
@@ -267,7 +272,7 @@ def _parsed(name: str, _version: tuple[int, ...]) -> dict[str, Table]:
     return records
 
 
-def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectrum | ChiK:
+def _measurement(table: Table, columns: str | None, e0: float | None, beside: Sequence[str] = ()) -> Spectrum | ChiK:
     """Spectrum, or χ(k), of a table."""
     if table.fault:
         raise table.fault
@@ -276,7 +281,7 @@ def _measurement(table: Table, columns: str | None, e0: float | None) -> Spectru
         raise ScanError("there is one point only", where=table.where, remedy="Give a scan over the whole edge")
     if {"k", "chi"} <= set(roles) and ("energy" not in roles or "mu" not in roles):
         return _chi(table, roles, e0)
-    return _spectrum(replace(table, findings=(*table.findings, *guessed)) if guessed else table, roles, e0)
+    return _spectrum(replace(table, findings=(*table.findings, *guessed)) if guessed else table, roles, e0, beside)
 
 
 def _roles(table: Table, columns: str | None, e0: float | None) -> tuple[Roles, tuple[Finding, ...]]:
@@ -303,7 +308,7 @@ def _chi(table: Table, roles: Roles, e0: float | None) -> ChiK:
     return chi_from_table(table, table.column(roles["k"]), table.column(roles["chi"]), edge, _temperature(table), e0)
 
 
-def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
+def _spectrum(table: Table, roles: Roles, e0: float | None, beside: Sequence[str]) -> Spectrum:
     axis = roles["energy"][0]
     table = increasing(in_ev(table, axis), axis, MAX_BACKLASH)
     energy = table.column((axis,))
@@ -328,7 +333,7 @@ def _spectrum(table: Table, roles: Roles, e0: float | None) -> Spectrum:
         metadata=dict(table.metadata),
         findings=(
             *(*table.findings, *axis_note(table, axis), origin, *signal.findings, *named, *shifted),
-            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles, signal)),
+            *(*_contradicted(table, roles, energy, signal), *_left_over(table, roles, signal, beside)),
         ),
     )
 
@@ -382,9 +387,10 @@ def _tells_mode(table: Table, roles: Roles) -> bool:
     return {"i0", "it"} <= set(roles) or re.search(r"tra?ns|\bln\b", table.names[roles["mu"][0]].lower()) is not None
 
 
-def _left_over(table: Table, roles: Roles, signal: Signal) -> tuple[Finding, ...]:
+def _left_over(table: Table, roles: Roles, signal: Signal, beside: Sequence[str]) -> tuple[Finding, ...]:
     """Say what of the file was not used, or not told: columns, a temperature without a unit, how μ was measured."""
-    used = {column for columns in roles.values() for column in columns}
+    read_as = roles, *map(parse_columns, beside)
+    used = {column for each in read_as for columns in each.values() for column in columns}
     unused = [f"{number} ({name or 'no name'})" for number, name in enumerate(table.names, 1) if number - 1 not in used]
     shown = ", ".join(unused[:_MAX_NAMED]) + (
         f" and {len(unused) - _MAX_NAMED} more" if len(unused) > _MAX_NAMED else ""

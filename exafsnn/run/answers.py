@@ -199,6 +199,14 @@ def standards_of(
     return found
 
 
+def own_columns(
+    references: Sequence[str], reference_columns: str | Sequence[str] | None
+) -> tuple[tuple[str, str], ...]:
+    """The references, if they have columns of their own, each with these, as ``standards_of`` takes them."""
+    own = _of_each(reference_columns)
+    return tuple((source, own[number % len(own)]) for number, source in enumerate(references)) if own else ()
+
+
 def _of_each(given: str | Sequence[str] | None) -> list[str]:
     """What is given once for all references, or for each."""
     return [given] if isinstance(given, str) else list(given or ())

@@ -26,6 +26,8 @@ _VALUE = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:[A-Za-
 """A number, with its unit (``seconds``)."""
 TEMPERATURE, _ORDER, NAME = "temperature", "order", "name"
 """Axes: that of headers and names [K], the number of each scan as they come, the one number in which names differ."""
+SAME_TEMPERATURE = 2.0
+"""Most by which the temperatures [K] of scans differ that were measured at one setting."""
 
 
 def axis_of(

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from exafsnn.errors import Finding, SettingsError
 from exafsnn.records import ChiK
-from exafsnn.run.answers import Standards, standards_of
-from exafsnn.run.models import Models, edges_named, edges_of, models
+from exafsnn.run.answers import AnswerFor
+from exafsnn.run.models import edges_named, edges_of
 from exafsnn.run.outcomes import Outcome, edge_of
 from exafsnn.run.scans import refine_scans
-from exafsnn.settings import BackgroundSettings
 
 if TYPE_CHECKING:
     from exafsnn.analyse.shell_fits import ShellFitter
@@ -49,19 +48,16 @@ def compare_scans(
         raise SettingsError(f"S₀² = {amplitude:g} is none", where="--s02", remedy="Give 0.7 to 1 or so")
     if most is not None and most < 1:
         raise SettingsError(f"{most} shells are none to fit", where="--shells", remedy="Give 1 or more")
-    outcomes = refine_scans(sources, **asked)
-    settings = asked.get("settings") or BackgroundSettings()
-    structure, of_reference, columns = (asked.get(name) for name in ("structure", "reference_columns", "columns"))
-    standards = standards_of(list(asked.get("references") or ()), structure, of_reference, columns, settings)
-    fitters = _Fitters(models(asked.get("model")), standards, {"amplitude": amplitude, "most": most, "skewed": skewed})
-    return map(fitters.fitted, outcomes)
+    refined = refine_scans(sources, **asked)
+    fitters = _Fitters(refined.by, {"amplitude": amplitude, "most": most, "skewed": skewed})
+    return map(fitters.fitted, refined)
 
 
 class _Fitters:
     """What fits the shells of each edge."""
 
-    def __init__(self, model_for: Models, standards: Standards, asked: Mapping[str, Any]) -> None:
-        self._model_for, self._standards, self._asked = model_for, standards, asked
+    def __init__(self, by: AnswerFor, asked: Mapping[str, Any]) -> None:
+        self._model_for, self._standards, self._asked = by.model_for, by.standards, asked
         self._known: dict[tuple[str, str], ShellFitter] = {}
 
     def fitted(self, outcome: Outcome) -> Outcome:

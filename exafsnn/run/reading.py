@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from exafsnn.edges import MAX_OFFSET, tabulated
 from exafsnn.errors import ExafsnnError, Finding, ScanError, SettingsError
 from exafsnn.files import Stamp, stamp_of
 from exafsnn.records import ChiK, Spectrum
-from exafsnn.run.axis import kelvin_named
+from exafsnn.run.axis import SAME_TEMPERATURE, kelvin_named
 from exafsnn.run.samples import scans_of
 from exafsnn.settings import BackgroundSettings
 
@@ -17,6 +18,8 @@ Scan = tuple[str, "Stamp | None", "Spectrum | ChiK | Exception"]
 """The name of a scan, the file's stamp, and what was read or why it was not."""
 Read = tuple[str, str, tuple[Scan, ...]]
 """The source that was asked for, the name of a scan or sample in it, and its scans: of a sample that of each edge."""
+Standard = tuple[str, str]
+"""The source of a standard, and its columns."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class Reading:
     """Where the columns of a foil behind the sample are, by whose edge the energies are calibrated …"""
     e0_foil: float | None = None
     """… and its true E₀ [eV]; None: the tabulated one."""
+    standards: tuple[Standard, ...] = ()
+    """The standards of the run that have columns of their own, which may be foils in the files of the scans."""
 
     def check(self) -> None:
         """Tell at once what cannot be.
@@ -65,7 +70,7 @@ class Reading:
                 yield source, source, tuple(self._edge(scan, e0) for scan in scans)
                 continue
             stamp = stamp_of(split_source(source)[0])
-            for name, item in read_all(source, columns=self.columns, e0=e0):
+            for name, item in read_all(source, columns=self.columns, e0=e0, beside=self._beside(source)):
                 yield source, name, ((name, stamp, self._calibrated(name, item)),)
 
     def _edge(self, source: str, e0: float | None) -> Scan:
@@ -75,9 +80,18 @@ class Reading:
 
         stamp = stamp_of(split_source(source)[0])
         try:
-            return source, stamp, self._calibrated(source, read_one(source, columns=self.columns, e0=e0))
+            scan = read_one(source, columns=self.columns, e0=e0, beside=self._beside(source))
+            return source, stamp, self._calibrated(source, scan)
         except Exception as error:
             return source, stamp, error
+
+    def _beside(self, source: str) -> list[str]:
+        """Columns of a file in which the run finds something else than the scan: a foil, a standard."""
+        from exafsnn.read.sources import split_source
+
+        file = Path(split_source(source)[0]).absolute()
+        own = (columns for name, columns in self.standards if Path(split_source(name)[0]).absolute() == file)
+        return [*filter(None, [self.foil_columns]), *own]
 
     def _calibrated(self, name: str, scan: Spectrum | ChiK | Exception) -> Spectrum | ChiK | Exception:
         """A scan on the energies by which its foil's edge is where it belongs; why not, if that cannot be."""
@@ -129,10 +143,6 @@ class Reading:
                     yield source, name, ((name, stamp, found),)
 
 
-_ALIKE = 2.0
-"""Temperatures [K] of one sample at one setting."""
-
-
 def _by_temperature(scans: Sequence[tuple[str, Scan]]) -> list[list[tuple[str, Scan]]]:
     """Scans of one temperature together, by headers or names; those of which none is known go with the only one.
 
@@ -146,7 +156,7 @@ def _by_temperature(scans: Sequence[tuple[str, Scan]]) -> list[list[tuple[str, S
             known[number] = kelvin
     groups: list[list[int]] = []
     for number in sorted(known, key=known.__getitem__):
-        if groups and known[number] - known[groups[-1][0]] <= _ALIKE:
+        if groups and known[number] - known[groups[-1][0]] <= SAME_TEMPERATURE:
             groups[-1].append(number)
         else:
             groups.append([number])

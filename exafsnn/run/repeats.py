@@ -12,6 +12,7 @@ import numpy as np
 
 from exafsnn.errors import Finding
 from exafsnn.records import ChiK, Prediction
+from exafsnn.run.axis import SAME_TEMPERATURE
 
 _RANGE = (3.0, 12.0)
 """Where k²χ is compared [Å⁻¹]."""
@@ -21,8 +22,6 @@ _MOST = 1000
 """Names of a run that are remembered."""
 _TEMPERATURES = 8
 """Of each, the last ones that are remembered."""
-_ALIKE = 2.0
-"""Temperatures [K] of one sample at one setting."""
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?!\.?\d|\s*_?K(?![a-z]))")
 """Whatever counts repeats; a number before a K is a temperature."""
 
@@ -54,7 +53,7 @@ class Repeats:
 
 def _same_temperature(first: Prediction, second: Prediction) -> bool:
     ours, theirs = first.chi.temperature, second.chi.temperature
-    return ours == theirs or (ours is not None and theirs is not None and abs(ours - theirs) <= _ALIKE)
+    return ours == theirs or (ours is not None and theirs is not None and abs(ours - theirs) <= SAME_TEMPERATURE)
 
 
 def _difference(ours: Prediction, file: str, theirs: Prediction) -> Finding | None:

@@ -29,6 +29,7 @@ from exafsnn.run.answers import (
     calibrated,
     check_ranges,
     infinite,
+    own_columns,
     predictor,
     refiner,
     sized,
@@ -109,6 +110,18 @@ def measure_scans(
     return once((outcome for burst in bursts for _, outcome in burst), done)
 
 
+class Answered(Iterator[Outcome]):
+    """The outcomes of scans, made when they are asked for, and what answers them."""
+
+    def __init__(self, outcomes: Iterator[Outcome], by: AnswerFor) -> None:
+        self._outcomes = outcomes
+        self.by = by
+        """With the models and standards of the run."""
+
+    def __next__(self) -> Outcome:
+        return next(self._outcomes)
+
+
 def predict_scans(
     sources: Iterable[str],
     *,
@@ -124,7 +137,7 @@ def predict_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[Outcome]:
+) -> Answered:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
 
     Models and references are loaded before this returns, the scans when their outcomes are asked for.
@@ -171,7 +184,7 @@ def refine_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
-) -> Iterator[Outcome]:
+) -> Answered:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
     With a reference the smooth errors of the theory are found, too, and taken out (``infer.theory``).
@@ -194,12 +207,14 @@ def _answer_all(
     settings: BackgroundSettings | None,
     workers: Workers,
     done: Mapping[tuple[str, str], int] | None,
-) -> Iterator[Outcome]:
+) -> Answered:
     settings = settings or BackgroundSettings()
     reading.check()
     check_ranges(ranges)
     model_for = models(model)
-    standards = standards_of(list(references), structure, reference_columns, reading.columns, settings)
+    given = list(references)
+    standards = standards_of(given, structure, reference_columns, reading.columns, settings)
+    reading = replace(reading, standards=own_columns(given, reference_columns))
     answer_for = AnswerFor(model_for, answerer, standards, ranges, {})
     finders = calibrated(answer_for)
     if answerer is not predictor and not isinstance(workers, Cluster):
@@ -208,7 +223,7 @@ def _answer_all(
     idle = {edge: chi.source for edge, (chi, _) in standards.items()}
     served = bursts if done else _served(bursts, idle)  # who asks the edge of a scan that is done?
     outcomes = (sized(answered([item for _, item in burst], answer_for), finders) for burst in served)
-    return once(_beside_repeats(chain.from_iterable(outcomes)), done)
+    return Answered(once(_beside_repeats(chain.from_iterable(outcomes)), done), answer_for)
 
 
 def _beside_repeats(outcomes: Iterable[Outcome]) -> Iterator[Outcome]:

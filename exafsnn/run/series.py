@@ -22,6 +22,7 @@ from exafsnn.run.answers import (
     check_ranges,
     finder_by,
     fitting,
+    own_columns,
     refiner,
     standards_of,
     with_others,
@@ -173,6 +174,7 @@ class Follower:
         self._structure = None if references else _of_first(structure)
         of_references = structure if references else None, reference_columns, columns
         self._standards = standards_of(references, *of_references, self._settings)
+        self._reading = replace(self._reading, standards=own_columns(references, reference_columns))
         self._own_standard: tuple[str, _Stamp] | None = None
         self._standard_name, self._ranges = "", ranges
         check_ranges(ranges)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Shell, Spectrum
 from exafsnn.words import plus_minus, short_name, shortened
+from exafsnn.write.markup import template
+from exafsnn.write.vector import COLOURS
 
-_TEMPLATES = Path(__file__).parent / "templates"
-_INK, _COLOURS = "#1a1a1a", ("#0072b2", "#d55e00", "#009e73", "#aa4499")
-"""As in ``panels``, which takes a second of matplotlib to import."""
+_INK = "#1a1a1a"
 _STATUS = {"ok": "#00694c", "warned": "#8a4b00", "foreign": "#b3261e"}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 4.0, 296.0, 4.0, 108.0
 """Of the picture's frame, in its own units."""
@@ -149,7 +147,7 @@ def _picture_of(rdf: PartialRDF) -> _Picture:
     picture = _Picture.of(rdf.r, [density + spread for density, spread in zip(rdf.density, rdf.spread, strict=True)],
                           "n(r)", "Å")  # fmt: skip
     for number, (density, spread) in enumerate(zip(rdf.density, rdf.spread, strict=True)):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         picture.band(np.clip(density - spread, 0, None), density + spread, colour)
         picture.line(density, colour)
     return picture
@@ -169,9 +167,8 @@ def _rendered(
     rows: Sequence[Sequence[str]] = (), findings: Sequence[str] = (),
 ) -> str:  # fmt: skip
     """The HTML; all text is escaped."""
-    environment = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined)
     more = [f"… and {len(findings) - _MOST} more: see .findings"] if len(findings) > _MOST else []
-    return environment.get_template("card.html").render(
+    return template("card.html").render(
         title=title, status=status, colour=_STATUS.get(status, _INK), facts=[fact for fact in facts if fact],
         picture=picture, headings=headings, rows=rows,
         findings=[*(shortened(item, 300) for item in findings[:_MOST]), *more],

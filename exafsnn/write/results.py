@@ -61,6 +61,7 @@ from exafsnn.write.tables import (
 )
 
 if TYPE_CHECKING:
+    from exafsnn.analyse.shell_fits import ShellFit
     from exafsnn.simulate.average import Average
 
 _LONG_TABLES = ("rdf.csv", "chi.csv")
@@ -391,9 +392,8 @@ class ResultsFolder:
         """Write the files of columns of a scan, and the figure of its wavelet map, where these were asked for."""
         if edge.chi is None or not {"columns", "nexus", "wavelet"} & set(self._exports.names):
             return
-        stem = _figure_name(edge.file, edge.record, self._progress.exported, "columns")
-        self._progress.exported[stem] = _source(edge)
-        name = stem.removeprefix("columns-").removesuffix(".png")
+        name = _free_name(edge.file, edge.record, self._progress.exported)
+        self._progress.exported[name] = _source(edge)
         if "columns" in self._exports.names:
             for file, text in column_files(name, edge.chi, edge.prediction, self._exports):
                 (self._stage / file).write_text(text, encoding="utf-8")
@@ -413,18 +413,19 @@ class ResultsFolder:
 
     def _draw(self) -> None:
         """Draw the figures that wait; many of them by workers."""
-        drawings, named = [], dict(self._progress.figures)
+        named = dict(self._progress.figures)
+        drawings: list[tuple[str, Outcome, ShellFit | None]] = []
         for outcome in self._drawings:
             whole = len(outcome.edges) > 1 and outcome.is_answered
             for shown in [outcome] if whole else outcome.edges:
                 name = _figure_name(shown.file, shown.record, named)
                 named[name] = _source(shown)
-                drawings.append((str(self._stage / name), shown))
+                drawings.append((str(self._stage / name), shown, None))
             for shown in outcome.edges:
                 if shown.fit:
                     name = _figure_name(shown.file, shown.record, named, "compare")
                     named[name] = _source(shown)
-                    drawings.append((str(self._stage / name), shown))
+                    drawings.append((str(self._stage / name), shown, shown.fit))
         for drawing in drawings[:1]:  # workers that are copies of this process then have matplotlib and a canvas
             _draw_scan(drawing)
         rest = in_order(_draw_scan, drawings[1:], self._workers if len(drawings) >= _MANY_FIGURES else 1)
@@ -499,13 +500,13 @@ class ResultsFolder:
         }
 
 
-def _draw_scan(drawing: tuple[str, Outcome]) -> None:
-    """Draw the figure of a scan or sample into a file; workers import this."""
+def _draw_scan(drawing: tuple[str, Outcome, ShellFit | None]) -> None:
+    """Draw the figure of a scan or sample into a file, or of its answer beside a fit; workers import this."""
     from exafsnn.write import figures
 
-    path, shown = drawing
-    if Path(path).name.startswith("compare-") and shown.prediction and shown.fit:
-        content = figures.png(figures.compare_figure(shown.prediction, shown.fit))
+    path, shown, fit = drawing
+    if shown.prediction and fit:
+        content = figures.png(figures.compare_figure(shown.prediction, fit))
     elif shown.parts:
         predictions = [edge.prediction for edge in shown.edges if edge.prediction]
         content = figures.png(figures.sample_figure(label_of(shown.file), predictions))
@@ -532,9 +533,14 @@ def _open(path: Path) -> TextIO:
 
 def _figure_name(file: str, record: str, taken: Mapping[str, str], kind: str = "scan") -> str:
     """Safe, unique file name for the figure of a scan or sample."""
+    return _free_name(file, record, taken, f"{kind}-{{}}.png")
+
+
+def _free_name(file: str, record: str, taken: Mapping[str, str], form: str = "{}") -> str:
+    """Safe, unique name for a scan or sample by a form, such as ``"scan-{}.png"``."""
     text = "-".join(filter(None, [label_of(file), record]))
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", text)[:60].strip("-.") or "scan"
-    names = (f"{kind}-{slug}{f'-{number}' if number > 1 else ''}.png" for number in count(1))
+    names = (form.format(f"{slug}-{number}" if number > 1 else slug) for number in count(1))
     known = {name.casefold() for name in taken}
     return next(name for name in names if name.casefold() not in known)
 

@@ -69,6 +69,13 @@ def test_what_cannot_be_fitted_has_its_answer_and_a_reason(monkeypatch: pytest.M
     assert "no-fit" in {finding.name for finding in outcome.findings}
 
 
+def test_refinement_and_fits_share_one_reading_of_the_standard() -> None:
+    """So that it may come of an iterator, which can be read but once."""
+    (outcome,) = compare_scans([SCAN], references=iter([REFERENCE[1]]), structure="bcc:2.8667")
+    assert outcome.fit
+    assert outcome.fit.amplitude_from == f"the fit of {REFERENCE[1]}"
+
+
 @pytest.mark.parametrize(("option", "value"), [("--s02", "0"), ("--s02", "inf"), ("--s02", "nan"), ("--shells", "0")])
 def test_what_cannot_be_is_wrong_usage(option: str, value: str, tmp_path: Path) -> None:
     assert run(["compare", SCAN, option, value, "-o", str(tmp_path / "out")]) == 2

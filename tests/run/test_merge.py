@@ -15,7 +15,9 @@ from exafsnn.measure.scans import remove_background
 from exafsnn.read.scan import read_one
 from exafsnn.records import ChiK, Spectrum
 from exafsnn.run.merge import merged
-from exafsnn.run.scans import measure_scans
+from exafsnn.run.outcomes import Outcome
+from exafsnn.run.scans import measure_scans, predict_scans
+from exafsnn.run.series import follow
 from exafsnn.settings import BackgroundSettings
 
 SPECTRA = Path(__file__).parents[2] / "spectra"
@@ -175,6 +177,23 @@ def test_energies_are_calibrated_by_the_foil_behind(tmp_path: Path, clean: Spect
     assert outcome.chi
     assert outcome.chi.e0 == pytest.approx(7110.75, abs=0.01)
     assert "calibrated" in {finding.name for finding in outcome.chi.findings}
+
+
+def unused(outcome: Outcome) -> str:
+    """What is told of columns that nobody takes."""
+    return next((item.message for item in outcome.findings if item.name == "columns-unused"), "")
+
+
+def test_the_columns_of_a_foil_play_a_part(tmp_path: Path, clean: Spectrum) -> None:
+    """Of a foil that calibrates in every file, of one that is the standard in its own."""
+    here, there = (str(with_foil(tmp_path, clean, drift)) for drift in (0.0, 3.0))
+    of_scan, of_foil = "energy=1,mu=2", "energy=1,mu=3"
+    assert [unused(each) for each in measure_scans([here], columns=of_scan)] == ["Columns that play no part: 3 (foil)"]
+    assert [unused(each) for each in measure_scans([here, there], columns=of_scan, foil_columns=of_foil)] == ["", ""]
+    asked = {"references": [here], "structure": "bcc:2.8665", "columns": of_scan, "reference_columns": of_foil}
+    found = ["", "Columns that play no part: 3 (foil)"]
+    assert [unused(each) for each in predict_scans([here, there], **asked)] == found
+    assert [unused(each) for each in follow([here, there], **asked, against="order").outcomes] == found
 
 
 def test_a_foil_that_cannot_be_used_rejects_its_scan(tmp_path: Path, clean: Spectrum) -> None:

@@ -79,7 +79,7 @@ def test_results_of_nothing_have_a_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_cut_off(results: Path, tmp_path: Path, width: int) -> None:
-    """A frame of that width in headless Chromium: neither the page nor what scrolls in it is wider."""
+    """A frame of that width in headless Chromium: neither page nor tables are wider, and words are whole."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine")
@@ -89,7 +89,13 @@ def test_nothing_is_cut_off(results: Path, tmp_path: Path, width: int) -> None:
         "<script>document.getElementById('f').onload = e => { const d = e.target.contentDocument;"
         " d.querySelectorAll('details').forEach(x => { x.open = true; });"
         " const wide = [d.documentElement, ...d.querySelectorAll('.wide')].map(x => x.scrollWidth - x.clientWidth);"
-        " document.getElementById('o').textContent = 'over ' + Math.max(...wide); }</script>"
+        " const texts = d.createTreeWalker(d.body, NodeFilter.SHOW_TEXT), broken = [];"
+        " while (texts.nextNode()) { const text = texts.currentNode; if (text.parentElement.closest('svg')) continue;"
+        "  for (const word of text.data.matchAll(/[^\\s\\u2013-]+/g)) { const range = d.createRange();"
+        "   range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);"
+        "   const lines = new Set([...range.getClientRects()].map(x => Math.round(x.top)));"
+        "   if (lines.size > 1) broken.push(word[0]); } }"
+        " document.getElementById('o').textContent = `over ${Math.max(...wide)} broken [${broken}]`; }</script>"
     )
     asked = ["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
     command = [
@@ -100,9 +106,10 @@ def test_nothing_is_cut_off(results: Path, tmp_path: Path, width: int) -> None:
         f"file://{frame}",
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    found = re.search(r"over (-?\d+)", done.stdout)
+    found = re.search(r"over (-?\d+) broken \[(.*?)\]", done.stdout)
     assert found, done.stdout[-500:]
     assert int(found[1]) <= 0
+    assert not found[2]
 
 
 def test_ticks_are_round() -> None:
