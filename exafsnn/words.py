@@ -30,6 +30,11 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+def along(axis: str) -> str:
+    """``temperature (K)``: what the axis of a series is, with its unit where that is known."""
+    return f"{axis} (K)" if axis == "temperature" else axis
+
+
 def short_name(file: str, record: str = "", longest: int = 60) -> str:
     """Name of a scan without its folders, its middle left out where it is long."""
     name = file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else "")

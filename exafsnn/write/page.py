@@ -10,10 +10,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from exafsnn import __version__
 from exafsnn.analyse.branches import Branch
@@ -26,11 +24,12 @@ from exafsnn.records import Lattice, Prediction, Shell
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of
 from exafsnn.run.series import Course
+from exafsnn.words import along
+from exafsnn.write.forms import template
 from exafsnn.write.tables import printable
 
 MOST_ROWS = 300
 """Scans in the table of the page."""
-_TEMPLATES = Path(__file__).parent / "templates"
 _UNITS = {"distance": " Å", "sigma2": " Å²", "density": " g/cm³", "lattice_constant": " Å"}
 _DIGITS = {"coordination": 2, "distance": 3, "sigma2": 4, "density": 3, "lattice_constant": 4, "fraction": 2}
 _NAMES = {
@@ -49,16 +48,7 @@ _UNIT = {"temperature": " K"}
 
 def axis_label(course: Course) -> str:
     """What the axis is, with its unit."""
-    unit = _UNIT.get(course.against, "").strip()
-    return f"{printable(course.against)}{f' ({unit})' if unit else ''}"
-
-
-def template(name: str) -> Template:
-    """A template of pages; all text that is put into it is escaped."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES), autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True
-    )
-    return environment.get_template(name)
+    return along(printable(course.against))
 
 
 def report(course: Course, figures: Mapping[str, bytes]) -> str:

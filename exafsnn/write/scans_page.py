@@ -21,7 +21,7 @@ from exafsnn.records import Array
 from exafsnn.run.samples import label_of
 from exafsnn.words import plus_minus, shortened
 from exafsnn.write.archive import read_scan
-from exafsnn.write.page import template
+from exafsnn.write.forms import template
 from exafsnn.write.panels import magnitude_of_chi_r, rdf_limits, rounded
 from exafsnn.write.tables import Row, printable
 from exafsnn.write.vector import COLOURS, INK, Plot

@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass
 class Plot:
-    """A frame with curves; ``scans.html`` draws it."""
+    """A frame with curves; ``plot.html`` draws it."""
 
     x_label: str
     y_label: str
@@ -41,6 +41,8 @@ class Plot:
     """Points and colour."""
     shaded: list[tuple[float, float]] = field(default_factory=list)
     """Left edge and width."""
+    points: list[tuple[str, str, str]] = field(default_factory=list)
+    """Paths of points and of their error bars, and colour."""
 
     left, right, top, bottom = _LEFT, _RIGHT, _TOP, _BOTTOM
     width, height = WIDTH, HEIGHT
@@ -60,6 +62,14 @@ class Plot:
         """Shade a stretch of x."""
         start, end = self._place(np.clip([low, high], *self.x))
         self.shaded.append((round(float(start), 1), round(float(end - start), 1)))
+
+    def marks(self, x: Array, y: Array, std: Array, colour: str) -> None:
+        """Add points (n,), each with its standard deviation."""
+        places, heights = self._place(x).tolist(), self._height(y).tolist()
+        ends = zip(self._height(y - std).tolist(), self._height(y + std).tolist(), strict=True)
+        points = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(places, heights, strict=True))
+        bars = "".join(f"M{a:.1f} {low:.1f}V{high:.1f}" for a, (low, high) in zip(places, ends, strict=True))
+        self.points.append((points, bars, colour))
 
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
