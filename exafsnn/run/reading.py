@@ -31,6 +31,8 @@ class Reading:
     """Where the columns of a foil behind the sample are, by whose edge the energies are calibrated …"""
     e0_foil: float | None = None
     """… and its true E₀ [eV]; None: the tabulated one."""
+    eager: bool = False
+    """Whether somebody waits for the first answers: a few scans are worked on at a time."""
 
     def check(self) -> None:
         """Tell at once what cannot be.
