@@ -90,6 +90,7 @@ def show_answers(
     exports: Exports,
     as_json: bool,
     log: str | None,
+    glances: str | None,
     model: str | None,
     references: tuple[str, ...],
     structure: str | tuple[str, ...] | None,
@@ -110,7 +111,7 @@ def show_answers(
     from exafsnn.write.results import ResultsFolder
 
     loose, scans = of_folders(scans), expanded(scans)
-    work = Work(len(scans), log)
+    work = Work(len(scans), log, glances)
     settings = background_settings(**background)
     asked = {"model": model, "references": references, "structure": structure, "columns": columns,
              "merge": merge, "foil_columns": foil_columns, "e0_foil": e0_foil,
@@ -129,5 +130,6 @@ def show_answers(
         exports=exports,
         progress=work.drawn,
     )
-    answers = partial(answer, work.sources(scans), **asked, settings=settings, workers=cluster or here)
+    how: dict[str, Any] = {"settings": settings, "workers": cluster or here, "eager": glances is not None}
+    answers = partial(answer, work.sources(scans), **asked, **how)
     return screen.show_scans(answers, folder, shown, as_json, work, loose)

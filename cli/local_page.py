@@ -7,6 +7,7 @@ no request leaves the machine. Each job is one command in a process of its own: 
 from __future__ import annotations
 
 import io
+import json
 import re
 import secrets
 import signal
@@ -23,6 +24,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import bottle
 
 from exafsnn import __version__
+from exafsnn.write.glances import trend
 from exafsnn.write.markup import template
 
 COMMANDS = ("predict", "refine", "series", "compare", "preprocess")
@@ -45,14 +47,30 @@ class Job:
     folder: Path
     """Of its results."""
     log: Path
+    glances: Path
+    """Its scans at a glance, a line of JSON each, as they are answered."""
+    against: str
+    """The axis, if it is of a series."""
     command: str
     said: list[str] = field(default_factory=list)
     """What it printed."""
+    _seen: list[Mapping[str, Any]] = field(default_factory=list)
+    _read: int = 0
 
     @property
     def code(self) -> int | None:
         """Its exit code; None while it works."""
         return self.process.poll()
+
+    def look(self) -> Sequence[Mapping[str, Any]]:
+        """The scans that are answered, at a glance; of a line that is being written it is not one yet."""
+        if self.glances.exists():
+            with self.glances.open("rb") as file:
+                file.seek(self._read)
+                whole, end, _ = file.read().rpartition(b"\n")
+            self._read += len(whole + end)
+            self._seen += [json.loads(line) for line in whole.splitlines()]
+        return self._seen
 
     def listen(self) -> None:
         """Collect what it prints, until it ends."""
@@ -79,6 +97,7 @@ class LocalPage:
         for place in (self._scans, self._results):
             place.mkdir(parents=True, exist_ok=True)
         self._models = list(models)
+        self._earlier = 1 + max((int(path.stem) for path in self._results.iterdir() if path.stem.isdigit()), default=-1)
         self._jobs: list[Job] = []
         self._lock = threading.Lock()
         self.app = self._routes()
@@ -97,6 +116,7 @@ class LocalPage:
         app.route(f"{base}/scans/<name>", method="DELETE", callback=self._drop)
         app.route(f"{base}/run", method="POST", callback=self._run)
         app.route(f"{base}/stop", method="POST", callback=self._stop)
+        app.route(f"{base}/glances/<number:int>/<first:int>", callback=self._glances)
         app.route(f"{base}/results/<number:int>/<name>", callback=self._result)
         app.route(f"{base}/results/<number:int>.zip", callback=self._packed)
         return app
@@ -120,10 +140,19 @@ class LocalPage:
             "running": bool(job and job.code is None),
             "code": job.code if job else None,
             "command": job.command if job else "",
+            "glances": len(job.look()) if job else 0,
             "lines": _last_lines(job.log) if job else [],
             "said": [line for line in job.said if line][-_LINES:] if job else [],
             "page": bool(job and (job.folder / "report.html").exists()),
         }
+
+    def _glances(self, number: int, first: int) -> Mapping[str, Any]:
+        """Scans of a job at a glance, from the ``first`` on, and the trend of all, as HTML."""
+        if not 0 <= number < len(self._jobs):
+            bottle.abort(404, "There is no such job")
+        job = self._jobs[number]
+        seen = job.look()
+        return {"scans": [glance["html"] for glance in seen[first:]], "trend": trend(seen, job.against)}
 
     def _take(self, name: str) -> Mapping[str, Any]:
         """Keep a file that was dropped."""
@@ -151,8 +180,8 @@ class LocalPage:
             if self._jobs and self._jobs[-1].code is None:
                 bottle.abort(409, "A job is still at work: stop it first")
             arguments = self._arguments(asked)
-            number = len(self._jobs)
-            folder, log = self._results / str(number), self._results / f"{number}.log"
+            number = self._earlier + len(self._jobs)  # what an earlier page kept stays
+            folder, log, glances = (self._results / f"{number}{end}" for end in ("", ".log", ".glances"))
             command = [
                 sys.executable,
                 "-c",
@@ -163,12 +192,15 @@ class LocalPage:
                 str(folder),
                 "--log",
                 str(log),
+                "--glances",
+                str(glances),
             ]
             process = subprocess.Popen(
                 command, cwd=self._scans, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, start_new_session=True,
             )  # fmt: skip
-            job = Job(process, folder, log, " ".join(["exafsnn", asked["command"], *arguments]))
+            against = asked["against"] if _is_word(asked.get("against")) else "temperature"
+            job = Job(process, folder, log, glances, against, " ".join(["exafsnn", asked["command"], *arguments]))
             self._jobs.append(job)
         threading.Thread(target=job.listen, daemon=True).start()
         return self._state()

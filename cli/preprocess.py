@@ -38,6 +38,7 @@ def preprocess(
     exports: Exports,
     as_json: bool,
     log: str | None,
+    glances: str | None,
     **background: float | None,
 ) -> int:
     """Measure χ(k) of SCANS, and say what is wrong with them."""
@@ -46,7 +47,7 @@ def preprocess(
     from exafsnn.write.results import ResultsFolder
 
     loose, scans = of_folders(scans), expanded(scans)
-    work = Work(len(scans), log)
+    work = Work(len(scans), log, glances)
     settings = background_settings(**background)
     asked: dict[str, Any] = {"columns": columns, "merge": merge, "foil_columns": foil_columns, "e0_foil": e0_foil}
     folder = ResultsFolder(
@@ -60,5 +61,6 @@ def preprocess(
         exports=exports,
         progress=work.drawn,
     )
-    measured = partial(measure_scans, work.sources(scans), settings=settings, workers=cores(), **asked)
+    how: dict[str, Any] = {"settings": settings, "workers": cores(), "eager": glances is not None}
+    measured = partial(measure_scans, work.sources(scans), **asked, **how)
     return screen.show_scans(measured, folder, _COLUMNS, as_json, work, loose)

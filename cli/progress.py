@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -64,18 +65,16 @@ class Work:
         Sources of scans that are asked for.
     log
         A file to which the line of each finished scan is added; with ``--verbose`` they are told on stderr, too.
+    glances
+        A file to which each finished scan is added at a glance, as a line of JSON.
     """
 
-    def __init__(self, count: int, log: str | None = None) -> None:
+    def __init__(self, count: int, log: str | None = None, glances: str | None = None) -> None:
         self._count, self._read, self._finished = count, 0, 0
         self._bar = _bar(3 * count, _BAR)
         self._said = screen.is_verbose()
-        self._log: IO[str] | None = None
-        if log:
-            try:
-                self._log = open(log, "a", encoding="utf-8")  # noqa: SIM115, PTH123
-            except OSError as error:
-                raise click.BadParameter(f"{log}: {error.strerror}", param_hint="--log") from error
+        self._log = _added_to(log, "--log") if log else None
+        self._glances = _added_to(glances, "--glances") if glances else None
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +83,8 @@ class Work:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.close()
-        if self._log:
-            self._log.close()
+        for file in filter(None, (self._log, self._glances)):
+            file.close()
 
     def sources(self, items: Iterable[str]) -> Iterator[str]:
         """Pass sources on, each as it is read."""
@@ -101,6 +100,10 @@ class Work:
         self._move(f"{self._finished}{of} done")
         if self._said or self._log:
             self.say(line_of(outcome))
+        if self._glances:
+            from exafsnn.write.glances import glance
+
+            print(json.dumps(glance(outcome), allow_nan=False), file=self._glances, flush=True)
 
     def say(self, line: str) -> None:
         """Write a line into the log, and where it was asked for to stderr, above the bar."""
@@ -122,6 +125,14 @@ class Work:
     def _move(self, said: str, step: int = 1) -> None:
         self._bar.set_description_str(said, refresh=False)
         self._bar.update(min(step, self._bar.total - self._bar.n) if self._bar.total else 0)
+
+
+def _added_to(path: str, option: str) -> IO[str]:
+    """A file that lines are added to."""
+    try:
+        return open(path, "a", encoding="utf-8")  # noqa: PTH123
+    except OSError as error:
+        raise click.BadParameter(f"{path}: {error.strerror}", param_hint=option) from error
 
 
 def line_of(outcome: Outcome) -> str:

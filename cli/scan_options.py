@@ -65,6 +65,8 @@ _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("--log", type=Named(dir_okay=False), metavar="FILE",
                  help="Add a line for each finished scan to this file."),
+    click.option("--glances", type=Named(dir_okay=False), metavar="FILE", hidden=True,
+                 help="Add each scan at a glance to this file, in JSON, as soon as it is answered: for serve."),
     click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
                  help="Say each scan as it is done, and the notes: what was found that changes no number."),
 )  # fmt: skip

@@ -68,6 +68,7 @@ def series(
     exports: Exports,
     as_json: bool,
     log: str | None,
+    glances: str | None,
     workers: int | None,
     cluster: Cluster | None,
     **options: Any,
@@ -104,8 +105,8 @@ def series(
     inputs = [*options["references"], *tables, *(scans if options["merge"] else ())]
     asked = options | {"background": settings.to_mapping()}
     here = workers or cores()
-    follower = Follower(**options, settings=settings, workers=cluster or here)
-    work = Work(len(scans), log)
+    follower = Follower(**options, settings=settings, workers=cluster or here, eager=glances is not None)
+    work = Work(len(scans), log, glances)
     folder = partial(
         SeriesFolder, output, "series", asked, inputs, full, workers=here, exports=exports, progress=work.drawn
     )

@@ -30,6 +30,17 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+def along(axis: str) -> str:
+    """``temperature (K)``: what the axis of a series is, with its unit where that is known."""
+    unit = unit_along(axis).strip()
+    return f"{axis} ({unit})" if unit else axis
+
+
+def unit_along(axis: str) -> str:
+    """`` K``: the unit of such an axis behind a number; nothing where it is not known."""
+    return " K" if axis == "temperature" else ""
+
+
 def short_name(file: str, record: str = "", longest: int = 60) -> str:
     """Name of a scan without its folders, its middle left out where it is long."""
     name = file.replace("\\", "/").rsplit("/", 1)[-1] + (f" :: {record}" if record else "")

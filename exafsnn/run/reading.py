@@ -34,6 +34,8 @@ class Reading:
     """Where the columns of a foil behind the sample are, by whose edge the energies are calibrated …"""
     e0_foil: float | None = None
     """… and its true E₀ [eV]; None: the tabulated one."""
+    eager: bool = False
+    """Whether somebody waits for the first answers: a few scans are worked on at a time."""
     standards: tuple[Standard, ...] = ()
     """The standards of the run that have columns of their own, which may be foils in the files of the scans."""
 

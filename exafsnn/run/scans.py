@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 BURST, _POINTS = 256, 400_000
 """Most scans that are worked on at a time, and points that they have together: 100 MB with what is made of them."""
+EAGER_BURST = 16
+"""Most scans where somebody waits for the answers: the first burst is of one, each next twice as large up to this."""
 
 
 _MANY_FILES, _FIRST_FILES, _FILES_AT_A_TIME = 200, 16, 120
@@ -74,6 +76,7 @@ def measure_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
+    eager: bool = False,
 ) -> Iterator[Outcome]:
     """Turn scans into χ(k), one outcome per scan in the order given; a file given twice is measured once.
 
@@ -98,13 +101,15 @@ def measure_scans(
         this process reads.
     done
         How many scans of each file and record are passed over: an earlier run did them (``write.results``).
+    eager
+        Whether somebody waits for the first outcomes: fewer scans are worked on at a time, which takes longer for all.
 
     Raises
     ------
     SettingsError
         If columns cannot be understood.
     """
-    reading = Reading(columns, merge, foil_columns, e0_foil)
+    reading = Reading(columns, merge, foil_columns, e0_foil, eager)
     reading.check()
     bursts = _bursts(sources, reading, settings or BackgroundSettings(), workers, done)
     return once((outcome for burst in bursts for _, outcome in burst), done)
@@ -137,6 +142,7 @@ def predict_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
+    eager: bool = False,
 ) -> Answered:
     """Predict the RDFs of many scans, one outcome per scan in the order given.
 
@@ -144,7 +150,7 @@ def predict_scans(
 
     Parameters
     ----------
-    sources, columns, settings, workers, done
+    sources, columns, settings, workers, done, eager
         As in ``measure_scans``.
     model
         Name or path of the model; None: each scan's own by element and edge.
@@ -165,7 +171,7 @@ def predict_scans(
     """
     return _answer_all(
         sources, predictor, model, references, structure, reference_columns,
-        Reading(columns, merge, foil_columns, e0_foil), ranges, settings, workers, done,
+        Reading(columns, merge, foil_columns, e0_foil, eager), ranges, settings, workers, done,
     )  # fmt: skip
 
 
@@ -184,6 +190,7 @@ def refine_scans(
     settings: BackgroundSettings | None = None,
     workers: Workers = 1,
     done: Mapping[tuple[str, str], int] | None = None,
+    eager: bool = False,
 ) -> Answered:
     """Predict the RDFs of many scans, then improve each against its data; all else as ``predict_scans``.
 
@@ -191,7 +198,7 @@ def refine_scans(
     """
     return _answer_all(
         sources, refiner, model, references, structure, reference_columns,
-        Reading(columns, merge, foil_columns, e0_foil), ranges, settings, workers, done,
+        Reading(columns, merge, foil_columns, e0_foil, eager), ranges, settings, workers, done,
     )  # fmt: skip
 
 
@@ -345,7 +352,8 @@ def _own_bursts(
         yield from _measured_bursts(islice(every, _FIRST_FILES) if many else every, reading, settings, known, left)
         if not many:
             continue
-        tasks = ((part, reading, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
+        by_workers = replace(reading, eager=False)  # what a worker does comes back as one
+        tasks = ((part, by_workers, settings, number) for part in _batched(every, _FILES_AT_A_TIME))
         for burst in in_order(_measured_files, tasks, workers, partial(_one_by_one, _measured_files, workers)):
             yield [item for item in burst if not (item[1].record and _passed_over(_key(item[1]), left))]
 
@@ -437,6 +445,8 @@ def _read_bursts(
     """Read the scans of some sources, so many at most at a time, but for those of ``left``."""
     from exafsnn.read.sources import split_source
 
+    most = min(size, EAGER_BURST) if reading.eager else size
+    size = 1 if reading.eager else most
     burst: list[Read] = []
     points = 0
     for item in reading.read(sources, settings):
@@ -446,7 +456,7 @@ def _read_bursts(
         points += sum(len(found.energy) for *_, found in item[2] if isinstance(found, Spectrum))
         if len(burst) >= size or points >= _POINTS:
             yield burst
-            burst, points = [], 0
+            burst, points, size = [], 0, min(2 * size, most)
     if burst:
         yield burst
 

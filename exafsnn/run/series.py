@@ -31,7 +31,7 @@ from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
 from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
 from exafsnn.run.reading import Reading
-from exafsnn.run.scans import measured_by_source
+from exafsnn.run.scans import EAGER_BURST, measured_by_source
 from exafsnn.run.structures import Given, structure_given
 from exafsnn.settings import BackgroundSettings
 from exafsnn.workers import Cluster, Shared, Workers, in_order
@@ -138,6 +138,9 @@ class Follower:
         What the axis is (``axis.axis_of``).
     model, columns, merge, foil_columns, e0_foil, ranges, settings, workers
         As in ``run.scans.predict_scans``.
+    eager
+        Whether somebody waits for the first answers (``finished``): fewer scans are refined at a time, and each is told
+        with its place on the axis.
     references, structure, reference_columns
         A standard, one per edge, its structure and its columns; a structure alone is that of the first scan or sample.
 
@@ -163,12 +166,13 @@ class Follower:
         ranges: Ranges = (),
         settings: BackgroundSettings | None = None,
         workers: Workers = 1,
+        eager: bool = False,
     ) -> None:
         self._against, self._values = against, values
         if merge and (values is not None or against != TEMPERATURE):
             remedy = "Merge the repeats of each point first: exafsnn preprocess --merge --export athena"
             raise SettingsError("a series merges the repeats of each temperature only", where="--merge", remedy=remedy)
-        self._reading = Reading(columns, merge, foil_columns, e0_foil)
+        self._reading = Reading(columns, merge, foil_columns, e0_foil, eager)
         self._reading.check()
         self._settings, self._workers = settings or BackgroundSettings(), workers
         self._structure = None if references else _of_first(structure)
@@ -245,17 +249,28 @@ class Follower:
         named = self._model_for.name is not None
         judged = [_judged(outcome, self._tools.answer.model, named=named) for _, outcome in measured]
         before = sum(map(len, self._known.values()))
-        chunks = [judged[start : start + self._chunk] for start in range(0, len(judged), self._chunk)]
+        places = self._places_so_far(judged) if self._reading.eager else {}
         answers = []
-        for number, answer in enumerate(chain.from_iterable(self._refined(chunks, self._tools)), start=before):
-            finished(answer[0])
+        for number, answer in enumerate(chain.from_iterable(self._refined(self._chunks(judged), self._tools)), before):
+            finished(replace(answer[0], axis=places.get((answer[0].file, answer[0].record))))
             answers.append(answer if number < KEPT else (_without_samples(answer[0]), answer[1]))
         return answers
 
-    @property
-    def _chunk(self) -> int:
+    def _chunks(self, outcomes: Sequence[Outcome]) -> Iterator[Sequence[Outcome]]:
         """Scans that are refined at a time."""
-        return _GUEST_CHUNK if isinstance(self._workers, Cluster) else _CHUNK
+        most = _GUEST_CHUNK if isinstance(self._workers, Cluster) else _CHUNK
+        size, most = (1, EAGER_BURST) if self._reading.eager else (most, most)
+        start = 0
+        while start < len(outcomes):
+            yield outcomes[start : start + size]
+            start, size = start + size, min(2 * size, most)
+
+    def _places_so_far(self, outcomes: Sequence[Outcome]) -> dict[tuple[str, str], float]:
+        """Where these are on the axis; nothing if that is not known of them, which is told when all are answered."""
+        try:
+            return axis_of(_by_name(outcomes), self._against, self._values)
+        except SettingsError:
+            return {}
 
     def _refined(self, chunks: Iterable[Sequence[Outcome]], tools: _Tools) -> Iterator[list[_Answer]]:
         """Refine scans, chunk by chunk, here (on all cores) or on a cluster."""
@@ -289,10 +304,7 @@ class Follower:
         from exafsnn.analyse.thermal import reduced_mass, thermal_of
 
         outcomes = list(once(outcome for outcome, _ in answers))
-        scans: dict[tuple[str, str], ChiK | None] = {}
-        for item in outcomes:
-            key = item.file, item.record
-            scans[key] = scans.get(key) or item.usable
+        scans = _by_name(outcomes)
         there = axis_of(scans, self._against, self._values) if known is None and any(scans.values()) else {}
         places = there if known is None else {name: known[name] for name, chi in scans.items() if chi}
         placed = list(zip(outcomes, (lattice for _, lattice in answers), strict=True))
@@ -316,6 +328,15 @@ class Follower:
         heated = series if self._against == TEMPERATURE else None
         thermal = thermal_of(heated, reduced_mass(pair)) if heated else ()
         return Course(tuple(outcomes), lattices, series, self._against, self._standard_name, pair, thermal)
+
+
+def _by_name(outcomes: Iterable[Outcome]) -> dict[tuple[str, str], ChiK | None]:
+    """χ(k) of each scan by file and record; None of those that are rejected."""
+    scans: dict[tuple[str, str], ChiK | None] = {}
+    for item in outcomes:
+        key = item.file, item.record
+        scans[key] = scans.get(key) or item.usable
+    return scans
 
 
 _TOOLS: dict[int, _Tools] = {}

@@ -24,6 +24,7 @@ from exafsnn.records import Lattice, Prediction, Shell
 from exafsnn.run.outcomes import Outcome
 from exafsnn.run.samples import label_of
 from exafsnn.run.series import Course
+from exafsnn.words import along, unit_along
 from exafsnn.write.markup import template
 from exafsnn.write.tables import printable
 
@@ -41,14 +42,11 @@ _SHELLS = (_FIRST, *APART)
 """… and what all begin with of which trends are shown: a metal's and its oxide's shells, too, where they are apart."""
 _MINOR = 0.1
 """A phase of a smaller share is not named."""
-_UNIT = {"temperature": " K"}
-"""Of the axis."""
 
 
 def axis_label(course: Course) -> str:
     """What the axis is, with its unit."""
-    unit = _UNIT.get(course.against, "").strip()
-    return f"{printable(course.against)}{f' ({unit})' if unit else ''}"
+    return along(printable(course.against))
 
 
 def report(course: Course, figures: Mapping[str, bytes]) -> str:
@@ -132,7 +130,7 @@ def _subtitle(course: Course, done: list[Outcome]) -> str:
     rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
     models = sorted({edge.prediction.model for outcome in done for edge in outcome.edges if edge.prediction})
     places = [outcome.axis for outcome in done if outcome.axis is not None]
-    unit = _UNIT.get(course.against, "")
+    unit = unit_along(course.against)
     reach = f"{min(places):g} to {max(places):g}{unit}" if places else "none"
     standard = f"standard {printable(course.standard)}" if course.standard else "no standard"
     parts = [reach, *(f"model {model}" for model in models), standard, f"{rejected} rejected" if rejected else ""]
@@ -141,7 +139,7 @@ def _subtitle(course: Course, done: list[Outcome]) -> str:
 
 def answers(course: Course) -> list[str]:
     """The transitions, in a sentence each."""
-    series, unit = course.series, _UNIT.get(course.against, "")
+    series, unit = course.series, unit_along(course.against)
     if series is None:
         return ["No scan could be used."]
     found = [item for item in series.transitions if item.found]

@@ -16,7 +16,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4499")
 """As in ``panels``, which takes a second of matplotlib to import; told apart by colour-blind readers."""
 INK = "currentColor"
 _MOST = 400
-"""Points of a curve."""
+"""Points of a curve in a plot."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Curve:
 
 @dataclass
 class Plot:
-    """A frame with curves; ``scans.html`` draws it."""
+    """A frame with curves; ``plot.html`` draws it."""
 
     x_label: str
     y_label: str
@@ -41,6 +41,8 @@ class Plot:
     """Points and colour."""
     shaded: list[tuple[float, float]] = field(default_factory=list)
     """Left edge and width."""
+    points: list[tuple[str, str, str]] = field(default_factory=list)
+    """Paths of points and of their error bars, and colour."""
 
     left, right, top, bottom = _LEFT, _RIGHT, _TOP, _BOTTOM
     width, height = WIDTH, HEIGHT
@@ -49,7 +51,7 @@ class Plot:
         """Add a curve (n,), thinned out to what can be seen."""
         inside = (x >= self.x[0]) & (x <= self.x[1])
         x, y = x[inside], y[inside]
-        taken = np.unique(np.linspace(0, len(x) - 1, min(_MOST, len(x))).round().astype(int))
+        taken = thinned(len(x), _MOST)
         self.curves.append(Curve(self._points(x[taken], y[taken]), colour, name))
 
     def band(self, x: Array, low: Array, high: Array, colour: str) -> None:
@@ -60,6 +62,14 @@ class Plot:
         """Shade a stretch of x."""
         start, end = self._place(np.clip([low, high], *self.x))
         self.shaded.append((round(float(start), 1), round(float(end - start), 1)))
+
+    def marks(self, x: Array, y: Array, std: Array, colour: str) -> None:
+        """Add points (n,), each with its standard deviation."""
+        places, heights = self._place(x).tolist(), self._height(y).tolist()
+        ends = zip(self._height(y - std).tolist(), self._height(y + std).tolist(), strict=True)
+        points = "".join(f"M{a:.1f} {b:.1f}h0" for a, b in zip(places, heights, strict=True))
+        bars = "".join(f"M{a:.1f} {low:.1f}V{high:.1f}" for a, (low, high) in zip(places, ends, strict=True))
+        self.points.append((points, bars, colour))
 
     @property
     def x_ticks(self) -> list[tuple[float, str]]:
@@ -89,6 +99,11 @@ class Plot:
 
     def _height(self, y: Array) -> Array:
         return np.asarray(_BOTTOM - (_BOTTOM - _TOP) * (y - self.y[0]) / (self.y[1] - self.y[0]))
+
+
+def thinned(count: int, most: int) -> np.ndarray:
+    """Numbers of the points, so many at most, that a curve is drawn by."""
+    return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
 
 
 def ticks(low: float, high: float, most: int = 8) -> list[tuple[float, str]]:

@@ -7,26 +7,30 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from exafsnn_cli.local_page import LocalPage, server_of
+from exafsnn_cli import local_page
+from exafsnn_cli.local_page import Job, LocalPage, server_of
 
 SPECTRA = Path(__file__).parents[2] / "spectra"
 SCAN = SPECTRA / "fe_0300K.dat"
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[str]:
-    """The address of a page."""
-    page = LocalPage(tmp_path / "serve", ["fe-k", "cu-k"])
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a page that keeps what it has in a folder."""
+    page = LocalPage(folder, ["fe-k", "cu-k"])
     server = server_of(page, 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -35,6 +39,13 @@ def place(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[str]:
+    """The address of a page."""
+    with served(tmp_path / "serve") as address:
+        yield address
 
 
 def ask(address: str, data: bytes | None = None, method: str = "GET", **headers: str) -> bytes:
@@ -59,12 +70,22 @@ def run(place: str, **asked: Any) -> dict[str, Any]:
 
 def ended(place: str) -> dict[str, Any]:
     """What there is when the job has ended."""
+    return once(place, lambda state: not state["running"])
+
+
+def once(place: str, there: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What there is as soon as something is."""
     for _ in range(600):
-        state = json.loads(ask(f"{place}/state"))
-        if not state["running"]:
-            return dict(state)
+        state = dict(json.loads(ask(f"{place}/state")))
+        if there(state):
+            return state
         time.sleep(0.1)
-    raise AssertionError("the job did not end")
+    raise AssertionError("it did not come")
+
+
+def glances(place: str, first: int = 0) -> dict[str, Any]:
+    """Scans of the first job at a glance, and their trend."""
+    return dict(json.loads(ask(f"{place}/glances/0/{first}")))
 
 
 def test_from_a_scan_to_its_report(place: str) -> None:
@@ -96,6 +117,54 @@ def test_one_job_at_a_time_and_it_can_be_stopped(place: str) -> None:
     assert refused(f"{place}/run", body, "POST", **{"Content-Type": "application/json"}) == 409
     ask(f"{place}/stop", b"", "POST")
     assert ended(place)["code"] not in (0, None)
+
+
+def test_a_series_shows_its_trend_so_far(place: str) -> None:
+    names = [f"fe_{kelvin}K.dat" for kelvin in ("0300", "0800", "1300")]
+    for name in names:
+        ask(f"{place}/scans/{name}", (SPECTRA / name).read_bytes(), "PUT")
+    run(place, command="series", scans=names, structure="bcc:2.8667", against="temperature")
+    assert ended(place)["glances"] == 3
+    found = glances(place)
+    assert [re.search(r"fe_\d+K", html)[0] for html in found["scans"]] == [name[:8] for name in names]
+    assert found["trend"].count("<svg") == 2
+    assert "temperature (K)" in found["trend"]
+    assert len(glances(place, 2)["scans"]) == 1
+
+
+def test_a_name_is_text(place: str) -> None:
+    name = "<img src=x onerror=alert(1)>.dat"
+    ask(f"{place}/scans/{urllib.parse.quote(name)}", SCAN.read_bytes(), "PUT")
+    run(place, command="preprocess", scans=[name])
+    ended(place)
+    (html,) = glances(place)["scans"]
+    assert "&lt;img" in html
+    assert "<img" not in html
+    assert "<svg" in html
+
+
+def test_a_line_that_is_being_written_is_not_one_yet(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    job = Job(process, tmp_path, tmp_path / "log", tmp_path / "glances", "order", "")
+    assert job.look() == []
+    with job.glances.open("w") as file:
+        for text, there in (('{"a": 1}\n{"a"', 1), (": 2}", 1), ("\n", 2)):
+            file.write(text)
+            file.flush()
+            assert [item["a"] for item in job.look()] == [1, 2][:there]
+
+
+def test_what_an_earlier_page_kept_stays(tmp_path: Path) -> None:
+    kept = tmp_path / "results" / "0" / "summary.csv"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("theirs")
+    with served(tmp_path) as place:
+        ask(f"{place}/scans/iron.dat", SCAN.read_bytes(), "PUT")
+        run(place, command="predict", scans=["iron.dat"])
+        assert ended(place)["code"] == 0
+        assert b"The scan has an answer" in ask(f"{place}/results/0/report.html")
+    assert kept.read_text() == "theirs"
 
 
 def test_a_scan_is_taken_away(place: str) -> None:
@@ -139,17 +208,55 @@ def test_the_page_loads_nothing_from_elsewhere(place: str) -> None:
     assert page.count("<option>") == 4 + 2  # commands besides the chosen one, and models
 
 
-def test_a_browser_shows_it(place: str, tmp_path: Path) -> None:
-    """In headless Chromium the script runs, and lists what is there."""
+SLOW = """
+import sys, time
+from pathlib import Path
+from exafsnn.run import scans
+
+calls, gate, own = [], Path({gate!r}), scans.answered
+
+def slow(*asked):
+    calls.append(asked)
+    while len(calls) > 1 and not gate.exists():
+        time.sleep(0.05)
+    return own(*asked)
+
+scans.answered = slow
+"""
+"""Before the program of a job: after the first answer the others wait until there is a file."""
+
+
+def shown_in(chromium: str, place: str, profile: Path) -> str:
+    """The page as a browser has made it after some seconds."""
+    asked = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000", "--dump-dom"]
+    command = [chromium, *asked, f"--user-data-dir={profile}", f"{place}/"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def test_a_browser_shows_each_answer_while_the_others_are_computed(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In headless Chromium the script runs: pictures first, the report in the end."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium on this machine")
-    ask(f"{place}/scans/iron.dat", SCAN.read_bytes(), "PUT")
-    run(place, command="predict", scans=["iron.dat"])
-    ended(place)
-    asked = ["--headless=new", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=4000", "--dump-dom"]
-    command = [chromium, *asked, f"--user-data-dir={tmp_path / 'profile'}", f"{place}/"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    assert "<span>iron.dat</span>" in done.stdout
-    assert "All scans are done. exafsnn predict iron.dat" in done.stdout
-    assert 'src="results/0/report.html"' in done.stdout
+    names = [f"fe_{kelvin}K.dat" for kelvin in ("0300", "0400", "0500")]
+    for name in names:
+        ask(f"{place}/scans/{name}", (SPECTRA / name).read_bytes(), "PUT")
+    gate = tmp_path / "gate"
+    monkeypatch.setattr(local_page, "_PROGRAM", SLOW.format(gate=str(gate)) + local_page._PROGRAM)
+    run(place, command="predict", scans=names)
+    assert once(place, lambda state: not state["running"] or state["glances"])["glances"] == 1
+    working = shown_in(chromium, place, tmp_path / "profile")
+    assert all(f"<span>{name}</span>" in working for name in names)
+    assert "At work: exafsnn predict" in working
+    assert working.count('<figure class="glance">') == 1
+    answer = re.search(r'fe_0300K\.dat <span class="\w+">.*?</figure>', working, re.DOTALL)[0]
+    assert '<polygon points="' in answer
+    assert re.search(r"N 1\d\.\d.* ± .*R 2\.6\d+ ± 0\.\d+ Å", answer, re.DOTALL)
+    gate.touch()
+    assert ended(place)["code"] == 0
+    done = shown_in(chromium, place, tmp_path / "profile")
+    assert f"All scans are done. exafsnn predict {' '.join(names)}" in done
+    assert 'src="results/0/report.html"' in done
+    assert done.count('<figure class="glance">') == 3

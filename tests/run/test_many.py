@@ -132,6 +132,19 @@ def test_workers_answer_as_this_process_does(copies, tmp_path, monkeypatch):
     assert pipeline._SHARED == {}
 
 
+def test_who_waits_for_answers_has_the_first_before_the_others(monkeypatch):
+    """And they are those of who does not."""
+    answered, own = [], pipeline.answered
+    monkeypatch.setattr(pipeline, "answered", lambda burst, how: answered.append(len(burst)) or own(burst, how))
+    told = [(len(answered), outcome) for outcome in predict_scans(map(str, SIMULATED), eager=True)]
+    assert answered == [1, 2, 4, 8, 1]
+    assert told[0][0] == 1
+    for (_, found), expected in zip(told, predict_scans(map(str, SIMULATED)), strict=True):
+        assert found.file == expected.file
+        ours, theirs = found.prediction.shells["first"], expected.prediction.shells["first"]
+        assert ours.coordination == pytest.approx(theirs.coordination, rel=1e-4)
+
+
 @pytest.mark.slow
 def test_a_cluster_answers_as_this_process_does(tmp_path):
     """Scans that are read here are measured, predicted and refined there; what is done is passed over."""

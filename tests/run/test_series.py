@@ -32,6 +32,19 @@ def course():
     return follow(SCANS, structure="bcc:2.8667")
 
 
+def test_who_waits_is_told_of_each_scan_with_its_place(course):
+    told, refined = [], []
+    follower = Follower(structure="bcc:2.8667", eager=True)
+    own = follower._refined
+    follower._refined = lambda chunks, tools: own((refined.append(len(chunk)) or chunk for chunk in chunks), tools)
+    found = follower.follow(dict.fromkeys(SCANS[:8]), finished=lambda outcome: told.append((len(refined), outcome)))
+    assert [outcome.axis for _, outcome in told] == course.series.axis[:8].tolist()
+    assert (refined, told[0][0]) == ([1, 2, 4, 1], 1)
+    for ours, theirs in zip(found.outcomes, course.outcomes, strict=False):
+        shells = ours.prediction.shells["first"], theirs.prediction.shells["first"]
+        assert shells[0].coordination == pytest.approx(shells[1].coordination, rel=1e-3)
+
+
 def values(rows, name):
     return np.array([float(row[name]) for row in rows])
 
