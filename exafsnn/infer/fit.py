@@ -309,19 +309,19 @@ class _Step:
         worse = (surprise / data.used[rows].sum(dim=1)).clamp_min(1.0)
         own *= worse[:, None, None]
         around, mean, session = prior(density, rows), sessions.mean[rows], sessions.covariance[rows]
-        wanted = left + _times(by_density, density - around.mean) + _times(by_shared, shared - mean)
+        wanted = left + times(by_density, density - around.mean) + times(by_shared, shared - mean)
         told = own + (by_density * around.own[:, None].float()) @ by_density.mT
         by_apart = by_density @ around.apart.mT.float()
         spread = torch.cat([by_apart.double(), by_shared @ torch.linalg.cholesky(session)], dim=2)
         told.baddbmm_(spread, spread.mT)
         factor = torch.linalg.cholesky(told)
         pull = torch.cholesky_solve(wanted[:, :, None], factor)[:, :, 0]
-        by_rdf, by_session = _times(by_density.mT, pull), _times(by_shared.mT, pull)
-        change = _times(around.apart.mT, _times(around.apart, by_rdf)) + around.own * by_rdf
+        by_rdf, by_session = times(by_density.mT, pull), times(by_shared.mT, pull)
+        change = times(around.apart.mT, times(around.apart, by_rdf)) + around.own * by_rdf
         new = (around.mean + change).clamp_min(0)
         moved = (new - density).abs().sum(dim=1) / density.sum(dim=1)
         return _Step(
-            new, mean + _times(session, by_session), moved, around, session, by_density, by_shared, wanted, own, worse,
+            new, mean + times(session, by_session), moved, around, session, by_density, by_shared, wanted, own, worse,
             told, factor,
         )  # fmt: skip
 
@@ -343,7 +343,7 @@ class _Step:
         return -0.5 * (surprise + size)
 
 
-def _times(matrices: Tensor, columns: Tensor) -> Tensor:
+def times(matrices: Tensor, columns: Tensor) -> Tensor:
     """(s, m) matrices (s, m, n), of single precision or double, times columns (s, n)."""
     return (matrices @ columns[:, :, None].to(matrices.dtype))[:, :, 0].double()
 

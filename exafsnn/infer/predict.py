@@ -21,6 +21,7 @@ from exafsnn.infer.verdict import Misfit, misfit_of
 from exafsnn.learn.atlas import PHASES, Atlas, Kind
 from exafsnn.learn.intervals import Scale, is_first
 from exafsnn.learn.model_file import ModelParts, read_model
+from exafsnn.learn.network import Network
 from exafsnn.partials import Range, of_metal
 from exafsnn.physics.forward import Forward
 from exafsnn.records import Array, ChiK, Prediction, Spectrum
@@ -39,7 +40,7 @@ _NO_OTHERS = ("solids", "treatments")
 """Lists of a library's plan that name no states besides its solids."""
 _CROWDED = 2.0
 """N that no sample has, in units of the largest that is known."""
-_SHORTEST = 9.0
+SHORTEST = 9.0
 """Data that end before are too short [Å⁻¹]."""
 
 
@@ -71,6 +72,11 @@ class Model:
     def forward(self) -> Forward:
         """The forward model RDF → χ(k)."""
         return self._parts.forward
+
+    @property
+    def members(self) -> Sequence[Network]:
+        """Its networks."""
+        return self._parts.members
 
     @property
     def intervals(self) -> Mapping[str, Mapping[str, Scale]]:
@@ -269,9 +275,9 @@ class Model:
             raise ModelError(
                 f"the noise ε_k of the scan is {chi.noise}", where=chi.source, remedy="Give a positive number"
             )
-        if chi.k_max_usable < _SHORTEST:
+        if chi.k_max_usable < SHORTEST:
             raise ModelError(
-                f"the signal can be used to k = {chi.k_max_usable:.2f} Å⁻¹, the model needs {_SHORTEST:.0f}",
+                f"the signal can be used to k = {chi.k_max_usable:.2f} Å⁻¹, the model needs {SHORTEST:.0f}",
                 where=chi.source, remedy="Measure further above the edge, or longer if noise ends it",
             )  # fmt: skip
 
@@ -291,7 +297,7 @@ class Model:
 
     def can_answer(self, noise: Array | float, k_max_usable: Array | float) -> np.ndarray:
         """(s,) whether scans of its edge, with ε_k and largest k [Å⁻¹] (s,), pass ``check``."""
-        return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= _SHORTEST)
+        return np.isfinite(noise) & (np.asarray(noise) >= 0) & (np.asarray(k_max_usable) >= SHORTEST)
 
     def told(
         self,

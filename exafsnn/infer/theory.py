@@ -115,7 +115,7 @@ class Theory:
 
     def spectrum(self, density: Tensor, shared: Tensor) -> Tensor:
         """(s, m) k²χ of RDFs (s, b) with the values ``shared`` (s, p) of sessions, each on its own energy zero."""
-        amplitude, phase = self._distortion(shared)
+        amplitude, phase = self.distortion(shared)
         rest = self.forward.rest(density)
         return distort(self.forward.single(density) + (1 + shared[:, -1:]) * rest, amplitude, phase) * self.k**2
 
@@ -135,12 +135,12 @@ class Theory:
 
     def _turning(self, shared: Tensor, points: slice) -> tuple[Tensor, Tensor]:
         """(s, m) what χ(k) and its quadrature are multiplied by, for k²χ with the errors of sessions."""
-        amplitude, phase = self._distortion(shared)
+        amplitude, phase = self.distortion(shared)
         weight = amplitude * self.k**2
         return (weight * phase.cos())[:, points], (weight * phase.sin())[:, points]
 
-    def _distortion(self, shared: Tensor) -> tuple[Tensor, Tensor]:
-        """(s, m) factor of the amplitude, S₀² included, and phase [rad]."""
+    def distortion(self, shared: Tensor) -> tuple[Tensor, Tensor]:
+        """(s, m) factor of the amplitude, S₀² included, and phase [rad], of values of sessions (s, p)."""
         split = 2 + len(self.amplitude_modes)
         return self._smooth_factor(shared) * shared[:, 1:2].exp(), shared[:, split:-1] @ self.phase_modes
 
@@ -149,7 +149,7 @@ class Theory:
 
     def linear(self, density: Tensor, shared: Tensor, points: slice = slice(None)) -> Linear:
         """k²χ and its derivatives at RDFs (s, b) and sessions (s, p), at some of the points of k."""
-        amplitude, phase = self._distortion(shared)
+        amplitude, phase = self.distortion(shared)
         single, rest = self.forward.single(density), self.forward.rest(density)
         multiple = 1 + shared[:, -1:]
         whole = single + multiple * rest

@@ -84,6 +84,8 @@ _KEYS = frozenset(
         ),
     )
 )
+_ADAPTED = frozenset({"adapted"})
+"""What the JSON of an adapted model says besides (``infer.adapt``)."""
 AGAIN = "Copy or fetch both files again, or run exafsnn train again"
 
 
@@ -253,7 +255,7 @@ def read_model(name: str) -> ModelParts:
             remedy="Name the model of one edge; or, if its tensors are lost, copy both files again",
         )  # fmt: skip
     try:
-        info = read_json(path.with_suffix(".json"), _FORMAT, _KEYS)
+        info = read_json(path.with_suffix(".json"), _FORMAT, _KEYS, _ADAPTED)
         content = _read_limited(path, _TENSOR_BYTES)
         _check_header(content)
         if _sha256(content) != info["sha256"]:
@@ -282,8 +284,8 @@ def _read_limited(path: Path, limit: int) -> bytes:
     return path.read_bytes()
 
 
-def read_json(path: Path, wanted: str, keys: frozenset[str]) -> dict[str, Any]:
-    """The JSON of a model, with the keys of its format and no others.
+def read_json(path: Path, wanted: str, keys: frozenset[str], more: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """The JSON of a model, with the keys of its format, some of those that there may be besides, and no others.
 
     Raises
     ------
@@ -302,8 +304,8 @@ def read_json(path: Path, wanted: str, keys: frozenset[str]) -> dict[str, Any]:
             f"It is of an earlier version: make or train it again, or remove it, so that a shipped one serves ({path})"
         )
         raise ModelError(f"model format {str(info.get('format'))[:40]!r} is not {wanted}", remedy=again)
-    if set(info) != keys:
-        unknown, missing = sorted(set(info) - keys), sorted(keys - set(info))
+    if not keys <= set(info) <= keys | more:
+        unknown, missing = sorted(set(info) - keys - more), sorted(keys - set(info))
         fault = f"has the unknown key {unknown[0][:40]!r}" if unknown else f"lacks the key {missing[0]!r}"
         raise ModelError(f"{path.name} {fault}")
     return info

@@ -34,10 +34,11 @@ from exafsnn.learn.dataset import (
 )
 from exafsnn.learn.features import FeatureMap, FeatureSettings
 from exafsnn.learn.loop import descend
+from exafsnn.learn.loss import Targets, member_loss
 from exafsnn.learn.member_file import read_member, training_key, write_member
 from exafsnn.learn.model_file import save_model
 from exafsnn.learn.modules import ForwardModel, Member
-from exafsnn.learn.network import NetworkSettings, Output
+from exafsnn.learn.network import NetworkSettings
 from exafsnn.learn.pair_settings import METAL_ZERO, METAL_ZERO_RANGE, OXIDE_ERRORS, PairSettings, undisturbed
 from exafsnn.learn.theories import common_kernel, compare_theories
 from exafsnn.metals import Metal
@@ -74,15 +75,6 @@ class OptimiserSettings(Settings):
     seed: int = 7
 
 
-@dataclass(frozen=True)
-class _Targets:
-    """What a batch of spectra should be answered with (``dataset.Pairs``)."""
-
-    density: Tensor
-    e0: Tensor
-    log_amplitude: Tensor
-
-
 def train_member(
     bank: StateBank,
     pairs: PairSettings,
@@ -98,8 +90,8 @@ def train_member(
     member = Member(feature_map.width, bank.fine_rdf.shape[1] * len(pairs.bins()), network)
     member.fit_scale(features_of(maker.draw(4096, reference=optimiser.reference), feature_map))
 
-    def loss(batch: tuple[_Targets, Tensor]) -> Tensor:
-        return _member_loss(member(batch[1]), batch[0], len(pairs.bins()), pairs.r_step, optimiser.cumulative)
+    def loss(batch: tuple[Targets, Tensor]) -> Tensor:
+        return member_loss(member(batch[1]), batch[0], len(pairs.bins()), pairs.r_step, optimiser.cumulative)
 
     descend(
         member, _batches(maker, feature_map, optimiser), loss, optimiser.steps, optimiser.learning_rate,
@@ -110,7 +102,7 @@ def train_member(
 
 def _batches(
     maker: PairMaker, feature_map: FeatureMap, optimiser: OptimiserSettings
-) -> Iterator[tuple[_Targets, Tensor]]:
+) -> Iterator[tuple[Targets, Tensor]]:
     """Batches of targets and features: pairs are drawn by the thousand, and each thousand is used several times."""
     order = torch.Generator().manual_seed(optimiser.seed)
     done = 0
@@ -120,29 +112,8 @@ def _batches(
         for _ in range(optimiser.passes):
             for rows in torch.randperm(len(seen), generator=order).split(optimiser.batch):
                 if done < optimiser.steps:
-                    yield _Targets(drawn.density[rows], drawn.e0[rows], drawn.log_amplitude[rows]), seen[rows]
+                    yield Targets(drawn.density[rows], drawn.e0[rows], drawn.log_amplitude[rows]), seen[rows]
                     done += 1
-
-
-def _member_loss(output: Output, pairs: _Targets, bins: int, r_step: float, cumulative: float) -> Tensor:
-    """Errors of n(r), of the count behind it and of the scalars, and the likelihood of the spread."""
-    error = output.density - pairs.density
-    counted = pairs.density * pairs.log_amplitude.exp()[:, None]
-    shape = _rdf_loss(output.density, pairs.density, bins, r_step, cumulative)
-    shape = shape + 0.5 * _rdf_loss(output.apparent, counted, bins, r_step, cumulative)
-    scalars = ((output.e0 - pairs.e0) / 2.0).square().mean()
-    scalars = scalars + ((output.log_amplitude - pairs.log_amplitude) / 0.05).square().mean()
-    log_spread = output.log_spread.clamp(-6.0, 5.0)
-    likelihood = (log_spread + error.detach().abs() * torch.exp(-log_spread)).mean()  # Laplace
-    return shape + 0.1 * scalars + 0.1 * likelihood
-
-
-def _rdf_loss(found: Tensor, true: Tensor, bins: int, r_step: float, cumulative: float) -> Tensor:
-    """Absolute and squared error of n(r), and squared error of its running integral, the coordination number."""
-    error = found - true
-    scale = true.sum(dim=1, keepdim=True).mean()
-    running = (error.unflatten(1, (-1, bins)).cumsum(dim=2) * r_step).square().mean()
-    return 5.0 * (error.abs().sum(dim=1).mean() / scale + 0.02 * (error**2).mean()) + cumulative * running
 
 
 def _train_forward(
