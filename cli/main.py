@@ -19,6 +19,7 @@ from exafsnn import __version__
 from exafsnn.errors import ExafsnnError, ModelError, SettingsError
 from exafsnn.workers import one_thread_each
 
+from .adapt import adapt
 from .average import average
 from .compare import compare
 from .doctor import doctor
@@ -73,6 +74,7 @@ for command in (
     simulate,
     train,
     make,
+    adapt,
     average,
     models,
     fetch,

@@ -38,7 +38,7 @@ class _Scan(click.ParamType):
 
 
 POSITIVE = _FiniteRange(min=0, min_open=True)
-_OPTIONS = (
+_READING = (
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
     click.option("--merge", is_flag=True,
                  help="The scans are repeats of one sample: those of one edge and temperature become one."),
@@ -50,6 +50,9 @@ _OPTIONS = (
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
     click.option("--kmax", metavar="X", type=POSITIVE, help="End of the k range in 1/Å."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
+)  # fmt: skip
+"""How scans are read and measured …"""
+_RESULTS = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
@@ -70,6 +73,14 @@ _OPTIONS = (
     click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
                  help="Say each scan as it is done, and the notes: what was found that changes no number."),
 )  # fmt: skip
+"""… and what comes of it."""
+
+
+def reading_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
+    """Add the scans, and the options of how they are read, to a command; whether it needs scans."""
+    for option in reversed(_READING):
+        command = option(command)
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(command)
 
 
 def scan_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
@@ -96,9 +107,9 @@ def scan_options(command: Callable[..., Any], *, required: bool = True) -> Calla
             raise click.UsageError("--ft-… are of the files of --export columns or wavelet: give that, too")
         return command(*given, exports=Exports(tuple(dict.fromkeys(exports)), **told), **options)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(_RESULTS):
         gathered = option(gathered)
-    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(gathered)
+    return reading_options(gathered, required=required)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

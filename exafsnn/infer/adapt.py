@@ -53,6 +53,8 @@ LEAST_SCANS = 3
 """Fewer tell too little of what they share."""
 _LOOKED_STD = 1.2
 """How well an energy zero is known after a first look [eV], as ``infer.ensemble`` tells the networks."""
+_TOLD = 10
+"""Steps between two words of progress."""
 _SHORTER = 1.5
 """Of half the copies of a scan the k range is shorter by up to this [Å⁻¹]."""
 _AMPLITUDES = 0.05
@@ -157,10 +159,9 @@ def adapt(
     members = [_learner(of) for of in parts.members]
     error, scaled = lessons.errors(members)
     for number, member in enumerate(members):
-        progress(number, len(members), "networks adapted")
-        batches, loss = lessons.batches(number), lessons.loss(member)
+        batches = _counted(lessons.batches(number), progress, number * settings.steps, len(members) * settings.steps)
+        loss = lessons.loss(member, number)
         descend(member, batches, loss, settings.steps, settings.learning_rate, weight_decay=0.0, clip=10.0)
-    progress(len(members), len(members), "networks adapted")
     new_error, new_scaled = lessons.errors(members)
     factor = new_scaled / scaled
     forward = _taken_over(refiner.theory, session)
@@ -177,6 +178,14 @@ def adapt(
     adapted = Model(read_model(str(path)))
     after = adapted.answers(signals, Refiner(adapted, standard, structure).reference)
     return Adapted(path, adapted, before, after, used, session, (error, new_error), factor)
+
+
+def _counted(batches: Iterator[_Batch], progress: Tell, start: int, total: int) -> Iterator[_Batch]:
+    """The same batches; it is told how many have been."""
+    for number, batch in enumerate(batches, start):
+        if number % _TOLD == 0:
+            progress(number, total, "steps of the networks")
+        yield batch
 
 
 def _signals(model: Model, scans: Sequence[ChiK]) -> Signals:
@@ -259,23 +268,22 @@ class _Lessons:
         self._before = [_learner(network).eval() for network in model.members]
         self._judged = self._old(_DRAWN, torch.Generator().manual_seed(settings.seed + 1000))
 
-    def batches(self, number: int) -> Iterator[tuple[int, _Batch]]:
-        """Of one network, by its number."""
+    def batches(self, number: int) -> Iterator[_Batch]:
+        """For one network, by its number."""
         random = torch.Generator().manual_seed(self._settings.seed + number)
         for _ in range(self._settings.steps):
-            yield number, _Batch(self._copies(random), self._theirs(random), self._old(self._settings.old, random)[0])
+            yield _Batch(self._copies(random), self._theirs(random), self._old(self._settings.old, random)[0])
 
-    def loss(self, member: Member) -> Callable[[tuple[int, _Batch]], Tensor]:
-        """Of a batch."""
-        s, step = self._settings, self._pairs.r_step
+    def loss(self, member: Member, number: int) -> Callable[[_Batch], Tensor]:
+        """Of one network, by its number, and a batch."""
+        s, step, before = self._settings, self._pairs.r_step, self._before[number]
 
-        def of(numbered: tuple[int, _Batch]) -> Tensor:
-            number, batch = numbered
+        def of(batch: _Batch) -> Tensor:
             scans, theirs = (
                 member_loss(member(seen), wanted, self._bins, step) for seen, wanted in (batch.scans, batch.theirs)
             )
             with torch.no_grad():
-                said = self._before[number](batch.old)
+                said = before(batch.old)
             return s.weight * scans + s.told * theirs + s.guard * _moved(member(batch.old), said)
 
         return of
