@@ -77,7 +77,9 @@ def heating(model: Model, name: str, folder: Path) -> Model:
 def sessions(model: Model, name: str, folder: Path, foreign: str) -> Model:
     """Sessions of a foreign theory; returns the model that the first of them taught."""
     bank = make_bank(load(foreign), model.pairs)
-    beamline = Beamline(bank, bank, model.pairs, model.features, (model.absorber, model.edge), 11, erring=False, varied=False)
+    beamline = Beamline(
+        bank, bank, model.pairs, model.features, (model.absorber, model.edge), 11, erring=False, varied=False
+    )
     judged: list[tuple[Model, list[ChiK], Array]] = []
     for number, session in enumerate(beamline.sessions(SESSIONS, SCANS, False)):
         adapted = adapt(name, session.scans[::2], folder / f"session-{number}").model

@@ -8,8 +8,8 @@ Here a model is there before, and three things hold it:
    these over, so that it is of the scans' own theory.
 2. Through it each scan is refined: what minimises its misfit in units of its noise, on a prior of RDFs that there can
    be (n(r) ≥ 0, no atoms closer than the bins begin, the densities of what is known). The networks learn to say the
-   same, of the scans as they are and with more noise, a shorter k range and another energy zero. They learn as well the
-   RDFs of the model's atlas as this theory would show them, so that the next scan of the session is answered, too.
+   same, of the scans as they are and with more noise, a shorter k range and another energy zero, and to leave as little
+   unexplained as they can. They learn as well the RDFs of the model's atlas as this theory would show them, so that the next scan of the session is answered, too.
 3. Of spectra of the old kind, the atlas through the old theory, they go on to say what they said: a guard.
 
 Its error bars are those of the model that it was, those of ``predict`` times what errors on such simulated spectra have
@@ -44,6 +44,7 @@ from exafsnn.learn.model_file import find_model, read_model, save_model
 from exafsnn.learn.modules import Member
 from exafsnn.learn.network import Network, Output
 from exafsnn.physics.distortion import distort
+from exafsnn.physics.forward import Forward
 from exafsnn.physics.fourier import shift_energy
 from exafsnn.records import ChiK
 from exafsnn.settings import Settings
@@ -81,6 +82,8 @@ class AdaptSettings(Settings):
     """Of the scans …"""
     told: float = 0.5
     """… of the atlas by their theory …"""
+    misfit: float = 20.0
+    """… of the share of their signal that the answers do not explain, noise aside …"""
     guard: float = 2.0
     """… and of what stays."""
     seed: int = 7
@@ -155,7 +158,8 @@ def adapt(
     progress(0, 1, f"what {int(used.sum())} scans share")
     session = refiner.common(signals[used])
     refined = Refiner(model, standard, structure, session=session).answers(signals[used])
-    lessons = _Lessons(model, signals[used], before[used], refined, session, refiner, settings)
+    forward = _taken_over(refiner.theory, session)
+    lessons = _Lessons(model, signals[used], before[used], refined, session, refiner, forward, settings)
     members = [_learner(of) for of in parts.members]
     error, scaled = lessons.errors(members)
     for number, member in enumerate(members):
@@ -164,7 +168,6 @@ def adapt(
         descend(member, batches, loss, settings.steps, settings.learning_rate, weight_decay=0.0, clip=10.0)
     new_error, new_scaled = lessons.errors(members)
     factor = new_scaled / scaled
-    forward = _taken_over(refiner.theory, session)
     info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
     facts = {"of": model.identity, "scans": int(used.sum()), "settings": settings.to_mapping(),
              "session": session.mean[0].tolist(), "error_bars": factor}  # fmt: skip
@@ -238,6 +241,8 @@ class _Batch:
     """What a network sees in one step: copies of scans, the atlas by their theory, and spectra of the old kind."""
 
     scans: tuple[Tensor, Targets]
+    chi: tuple[Tensor, Known]
+    """χ(k) of the copies, over the assumed amplitude, and what is known of them."""
     theirs: tuple[Tensor, Targets]
     old: Tensor
 
@@ -247,7 +252,7 @@ class _Lessons:
 
     def __init__(
         self, model: Model, signals: Signals, start: Answers, refined: Answers, session: Session, refiner: Refiner,
-        settings: AdaptSettings,
+        taken_over: dict[str, Tensor], settings: AdaptSettings,
     ) -> None:  # fmt: skip
         self._settings, self._pairs, self._theory = settings, model.pairs, refiner.theory
         self._map, self._session = FeatureMap(model.features), session
@@ -262,6 +267,8 @@ class _Lessons:
         self._found_zero = torch.from_numpy(refined.delta_e0).float()
         self._found_log = torch.from_numpy(np.log(refined.amplitude / self._amplitude)).float()
         self._atlas = model.atlas.density.float()
+        usual_parts = {name: torch.from_numpy(value) for name, value in model.forward.parts.items()}
+        self._forward = Forward(usual_parts | {name: value.float() for name, value in taken_over.items()})
         usual = refiner.theory.session(np.zeros(1), 0.0, np.ones(1), 0.0)
         self._old_factor = usual.covariance[0].sqrt()  # diagonal
         self._new_factor = torch.linalg.cholesky(session.covariance[0])
@@ -272,19 +279,25 @@ class _Lessons:
         """For one network, by its number."""
         random = torch.Generator().manual_seed(self._settings.seed + number)
         for _ in range(self._settings.steps):
-            yield _Batch(self._copies(random), self._theirs(random), self._old(self._settings.old, random)[0])
+            copies, theirs = self._copies(random), self._theirs(random)
+            yield _Batch(*copies, theirs, self._old(self._settings.old, random)[0])
 
     def loss(self, member: Member, number: int) -> Callable[[_Batch], Tensor]:
         """Of one network, by its number, and a batch."""
         s, step, before = self._settings, self._pairs.r_step, self._before[number]
 
         def of(batch: _Batch) -> Tensor:
-            scans, theirs = (
-                member_loss(member(seen), wanted, self._bins, step) for seen, wanted in (batch.scans, batch.theirs)
-            )
+            (seen, wanted), (by_theory, known) = batch.scans, batch.theirs
+            said_of_scans = member(seen)
+            scans = member_loss(said_of_scans, wanted, self._bins, step)
+            theirs = member_loss(member(by_theory), known, self._bins, step)
+            missed = self._map.unexplained(batch.chi[0], self._implied(said_of_scans), batch.chi[1])
             with torch.no_grad():
                 said = before(batch.old)
-            return s.weight * scans + s.told * theirs + s.guard * _moved(member(batch.old), said)
+            return (
+                s.weight * scans + s.misfit * missed.clamp_max(1.0).mean() + s.told * theirs
+                + s.guard * _moved(member(batch.old), said)
+            )  # fmt: skip
 
         return of
 
@@ -299,7 +312,12 @@ class _Lessons:
         scaled = np.quantile((error / spread)[high].numpy(), 0.68)
         return float((error.sum(dim=1) / density.sum(dim=1)).mean()), float(scaled)
 
-    def _copies(self, random: torch.Generator) -> tuple[Tensor, Targets]:
+    def _implied(self, said: Output) -> Tensor:
+        """(n, m) χ(k) that answers imply by the scans' theory, where the networks see it."""
+        chi = self._forward(said.density)
+        return shift_energy(chi, self._k, self._k, said.e0, K2_PER_EV) * said.log_amplitude.exp()[:, None]
+
+    def _copies(self, random: torch.Generator) -> tuple[tuple[Tensor, Targets], tuple[Tensor, Known]]:
         """Scans as another look, a shorter scan or a noisier one would show them."""
         n = self._settings.scans
         row = torch.randint(len(self._chi), (n,), generator=random)
@@ -312,7 +330,8 @@ class _Lessons:
         chi = (chi + more[:, None] * torch.randn(chi.shape, generator=random)) / self._amplitude
         noise = (self._noise[row] ** 2 + more**2).sqrt() / self._amplitude
         wanted = Targets(self._wanted[row], self._found_zero[row] - zero, self._found_log[row])
-        return self._features(chi, k_max, noise), wanted
+        known = self._known(k_max, noise)
+        return (self._map(chi, known), wanted), (chi, known)
 
     def _theirs(self, random: torch.Generator) -> tuple[Tensor, Targets]:
         """RDFs of the atlas as the theory of the scans would show them."""
@@ -342,13 +361,12 @@ class _Lessons:
         noise = torch.exp(low + (high - low) * torch.rand(n, generator=random))
         k_max = pairs.kmax[0] + (pairs.kmax[1] - pairs.kmax[0]) * torch.rand(n, generator=random)
         chi = chi + noise[:, None] * torch.randn(chi.shape, generator=random)
-        return self._features(chi, k_max, noise), density, zero, log
+        return self._map(chi, self._known(k_max, noise)), density, zero, log
 
-    def _features(self, chi: Tensor, k_max: Tensor, noise: Tensor) -> Tensor:
-        """(n, width) what the networks see of χ(k) (n, m) that is divided by the assumed amplitude."""
+    def _known(self, k_max: Tensor, noise: Tensor) -> Known:
+        """What is known of spectra besides, after a first look."""
         amplitude_std, e0_std = (torch.full_like(noise, std) for std in (self._amplitude_std, _LOOKED_STD))
-        seen: Tensor = self._map(chi, Known(k_max, noise, amplitude_std, e0_std))
-        return seen
+        return Known(k_max, noise, amplitude_std, e0_std)
 
 
 def _moved(now: Output, before: Output) -> Tensor:

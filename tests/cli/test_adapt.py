@@ -1,0 +1,62 @@
+"""``exafsnn adapt``: what is shown and written, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from exafsnn_cli.main import run as main
+
+SPECTRA = Path(__file__).parents[2] / "spectra"
+COLD = [str(SPECTRA / f"fe_{kelvin}K.dat") for kelvin in ("0300", "0400", "0500")]
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    """The model, with a scan among them that is none, what was shown, and the exit code."""
+    folder = tmp_path_factory.mktemp("adapt")
+    broken = folder / "broken.dat"
+    broken.write_text("no scan\n")
+    out, err = StringIO(), StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["adapt", *COLD, str(broken), "-o", str(folder / "cold"), "--steps", "2", "--json"])
+    return json.loads(out.getvalue()), err.getvalue(), code, folder / "cold.safetensors"
+
+
+def test_tells_before_and_after(adapted):
+    told, _, _, model = adapted
+    assert told["model"] == str(model)
+    assert [row["used"] for row in told["scans"]] == [True, True, True, False]
+    assert all(abs(row[f"coordination{when}"] - 14) < 0.5 for row in told["scans"][:3] for when in ("_before", ""))
+    assert 0.6 < told["amplitude"] < 1.0
+    assert "those of predict were made" in told["error_bars"]
+
+
+def test_a_rejected_scan_is_told_and_sets_the_exit_code(adapted):
+    _, said, code, _ = adapted
+    assert code == 3
+    assert "broken.dat: " in said
+
+
+def test_the_model_is_used_by_predict(adapted, tmp_path, capsys):
+    *_, model = adapted
+    assert main(["predict", COLD[0], "--model", str(model), "-o", str(tmp_path / "out"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"][0]["model"] == "cold"
+
+
+def test_scans_of_two_edges_are_refused(data_dir, tmp_path, capsys):
+    assert main(["adapt", *COLD, str(data_dir / "cu" / "cu_metal_rt.xdi"), "-o", str(tmp_path / "new")]) == 2
+    assert "a model adapts to one" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("options", "said"), [
+    (("--reference", COLD[0]), "belong together"),
+    (("--trial", COLD[0]), "of no use without --library"),
+])  # fmt: skip
+def test_options_that_belong_together(options, said, tmp_path, capsys):
+    assert main(["adapt", COLD[0], "-o", str(tmp_path / "new"), *options]) == 2
+    assert said in capsys.readouterr().err
