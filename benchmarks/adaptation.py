@@ -148,8 +148,10 @@ def show(title: str, before: Array, after: Array) -> None:
     for rows in (before, after):
         rms = np.sqrt((rows[:, 1:4] ** 2).mean(axis=0))
         cover = ", ".join(f"{share:.0%}" for share in rows[:, 5:].mean(axis=0))
-        line.append(f"n(r) {rows[:, 0].mean():.4f} N {rms[0]:.3f} R {rms[1]:.4f} (mean {rows[:, 2].mean():+.4f}, largest"
-                    f" {np.abs(rows[:, 2]).max():.4f}) σ² {rms[2]:.4f} misfit {rows[:, 4].mean():.4f} within {cover}")  # fmt: skip
+        line.append(
+            f"n(r) {rows[:, 0].mean():.4f} N {rms[0]:.3f} R {rms[1]:.4f} (mean {rows[:, 2].mean():+.4f}, largest"
+            f" {np.abs(rows[:, 2]).max():.4f}) σ² {rms[2]:.4f} misfit {rows[:, 4].mean():.4f} within {cover}"
+        )
     change = after[:, 0].mean() / before[:, 0].mean() - 1
     print(f"{title} ({len(before)} scans)\n  before {line[0]}\n  after  {line[1]}\n  n(r) {change:+.0%}", flush=True)
 

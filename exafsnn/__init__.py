@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from exafsnn.analyse.order import orders_of
     from exafsnn.errors import ExafsnnError, ScanError
+    from exafsnn.infer.adapt import adapt
     from exafsnn.infer.joint import load_any as load_model
     from exafsnn.infer.reference import calibrate
     from exafsnn.infer.refine import Refiner
     from exafsnn.read.scan import from_larch
     from exafsnn.read.scan import read_one as read
     from exafsnn.records import ChiK, Order, PartialRDF, Prediction, Shell, Spectrum
+    from exafsnn.run.adapt import adapt_scans
     from exafsnn.run.compare import compare_scans
     from exafsnn.run.scans import answer_stack, measure_scans, predict_scans, refine_scans
     from exafsnn.run.series import follow, follow_records
@@ -42,6 +44,8 @@ _PLACES = {
     "predict_scans": ("exafsnn.run.scans", "predict_scans"),
     "refine_scans": ("exafsnn.run.scans", "refine_scans"),
     "Refiner": ("exafsnn.infer.refine", "Refiner"),
+    "adapt": ("exafsnn.infer.adapt", "adapt"),
+    "adapt_scans": ("exafsnn.run.adapt", "adapt_scans"),
     "compare_scans": ("exafsnn.run.compare", "compare_scans"),
     "answer_stack": ("exafsnn.run.scans", "answer_stack"),
     "follow": ("exafsnn.run.series", "follow"),
@@ -68,6 +72,8 @@ __all__ = [
     "predict_scans",
     "refine_scans",
     "Refiner",
+    "adapt",
+    "adapt_scans",
     "compare_scans",
     "answer_stack",
     "follow",

@@ -9,7 +9,8 @@ Here a model is there before, and three things hold it:
 2. Through it each scan is refined: what minimises its misfit in units of its noise, on a prior of RDFs that there can
    be (n(r) ≥ 0, no atoms closer than the bins begin, the densities of what is known). The networks learn to say the
    same, of the scans as they are and with more noise, a shorter k range and another energy zero, and to leave as little
-   unexplained as they can. They learn as well the RDFs of the model's atlas as this theory would show them, so that the next scan of the session is answered, too.
+   unexplained as they can. They learn as well the RDFs of the model's atlas as this theory would show them, so that
+   the next scan of the session is answered, too.
 3. Of spectra of the old kind, the atlas through the old theory, they go on to say what they said: a guard.
 
 Its error bars are those of the model that it was, those of ``predict`` times what errors on such simulated spectra have

@@ -45,7 +45,8 @@ def descend(
         Largest norm of all gradients together, if there is one.
     """
     adam = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, learning_rate, steps, pct_start=_WARMING)
+    warming = _WARMING if steps * _WARMING != 1 else 1.5 * _WARMING  # of one step alone torch divides by nothing
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, learning_rate, steps, pct_start=warming)
     for batch in batches:
         value = loss(batch)
         adam.zero_grad(set_to_none=True)
