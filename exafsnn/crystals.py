@@ -190,6 +190,16 @@ class Crystal:
         copies = len(_CENTRINGS[self.prototype.centring])
         return np.repeat(np.arange(len(self._points)), [len(points) * copies for points in self._points])
 
+    def distances(self, reach: float) -> tuple[Array, NDArray[np.bool_]]:
+        """(n,) distances of atoms from the first one, as far as ``reach`` [Å], and which are of another element."""
+        span = [np.arange(-n, n + 1) for n in np.ceil(reach / self.heights).astype(int) + 1]
+        cells = np.stack(np.meshgrid(*span, indexing="ij"), axis=-1).reshape(-1, 3)
+        points = (cells[:, None] + (self.sites - self.sites[0])[None]).reshape(-1, 3) @ self.vectors
+        others = np.tile(self.numbers != self.numbers[0], len(cells))
+        r = np.linalg.norm(points, axis=1)
+        near = (r > 0.1) & (r <= reach)
+        return r[near], others[near]
+
     @property
     def _points(self) -> _Sites:
         free = self.constants[len(self.prototype.wanted) :]

@@ -46,21 +46,10 @@ class Structure:
     def neighbours(self, reach: float) -> list[tuple[float, int, bool]]:
         """The same, and whether they are of the other element of two."""
         found: dict[tuple[float, bool], int] = {}
-        for distance, is_other in self._distances(reach):
-            shell = round(distance, 4), is_other
+        for distance, is_other in zip(*Crystal(self.kind, self.constants).distances(reach), strict=True):
+            shell = round(float(distance), 4), bool(is_other)
             found[shell] = found.get(shell, 0) + 1
         return sorted((distance, count, is_other) for (distance, is_other), count in found.items())
-
-    def _distances(self, reach: float) -> list[tuple[float, bool]]:
-        """Of all atoms from one, as far as ``reach`` [Å], and whether they are of another element than that."""
-        crystal = Crystal(self.kind, self.constants)
-        span = [np.arange(-n, n + 1) for n in np.ceil(reach / crystal.heights).astype(int) + 1]
-        cells = np.stack(np.meshgrid(*span, indexing="ij"), axis=-1).reshape(-1, 3)
-        points = (cells[:, None] + (crystal.sites - crystal.sites[0])[None]).reshape(-1, 3) @ crystal.vectors
-        others = np.tile(crystal.numbers != crystal.numbers[0], len(cells))
-        r = np.linalg.norm(points, axis=1)
-        near = (r > 0.1) & (r <= reach)
-        return list(zip(r[near].tolist(), others[near].tolist(), strict=True))
 
 
 def parse_structure(text: str) -> Structure:

@@ -47,7 +47,12 @@ class Member(nn.Module):
 
     def forward(self, features: Tensor) -> Output:
         """(n, width) features → ``Output``."""
-        return Network(_parts(self), self.settings)(features)
+        return self.network(features)
+
+    @property
+    def network(self) -> Network:
+        """The formulae, of these very tensors: gradients pass through."""
+        return Network(_parts(self), self.settings)
 
 
 class ForwardModel(nn.Module):

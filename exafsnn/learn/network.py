@@ -62,22 +62,22 @@ class Network:
     def __call__(self, features: Numbers) -> Output:
         """(n, width) features → ``Output``."""
         xp = namespace(features)
-        hidden, size = self._hidden(features)
+        hidden, size = self.hidden(features)
         spread = self._layer("widen", silu(self._layer("spread", still(hidden))))
         prior = amplitude_std(features)[:, None]
         apparent = 4.0 * softplus(self._layer("density", hidden)) * (size / self.parts["size"])
         correction, doubt = self._correction(still(apparent), prior)
         log_amplitude = (correction * (prior / doubt) ** 2)[:, 0]
-        return Output(apparent * xp.exp(-correction), apparent, spread, self._zero(hidden), log_amplitude)
+        return Output(apparent * xp.exp(-correction), apparent, spread, self.zero(hidden), log_amplitude)
 
     def energy_zero(self, features: Numbers) -> Numbers:
         """(n,) the field ``e0`` of the answer to features (n, width), alone."""
-        return self._zero(self._hidden(features)[0])
+        return self.zero(self.hidden(features)[0])
 
     def _layer(self, name: str, values: Numbers) -> Numbers:
         return values @ self.parts[f"{name}.weight"].T + self.parts[f"{name}.bias"]
 
-    def _hidden(self, features: Numbers) -> tuple[Numbers, Numbers]:
+    def hidden(self, features: Numbers) -> tuple[Numbers, Numbers]:
         """(n, hidden) what all that is said is taken from, and the size of the signal (n, 1)."""
         values, size = levelled(features)
         hidden = silu(self._layer("first", (values - self.parts["mean"]) @ self.parts["whiten"]))
@@ -85,7 +85,8 @@ class Network:
             hidden = hidden + silu(self._layer(f"inner.{number}", hidden))
         return hidden, size
 
-    def _zero(self, hidden: Numbers) -> Numbers:
+    def zero(self, hidden: Numbers) -> Numbers:
+        """(n,) the field ``e0`` of what ``hidden`` gave."""
         return 5.0 * self._layer("e0", hidden)[:, 0]
 
     def _correction(self, apparent: Numbers, prior: Numbers) -> tuple[Numbers, Numbers]:
