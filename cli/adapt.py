@@ -12,10 +12,11 @@ from exafsnn.workers import cores
 from . import screen
 from .places import Named
 from .progress import progress_bar
-from .scan_options import background_settings, reading_options
+from .scan_options import POSITIVE, background_settings, reading_options
 
 if TYPE_CHECKING:
     from exafsnn.infer.adapt import Adapted
+    from exafsnn.infer.scratch import Unlabelled
     from exafsnn.run.outcomes import Outcome
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -34,7 +35,15 @@ _FILE = click.Path(exists=True, dir_okay=False)
 )
 @click.option("--reference", "references", multiple=True, metavar="SCAN", help="Standard of the session: S₀² is known.")
 @click.option("--structure", metavar="S", help="Its structure: bcc:a, fcc:a, hcp:a,c … in Å, or a CIF or POSCAR.")
-@click.option("--steps", type=click.IntRange(1), metavar="N", help="Of each network (300).")
+@click.option(
+    "--from-scratch",
+    is_flag=True,
+    help="Train a network from nothing, on 200 scans at least of many states of a metal; with --s02 and"
+    " --density. Of the model its forward model alone is used.",
+)
+@click.option("--s02", type=POSITIVE, metavar="X", help="S₀² of the scans, known to 2 %.")
+@click.option("--density", type=POSITIVE, metavar="X", help="Density of the sample when it is cold, in g/cm³.")
+@click.option("--steps", type=click.IntRange(1), metavar="N", help="Of each network (300; from scratch 4000).")
 @click.option(
     "--library",
     "libraries",
@@ -51,6 +60,9 @@ def adapt(
     output: str,
     references: tuple[str, ...],
     structure: str | None,
+    from_scratch: bool,
+    s02: float | None,
+    density: float | None,
     steps: int | None,
     libraries: tuple[str, ...],
     trial: tuple[str, ...],
@@ -70,15 +82,21 @@ def adapt(
         raise click.UsageError("--reference and --structure belong together: give both, or neither")
     if trial and not libraries:
         raise click.UsageError("--trial is of no use without --library")
+    _check_scratch(from_scratch, s02, density, bool(references or libraries))
     from exafsnn.infer.adapt import AdaptSettings
-    from exafsnn.run.adapt import adapt_scans
+    from exafsnn.run.adapt import adapt_scans, train_on_scans
     from exafsnn.run.samples import expanded
 
-    done, outcomes = adapt_scans(
-        expanded(scans), output, model=model, references=references, structure=structure, columns=columns, merge=merge,
-        foil_columns=foil_columns, e0_foil=e0_foil, settings=background_settings(**background),
-        adapting=AdaptSettings(steps=steps) if steps else None, workers=cores(), progress=progress_bar(),
-    )  # fmt: skip
+    how: dict[str, Any] = {
+        "model": model, "columns": columns, "merge": merge, "foil_columns": foil_columns, "e0_foil": e0_foil,
+        "settings": background_settings(**background), "workers": cores(), "progress": progress_bar(),
+    }  # fmt: skip
+    sources = expanded(scans)
+    if s02 is not None and density is not None:
+        made, outcomes = train_on_scans(sources, output, s02=s02, density=density, steps=steps, **how)
+        return _show_scratch(made, outcomes, as_json)
+    adapting = AdaptSettings(steps=steps) if steps else None
+    done, outcomes = adapt_scans(sources, output, references=references, structure=structure, adapting=adapting, **how)
     bars = _bars(done, libraries, trial)
     rows = _rows(done, outcomes)
     if as_json:
@@ -93,6 +111,36 @@ def adapt(
         if row["reason"]:
             click.echo(f"{row['file']}: {row['reason']}", err=True)
     return screen.SOME_REJECTED if any(not row["used"] for row in rows) else 0
+
+
+def _check_scratch(from_scratch: bool, s02: float | None, density: float | None, others: bool) -> None:
+    """Refuse options that do nothing together."""
+    known = s02 is not None and density is not None
+    if from_scratch != known or (not from_scratch and (s02 is not None or density is not None)):
+        raise click.UsageError("--from-scratch, --s02 and --density belong together: give all, or none")
+    if from_scratch and others:
+        raise click.UsageError("from scratch there is no use for --reference and --library: S₀² is given by --s02")
+
+
+def _show_scratch(made: Unlabelled, outcomes: list[Outcome], as_json: bool) -> int:
+    """Tell what came of a training from nothing."""
+    rejected = [(outcome.file, outcome.reason) for outcome in outcomes if outcome.reason]
+    facts = {
+        "model": str(made.path), "scans": len(outcomes) - len(rejected), "learning_rate": made.learning_rate,
+        "floor": made.floor, "unexplained": made.misfit, "misfit": float(made.answers.misfit.mean()),
+        "error_bars": "It has no error bars that cover: nothing tells how wrong it is.",
+    }  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(facts, indent=1))
+    else:
+        chosen = f"learning rate {made.learning_rate:g}, floor {made.floor:g}"
+        click.echo(f"A network learned from {facts['scans']} scans alone; chosen by misfit: {chosen}.")
+        click.echo(f"Of held-out scans it leaves {made.misfit:.1%} of χ(R) unexplained, noise included.")
+        click.echo(facts["error_bars"])
+    click.echo(f"The model is {made.path}; exafsnn predict SCANS… --model {made.path} uses it", err=True)
+    for file, reason in rejected:
+        click.echo(f"{file}: {reason}", err=True)
+    return screen.SOME_REJECTED if rejected else 0
 
 
 _HEADINGS = {

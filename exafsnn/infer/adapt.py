@@ -33,7 +33,7 @@ from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
-from exafsnn.infer.estimates import Signals, on_one_grid
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import SHORTEST, Model
 from exafsnn.infer.refine import Refiner
 from exafsnn.infer.theory import Session, Theory
@@ -148,7 +148,7 @@ def adapt(
         raise SettingsError(reason, where=str(path), remedy="Give another name with -o")
     parts = read_model(name)
     model = Model(parts)
-    signals = _signals(model, scans)
+    signals = model.signals(scans)
     refiner = Refiner(model, standard, structure)
     before = model.answers(signals, refiner.reference)
     used = before.domain_score <= 1
@@ -190,19 +190,6 @@ def _counted(batches: Iterator[_Batch], progress: Tell, start: int, total: int) 
         if number % _TOLD == 0:
             progress(number, total, "steps of the networks")
         yield batch
-
-
-def _signals(model: Model, scans: Sequence[ChiK]) -> Signals:
-    """Scans that the model can answer, on one grid."""
-    for chi in scans:
-        model.check(chi)
-    if len(groups := on_one_grid(scans)) > 1:
-        grids = " and ".join(f"{scans[group[0]].k[1] - scans[group[0]].k[0]:g}" for group in groups[:2])
-        reason = f"the scans are on different grids of k, in steps of {grids} Å⁻¹"
-        raise SettingsError(reason, where=scans[groups[1][0]].source, remedy="Give raw scans, or χ(k) on one grid")
-    if not scans:
-        raise SettingsError("there is no scan to adapt to", where=model.name, remedy="Give scans of one session")
-    return Signals.of(scans)
 
 
 def _learner(network: Network) -> Member:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exafsnn.compounds import composition_of
-from exafsnn.errors import ModelError
+from exafsnn.errors import ModelError, SettingsError
 from exafsnn.infer.answers import Answers, Origin, doubt_of
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.ensemble import Ensemble
@@ -199,6 +199,26 @@ class Model:
             self.check(chi)
         groups = on_one_grid(scans)
         return (group[start : start + most] for group in groups for start in range(0, len(group), most))
+
+    def signals(self, scans: Sequence[ChiK]) -> Signals:
+        """Scans that it can answer together.
+
+        Raises
+        ------
+        ModelError
+            If it cannot answer one of them.
+        SettingsError
+            If there is none, or they are on different grids of k.
+        """
+        for chi in scans:
+            self.check(chi)
+        if not scans:
+            raise SettingsError("there is no scan to learn from", where=self.name, remedy="Give scans of its edge")
+        if len(groups := on_one_grid(scans)) > 1:
+            grids = " and ".join(f"{scans[group[0]].k[1] - scans[group[0]].k[0]:g}" for group in groups[:2])
+            reason = f"the scans are on different grids of k, in steps of {grids} Å⁻¹"
+            raise SettingsError(reason, where=scans[groups[1][0]].source, remedy="Give raw scans, or χ(k) on one grid")
+        return Signals.of(scans)
 
     def answers(self, signals: Signals, reference: Reference | None = None, *, keep: bool = False) -> Answers:
         """What ``predict`` says of many scans, as arrays.

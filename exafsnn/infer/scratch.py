@@ -29,7 +29,7 @@ from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core
-from exafsnn.infer.estimates import Signals, on_one_grid
+from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import SHORTEST, Model
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.loop import descend
@@ -161,7 +161,7 @@ def train_unlabelled(
     parts = read_model(name)
     model = Model(parts)
     _check(model, amplitude, amplitude_std, density, crystals)
-    signals = scans if isinstance(scans, Signals) else _signals(model, scans)
+    signals = scans if isinstance(scans, Signals) else model.signals(scans)
     if len(signals) < LEAST_SCANS:
         reason = f"{len(signals)} scans are too few to learn from alone"
         remedy = f"Give {LEAST_SCANS} at least, or adapt the model that there is, which needs few"
@@ -216,19 +216,6 @@ def _check(model: Model, amplitude: float, amplitude_std: float, density: float,
         reason = f"S₀² = {amplitude:g} ± {amplitude_std:g} is no amplitude that is known"
         remedy = f"Give S₀² of a standard of the same beamline, {_AMPLITUDES[0]:g} to {_AMPLITUDES[1]:g}, and its error"
         raise SettingsError(reason, where="amplitude", remedy=remedy)
-
-
-def _signals(model: Model, scans: Sequence[ChiK]) -> Signals:
-    """Scans of the model's edge, on one grid."""
-    for chi in scans:
-        model.check(chi)
-    if not scans:
-        raise SettingsError("there is no scan to learn from", where=model.name, remedy="Give scans of many states")
-    if len(groups := on_one_grid(scans)) > 1:
-        grids = " and ".join(f"{scans[group[0]].k[1] - scans[group[0]].k[0]:g}" for group in groups[:2])
-        reason = f"the scans are on different grids of k, in steps of {grids} Å⁻¹"
-        raise SettingsError(reason, where=scans[groups[1][0]].source, remedy="Give raw scans, or χ(k) on one grid")
-    return Signals.of(scans)
 
 
 def _of_torch(forward: Forward) -> Forward:

@@ -1,4 +1,4 @@
-"""Scans → a model that has adapted to them: read, measured, and learned from without labels."""
+"""Scans → a model that has learned from them, without labels: one that was there adapts, or one from nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.errors import SettingsError
 from exafsnn.run.answers import standards_of
 from exafsnn.run.models import models
@@ -16,6 +17,13 @@ from exafsnn.workers import Tell, silent
 
 if TYPE_CHECKING:
     from exafsnn.infer.adapt import Adapted, AdaptSettings
+    from exafsnn.infer.scratch import Unlabelled
+    from exafsnn.records import ChiK
+
+S02_STD = 0.02
+"""Relative standard deviation of an S₀² that is given."""
+_PER_CUBIC_CM = 1e-24
+"""Å³ in cm³."""
 
 
 def adapt_scans(
@@ -63,35 +71,95 @@ def adapt_scans(
         If the standard cannot be used, there is no model, or it cannot be written.
     """
     from exafsnn.infer.adapt import adapt
-    from exafsnn.infer.predict import Model
 
-    settings = settings or BackgroundSettings()
-    standards = standards_of(references, structure, None, columns, settings)
-    found = models(model)
-    outcomes = list(
-        measure_scans(
-            sources, columns=columns, merge=merge, foil_columns=foil_columns, e0_foil=e0_foil, settings=settings,
-            workers=workers,
-        )
-    )  # fmt: skip
-    of_edges: dict[str, str] = {}
-    scans = [outcome.chi for outcome in outcomes if outcome.chi is not None and not outcome.reason]
-    for outcome in outcomes:
-        if outcome.chi is not None and not outcome.reason:
-            of_edges.setdefault(edge_of(outcome.chi), outcome.file)
-    if len(of_edges) > 1:
-        (one, first), (other, second) = list(of_edges.items())[:2]
-        reason = f"{first} is of the {one} edge, {second} of {other}, and a model adapts to one"
-        raise SettingsError(reason, where=second, remedy="Adapt to the scans of each edge by themselves")
-    if not scans:
-        raise SettingsError(outcomes[0].reason if outcomes else "there is none", where="scans", remedy="Give scans")
-    by = found([scans[0]])
-    if not isinstance(by, Model):
-        remedy = "Give the model of one edge with --model"
-        raise SettingsError(f"{by.name} is of two edges, and none such can adapt", where="--model", remedy=remedy)
-    name = model or by.name
+    standards = standards_of(references, structure, None, columns, settings or BackgroundSettings())
+    outcomes = _measured(sources, columns, merge, foil_columns, e0_foil, settings, workers)
+    scans, name = _of_one_edge(outcomes, model)
     standard = standards.get(edge_of(scans[0]), (None, None))
     if standards and standard == (None, None):
         raise SettingsError("it is of another edge than the scans", where="--reference", remedy="Give one of theirs")
     done = adapt(name, scans, output, adapting, standard=standard[0], structure=standard[1], progress=progress)
     return done, outcomes
+
+
+def train_on_scans(
+    sources: Iterable[str],
+    output: str | Path,
+    *,
+    s02: float,
+    density: float,
+    model: str | None = None,
+    columns: str | None = None,
+    merge: bool = False,
+    foil_columns: str | None = None,
+    e0_foil: float | None = None,
+    settings: BackgroundSettings | None = None,
+    steps: int | None = None,
+    workers: int = 1,
+    progress: Tell = silent,
+) -> tuple[Unlabelled, list[Outcome]]:
+    """Train a network from nothing on scans of many states of a metal, of which no RDF is known, and write it.
+
+    Parameters
+    ----------
+    sources, columns, merge, foil_columns, e0_foil, settings, output
+        As for ``adapt_scans``.
+    s02
+        Their amplitude, as a standard has it.
+    density
+        Of the sample when it is cold [g/cm³].
+    model
+        Whose forward model, features and bins are used; by default that of the edge.
+    steps
+        Of each network; None: as many as is usual.
+
+    Raises
+    ------
+    SettingsError, ExafsnnError
+        As ``adapt_scans``; it takes 200 scans.
+    """
+    import xraydb
+
+    from exafsnn.infer.scratch import ScratchSettings, train_unlabelled
+
+    outcomes = _measured(sources, columns, merge, foil_columns, e0_foil, settings, workers)
+    scans, name = _of_one_edge(outcomes, model)
+    atoms = density * _PER_CUBIC_CM / (ATOMIC_MASS_GRAM * float(xraydb.atomic_mass(scans[0].absorber)))
+    learning = ScratchSettings(steps=steps, member_steps=steps) if steps else None
+    done = train_unlabelled(
+        name, scans, output, learning, amplitude=s02, amplitude_std=S02_STD * s02, density=atoms, progress=progress
+    )
+    return done, outcomes
+
+
+def _measured(
+    sources: Iterable[str], columns: str | None, merge: bool, foil_columns: str | None, e0_foil: float | None,
+    settings: BackgroundSettings | None, workers: int,
+) -> list[Outcome]:  # fmt: skip
+    found = measure_scans(
+        sources, columns=columns, merge=merge, foil_columns=foil_columns, e0_foil=e0_foil, settings=settings,
+        workers=workers,
+    )  # fmt: skip
+    return list(found)
+
+
+def _of_one_edge(outcomes: Sequence[Outcome], model: str | None) -> tuple[list[ChiK], str]:
+    """χ(k) of what was not rejected, all of one edge, and the name of the model, by default that of the edge."""
+    from exafsnn.infer.predict import Model
+
+    usable = [(outcome, outcome.chi) for outcome in outcomes if outcome.chi is not None and not outcome.reason]
+    of_edges: dict[str, str] = {}
+    for outcome, chi in usable:
+        of_edges.setdefault(edge_of(chi), outcome.file)
+    if len(of_edges) > 1:
+        (one, first), (other, second) = list(of_edges.items())[:2]
+        reason = f"{first} is of the {one} edge, {second} of {other}, and a model learns from one"
+        raise SettingsError(reason, where=second, remedy="Give the scans of each edge by themselves")
+    if not usable:
+        said = outcomes[0].reason if outcomes else "there is none"
+        raise SettingsError(f"no scan can be used: {said}", where="SCANS", remedy="Give scans of one edge")
+    by = models(model)([usable[0][1]])
+    if not isinstance(by, Model):
+        remedy = "Give the model of one edge with --model"
+        raise SettingsError(f"{by.name} is of two edges, and none such can adapt", where="--model", remedy=remedy)
+    return [chi for _, chi in usable], model or by.name

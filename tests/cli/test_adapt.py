@@ -49,13 +49,17 @@ def test_the_model_is_used_by_predict(adapted, tmp_path, capsys):
 
 def test_scans_of_two_edges_are_refused(data_dir, tmp_path, capsys):
     assert main(["adapt", *COLD, str(data_dir / "cu" / "cu_metal_rt.xdi"), "-o", str(tmp_path / "new")]) == 2
-    assert "a model adapts to one" in capsys.readouterr().err
+    assert "a model learns from one" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("options", "said"), [
     (("--reference", COLD[0]), "belong together"),
     (("--trial", COLD[0]), "of no use without --library"),
+    (("--from-scratch",), "--from-scratch, --s02 and --density belong together"),
+    (("--s02", "0.8"), "--from-scratch, --s02 and --density belong together"),
+    (("--from-scratch", "--s02", "0.8", "--density", "7.87", "--library", COLD[0]), "no use for --reference"),
+    (("--from-scratch", "--s02", "0.8", "--density", "7.87"), "Give 200 at least, or adapt the model that there is"),
 ])  # fmt: skip
 def test_options_that_belong_together(options, said, tmp_path, capsys):
     assert main(["adapt", COLD[0], "-o", str(tmp_path / "new"), *options]) == 2

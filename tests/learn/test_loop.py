@@ -28,6 +28,8 @@ def test_a_line_is_learned():
     torch.manual_seed(0)
     module = torch.nn.Linear(1, 1)
     x = torch.linspace(-1, 1, 9)[:, None]
-    descend(module, (x for _ in range(400)), lambda x: (module(x) - 2 * x - 1).square().mean(), 400, 0.1, weight_decay=0)
+    descend(
+        module, (x for _ in range(400)), lambda x: (module(x) - 2 * x - 1).square().mean(), 400, 0.1, weight_decay=0
+    )
     assert module.weight.item() == pytest.approx(2, abs=1e-3)
     assert module.bias.item() == pytest.approx(1, abs=1e-3)
