@@ -30,6 +30,14 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power(of: str, number: int) -> str:
+    """``k²``, ``Å⁻³``; of power 1 the thing alone, of power 0 nothing."""
+    return of + (str(number).translate(_RAISED) if number != 1 else "") if number else ""
+
+
 def along(axis: str) -> str:
     """``temperature (K)``: what the axis of a series is, with its unit where that is known."""
     unit = unit_along(axis).strip()

@@ -16,18 +16,17 @@ from matplotlib.gridspec import SubplotSpec
 from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 from exafsnn.shells import is_shell
-from exafsnn.words import bracketed
+from exafsnn.words import bracketed, power
 
 if TYPE_CHECKING:
     from exafsnn.analyse.shell_fits import ShellFit
-    from exafsnn.measure.transforms import ChiR, Wavelet
+    from exafsnn.measure.transforms import ChiQ, ChiR, Wavelet
 
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
 PAIR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _WIDEST, _ROW = 1.2, 0.215
 """Width [Å] and height, in heights of the panel, of what is written above a shell."""
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -62,8 +61,20 @@ def plot_chi_r(transformed: ChiR, axes: Axes | None = None) -> Axes:
     axes.plot(r, np.abs(values), color=INK, linewidth=1.2, label="magnitude")
     axes.plot(r, values.real, color=BLUE, linewidth=0.8, label="real part")
     corrected = "" if transformed.phase_corrected else ", not phase-corrected"
-    unit = f"Å⁻{str(transformed.kweight + 1).translate(_RAISED)}"
+    unit = power("Å", -1 - transformed.kweight)
     axes.set(xlabel=f"R (Å){corrected}", ylabel=f"χ(R) ({unit})", xlim=(0, _R_MAX))
+    legend(axes)
+    return axes
+
+
+def plot_chi_q(back: ChiQ, axes: Axes | None = None) -> Axes:
+    """Real part and magnitude of χ(q), into axes or new ones."""
+    axes = axes or _new_axes()
+    unit = f" ({power('Å', -back.kweight)})" if back.kweight else ""
+    axes.axhline(0, color=GREY, linewidth=0.5)
+    axes.plot(back.q, np.abs(back.values), color=INK, linewidth=1.2, label="magnitude")
+    axes.plot(back.q, back.values.real, color=BLUE, linewidth=0.8, label="real part")
+    axes.set(xlabel="q (Å⁻¹)", ylabel=f"{power('k', back.kweight)}χ(q){unit}", xlim=(0, back.q[-1]))
     legend(axes)
     return axes
 
