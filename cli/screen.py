@@ -71,6 +71,8 @@ def show_scans(
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
+    from exafsnn.run.outcomes import is_left_out
+
     shown, passed = Shown(), []
     try:
         with work, folder:
@@ -79,7 +81,7 @@ def show_scans(
                 shown.add_done(folder)
             try:
                 for outcome in outcomes(done=folder.done):
-                    if outcome.unread and outcome.file in of_folders:
+                    if is_left_out(outcome, of_folders):
                         passed.append(outcome)
                         continue
                     folder.add(outcome)
@@ -91,8 +93,13 @@ def show_scans(
     finally:
         if folder.kept:
             click.echo(f"{folder.kept} scans are done, and kept in {folder.folder}: the same command goes on", err=True)
-    _print_of_scans((outcome.file, f"no scan, left out: {outcome.reason}") for outcome in passed)
+    tell_left_out(passed)
     return shown.show(folder, columns, as_json)
+
+
+def tell_left_out(outcomes: Iterable[Outcome]) -> None:
+    """Say on stderr which files of folders are no scans, and why."""
+    _print_of_scans((outcome.file, f"no scan, left out: {outcome.reason}") for outcome in outcomes)
 
 
 class Shown:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -209,6 +209,11 @@ def once(outcomes: Iterable[Outcome], done: Iterable[tuple[str, str]] | None = N
         twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
         yield twice if key in seen else outcome
         seen.add(key)
+
+
+def is_left_out(outcome: Outcome, of_folders: Collection[str]) -> bool:
+    """Whether a file is no scan, and is there only because it is one of those that stand for folders."""
+    return outcome.unread and outcome.file in of_folders
 
 
 def is_finite(shell: Shell) -> bool:
