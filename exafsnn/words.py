@@ -30,6 +30,15 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+def short_of(value: float, least: float, digits: int = 0) -> str:
+    """A number that is less than another, with so many decimals, or as many more as it takes to read less."""
+    for more in range(digits, digits + _MOST_MORE):
+        if float(text := f"{value:.{more}f}") < least:
+            return text
+    return f"{value:g}"
+
+
+_MOST_MORE = 6
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
