@@ -73,7 +73,7 @@ def show_scans(
     """
     from exafsnn.run.outcomes import is_left_out
 
-    shown, passed = Shown(), []
+    shown, passed = Shown(work.told), []
     try:
         with work, folder:
             if folder.done:
@@ -103,9 +103,16 @@ def tell_left_out(outcomes: Iterable[Outcome]) -> None:
 
 
 class Shown:
-    """What a run has to say, scan by scan."""
+    """What a run has to say, scan by scan.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    told
+        Scans and their warnings that were told as they were done.
+    """
+
+    def __init__(self, told: Collection[tuple[str, str]] = ()) -> None:
+        self._told = told
         self._rows: list[Row] = []
         self._defects: dict[str, None] = {}
         self._done: list[bool] = []
@@ -146,7 +153,7 @@ class Shown:
             cells |= {name: _once(column, scans) for name, column in cells.items() if name in _OF_SCAN}
             shown = {name: column for name, column in cells.items() if name not in WHERE_KNOWN or any(column)}
             print_table(list(shown), zip(*shown.values(), strict=True))
-        _print_warnings(self._rows)
+        _print_warnings(row for row in self._rows if (scan_of(row), row["warnings"]) not in self._told)
         _print_notes(folder.scans)
         _print_particles(folder.scans)
         if folder.dropped:

@@ -120,16 +120,16 @@ def series(
     with work, folder() as results:
         course = follower.follow(dict.fromkeys(scans), work.sources, work.finished, loose)
         results.add_course(course)
-    return _show(course, results, as_json)
+    return _show(course, results, as_json, work)
 
 
-def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
+def _show(course: Course, folder: SeriesFolder, as_json: bool, work: Work) -> int:
     """Show a course that is written, and return the exit code."""
     from exafsnn.write.page import answers
     from exafsnn.write.tables import transition_facts
 
     screen.tell_left_out(course.left_out)
-    shown = screen.Shown()
+    shown = screen.Shown(work.told)
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         shown.add(outcome, **_lattice_cells(lattice))
     code = shown.show(folder, _COLUMNS, as_json, transition=transition_facts(course))
