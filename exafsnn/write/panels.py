@@ -167,7 +167,8 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     axes.axvspan(*window, color=PALE, linewidth=0, zorder=0, label="k range used")
     axes.plot(k, k**2 * chi.chi[shown], color=INK, linewidth=1.0, label="measured")
     if prediction:
-        axes.plot(k, k**2 * prediction.chi_model[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
+        implied = np.where(tells(prediction.chi_model), chi.k**2 * prediction.chi_model, np.nan)
+        axes.plot(k, implied[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
         axes.annotate(
             f"{prediction.verdict}, R-factor {prediction.misfit:.3f}", (window[1], 0.03),
             xycoords=("data", "axes fraction"), size=8.5, color=INK, xytext=(-5, 0), textcoords="offset points",
@@ -178,6 +179,23 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     reach = 1.2 * np.abs(chi.k**2 * chi.chi)[used].max()
     axes.set_ylim(*rounded(-reach, reach))
     legend(axes)
+
+
+def tells(chi_model: Array) -> np.ndarray:
+    """(m,) where a model says something of χ(k): beyond its range of k, and where E₀ moves that, χ is 0 or stands still.
+
+    There it is not small but unknown.
+    """
+    moves = np.flatnonzero(np.diff(chi_model, prepend=0.0, append=0.0))  # from one value to the next, and to the ends
+    told = np.zeros(len(chi_model), dtype=bool)
+    if len(moves):
+        first, last = moves[0], moves[-1] - 1
+        while first < last and chi_model[first + 1] == chi_model[first]:
+            first += 1
+        while last > first and chi_model[last - 1] == chi_model[last]:
+            last -= 1
+        told[first : last + 1] = True
+    return told & np.isfinite(chi_model)
 
 
 def draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
