@@ -30,6 +30,11 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+def percent(share: float) -> str:
+    """``12 %``."""
+    return f"{100 * share:.0f} %"
+
+
 def short_of(value: float, least: float, digits: int = 0) -> str:
     """A number that is less than another, with so many decimals, or as many more as it takes to read less."""
     for more in range(digits, digits + _MOST_MORE):
