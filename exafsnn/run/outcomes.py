@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from exafsnn.errors import ExafsnnError, Finding, ScanError
 from exafsnn.files import Stamp
 from exafsnn.records import ChiK, Estimate, Order, Prediction, Shell
-from exafsnn.words import short_name, shortened
+from exafsnn.run.samples import joint_label, label_of
+from exafsnn.words import shortened
 
 if TYPE_CHECKING:
     from exafsnn.analyse.particles import Particles
@@ -58,7 +59,16 @@ class Outcome:
         shells = next((edge.prediction.shells for edge in self.edges if edge.prediction), {})
         known = f"{shells['first'].pair} {shells['first'].numbers}" if shells and self.status != "foreign" else ""
         said = shortened(self.reason, 80) or known
-        return f"<Outcome {short_name(self.file, self.record, 40)}: {self.status}{f', {said}' if said else ''}>"
+        return (
+            f"<Outcome {shortened(self.title.replace('::', ' :: '), 40)}: {self.status}{f', {said}' if said else ''}>"
+        )
+
+    @property
+    def title(self) -> str:
+        """Name without folders: of a sample the files of its edges with their records, be it the only one."""
+        if not self.parts:
+            return joint_label([(self.file, self.record)]) if self.record else label_of(self.file)
+        return joint_label([(part.file, part.record or (part.chi.record if part.chi else "")) for part in self.parts])
 
     @property
     def edges(self) -> tuple[Outcome, ...]:

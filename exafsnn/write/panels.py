@@ -182,7 +182,7 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
 
 
 def tells(chi_model: Array) -> np.ndarray:
-    """(m,) where a model says something of χ(k): beyond its range of k, and where E₀ moves that, χ is 0 or stands still.
+    """(m,) where a model says something of χ(k): beyond that χ is 0, and where E₀ moved its range, it stands still.
 
     There it is not small but unknown.
     """

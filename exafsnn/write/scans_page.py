@@ -153,7 +153,7 @@ def _answers(
 
 
 def _of_metal(told: Sequence[Row], names: Mapping[tuple[str, str], str]) -> Iterator[str]:
-    """How much of each element is in its metal, in which scan; of many that which has least, and that which has most."""
+    """How much of each element is in its metal, and in which scan; of many where it is least, and where most."""
     by_element: dict[str, dict[tuple[str, str], Row]] = {}
     for row in told:
         by_element.setdefault(row["pair"].partition("-")[0], {})[_key(row)] = row

@@ -50,7 +50,14 @@ def test_rms_errors_are_those_of_the_answers_and_intervals_cover(make_chi, info,
 
 def test_it_says_what_the_model_is(make_chi, info):
     text = card("fe-k", info, answers(make_chi))
-    for said in ("# fe-k", "The K edge of Fe", "760 states of 764 planned", "1.9–3.3 Å", "100 bcc, 50 fcc", "is simulated"):
+    for said in (
+        "# fe-k",
+        "The K edge of Fe",
+        "760 states of 764 planned",
+        "1.9–3.3 Å",
+        "100 bcc, 50 fcc",
+        "is simulated",
+    ):
         assert said in text
 
 
