@@ -93,6 +93,7 @@ class LocalPage:
 
     def __init__(self, folder: Path, models: Sequence[str]) -> None:
         self.token = secrets.token_urlsafe(16)
+        folder = folder.absolute()  # jobs work among the scans
         self._scans, self._results = folder / "scans", folder / "results"
         for place in (self._scans, self._results):
             place.mkdir(parents=True, exist_ok=True)

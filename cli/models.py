@@ -61,7 +61,7 @@ def _facts(model: Model | JointModel) -> dict[str, Any]:
         "name": model.name, "absorber": model.absorber, "edge": model.edge, "ranges": model.ranges,
         "r": [pairs.r_min, pairs.r_max], "k_max": list(pairs.kmax),
         "amplitude": pairs.amplitude, "amplitude_std": pairs.amplitude_std,
-        "states": library["states"], "phases": dict(states),
+        "states": library["states"], "planned": states.total(), "phases": dict(states),
     }  # fmt: skip
 
 
@@ -72,8 +72,14 @@ def _line(facts: dict[str, Any]) -> tuple[str, ...]:
     return (
         facts["name"], _edges(facts), ranges, f"{r_low:.2f}–{r_high:.2f}",
         f"{k_low:g}–{k_high:g}", f"{facts['amplitude']:g} ± {facts['amplitude_std']:.0%}",
-        f"{phases}: {facts['states']} simulated states",
+        f"{_states(facts)}: {phases}",
     )  # fmt: skip
+
+
+def _states(facts: dict[str, Any]) -> str:
+    """How many there are; of which those of each phase are planned, some simulations fail."""
+    there, planned = facts["states"], facts["planned"]
+    return f"{there} simulated states" if there == planned else f"{there} simulated states of {planned} planned"
 
 
 def _edges(facts: dict[str, Any]) -> str:

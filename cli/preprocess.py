@@ -14,6 +14,7 @@ from . import screen
 from .progress import Work
 from .scan_options import background_settings, scan_options
 
+_K_MAX = "k max (1/Å)"
 _COLUMNS = {
     "scan": screen.scan_of,
     "status": screen.text("status"),
@@ -21,7 +22,7 @@ _COLUMNS = {
     "E₀ (eV)": screen.number("e0", 1),
     "edge step": screen.number("edge_step", 3),
     "noise of χ": screen.number("noise", 5),
-    "k max (1/Å)": screen.number("k_max_usable", 1),
+    _K_MAX: screen.number("k_max_usable", 1),
 }
 
 
@@ -61,6 +62,8 @@ def preprocess(
         exports=exports,
         progress=work.drawn,
     )
+    shown = {name: cell for name, cell in _COLUMNS.items() if name != _K_MAX}
+    shown[f"{_K_MAX}, {settings.kmax:g} asked" if settings.kmax else _K_MAX] = _COLUMNS[_K_MAX]
     how: dict[str, Any] = {"settings": settings, "workers": cores(), "eager": glances is not None}
     measured = partial(measure_scans, work.sources(scans), **asked, **how)
-    return screen.show_scans(measured, folder, _COLUMNS, as_json, work, loose)
+    return screen.show_scans(measured, folder, shown, as_json, work, loose)

@@ -73,6 +73,8 @@ class Work:
         self._count, self._read, self._finished = count, 0, 0
         self._bar = _bar(3 * count, _BAR)
         self._said = screen.is_verbose()
+        self.told: set[tuple[str, str]] = set()
+        """Scans and their warnings, or why they were rejected, that are on stderr already."""
         self._log = _added_to(log, "--log") if log else None
         self._glances = _added_to(glances, "--glances") if glances else None
 
@@ -100,6 +102,8 @@ class Work:
         self._move(f"{self._finished}{of} done")
         if self._said or self._log:
             self.say(line_of(outcome))
+        if self._said:
+            self.told.add((screen.scan_of(vars(outcome)), "; ".join(outcome.warnings)))
         if self._glances:
             from exafsnn.write.glances import glance
 

@@ -48,7 +48,8 @@ _READING = (
     click.option("--e0", metavar="X", type=POSITIVE, help="Edge energy E₀ in eV."),
     click.option("--rbkg", metavar="X", type=POSITIVE, help="Frequencies below this R in Å are background."),
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
-    click.option("--kmax", metavar="X", type=POSITIVE, help="End of the k range in 1/Å."),
+    click.option("--kmax", metavar="X", type=POSITIVE,
+                 help="End of the k range in 1/Å; the last 0.1 of it is used for the background alone."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
 )  # fmt: skip
 """How scans are read and measured …"""

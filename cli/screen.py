@@ -71,7 +71,9 @@ def show_scans(
     DefectsError
         If a scan failed by a fault of ours, when the others are done.
     """
-    shown, passed = Shown(), []
+    from exafsnn.run.outcomes import is_left_out
+
+    shown, passed = Shown(work.told), []
     try:
         with work, folder:
             if folder.done:
@@ -79,7 +81,7 @@ def show_scans(
                 shown.add_done(folder)
             try:
                 for outcome in outcomes(done=folder.done):
-                    if outcome.unread and outcome.file in of_folders:
+                    if is_left_out(outcome, of_folders):
                         passed.append(outcome)
                         continue
                     folder.add(outcome)
@@ -91,14 +93,26 @@ def show_scans(
     finally:
         if folder.kept:
             click.echo(f"{folder.kept} scans are done, and kept in {folder.folder}: the same command goes on", err=True)
-    _print_of_scans((outcome.file, f"no scan, left out: {outcome.reason}") for outcome in passed)
+    tell_left_out(passed)
     return shown.show(folder, columns, as_json)
 
 
-class Shown:
-    """What a run has to say, scan by scan."""
+def tell_left_out(outcomes: Iterable[Outcome]) -> None:
+    """Say on stderr which files of folders are no scans, and why."""
+    _print_of_scans((outcome.file, f"no scan, left out: {outcome.reason}") for outcome in outcomes)
 
-    def __init__(self) -> None:
+
+class Shown:
+    """What a run has to say, scan by scan.
+
+    Parameters
+    ----------
+    told
+        Scans and their warnings that were told as they were done.
+    """
+
+    def __init__(self, told: Collection[tuple[str, str]] = ()) -> None:
+        self._told = told
         self._rows: list[Row] = []
         self._defects: dict[str, None] = {}
         self._done: list[bool] = []
@@ -139,7 +153,7 @@ class Shown:
             cells |= {name: _once(column, scans) for name, column in cells.items() if name in _OF_SCAN}
             shown = {name: column for name, column in cells.items() if name not in WHERE_KNOWN or any(column)}
             print_table(list(shown), zip(*shown.values(), strict=True))
-        _print_warnings(self._rows)
+        _print_warnings(row for row in self._rows if (scan_of(row), row["warnings"]) not in self._told)
         _print_notes(folder.scans)
         _print_particles(folder.scans)
         if folder.dropped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from .scan_options import background_settings
 if TYPE_CHECKING:
     from exafsnn.records import Lattice
     from exafsnn.run.folder import Stamps
+    from exafsnn.run.outcomes import Outcome
     from exafsnn.run.series import Course, Follower
     from exafsnn.settings import Exports
     from exafsnn.workers import Cluster
@@ -89,11 +90,11 @@ def series(
         raise click.UsageError("--json shows one result, --watch has many: read transition.json and summary.csv")
     if watch and options["merge"]:
         raise click.UsageError("--watch answers each scan as it lands: merge when all are there")
-    from exafsnn.run.samples import expanded, scans_of
+    from exafsnn.run.samples import expanded, of_folders, scans_of
     from exafsnn.run.series import Follower
     from exafsnn.write.series_results import SeriesFolder
 
-    scans = expanded(scans)
+    loose, scans = of_folders(scans), expanded(scans)
     if watch and any(len(scans_of(scan)) > 1 for scan in scans):
         raise click.UsageError(
             "--watch takes each file that lands for a scan of its own, and cannot tell which are edges of one sample:"
@@ -115,19 +116,20 @@ def series(
 
         looks = landed(watch, tables)
         click.echo(f"Watching {watch}; Ctrl-C ends it", err=True)
-        _watch(follower, scans, looks, partial(folder, figures=0), work)
+        _watch(follower, scans, loose, looks, partial(folder, figures=0), work)
     with work, folder() as results:
-        course = follower.follow(dict.fromkeys(scans), work.sources, work.finished)
+        course = follower.follow(dict.fromkeys(scans), work.sources, work.finished, loose)
         results.add_course(course)
-    return _show(course, results, as_json)
+    return _show(course, results, as_json, work)
 
 
-def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
+def _show(course: Course, folder: SeriesFolder, as_json: bool, work: Work) -> int:
     """Show a course that is written, and return the exit code."""
     from exafsnn.write.page import answers
     from exafsnn.write.tables import transition_facts
 
-    shown = screen.Shown()
+    screen.tell_left_out(course.left_out)
+    shown = screen.Shown(work.told)
     for outcome, lattice in zip(course.outcomes, course.lattices, strict=True):
         shown.add(outcome, **_lattice_cells(lattice))
     code = shown.show(folder, _COLUMNS, as_json, transition=transition_facts(course))
@@ -140,30 +142,42 @@ def _show(course: Course, folder: SeriesFolder, as_json: bool) -> int:
 
 
 def _watch(
-    follower: Follower, scans: tuple[str, ...], looks: Iterable[Stamps], folder: Callable[[], SeriesFolder], work: Work
+    follower: Follower,
+    scans: tuple[str, ...],
+    loose: Collection[str],
+    looks: Iterable[Stamps],
+    folder: Callable[[], SeriesFolder],
+    work: Work,
 ) -> None:
     """Analyse what lands, and write the results anew each time; ends when it is interrupted.
 
-    Each scan that is new is told: when, which, and what became of it.
+    Each scan that is new is told: when, which, and what became of it. What lands and is no scan is left out, and told.
     """
     from exafsnn.write.page import answers
 
     told: set[tuple[Any, ...]] = set()
+
+    def new(outcomes: Iterable[Outcome]) -> list[Outcome]:
+        found = []
+        for outcome in outcomes:
+            if (key := (outcome.file, outcome.record, outcome.stamp)) not in told:
+                found.append(outcome)
+            told.add(key)
+        return found
+
     for files in looks:
         try:
-            course = follower.follow(dict.fromkeys(scans) | files)
+            course = follower.follow(dict.fromkeys(scans) | files, of_folders={*loose, *files})
             with folder() as results:
                 results.add_course(course)
         except ExafsnnError as error:  # of the series or the disk: the next file may find both mended
             click.echo(f"{len(files)} files: {error}", err=True)
             continue
-        for outcome in course.outcomes:
-            key = outcome.file, outcome.record, outcome.stamp
-            if key not in told:
-                line = line_of(outcome)
-                click.echo(line)
-                work.note(line)
-            told.add(key)
+        screen.tell_left_out(new(course.left_out))
+        for outcome in new(course.outcomes):
+            line = line_of(outcome)
+            click.echo(line)
+            work.note(line)
         rejected = sum(outcome.status == "rejected" for outcome in course.outcomes)
         click.echo(f"{len(course.outcomes)} scans, {rejected} rejected. {' '.join(answers(course))}")
 

@@ -7,6 +7,7 @@ in place. The methods are doors for interactive use: each imports the room that 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -278,6 +279,8 @@ class PartialRDF(_Shown):
     exchanges: tuple[Exchange, ...] = ()
     """Shells that were given to the other element. What N would be then is in the errors, where the data do not tell;
     not in those of ``told`` and ``shells``."""
+    foreign: str = ""
+    """Why its spectrum is none that the model can know, else empty: ``shell`` and ``total`` warn of it once."""
 
     def __repr__(self) -> str:
         """One line."""
@@ -295,6 +298,11 @@ class PartialRDF(_Shown):
         ValueError
             If there is no such pair, or the range is empty or outside the RDF.
         """
+        self._warn()
+        return self.within(pair, r_min, r_max)
+
+    def within(self, pair: str, r_min: float, r_max: float) -> Shell:
+        """``shell`` without a word where the spectrum is foreign: for who tells that otherwise."""
         if pair not in self.pairs:
             raise ValueError(f"no pair {pair!r} in this RDF; it has {', '.join(self.pairs)}")
         self._check(r_min, r_max)
@@ -317,9 +325,14 @@ class PartialRDF(_Shown):
         ValueError
             If the range is empty or outside the RDF.
         """
+        self._warn()
+        return self.together(r_min, r_max)
+
+    def together(self, r_min: float, r_max: float) -> Shell:
+        """``total``, as ``within`` is ``shell``."""
         pairs = self.counted
         if len(pairs) == 1:
-            return self.shell(pairs[0], r_min, r_max)
+            return self.within(pairs[0], r_min, r_max)
         self._check(r_min, r_max)
         rows = [self.pairs.index(pair) for pair in pairs]
         samples = None if self.samples is None else self.samples[:, rows].sum(axis=1, dtype=np.float32)
@@ -353,6 +366,16 @@ class PartialRDF(_Shown):
                 raw = spreads(self.r, own, told.r_min, told.r_max)[:3]
                 found[told.pair] = Errors.of_shells(told, raw, self.least)
         return found
+
+    def _warn(self) -> None:
+        """Tell once that the spectrum is foreign."""
+        if self.foreign and "told" not in self._once:
+            self._once.add("told")
+            warnings.warn(self.foreign, stacklevel=3)
+
+    @cached_property
+    def _once(self) -> set[str]:
+        return set()
 
     def _check(self, r_min: float, r_max: float) -> None:
         """Refuse a range that is none of the RDF's."""

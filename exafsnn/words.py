@@ -30,6 +30,28 @@ def _alone(value: float) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "–"
 
 
+def percent(share: float) -> str:
+    """``12 %``."""
+    return f"{100 * share:.0f} %"
+
+
+def short_of(value: float, least: float, digits: int = 0) -> str:
+    """A number that is less than another, with so many decimals, or as many more as it takes to read less."""
+    for more in range(digits, digits + _MOST_MORE):
+        if float(text := f"{value:.{more}f}") < least:
+            return text
+    return f"{value:g}"
+
+
+_MOST_MORE = 6
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def power(of: str, number: int) -> str:
+    """``k²``, ``Å⁻³``; of power 1 the thing alone, of power 0 nothing."""
+    return of + (str(number).translate(_RAISED) if number != 1 else "") if number else ""
+
+
 def along(axis: str) -> str:
     """``temperature (K)``: what the axis of a series is, with its unit where that is known."""
     unit = unit_along(axis).strip()

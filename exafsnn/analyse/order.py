@@ -233,7 +233,7 @@ def _of_edge(edge: Prediction, others: Sequence[Prediction], tied: bool) -> dict
         unknown = np.isnan(shell.distance) and shell.coordination_high > shell.coordination  # and so is its share
         if len(edge.rdf.pairs) < 2 or unknown or not around.number.sum() > 0:
             continue
-        together = edge.rdf.total(*limits)
+        together = edge.rdf.together(*limits)
         ends = together.coordination_std, together.coordination_low, together.coordination_high
         total, composition = Estimate(together.coordination, *ends), around.composition(shell.pair)
         composition = _hiding(composition, edge.rdf.hidden(shell.pair, *limits) / max(together.coordination, 1e-9))

@@ -17,6 +17,7 @@ from exafsnn.learn.intervals import is_first
 from exafsnn.partials import APART, Partials
 from exafsnn.records import Array, ChiK, Exchange, PartialRDF, Prediction
 from exafsnn.shells import UNSEEN, is_shell
+from exafsnn.words import percent, short_name
 
 _Rows = TypeVar("_Rows")
 _MANY = 1.2
@@ -192,6 +193,8 @@ class Answers:
         exchanges = {
             name: each.one(row, origin.partials) for name, each in self.exchanges.items() if each.is_there(row)
         }
+        told = self.findings(row, chi)
+        foreign = next((finding.sentence for finding in told if finding.name == "foreign"), "")
         rdf = PartialRDF(
             r=origin.partials.r, pairs=origin.partials.pairs, density=density, spread=spread, samples=samples.copy(),
             smoothing=origin.smoothing, least=float(doubt_of(origin.least, origin.beside, self.oxidised[row])),
@@ -205,8 +208,9 @@ class Answers:
             uncounted=tuple(shells[name] for name in origin.unmeasured),
             unseen=tuple((of.pair, of.r_min, of.r_max, origin.unseen[name]) for name, of in hidden.items()),
             exchanges=tuple(exchanges.values()),
+            foreign=f"{short_name(chi.source, chi.record) or 'the scan'} is {foreign}" if foreign else "",
         )  # fmt: skip
-        findings = *self.findings(row, chi), *(_exchange_findings(rdf, exchanges) if self.in_domain[row] else ())
+        findings = *told, *(_exchange_findings(rdf, exchanges) if self.in_domain[row] else ())
         names = ("delta_e0", "delta_e0_std", "amplitude", "amplitude_std", "misfit", "misfit_noise", "domain_score")
         numbers: dict[str, Any] = {name: float(getattr(self, name)[row]) for name in names}
         return Prediction(
@@ -223,12 +227,12 @@ class Answers:
             said = "the model is not calibrated: its error bars are raw"
             found.append(Finding("uncalibrated", "warning", said, remedy="Train it with calibration"))
         if self.domain_score[row] > 1:
-            left = f"{100 * self.unexplained[row]:.3g} %"
+            left = float(self.unexplained[row])
             number = self.accounted[row]
             many = f"metal and oxide make {number:.2g} times the absorbers that there are, " if number > _MANY else ""
             said = (
-                f"outside the model's domain: the networks' RDF leaves {left} of the signal unexplained, they disagree"
-                f" by {self.disagreement[row]:.0%}, {many}and the R-factor is {self.misfit[row]:.3g}:"
+                f"outside the model's domain: the networks' RDF {_leaving(left)}, they disagree by"
+                f" {percent(self.disagreement[row])}, {many}and the R-factor is {self.misfit[row]:.3g}:"
                 f" {self.domain_score[row]:.2g} times what may be"
             )
             found.append(Finding("foreign", "warning", said, remedy="Do not trust the RDF"))
@@ -257,6 +261,13 @@ class Answers:
                 said = f"{apart}: {why}, so the standard tells less"
                 found.append(Finding("standard-elsewhere", "warning", said, remedy=remedy))
         return tuple(finding for finding in found if finding)
+
+
+def _leaving(share: float) -> str:
+    """How much of a signal an RDF does not explain, in words."""
+    if share <= 1:
+        return f"leaves {percent(share)} of the signal unexplained"
+    return f"explains nothing of the signal (what is left is {share:.3g} times as strong)"
 
 
 def _exchange_findings(rdf: PartialRDF, exchanges: Mapping[str, Exchange]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ through ``repairs``, one by one, and all others are sound.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -47,6 +48,7 @@ from exafsnn.measure.waves import foreign_edges, oscillating, waves_of
 from exafsnn.records import Array, Spectrum
 from exafsnn.rise import edge_rise, has_edge, steepest
 from exafsnn.settings import MAX_MU
+from exafsnn.words import short_of
 
 _ROUNDING = 0.95
 """Share of a limit at which many scans at once are looked at one by one."""
@@ -399,6 +401,10 @@ def end_of_exafs(spectrum: Spectrum) -> float:
     return min(end, following.energy - NEXT_EDGE_MARGIN) if following else end
 
 
+_ROUNDING = 1e-5
+"""Of k [Å⁻¹]: a scan to 8.5 Å⁻¹ is one, whatever its last digits."""
+
+
 def up_to(spectrum: Spectrum, end: float) -> Spectrum:
     """Cut the scan at an energy [eV], into arrays of its own."""
     last = int(np.searchsorted(spectrum.energy, end, side="right"))
@@ -453,10 +459,12 @@ def _no_edge(spectrum: Spectrum, position: float) -> Finding | None:
 def _short_range(spectrum: Spectrum, position: float) -> Finding | None:
     end = end_of_exafs(spectrum)
     k_max = wavenumbers(end, position)
-    if k_max >= MIN_K_MAX:
+    if k_max >= MIN_K_MAX - _ROUNDING:
         return None
-    message = f"the scan ends at {end:.0f} eV, k = {k_max:.1f} Å⁻¹; k = {MIN_K_MAX} Å⁻¹ is the least"
-    remedy = f"Measure to {energies(MIN_K_MAX, position):.0f} eV or further"
+    needed = math.ceil(energies(MIN_K_MAX, position))
+    at = f"{short_of(end, needed)} eV, k = {short_of(float(k_max), MIN_K_MAX, 1)} Å⁻¹"
+    message = f"the scan ends at {at}; k = {MIN_K_MAX} Å⁻¹ is the least"
+    remedy = f"Measure to {needed} eV or further"
     return Finding("short-range", "fatal", message, end, remedy)
 
 
@@ -464,7 +472,7 @@ def _short_pre_edge(spectrum: Spectrum, position: float) -> Finding | None:
     length = position - float(spectrum.energy[0])
     if length >= MIN_PRE_EDGE:
         return None
-    message = f"the scan begins {length:.0f} eV below the edge; {MIN_PRE_EDGE:.0f} eV is the least"
+    message = f"the scan begins {short_of(length, MIN_PRE_EDGE)} eV below the edge; {MIN_PRE_EDGE:.0f} eV is the least"
     remedy = f"Begin at {position - 150:.0f} eV, 150 eV below the edge"
     return Finding("short-pre-edge", "fatal", message, float(spectrum.energy[0]), remedy)
 

@@ -11,6 +11,7 @@ from exafsnn.errors import Finding, ScanError
 from exafsnn.linear import KEPT
 from exafsnn.measure.limits import LOUD_K, MIN_K_MAX
 from exafsnn.records import Array, ChiK
+from exafsnn.words import short_of
 
 NOISE_R = (15.0, 30.0)
 """Range of R [Å] where χ(R) holds nothing but noise."""
@@ -104,7 +105,7 @@ def judged(chi: ChiK) -> ChiK:
         return chi
     if chi.k[-1] < MIN_K_MAX:
         where = f"{chi.source}::{chi.record}" if chi.record else chi.source
-        reason = f"χ(k) ends at k = {chi.k[-1]:.1f} Å⁻¹; k = {MIN_K_MAX} Å⁻¹ is the least"
+        reason = f"χ(k) ends at k = {short_of(float(chi.k[-1]), MIN_K_MAX, 1)} Å⁻¹; k = {MIN_K_MAX} Å⁻¹ is the least"
         raise ScanError(reason, where=where, remedy="Give χ(k) of a longer scan")
     noise = noise_of(chi.k, chi.chi[None])
     used = {**chi.settings, "noise_r": NOISE_R, "noise_kweight": NOISE_KWEIGHT}

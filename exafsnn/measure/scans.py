@@ -75,7 +75,14 @@ class _Removed:
             record=scan.record,
             temperature=scan.temperature,
             settings=self.settings,
-            history=_history(scan, used, self.found[place], self.settings, float(self.edge_step[place])),
+            history=_history(
+                scan,
+                used,
+                self.found[place],
+                self.settings,
+                float(self.edge_step[place]),
+                float(self.k_max_usable[place]),
+            ),
             findings=(*scan.findings, *self.found[place], *self.doubts[place]),
             spectrum=used,
             background=self.background[place],
@@ -286,7 +293,7 @@ def _of_zero(
 
 
 def _history(
-    scan: Spectrum, used: Spectrum, found: Told, values: Mapping[str, Any], edge_step: float
+    scan: Spectrum, used: Spectrum, found: Told, values: Mapping[str, Any], edge_step: float, usable: float
 ) -> tuple[str, ...]:  # fmt: skip
     """Tell what was done, in words."""
     left_out = scan.energy[scan.energy > used.energy[-1] + 1e-6]
@@ -299,6 +306,7 @@ def _history(
         f"{values['nnorm']} from {values['norm1']:.0f} to {values['norm2']:.0f} eV: edge step {edge_step:.4g}",
         f"background by AUTOBK as in larch {values['larch']}: rbkg {values['rbkg']:g} Å, k {values['kmin']:g} to "
         f"{values['kmax']:.2f} Å⁻¹, k weight {values['kweight']}",
+        f"χ(k) is used to {usable:.2f} Å⁻¹: short of the end of that, and as far as it stands above its noise",
     )
 
 

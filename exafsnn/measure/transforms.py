@@ -13,6 +13,7 @@ import numpy as np
 from exafsnn.errors import SettingsError
 from exafsnn.records import Array, ChiK
 from exafsnn.settings import WINDOWS
+from exafsnn.words import power
 
 _R_MAX = 10.0
 """Largest R of χ(R) [Å]."""
@@ -42,7 +43,7 @@ class ChiR:
         """One line."""
         low, high = self.k_range
         corrected = ", phase-corrected" if self.phase_corrected else ""
-        return f"<ChiR of k^{self.kweight} χ, k {low:.1f}–{high:.1f} Å⁻¹, {self.window_name}{corrected}>"
+        return f"<ChiR of {power('k', self.kweight)}χ, k {low:.1f}–{high:.1f} Å⁻¹, {self.window_name}{corrected}>"
 
     @property
     def magnitude(self) -> Array:
@@ -85,6 +86,22 @@ class ChiQ:
     r_range: tuple[float, float]
     """[Å]"""
 
+    def __repr__(self) -> str:
+        """One line."""
+        low, high = self.r_range
+        return f"<ChiQ of {power('k', self.kweight)}χ, R {low:.2f}–{high:.2f} Å, q to {self.q[-1]:.1f} Å⁻¹>"
+
+    @property
+    def magnitude(self) -> Array:
+        """(m,) magnitude of χ(q)."""
+        return np.abs(self.values)
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draw magnitude and real part into axes of matplotlib, or into new ones, which are returned."""
+        from exafsnn.write.panels import plot_chi_q
+
+        return plot_chi_q(self, axes)
+
 
 @dataclass(frozen=True)
 class Wavelet:
@@ -100,6 +117,11 @@ class Wavelet:
     values: np.ndarray
     """(n, m) complex."""
     kweight: int
+
+    def __repr__(self) -> str:
+        """One line."""
+        span = f"k {self.k[0]:.1f}–{self.k[-1]:.1f} Å⁻¹, R to {self.r[-1]:.1f} Å"
+        return f"<Wavelet of {power('k', self.kweight)}χ, {span}>"
 
     @property
     def magnitude(self) -> Array:

@@ -88,7 +88,7 @@ def with_ranges(prediction: Prediction, ranges: Ranges) -> Prediction:
     for low, high in ranges:
         for pair, level in zip(rdf.pairs, levels, strict=True):
             name = f"{low:g}-{high:g}"
-            shell = rdf.shell(pair, low, high)
+            shell = rdf.within(pair, low, high)
             if shell.sigma2 <= 0:  # what is left of a cut shell may be narrower than its smoothing
                 shell = replace(shell, sigma2=math.nan, sigma2_std=math.nan, sigma2_low=math.nan, sigma2_high=math.nan)
             shells[name if pair == rdf.pairs[0] else f"{name} {pair}"] = shell

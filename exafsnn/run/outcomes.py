@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from exafsnn.errors import ExafsnnError, Finding, ScanError
 from exafsnn.files import Stamp
 from exafsnn.records import ChiK, Estimate, Order, Prediction, Shell
-from exafsnn.words import short_name, shortened
+from exafsnn.run.samples import joint_label, label_of
+from exafsnn.words import shortened
 
 if TYPE_CHECKING:
     from exafsnn.analyse.particles import Particles
@@ -58,7 +59,16 @@ class Outcome:
         shells = next((edge.prediction.shells for edge in self.edges if edge.prediction), {})
         known = f"{shells['first'].pair} {shells['first'].numbers}" if shells and self.status != "foreign" else ""
         said = shortened(self.reason, 80) or known
-        return f"<Outcome {short_name(self.file, self.record, 40)}: {self.status}{f', {said}' if said else ''}>"
+        return (
+            f"<Outcome {shortened(self.title.replace('::', ' :: '), 40)}: {self.status}{f', {said}' if said else ''}>"
+        )
+
+    @property
+    def title(self) -> str:
+        """Name without folders: of a sample the files of its edges with their records, be it the only one."""
+        if not self.parts:
+            return joint_label([(self.file, self.record)]) if self.record else label_of(self.file)
+        return joint_label([(part.file, part.record or (part.chi.record if part.chi else "")) for part in self.parts])
 
     @property
     def edges(self) -> tuple[Outcome, ...]:
@@ -209,6 +219,11 @@ def once(outcomes: Iterable[Outcome], done: Iterable[tuple[str, str]] | None = N
         twice = Outcome(*key, reason="a scan of this file and name came before. Give each scan its own name")
         yield twice if key in seen else outcome
         seen.add(key)
+
+
+def is_left_out(outcome: Outcome, of_folders: Collection[str]) -> bool:
+    """Whether a file is no scan, and is there only because it is one of those that stand for folders."""
+    return outcome.unread and outcome.file in of_folders
 
 
 def is_finite(shell: Shell) -> bool:

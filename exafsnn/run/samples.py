@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -40,9 +40,17 @@ def split_name(source: str) -> tuple[str, str]:
 
 
 def label_of(source: str) -> str:
-    """The name without folders: ``zn.xdi+se.xdi`` of ``day1/zn.xdi+day1/se.xdi``."""
-    named = (split_source(scan) for scan in scans_of(source))
-    return _JOINT.join("::".join(filter(None, (re.split(r"[/\\]", file)[-1], record))) for file, record in named)
+    """The name without folders: ``zn.xdi+se.xdi`` of ``day1/zn.xdi+day1/se.xdi``; as ``joint_label`` has it."""
+    return joint_label(list(map(split_source, scans_of(source))))
+
+
+def joint_label(scans: Sequence[tuple[str, str]]) -> str:
+    """The same of files and records; of files of one name with their folders: ``a.prj (zn)+a.prj (se)``."""
+    names = [re.split(r"[/\\]", file) for file, _ in scans]
+    short = ["::".join(filter(None, (name[-1], record))) for name, (_, record) in zip(names, scans, strict=True)]
+    if len(set(short)) < len(short):
+        short = [f"{label} ({name[-2]})" if name[1:] else label for label, name in zip(short, names, strict=True)]
+    return _JOINT.join(short)
 
 
 def expanded(sources: Iterable[str]) -> tuple[str, ...]:

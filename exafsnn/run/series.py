@@ -7,7 +7,7 @@ standard is given but a structure is, the first scan of the series is the standa
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from exafsnn.run.answers import (
 )
 from exafsnn.run.axis import TEMPERATURE, axis_of
 from exafsnn.run.models import edges_named, edges_of, models
-from exafsnn.run.outcomes import Outcome, chis_of, edge_of, once, rejected, with_answers
+from exafsnn.run.outcomes import Outcome, chis_of, edge_of, is_left_out, once, rejected, with_answers
 from exafsnn.run.reading import Reading
 from exafsnn.run.scans import EAGER_BURST, measured_by_source
 from exafsnn.run.structures import Given, structure_given
@@ -86,6 +86,8 @@ class Course:
     """The first pair of the model: its ranges are those that are named without one."""
     thermal: tuple[Thermal, ...] = ()
     """What temperature does to each phase, if it is the axis."""
+    left_out: tuple[Outcome, ...] = ()
+    """Files of folders that are no scans, and have no place in all that."""
 
     def __repr__(self) -> str:
         """One line."""
@@ -188,7 +190,7 @@ class Follower:
 
     def follow(
         self, sources: Mapping[str, _Stamp], progress: _Progress = iter,
-        finished: Callable[[Outcome], None] = lambda _: None,
+        finished: Callable[[Outcome], None] = lambda _: None, of_folders: Collection[str] = (),
     ) -> Course:  # fmt: skip
         """Analyse a series, in the order given.
 
@@ -200,6 +202,8 @@ class Follower:
             Passes on the scans that are measured.
         finished
             Told of each that is refined, or cannot be.
+        of_folders
+            Sources that stand for folders: what of them is no scan is left out.
 
         Raises
         ------
@@ -215,11 +219,17 @@ class Follower:
                 progress(list(fresh)), self._reading, self._settings, self._workers
             )
         ]
-        answers = self._answers(measured, finished)  # may refuse all: then nothing is known of them
+        scans = [item for item in measured if not is_left_out(item[1], of_folders)]
+        answers = self._answers(scans, finished)  # may refuse all: then nothing is known of them
         self._known |= {key: [] for key in fresh.items()}
-        for (key, _), answer in zip(measured, answers, strict=True):
+        for key, outcome in measured:
+            if is_left_out(outcome, of_folders):
+                self._known[key].append((outcome, None))
+        for (key, _), answer in zip(scans, answers, strict=True):
             self._known[key].append(answer)
-        return self._analysed([answer for key in sources.items() for answer in self._known[key]])
+        every = [answer for key in sources.items() for answer in self._known[key]]
+        course = self._analysed([answer for answer in every if not is_left_out(answer[0], of_folders)])
+        return replace(course, left_out=tuple(of for of, _ in every if is_left_out(of, of_folders)))
 
     def follow_records(self, records: Sequence[Spectrum | ChiK], places: Mapping[tuple[str, str], float]) -> Course:
         """Analyse scans in memory, whose places on the axis are known by source and record, in their order."""

@@ -365,19 +365,32 @@ def _treatments(edge: str) -> tuple[FeffTreatment, ...]:
     return (*further, *nearer) if edge == "K" else nearer
 
 
+_PROGRAM = FeffTreatment().program
+"""FEFF that libraries are made by."""
+
+
 def read_plan(path: str | Path) -> LibrarySettings:
     """Read a plan from a TOML file.
 
     Raises
     ------
     SettingsError
-        If the file is missing, is no TOML, or has an unknown key.
+        If the file is missing, is no TOML, has an unknown key, or a treatment that no state can be made with.
     """
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"the plan cannot be read: {error}", where=str(path)) from error
-    return plan_from_mapping(table)
+    plan = plan_from_mapping(table)
+    for treatment in plan.treatments:
+        if treatment.program != _PROGRAM:
+            raise SettingsError(
+                f"it has program {treatment.program}, but scattering tables are made of phase.pad, which FEFF6L's"
+                " potentials do not hold",
+                where=f"{path}, treatment {treatment.name}",
+                remedy=f"Use program {_PROGRAM}",
+            )
+    return plan
 
 
 def plan_from_mapping(table: dict[str, Any]) -> LibrarySettings:

@@ -30,7 +30,7 @@ _TEXT = """# {name}
 
 The {edge} edge of {absorber} among {neighbours} atoms. All of it is simulated: {motion} and FEFF.
 
-- **Trained on** {states} states: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
+- **Trained on** {states}: {families}; FEFF8.5L, treatments {treatments}; {members} networks.
 - **Valid for** n(r) from {r_min:.2f} to {r_max:.2f} Å and k max from {k_low:g} to {k_high:g} Å⁻¹.
   {ranges}. Without a reference S₀² is taken as {amplitude:g} ± {amplitude_std:.0%}.
 - **Cannot tell** {neighbours} from its neighbours in the periodic table, nor, without a reference, a small particle
@@ -70,10 +70,11 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         To sessions of states that it never saw (``calibration.tried``).
     """
     plan, pairs, phases = info["library"]["plan"], info["pairs"], {item.trajectory: item.phase for item in answers}
+    families = [of for kind in _MOTION for of in plan.get(kind, ())]
     return _TEXT.format(
         name=name, edge=info["edge"], absorber=info["absorber"], neighbours=", ".join(info["neighbours"]),
-        states=info["library"]["states"], members=info["members"],
-        families=", ".join(f"{of['name']} ({of['count']})" for kind in _MOTION for of in plan.get(kind, ())),
+        states=_states(info["library"]["states"], [of["count"] for of in families]), members=info["members"],
+        families=", ".join(f"{of['name']} ({of['count']})" for of in families),
         motion=" and ".join(motion.format(by=_held_by(plan)) for kind, motion in _MOTION.items() if plan.get(kind)),
         treatments=", ".join(treatment["name"] for treatment in plan["treatments"]),
         r_min=pairs["r_min"], r_max=pairs["r_max"], k_low=pairs["kmax"][0], k_high=pairs["kmax"][1],
@@ -83,6 +84,16 @@ def card(name: str, info: Mapping[str, Any], answers: Sequence[Answer]) -> str:
         failures=_FAILURES.get(info["absorber"], _NO_FAILURE),
         rows="\n".join(row for kind in KINDS_OF_ANSWERS for row in _rows([a for a in answers if a.kind == kind])),
     )  # fmt: skip
+
+
+def _states(there: int, planned: Sequence[int]) -> str:
+    """How many states there are, and how many were planned where that is more."""
+    if there == sum(planned):
+        return f"{there} states"
+    return (
+        f"{there} states of {sum(planned)} planned (the others were discarded: their simulation failed, or did not give"
+        " what it was to give); planned"
+    )
 
 
 def _held_by(plan: Mapping[str, Any]) -> str:

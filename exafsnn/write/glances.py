@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from exafsnn.records import Array, Shell
-from exafsnn.words import along, plus_minus, short_name, shortened
+from exafsnn.words import along, plus_minus, shortened
 from exafsnn.write.markup import template
 from exafsnn.write.pictures import Picture, picture_of_chi, picture_of_rdf
 from exafsnn.write.tables import printable
@@ -37,7 +37,7 @@ def glance(outcome: Outcome) -> dict[str, Any]:
     """
     first = next(map(_first, outcome.edges), None)
     html = template("glance.html").render(
-        name=printable(short_name(outcome.file, outcome.record, 40)),
+        name=printable(shortened(outcome.title, 40)),
         status=outcome.status,
         edges=list(_edges(outcome)),
         reason=printable(shortened(outcome.reason, _LONGEST)),

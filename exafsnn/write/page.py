@@ -22,7 +22,6 @@ from exafsnn.analyse.transition.search import Transition
 from exafsnn.partials import APART
 from exafsnn.records import Lattice, Prediction, Shell
 from exafsnn.run.outcomes import Outcome
-from exafsnn.run.samples import label_of
 from exafsnn.run.series import Course
 from exafsnn.words import along, unit_along
 from exafsnn.write.markup import template
@@ -81,7 +80,7 @@ def report(course: Course, figures: Mapping[str, bytes]) -> str:
         rows=rows[:MOST_ROWS],
         left_out=max(0, len(rows) - MOST_ROWS),
         warned=[
-            (printable(_name(outcome)), outcome.status, printable("; ".join(outcome.warnings)))
+            (printable(outcome.title), outcome.status, printable("; ".join(outcome.warnings)))
             for outcome in course.outcomes
             if outcome.warnings
         ][:MOST_ROWS],
@@ -230,7 +229,7 @@ def _rows(course: Course, several: bool) -> list[list[str]]:
                 _value(shell.sigma2, shell.sigma2_std, 4),
             ]  # fmt: skip
             rows.append([
-                f"{outcome.axis:g}", printable(_name(outcome)), *([_pair(shell)] if several else []),
+                f"{outcome.axis:g}", printable(outcome.title), *([_pair(shell)] if several else []),
                 *(numbers if outcome.status != "foreign" else ["–"] * len(numbers)),
                 *_lattice_cells(lattice), f"{prediction.misfit:.3f}", outcome.status,
             ])  # fmt: skip
@@ -256,11 +255,6 @@ def _lattice_cells(lattice: Lattice | None) -> tuple[str, str, str]:
 
 def _value(value: float, std: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f} ± {std:.{digits}f}"
-
-
-def _name(outcome: Outcome) -> str:
-    name = label_of(outcome.file)
-    return f"{name}::{outcome.record}" if outcome.record else name
 
 
 def firsts(series: Series) -> list[str]:

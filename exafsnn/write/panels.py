@@ -16,18 +16,17 @@ from matplotlib.gridspec import SubplotSpec
 from exafsnn.partials import APART, of_metal
 from exafsnn.records import Array, ChiK, PartialRDF, Prediction, Spectrum
 from exafsnn.shells import is_shell
-from exafsnn.words import bracketed
+from exafsnn.words import bracketed, power
 
 if TYPE_CHECKING:
     from exafsnn.analyse.shell_fits import ShellFit
-    from exafsnn.measure.transforms import ChiR, Wavelet
+    from exafsnn.measure.transforms import ChiQ, ChiR, Wavelet
 
 INK, GREY, PALE = "#1a1a1a", "#7a7a7a", "#eceff1"
 BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#aa4499"  # told apart by colour-blind readers
 PAIR_COLOURS = (BLUE, ORANGE, GREEN, PURPLE)
 _WIDEST, _ROW = 1.2, 0.215
 """Width [Å] and height, in heights of the panel, of what is written above a shell."""
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _R_MAX = 6.5
 """Largest R shown [Å]."""
 
@@ -62,8 +61,20 @@ def plot_chi_r(transformed: ChiR, axes: Axes | None = None) -> Axes:
     axes.plot(r, np.abs(values), color=INK, linewidth=1.2, label="magnitude")
     axes.plot(r, values.real, color=BLUE, linewidth=0.8, label="real part")
     corrected = "" if transformed.phase_corrected else ", not phase-corrected"
-    unit = f"Å⁻{str(transformed.kweight + 1).translate(_RAISED)}"
+    unit = power("Å", -1 - transformed.kweight)
     axes.set(xlabel=f"R (Å){corrected}", ylabel=f"χ(R) ({unit})", xlim=(0, _R_MAX))
+    legend(axes)
+    return axes
+
+
+def plot_chi_q(back: ChiQ, axes: Axes | None = None) -> Axes:
+    """Real part and magnitude of χ(q), into axes or new ones."""
+    axes = axes or _new_axes()
+    unit = f" ({power('Å', -back.kweight)})" if back.kweight else ""
+    axes.axhline(0, color=GREY, linewidth=0.5)
+    axes.plot(back.q, np.abs(back.values), color=INK, linewidth=1.2, label="magnitude")
+    axes.plot(back.q, back.values.real, color=BLUE, linewidth=0.8, label="real part")
+    axes.set(xlabel="q (Å⁻¹)", ylabel=f"{power('k', back.kweight)}χ(q){unit}", xlim=(0, back.q[-1]))
     legend(axes)
     return axes
 
@@ -156,7 +167,8 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     axes.axvspan(*window, color=PALE, linewidth=0, zorder=0, label="k range used")
     axes.plot(k, k**2 * chi.chi[shown], color=INK, linewidth=1.0, label="measured")
     if prediction:
-        axes.plot(k, k**2 * prediction.chi_model[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
+        implied = np.where(tells(prediction.chi_model), chi.k**2 * prediction.chi_model, np.nan)
+        axes.plot(k, implied[shown], color=ORANGE, linewidth=1.0, label="implied by the RDF")
         axes.annotate(
             f"{prediction.verdict}, R-factor {prediction.misfit:.3f}", (window[1], 0.03),
             xycoords=("data", "axes fraction"), size=8.5, color=INK, xytext=(-5, 0), textcoords="offset points",
@@ -167,6 +179,23 @@ def draw_chi_k(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:
     reach = 1.2 * np.abs(chi.k**2 * chi.chi)[used].max()
     axes.set_ylim(*rounded(-reach, reach))
     legend(axes)
+
+
+def tells(chi_model: Array) -> np.ndarray:
+    """(m,) where a model says something of χ(k): beyond that χ is 0, and where E₀ moved its range, it stands still.
+
+    There it is not small but unknown.
+    """
+    moves = np.flatnonzero(np.diff(chi_model, prepend=0.0, append=0.0))  # from one value to the next, and to the ends
+    told = np.zeros(len(chi_model), dtype=bool)
+    if len(moves):
+        first, last = moves[0], moves[-1] - 1
+        while first < last and chi_model[first + 1] == chi_model[first]:
+            first += 1
+        while last > first and chi_model[last - 1] == chi_model[last]:
+            last -= 1
+        told[first : last + 1] = True
+    return told & np.isfinite(chi_model)
 
 
 def draw_chi_r(axes: Axes, chi: ChiK, prediction: Prediction | None) -> None:

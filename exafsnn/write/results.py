@@ -509,7 +509,7 @@ def _draw_scan(drawing: tuple[str, Outcome, ShellFit | None]) -> None:
         content = figures.png(figures.compare_figure(shown.prediction, fit))
     elif shown.parts:
         predictions = [edge.prediction for edge in shown.edges if edge.prediction]
-        content = figures.png(figures.sample_figure(label_of(shown.file), predictions))
+        content = figures.png(figures.sample_figure(shown.title, predictions))
     elif shown.chi:
         content = figures.scan_png(shown.chi, shown.prediction)
     Path(path).write_bytes(content)

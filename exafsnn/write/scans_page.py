@@ -22,7 +22,7 @@ from exafsnn.run.samples import label_of
 from exafsnn.words import plus_minus, shortened
 from exafsnn.write.archive import read_scan
 from exafsnn.write.markup import template
-from exafsnn.write.panels import magnitude_of_chi_r, rdf_limits, rounded
+from exafsnn.write.panels import magnitude_of_chi_r, rdf_limits, rounded, tells
 from exafsnn.write.tables import Row, printable
 from exafsnn.write.vector import COLOURS, INK, Plot
 
@@ -84,7 +84,7 @@ def scans_page(command: str, scans: Sequence[Row], rows: Sequence[Row], archive:
     return template("scans.html").render(
         title=f"{len(scans)} {'scan' if len(scans) == 1 else 'scans'} {_DO[command]}",
         subtitle=_subtitle(facts),
-        answers=list(_answers(scans, rows, facts)),
+        answers=list(_answers(scans, rows, facts, names)),
         headings=("scan", "status", "pair", "range", "N", "R (Å)", "σ² (Å²)", "fit"),
         rows=table[:MOST_ROWS],
         left_out=max(0, len(table) - MOST_ROWS),
@@ -108,7 +108,7 @@ def _key(row: Row) -> tuple[str, str]:
 
 
 def _name(row: Row) -> str:
-    name = label_of(row["file"])
+    name = row.get("title") or label_of(row["file"])
     return printable(f"{name}::{row['record']}" if row["record"] else name)
 
 
@@ -119,7 +119,9 @@ def _subtitle(facts: Mapping[str, Any]) -> str:
     return printable(" · ".join([*(f"model {name}" for name in facts["models"]), standard]))
 
 
-def _answers(scans: Sequence[Row], rows: Sequence[Row], facts: Mapping[str, Any]) -> Iterator[str]:
+def _answers(
+    scans: Sequence[Row], rows: Sequence[Row], facts: Mapping[str, Any], names: Mapping[tuple[str, str], str]
+) -> Iterator[str]:
     """What a newcomer asks first, in sentences."""
     states = Counter(scan["status"] for scan in scans)
     done = states["ok"] + states["warned"]
@@ -142,16 +144,30 @@ def _answers(scans: Sequence[Row], rows: Sequence[Row], facts: Mapping[str, Any]
         told = [row for row in told if math.isfinite(row["distance"]) and row["coordination"] > _SOME]
         if told:
             yield _of_pair(pair, told, f", of the {name}" if name in APART else "")
-    shares = [row["metal"] for row in done_rows if math.isfinite(row.get("metal", math.nan))]
-    if shares:
-        low, high = min(shares), max(shares)
-        span = dict.fromkeys(f"{abs(share):.0%}" for share in (low, high))
-        yield f"{' to '.join(span)} of the absorbers are in the metal."
+    yield from _of_metal([row for row in done_rows if math.isfinite(row.get("metal", math.nan))], names)
     if done_rows and not facts["settings"].get("references"):
         yield (
             "There was no standard: N rests on what amplitude such scans usually have, and its error says how much"
             " of it is doubt about that. A foil measured alike (--reference) makes it a third or less."
         )
+
+
+def _of_metal(told: Sequence[Row], names: Mapping[tuple[str, str], str]) -> Iterator[str]:
+    """How much of each element is in its metal, and in which scan; of many where it is least, and where most."""
+    by_element: dict[str, dict[tuple[str, str], Row]] = {}
+    for row in told:
+        by_element.setdefault(row["pair"].partition("-")[0], {})[_key(row)] = row
+    for element, scans in by_element.items():
+        ordered = sorted(scans.values(), key=lambda row: row["metal"])
+        least, most = (
+            (plus_minus(100 * max(row["metal"], 0.0), 100 * row["metal_std"], "%"), names[_key(row)])
+            for row in (ordered[0], ordered[-1])
+        )
+        if len(scans) == 1:
+            yield f"{least[0]} of the {element} atoms of {least[1]} are in the metal."
+        else:
+            span = f"from {least[0]} ({least[1]}) to {most[0]} ({most[1]})"
+            yield f"The share of the {element} atoms that are in the metal goes {span}, in {len(scans)} scans."
 
 
 def _of_pair(pair: str, told: Sequence[Row], of: str) -> str:
@@ -239,7 +255,8 @@ def _plot_k(k: Array, chi: Array, implied: Array, window: tuple[float, float]) -
     plot = Plot("k (Å⁻¹)", "k²χ(k) (Å⁻²)", (1.0, min(float(k[-1]), window[1] + 1.5)), rounded(-reach, reach))
     plot.shade(*window)
     plot.line(k, k**2 * chi, INK, "measured")
-    plot.line(k, k**2 * implied, COLOURS[1], "implied")
+    told = tells(implied)
+    plot.line(k[told], (k**2 * implied)[told], COLOURS[1], "implied")
     return plot
 
 

@@ -210,16 +210,20 @@ def pair_cells(prediction: Prediction, name: str) -> Row:
     place = shell.pair, shell.r_min, shell.r_max
     tests = [item for item in prediction.rdf.exchanges if (item.pair, item.r_min, item.r_max) == place]
     if tests and tests[0].of_shell and tests[0].is_open:  # then it is all that is known
-        total = prediction.rdf.total(shell.r_min, shell.r_max)
+        total = prediction.rdf.together(shell.r_min, shell.r_max)
         ends = {f"total_{end}": getattr(total, f"coordination_{end}") for end in ("std", "low", "high")}
         cells |= {"total": total.coordination} | ends
     return cells | {"delta_chi2": tests[0].delta_chi2 if tests else math.nan}
 
 
 def scan_facts(outcome: Outcome) -> Row:
-    """What became of a scan, with every finding of it (name, severity, message, energy [eV], remedy), and its sizes."""
+    """What became of a scan, with every finding of it (name, severity, message, energy [eV], remedy), and its sizes.
+
+    A sample has a title, with the records of its scans.
+    """
     findings = [dict(vars(finding)) for finding in outcome.findings]
     facts = {"file": outcome.file, "record": outcome.record, "status": outcome.status, "findings": findings}
+    facts |= {"title": printable(outcome.title)} if outcome.parts else {}
     return facts | ({"particles": particle_rows(outcome)} if outcome.particles else {})
 
 

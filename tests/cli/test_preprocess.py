@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from exafsnn_cli.main import run
+from exafsnn_cli.preprocess import preprocess
 
+import exafsnn
 from exafsnn.records import Spectrum
 
 
@@ -48,6 +51,22 @@ def test_notes_are_in_the_settings_and_told_if_asked(
     (told,) = json.loads((tmp_path / "results" / "settings.json").read_text())["scans"]
     assert told["status"] == "ok"
     assert [item["severity"] for item in told["findings"] if item["message"].startswith(said)] == ["note"]
+
+
+def test_the_end_that_was_asked_for_stands_beside_the_one_that_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the background ends χ(k) is not to be used: 0.1 Å⁻¹ of it."""
+    scan = str(Path(__file__).parents[2] / "spectra" / "fe_0300K.dat")
+    assert run(["preprocess", scan, "--kmax", "12", "-o", str(tmp_path / "out")]) == 0
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.endswith("k max (1/Å), 12 asked")
+    assert row.split()[-1] == "11.9"
+    said = " ".join(CliRunner().invoke(preprocess, ["--help"]).output.split())
+    assert "the last 0.1 of it is used for the background alone" in said
+    chi = exafsnn.read(scan).to_chi(exafsnn.BackgroundSettings(kmax=12.0))
+    assert any("k 0 to 12.00 Å⁻¹" in said for said in chi.history)
+    assert any("χ(k) is used to 11.90 Å⁻¹" in said for said in chi.history)
 
 
 def test_settings_that_suit_no_scan_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,6 +63,10 @@ def test_a_pipe_and_a_log_get_a_line_for_each_scan(tmp_path: Path, capsys: pytes
     broken.write_text("# nothing\n")
     log = tmp_path / "run.log"
     log.write_text("of an earlier run\n")
+    *header, text = re.split(r"(?m)^(?=[^#])", Path(names[0]).read_text(), maxsplit=1)
+    table = (row.split(maxsplit=1) for row in text.splitlines())
+    moved = "\n".join(f"{float(energy) + 35:.3f} {rest}" for energy, rest in table)
+    Path(names[0]).write_text(f"{''.join(header)}{moved}\n")
     command = ["predict", *names, str(broken), "-v", "--log", str(log), "-o", str(tmp_path / "out")]
     assert run(command) == 3
     first, *lines = log.read_text(encoding="utf-8").splitlines()
@@ -71,8 +75,11 @@ def test_a_pipe_and_a_log_get_a_line_for_each_scan(tmp_path: Path, capsys: pytes
         assert re.match(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d {re.escape(name)}: ", line)
     assert all(": Fe-Fe N 1" in line and "explains" in line for line in lines[:3])
     assert ": rejected: " in lines[3]
-    told = capsys.readouterr().err.splitlines()
+    said = capsys.readouterr().err
+    told = said.splitlines()
     assert [line for line in told if line in lines] == lines
+    assert said.count("off its tabulated energy") == 1  # a warning as its scan is done, and not once more
+    assert said.count("broken.dat") == 1
     assert "%|" not in "".join(told)  # no bar in a pipe
 
 

@@ -96,7 +96,7 @@ def test_three_scans_have_no_transition_and_say_so(tmp_path, capsys):
 
 
 def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeypatch, capsys):
-    """A scan arrives in two pieces, then another; a picture is no scan. Each look finds the results whole."""
+    """A scan arrives in two pieces, then another; a picture and a note are no scans. Each look finds results whole."""
     place, out = tmp_path / "in", tmp_path / "out"
     place.mkdir()
     text = (SPECTRA / "fe_0300K.dat").read_text()
@@ -108,6 +108,7 @@ def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeyp
     steps = iter([
         lambda: write("fe_0300K.dat", text[: len(text) // 2]),
         lambda: write("plot.png", "no scan"),
+        lambda: write("notes.txt", "no scan either\n"),
         lambda: None,
         lambda: write("fe_0300K.dat", text),
         lambda: None,
@@ -130,12 +131,36 @@ def test_a_folder_is_watched_and_half_written_files_do_no_harm(tmp_path, monkeyp
     assert seen[-1].count("rejected") == 0
     assert len({row["file"] for row in rows(out / "summary.csv")}) == 2
     assert (out / "report.html").exists()
-    told = capsys.readouterr().out
+    told, said = capsys.readouterr()
     assert "2 scans, 0 rejected. Too few scans" in told
+    assert said.count("notes.txt: no scan, left out: ") == 1
     lines = re.findall(r"(?m)^\d{4}-\d\d-\d\d [\d:]{8} \S+(fe_0\d00K\.dat): (\w+): (.*)$", told)
     assert lines[0][:2] == ("fe_0300K.dat", "rejected")  # half of it, and why
     assert "k = " in lines[0][2] or "energy" in lines[0][2]
     assert [line[:2] for line in lines[1:]] == [("fe_0300K.dat", "ok"), ("fe_0400K.dat", "ok")]  # each once
+
+
+def test_what_in_a_folder_is_no_scan_has_no_place_in_the_series(tmp_path, capsys):
+    """As ``predict`` has it; a file that is named is a scan that was rejected, and keeps its place."""
+    place, out = tmp_path / "in", tmp_path / "out"
+    place.mkdir()
+    (place / "fe_0350_notes.txt").write_text("cooled overnight\n")
+    for kelvin in (300, 400):
+        (place / f"fe_{kelvin:04d}K.dat").write_text((SPECTRA / f"fe_{kelvin:04d}K.dat").read_text())
+
+    def axis(scans):
+        assert run(["series", *scans, "--against", "order", "-o", str(out)]) == (0 if scans == [str(place)] else 3)
+        return {(Path(row["file"]).name, row["axis"]) for row in rows(out / "summary.csv")}
+
+    assert axis([str(place)]) == {("fe_0300K.dat", "0"), ("fe_0400K.dat", "1")}
+    told, said = capsys.readouterr()
+    assert "fe_0350_notes.txt: no scan, left out: " in said
+    assert "notes" not in told
+    named = axis(sorted(map(str, place.iterdir())))
+    assert named == {("fe_0300K.dat", "0"), ("fe_0350_notes.txt", ""), ("fe_0400K.dat", "2")}
+    (place / "fe_0300K.dat").unlink()
+    (place / "fe_0400K.dat").unlink()
+    assert run(["series", str(place), "-o", str(tmp_path / "none")]) == 4
 
 
 def test_a_series_of_nothing_is_wrong_usage(tmp_path, capsys):

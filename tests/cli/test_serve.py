@@ -100,6 +100,18 @@ def test_from_a_scan_to_its_report(place: str) -> None:
         assert {"exafsnn-results/summary.csv", "exafsnn-results/report.html"} <= set(packed.namelist())
 
 
+def test_results_are_kept_in_a_folder_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``-o served``: jobs work among the scans, and would look for a relative folder there."""
+    monkeypatch.chdir(tmp_path)
+    with served(Path("served")) as place:
+        ask(f"{place}/scans/iron.dat", SCAN.read_bytes(), "PUT")
+        run(place, command="predict", scans=["iron.dat"])
+        state = ended(place)
+        assert (state["code"], state["page"]) == (0, True), state["said"]
+        assert b"The scan has an answer" in ask(f"{place}/results/0/report.html")
+    assert (tmp_path / "served" / "results" / "0" / "summary.csv").exists()
+
+
 def test_a_standard_is_one_of_the_scans(place: str) -> None:
     for name in ("fe_0300K.dat", "fe_0400K.dat"):
         ask(f"{place}/scans/{name}", (SPECTRA / name).read_bytes(), "PUT")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,6 +190,25 @@ def test_every_range_has_errors_by_every_way(model, clean):
     assert second.sigma2_std > bare.sigma2_std
     assert second.distance_std >= bare.distance_std == prediction.rdf.apart  # by which foils and beamlines differ
     assert second.distance_low < second.distance < second.distance_high
+
+
+def test_numbers_of_what_is_foreign_come_with_a_word():
+    """Distances of iron times 0.62: the RDF leaves more than there is. Who insists is told once."""
+    chi = read_one(DEMONSTRATION / "fe_0300K.dat").to_chi()
+    model = load_model("fe-k")
+    foreign = model.predict(replace(chi, chi=np.interp(0.62 * chi.k, chi.k, chi.chi)))
+    assert not foreign.in_domain
+    (said,) = (finding.message for finding in foreign.findings if finding.name == "foreign")
+    assert re.search(r"explains nothing of the signal \(what is left is 1\.\d+ times as strong\), they disagree", said)
+    assert re.search(r"disagree by \d+ %, and", said)
+    assert not re.search(r"\d%", said)
+    expected = r"^fe_0300K\.dat is outside the model's domain: .*Do not trust the RDF$"
+    with pytest.warns(UserWarning, match=expected) as told:
+        shells = [foreign.rdf.shell("Fe-Fe", 1.9, high) for high in (3.3, 3.2)]
+    assert len(told) == 1
+    assert Path(told[0].filename).name == "test_verdict.py"
+    assert all(np.isfinite(shell.coordination) for shell in (*shells, foreign.rdf.total(1.9, 3.3)))
+    assert model.predict(chi).rdf.shell("Fe-Fe", 1.9, 3.3).coordination > 10  # without a word
 
 
 def test_another_compound_is_foreign_to_zinc_selenide(data_dir):

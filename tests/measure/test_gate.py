@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -81,13 +82,27 @@ def test_a_short_scan(make_scan):
     finding = only(check(make_scan("Fe", k_max=8.0)))
     assert (finding.name, finding.severity) == ("short-range", "fatal")
     assert "k = 8.0" in finding.message
-    assert "Measure to 7387 eV" in finding.remedy
+    assert "Measure to 7388 eV" in finding.remedy  # at 7387 eV k is 8.496 Å⁻¹
     assert check(make_scan("Fe", k_max=9.0))[:0] == ()
     assert all(finding.severity != "fatal" for finding in check(make_scan("Fe", k_max=9.0)))
 
 
+@pytest.mark.parametrize(("k_max", "said"), [(8.46, "8.46"), (8.497, "8.497"), (8.4999, "8.4999")])
+def test_a_scan_that_is_hardly_too_short_ends_before_what_it_should(make_scan, k_max, said):
+    """Not "ends at 1840 eV, k = 8.5 Å⁻¹; k = 8.5 Å⁻¹ is the least. Measure to 1840 eV"."""
+    scan = make_scan("Fe", k_max=8.5)
+    zero = scan.energy[-1] - 8.5**2 / 0.2624684
+    finding = only(check(replace(scan, energy=np.append(scan.energy[:-1], zero + k_max**2 / 0.2624684))))
+    told = re.match(r"the scan ends at ([\d.]+) eV, k = ([\d.]+) Å⁻¹; k = 8\.5 Å⁻¹ is the least", finding.message)
+    assert told[2] == said
+    assert float(told[1]) < float(re.match(r"Measure to (\d+) eV", finding.remedy)[1])
+    assert check(scan) == ()
+
+
 def test_a_short_pre_edge(make_scan):
     assert only(check(make_scan("Fe", pre=25.0))).name == "short-pre-edge"
+    finding = only(check(make_scan("Fe", pre=29.8)))
+    assert float(re.match(r"the scan begins ([\d.]+) eV below the edge; 30 eV is the least", finding.message)[1]) < 30
     assert check(make_scan("Fe", pre=60.0)) == ()
 
 

@@ -93,9 +93,18 @@ def test_so_is_a_map_beyond_all_atoms() -> None:
 
 def test_records_are_doors_and_draw_themselves() -> None:
     chi = scan()
-    assert repr(chi.to_r(kweight=3)) == "<ChiR of k^3 χ, k 3.0–16.0 Å⁻¹, hanning>"
+    assert repr(chi.to_r(kweight=3)) == "<ChiR of k³χ, k 3.0–16.0 Å⁻¹, hanning>"
+    assert repr(chi.to_r(kweight=1).to_q(1.2, 3)) == "<ChiQ of kχ, R 1.20–3.00 Å, q to 18.0 Å⁻¹>"
+    assert repr(chi.wavelet(kweight=0)) == "<Wavelet of χ, k 0.0–16.0 Å⁻¹, R to 6.0 Å>"
     axes = chi.to_r().plot()
-    assert axes.get_xlabel() == "R (Å), not phase-corrected"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("R (Å), not phase-corrected", "χ(R) (Å⁻³)")
+    back = chi.to_r().to_q(1.2, 3)
+    axes = back.plot()
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("q (Å⁻¹)", "k²χ(q) (Å⁻²)")
+    np.testing.assert_array_equal(axes.lines[-1].get_ydata(), back.values.real)
+    np.testing.assert_array_equal(axes.lines[-2].get_ydata(), back.magnitude)
+    assert back.plot(axes) is axes
+    assert chi.to_r(kweight=0).to_q(1.2, 3).plot().get_ylabel() == "χ(q)"
     axes = chi.wavelet().plot()
     assert axes.get_xlabel() == "k (Å⁻¹)"
     from matplotlib import pyplot

@@ -14,11 +14,13 @@ from exafsnn.errors import Finding, ScanError, SettingsError
 from exafsnn.records import ChiK
 from exafsnn.run import scans as pipeline
 from exafsnn.run.axis import axis_of
-from exafsnn.run.outcomes import Outcome
+from exafsnn.run.outcomes import Outcome, sample_of
 from exafsnn.run.reading import Reading
 from exafsnn.run.samples import expanded, label_of, scans_of, split_name
 from exafsnn.run.scans import measure_scans, predict_scans
 from exafsnn.settings import BackgroundSettings
+from exafsnn.write.glances import glance
+from exafsnn.write.tables import scan_facts
 
 from ..infer import toy_compound as toy
 
@@ -63,6 +65,21 @@ def test_plus_joins_scans_unless_it_is_in_the_name_of_a_file_or_record(
 def test_a_sample_is_labelled_without_folders() -> None:
     assert label_of("day 1/zn.xdi+day 1/se.prj::b/c") == "zn.xdi+se.prj::b/c"
     assert label_of("one/zn.xdi") == "zn.xdi"
+    assert label_of("day/zn/athena.prj+day/se/athena.prj") == "athena.prj (zn)+athena.prj (se)"
+
+
+def test_the_title_of_a_sample_names_its_records(make_chi: Callable[..., ChiK]) -> None:
+    """Also where each file has but one, as the projects that were merged of each edge: no athena.prj+athena.prj."""
+    names = ("zn/athena.prj", "se/athena.prj")
+    parts = [
+        Outcome(name, chi=make_chi(name, record)) for name, record in zip(names, ("foil", "selenide"), strict=True)
+    ]
+    sample = sample_of("+".join(names), parts)
+    assert sample.title == "athena.prj::foil+athena.prj::selenide"
+    assert (scan_facts(sample)["title"], scan_facts(sample)["file"]) == (sample.title, "+".join(names))
+    assert sample.title in glance(sample)["html"]
+    assert Outcome("day/a.prj", "foil").title == "a.prj::foil"
+    assert "title" not in scan_facts(Outcome("day/a.prj", "foil"))
 
 
 def test_a_pattern_joins_the_scans_of_which_the_same_differs(here: None) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from exafsnn.errors import SettingsError
 from exafsnn.metals import METALS, Metal
-from exafsnn.simulate.plan import plan_for, plan_from_mapping, plan_text, planned_states
+from exafsnn.physics.feff import FeffTreatment
+from exafsnn.simulate.plan import plan_for, plan_from_mapping, plan_text, planned_states, read_plan
 from exafsnn.simulate.potentials import training_potentials
 
 
@@ -56,3 +60,13 @@ def test_its_own_lattice_at_room_temperature_is_amidst_what_is_simulated(metal: 
         if family.name in (metal.phase, f"cold {metal.phase}"):
             low, high = (plan.length_scale * a for a in family.a)
             assert low + 0.01 * metal.a < metal.a < high - 0.01 * metal.a
+
+
+def test_a_treatment_that_no_state_can_be_made_with_is_refused_before_the_dynamics(tmp_path: Path) -> None:
+    plan = plan_for(METALS["Ni"], 7, 0.1)
+    wrong = replace(plan, treatments=(*plan.treatments, FeffTreatment("old", program="6L")))
+    (tmp_path / "plan.toml").write_text(plan_text(wrong))
+    with pytest.raises(SettingsError, match=r"plan\.toml, treatment old: it has program 6L, .*Use program 8\.5L"):
+        read_plan(tmp_path / "plan.toml")
+    (tmp_path / "plan.toml").write_text(plan_text(plan))
+    assert read_plan(tmp_path / "plan.toml") == plan

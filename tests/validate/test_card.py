@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from exafsnn.infer.predict import load_model
 from exafsnn.learn.intervals import KINDS_OF_ANSWERS
+from exafsnn.learn.model_file import find_model
 from exafsnn.simulate.plan import KINDS
 from exafsnn.validate.calibration import Answer
 from exafsnn.validate.card import card
@@ -47,8 +50,26 @@ def test_rms_errors_are_those_of_the_answers_and_intervals_cover(make_chi, info,
 
 def test_it_says_what_the_model_is(make_chi, info):
     text = card("fe-k", info, answers(make_chi))
-    for said in ("# fe-k", "The K edge of Fe", "760 states", "1.9–3.3 Å", "100 bcc, 50 fcc", "is simulated"):
+    for said in (
+        "# fe-k",
+        "The K edge of Fe",
+        "760 states of 764 planned",
+        "1.9–3.3 Å",
+        "100 bcc, 50 fcc",
+        "is simulated",
+    ):
         assert said in text
+
+
+def test_states_that_are_named_are_those_that_are_counted(make_chi):
+    """Of cobalt's plan 46 states could not be made; each card beside a model says so as the code does."""
+    info = load_model("co-k").info
+    text = card("co-k", info, answers(make_chi))
+    line = next(line for line in text.splitlines() if "Trained on" in line)
+    named = re.findall(r"\((\d+)\)", line)
+    assert "243 states of 289 planned" in line
+    assert sum(map(int, named)) == 289
+    assert line in find_model("co-k").with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_it_says_of_which_pair_each_range_is(make_chi):
@@ -61,9 +82,9 @@ def test_it_says_where_states_of_any_kind_come_from(make_chi, info):
     """Each kind that a plan may have; nothing is left blank."""
     for kind in KINDS:
         plan = {name: [] for name in KINDS} | {kind: [{"name": "these", "count": 7, "weights": ["springs"]}]}
-        told = info | {"library": info["library"] | {"plan": info["library"]["plan"] | plan}}
+        told = info | {"library": info["library"] | {"plan": info["library"]["plan"] | plan, "states": 7}}
         text = card("x", told, answers(make_chi))
-        assert "states: these (7);" in text
+        assert "**Trained on** 7 states: these (7);" in text
         assert "All of it is simulated:  and" not in text
 
 

@@ -124,6 +124,22 @@ def test_figure_of_a_chi_file_has_no_absorption(make_prediction: Callable[..., P
     assert "Energy" not in texts(plotting.scan_figure(chi))
 
 
+def test_where_a_model_says_nothing_of_chi_no_line_is_drawn(make_prediction: Callable[..., Prediction]) -> None:
+    """Below its range of k, and where E₀ moves that: there χ is not 0, nor what it is at the end, but unknown."""
+    prediction = make_prediction()
+    k = prediction.chi.k
+    model = np.where(k < 2, 0.0, np.where(k > 13, 0.0, 0.1 * np.sin(5 * np.clip(k, 2.2, 12.8))))
+    drawn = (k >= 2.2 - 1e-9) & (k <= 12.8 + 1e-9)
+    np.testing.assert_array_equal(panels.tells(model), drawn)
+    axes = Figure().add_subplot()
+    panels.draw_chi_k(axes, prediction.chi, replace(prediction, chi_model=model))
+    line = next(line for line in axes.lines if line.get_label() == "implied by the RDF")
+    seen = np.isfinite(line.get_ydata())
+    assert (line.get_xdata()[seen].min(), line.get_xdata()[seen].max()) == pytest.approx((2.2, 12.8))
+    assert not panels.tells(np.zeros(5)).any()
+    assert panels.tells(np.sin(k + 1)).all()
+
+
 def test_foreign_spectrum_is_called_so(make_prediction: Callable[..., Prediction]) -> None:
     prediction = make_prediction(in_domain=False)
     written = texts(plotting.scan_figure(prediction.chi, prediction))

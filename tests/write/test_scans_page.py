@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from exafsnn_cli.main import run
 
+from exafsnn.write.scans_page import _of_metal
 from exafsnn.write.vector import Plot, ticks
 
 SPECTRA = Path(__file__).parents[2] / "spectra"
@@ -36,6 +37,30 @@ def test_the_answer_comes_first_in_words(page: str) -> None:
     assert answers[0] == "2 of 3 scans have an answer; 1 rejected, with the reason below."
     assert re.match(r"Around Fe there are 1\d\.\d to 1\d\.\d Fe neighbours from 1\.9 to 3\.3 Å, 2\.6", answers[1])
     assert answers[2].startswith("There was no standard")
+
+
+def test_an_implied_line_begins_where_the_model_does(page: str) -> None:
+    """At 2 Å⁻¹, not at 1 Å⁻¹ with a jump."""
+    plots = re.findall(r'<svg[^>]*aria-label="k²χ\(k\) .*?</svg>', page, re.DOTALL)
+    assert len(plots) == 2
+    for plot in plots:
+        measured, implied = (float(points.split(",")[0]) for points in re.findall(r'<polyline points="([^"]*)', plot))
+        assert measured == pytest.approx(Plot.left, abs=1)
+        assert implied > Plot.left + 20
+
+
+def test_what_is_metal_is_told_of_each_element_by_scan_and_with_its_error() -> None:
+    def row(file: str, pair: str, metal: float, std: float) -> dict[str, object]:
+        return {"file": file, "record": "", "pair": pair, "metal": metal, "metal_std": std}
+
+    rows = [row("a", "Ni-Ni", 1.0, 0.021), row("a", "Ni-O", 1.0, 0.021), row("b", "Ni-Ni", 0.301, 0.05)]
+    names = {("a", ""): "foil.dat", ("b", ""): "half.dat", ("c", ""): "cobalt.dat"}
+    assert list(_of_metal(rows[:2], names)) == ["100.0 ± 2.1 % of the Ni atoms of foil.dat are in the metal."]
+    assert list(_of_metal([*rows, row("c", "Co-Co", 0.5, 0.1)], names)) == [
+        "The share of the Ni atoms that are in the metal goes from 30.1 ± 5.0 % (half.dat) to 100.0 ± 2.1 % (foil.dat),"
+        " in 2 scans.",
+        "50 ± 10 % of the Co atoms of cobalt.dat are in the metal.",
+    ]
 
 
 def test_each_scan_is_one_click_away(page: str) -> None:
