@@ -1,0 +1,142 @@
+"""A network that says each row of numbers by very few: an encoder, a bottleneck, a decoder (``analyse.featuremap``).
+
+Encoder and decoder are a linear map and a small network beside it, so that a linear answer costs nothing to learn
+(G. E. Hinton and R. R. Salakhutdinov, Science 313, 504 (2006), for the idea; the linear paths are those of residual
+networks). The formulae serve arrays of numpy and torch alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exafsnn.physics.arrays import Numbers, silu
+from exafsnn.settings import Settings
+
+Single = NDArray[np.float32]
+Weights = Mapping[str, Numbers]
+"""Arrays of an autoencoder by name (``shapes``)."""
+
+
+@dataclass(frozen=True)
+class AutoencoderSettings(Settings):
+    """How large an autoencoder is, and how it learns."""
+
+    hidden: int = 128
+    """Units of each of the two hidden layers of encoder and decoder."""
+    steps: int = 1500
+    batch: int = 64
+    learning_rate: float = 3e-3
+    pull: float = 0.3
+    """Weight of the squared distance of a point from the place where the embedding has it."""
+    seed: int = 0
+
+
+def shapes(width: int, dimensions: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights of an autoencoder of rows of ``width`` numbers."""
+    found: dict[str, tuple[int, ...]] = {}
+    for side, into, out in (("encoder", width, dimensions), ("decoder", dimensions, width)):
+        found[f"{side}_linear"] = (into, out)
+        for number, (before, after) in enumerate(((into, hidden), (hidden, hidden), (hidden, out))):
+            found[f"{side}_{number}_weight"] = (before, after)
+            found[f"{side}_{number}_bias"] = (after,)
+    return found
+
+
+def encode(weights: Weights, rows: Numbers) -> Numbers:
+    """(n, k) rows → (n, d) points."""
+    return _side(weights, "encoder", rows)
+
+
+def decode(weights: Weights, points: Numbers) -> Numbers:
+    """(n, d) points → (n, k) rows."""
+    return _side(weights, "decoder", points)
+
+
+def _side(weights: Weights, side: str, x: Numbers) -> Numbers:
+    hidden = silu(x @ weights[f"{side}_0_weight"] + weights[f"{side}_0_bias"])
+    hidden = silu(hidden @ weights[f"{side}_1_weight"] + weights[f"{side}_1_bias"])
+    return x @ weights[f"{side}_linear"] + hidden @ weights[f"{side}_2_weight"] + weights[f"{side}_2_bias"]
+
+
+def first_weights(width: int, dimensions: int, hidden: int, rng: np.random.Generator) -> dict[str, Single]:
+    """Weights before training: the first columns of the rows, which are the largest, pass straight through."""
+    found = {}
+    for name, shape in shapes(width, dimensions, hidden).items():
+        if name.endswith("_linear"):
+            found[name] = np.eye(*shape, dtype=np.float32)
+        elif name.endswith("_bias"):
+            found[name] = np.zeros(shape, np.float32)
+        else:
+            size = (0.1 if "_2_" in name else 1.0) / shape[0] ** 0.5
+            found[name] = rng.uniform(-size, size, shape).astype(np.float32)
+    return found
+
+
+def learn(
+    rows: NDArray[np.float64],
+    noise: float,
+    start: NDArray[np.float64],
+    placed: NDArray[np.intp],
+    settings: AutoencoderSettings,
+) -> dict[str, Single]:
+    """Train an autoencoder: rows come out of the bottleneck as they went in, but for noise that was added to them.
+
+    The loss is ⟨‖D(E(y + ε)) − y‖²⟩ + pull ⟨‖E(y + ε) − z‖²⟩, the second over the rows that have a place z: with no
+    more than the first, the map may fold and stretch as it likes (denoising: P. Vincent et al., ICML 2008).
+
+    Parameters
+    ----------
+    rows
+        (n, k) y, components by size, the squares of a row about as many as ``start`` has columns.
+    noise
+        Standard deviation of the noise in every component.
+    start
+        (m, d) places z of some rows.
+    placed
+        (m,) which rows these are.
+    settings
+        Of network and training; the same settings and rows give the same weights.
+
+    Returns
+    -------
+    dict
+        Weights by name (``shapes``), in single precision.
+    """
+    import torch
+    from torch import nn
+
+    from exafsnn.learn.loop import descend
+
+    n, width = rows.shape
+    dimensions = start.shape[1]
+    rng = np.random.default_rng(settings.seed)
+    first = first_weights(width, dimensions, settings.hidden, rng)
+    module = nn.ParameterDict({name: nn.Parameter(torch.from_numpy(value)) for name, value in first.items()})
+    known = torch.from_numpy(rows.astype(np.float32))
+    places = torch.zeros(n, dimensions)
+    has_place = torch.zeros(n)
+    places[placed] = torch.from_numpy(start.astype(np.float32))
+    has_place[placed] = n / len(placed)  # so that the pull is as strong, however few they are
+
+    def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        size = min(settings.batch, n)
+        for _ in range(settings.steps):
+            picked = rng.choice(n, size, replace=False) if size < n else np.arange(n)
+            disturbed = noise * rng.standard_normal((size, width))
+            yield torch.from_numpy(picked), torch.from_numpy(disturbed.astype(np.float32))
+
+    def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        picked, disturbed = batch
+        wanted = known[picked]
+        points = encode(module, wanted + disturbed)
+        missed = ((decode(module, points) - wanted) ** 2).sum(dim=1).mean()
+        away = (has_place[picked] * ((points - places[picked]) ** 2).sum(dim=1)).mean()
+        total: torch.Tensor = (missed + settings.pull * away) / dimensions
+        return total
+
+    descend(module, batches(), loss, settings.steps, settings.learning_rate, clip=1.0)
+    return {name: value.detach().numpy().copy() for name, value in module.items()}
