@@ -18,7 +18,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 from exafsnn.errors import SettingsError
 from exafsnn.records import Array
 
-__all__ = ["clusters_of", "estimate", "outliers"]
+__all__ = ["clusters_of", "error_limit", "estimate"]
 
 LEAST_KNOWN = 6
 """Fewer labels tell nothing of others."""
@@ -26,6 +26,8 @@ _MOST_KNOWN = 600
 """Labels that are used at most, spread evenly over their values: the cost grows with the cube."""
 _FAR = 6.0
 """A row is an outlier if its error is so many robust standard deviations above the median."""
+_LEAST_FAR = 1.2
+"""… and so many times the median at least."""
 _ROBUST = 1.4826
 """Standard deviation of a normal distribution per median absolute deviation."""
 
@@ -103,9 +105,8 @@ def clusters_of(points: Array, count: int | None = None, seed: int = 0) -> NDArr
     return np.where(found >= 0, rank[found], -1)
 
 
-def outliers(errors: Array) -> NDArray[np.bool_]:
-    """(n,) which rows the map says far worse than most: by the median and the median absolute deviation of errors."""
-    middle = np.median(errors)
-    spread = _ROBUST * np.median(np.abs(errors - middle))
-    limit = middle + _FAR * spread
-    return (errors > limit) & (errors > 1.2 * middle)
+def error_limit(errors: Array) -> float:
+    """Error above which a row is told by the map far worse than most: by median and median absolute deviation."""
+    middle = float(np.median(errors))
+    spread = _ROBUST * float(np.median(np.abs(errors - middle)))
+    return max(middle + _FAR * spread, _LEAST_FAR * middle)

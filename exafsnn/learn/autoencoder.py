@@ -19,6 +19,8 @@ from exafsnn.settings import Settings
 Single = NDArray[np.float32]
 Weights = Mapping[str, Numbers]
 """Arrays of an autoencoder by name (``shapes``)."""
+_FLAT = 0.05
+"""A direction in which places spread less, over the largest spread, is not held more exactly."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,9 @@ def learn(
 ) -> dict[str, Single]:
     """Train an autoencoder: rows come out of the bottleneck as they went in, but for noise that was added to them.
 
-    The loss is ⟨‖D(E(y + ε)) − y‖²⟩ + pull ⟨‖E(y + ε) − z‖²⟩, the second over the rows that have a place z: with no
-    more than the first, the map may fold and stretch as it likes (denoising: P. Vincent et al., ICML 2008).
+    The loss is ⟨‖D(E(y + ε)) − y‖²⟩ + pull ⟨‖(E(y + ε) − z) / s‖²⟩, the second over the rows that have a place z, in
+    units of the spread s of the places in each direction: with no more than the first, the map may fold and stretch as
+    it likes, and with the same units for all directions a short one folds (denoising: P. Vincent et al., ICML 2008).
 
     Parameters
     ----------
@@ -121,6 +124,8 @@ def learn(
     has_place = torch.zeros(n)
     places[placed] = torch.from_numpy(start.astype(np.float32))
     has_place[placed] = n / len(placed)  # so that the pull is as strong, however few they are
+    spread = start.std(axis=0)
+    scale = torch.from_numpy((spread.max() / spread.clip(_FLAT * spread.max() or 1.0)).astype(np.float32))
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         size = min(settings.batch, n)
@@ -134,7 +139,7 @@ def learn(
         wanted = known[picked]
         points = encode(module, wanted + disturbed)
         missed = ((decode(module, points) - wanted) ** 2).sum(dim=1).mean()
-        away = (has_place[picked] * ((points - places[picked]) ** 2).sum(dim=1)).mean()
+        away = (has_place[picked] * ((scale * (points - places[picked])) ** 2).sum(dim=1)).mean()
         total: torch.Tensor = (missed + settings.pull * away) / dimensions
         return total
 
