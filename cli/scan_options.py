@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -38,7 +38,7 @@ class _Scan(click.ParamType):
 
 
 POSITIVE = _FiniteRange(min=0, min_open=True)
-_OPTIONS = (
+_READING = (
     click.option("--columns", metavar="KEY=N,…", help="Columns from 1, as energy=1,i0=2,it=3 or energy=1,mu=2."),
     click.option("--merge", is_flag=True,
                  help="The scans are repeats of one sample: those of one edge and temperature become one."),
@@ -50,9 +50,13 @@ _OPTIONS = (
     click.option("--kmin", metavar="X", type=_FiniteRange(min=0), help="Start of the k range in 1/Å."),
     click.option("--kmax", metavar="X", type=POSITIVE, help="End of the k range in 1/Å."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
+)  # fmt: skip
+_FOLDER = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
+)  # fmt: skip
+_EXPORTS = (
     click.option("--export", "exports", type=click.Choice(["athena", "columns", "nexus", "wavelet"]), multiple=True,
                  help="Files for other programs, too: athena.prj, which Athena and larch open; columns of each scan in"
                  " every space; a NeXus file (NXxasproc) of each; figures of wavelet maps."),
@@ -62,9 +66,13 @@ _OPTIONS = (
     click.option("--ft-krange", type=(float, float), metavar="LOW HIGH", help="Its limits in 1/Å (the answer's)."),
     click.option("--ft-dk", type=POSITIVE, metavar="X", help="The width of its slopes in 1/Å (1)."),
     click.option("--ft-range", type=(float, float), metavar="LOW HIGH", help="R in Å that χ(q) is of (1 to 3.5)."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
+)  # fmt: skip
+_LOG = (
     click.option("--log", type=Named(dir_okay=False), metavar="FILE",
                  help="Add a line for each finished scan to this file."),
+)  # fmt: skip
+_SCREEN = (
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
                  help="Say each scan as it is done, and the notes: what was found that changes no number."),
 )  # fmt: skip
@@ -94,9 +102,18 @@ def scan_options(command: Callable[..., Any], *, required: bool = True) -> Calla
             raise click.UsageError("--ft-… are of the files of --export columns or wavelet: give that, too")
         return command(*given, exports=Exports(tuple(dict.fromkeys(exports)), **told), **options)
 
-    for option in reversed(_OPTIONS):
-        gathered = option(gathered)
-    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(gathered)
+    return _with((*_READING, *_FOLDER, *_EXPORTS, *_LOG, *_SCREEN), gathered, required)
+
+
+def plain_scan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that say how scans are read and where results go, to a command that exports nothing."""
+    return _with((*_READING, *_FOLDER, *_SCREEN), command, required=True)
+
+
+def _with(options: Sequence[Callable[..., Any]], command: Callable[..., Any], required: bool) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(command)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

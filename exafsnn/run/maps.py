@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from exafsnn.run.axis import Scan, axis_of, key_in, table_of
 from exafsnn.run.outcomes import Outcome, rejected
 from exafsnn.run.samples import label_of, scans_of
 from exafsnn.run.scans import Workers, measure_scans
-from exafsnn.settings import BackgroundSettings
 
 LEAST = 8
 """Fewer spectra make no map."""
@@ -127,10 +126,8 @@ def make_map(
     sources: Sequence[str],
     *,
     kind: str | None = None,
-    columns: str | None = None,
-    kweight: int | None = None,
+    weight: int = 2,
     limits: tuple[float, float] | None = None,
-    settings: BackgroundSettings | None = None,
     against: str | None = None,
     labels: str | None = None,
     dimensions: int = 2,
@@ -142,6 +139,7 @@ def make_map(
     seed: int = 0,
     workers: Workers = 1,
     progress: Callable[[str], None] = lambda said: None,
+    **reading: Any,
 ) -> Mapped:
     """Make the map of many scans or patterns, or find the places of new ones on one.
 
@@ -151,10 +149,8 @@ def make_map(
         Files, or ``file::record`` of scans.
     kind
         ``"chi"``, ``"mu"`` or ``"xrd"``; None: patterns by their files' endings and columns, else χ(k).
-    columns, settings
-        As ``run.scans.measure_scans`` takes them.
-    kweight
-        Power of k by which χ(k) is weighted (2).
+    weight
+        Power of k by which χ(k) is weighted.
     limits
         Range of k [Å⁻¹], energy [eV], 2θ [°] or q [Å⁻¹]; None: all that the spectra have in common.
     against
@@ -175,6 +171,8 @@ def make_map(
         Processes that read.
     progress
         Told what is being done.
+    reading
+        How scans are read and measured, as ``run.scans.measure_scans`` takes it: ``columns``, ``settings``, ….
 
     Raises
     ------
@@ -186,7 +184,7 @@ def make_map(
     earlier = read_map(Path(kept)) if kept else None
     kind = earlier[1].kind if earlier else kind or kind_of(sources)
     progress(f"reading {len(sources)} files")
-    read = _patterns(sources) if kind == "xrd" else _scans(sources, columns, settings, workers)
+    read = _patterns(sources) if kind == "xrd" else _scans(sources, workers, **reading)
     items = [(outcome, item) for outcome, item in read if item is not None]
     if earlier:
         found, axis, limit = earlier
@@ -197,7 +195,7 @@ def make_map(
                 f"{len(items)} of {len(read)} files can be used, and fewer than {LEAST} make no map", where="map",
                 remedy=_why(read) or "Give more of them, or place them on a map that there is, with --map",
             )  # fmt: skip
-        axis, told = common_axis([item for _, item in items], kind, 2 if kweight is None else kweight, limits)
+        axis, told = common_axis([item for _, item in items], kind, weight, limits)
     rows, outcomes = _rows(axis, read, strict=not earlier)
     if not len(rows):
         raise ScanError("none of the files fits on the map", where="map", remedy=_why(list(zip(outcomes, [None] * len(outcomes)))))
@@ -249,13 +247,13 @@ def rivals(rows: Array, dimensions: int, seed: int = 0) -> tuple[Rival, ...]:
 _Read = list[tuple[Outcome, "ChiK | Pattern | None"]]
 
 
-def _scans(sources: Sequence[str], columns: str | None, settings: BackgroundSettings | None, workers: Workers) -> _Read:
+def _scans(sources: Sequence[str], workers: Workers, **reading: Any) -> _Read:
     """Measure scans."""
     joined = [source for source in sources if len(scans_of(source)) > 1]
     if joined:
         remedy = "Give the scans of each edge apart"
         raise SettingsError("scans joined by + are of several edges, and a map is of one", where=joined[0], remedy=remedy)
-    found = measure_scans(sources, columns=columns, settings=settings, workers=workers)
+    found = measure_scans(sources, workers=workers, **reading)
     return [(outcome, outcome.usable) for outcome in found]
 
 
