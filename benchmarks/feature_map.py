@@ -10,15 +10,21 @@ the true sensitivity ‖∂I/∂c‖/σ; patterns between two points of the map 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import operando
 import xrd_patterns as xrd
+from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 
 from exafsnn.analyse.featuremap import SpectrumMap
 from exafsnn.analyse.map_labels import estimate
+from exafsnn.analyse.map_rows import RowAxis, common_axis, windows
+from exafsnn.run.maps import make_map
+from exafsnn.run.scans import measure_scans
 
 HELD_OUT = 30
 WINDOWS = 36
@@ -92,5 +98,92 @@ def between_ends(found: SpectrumMap, rows: np.ndarray, c: np.ndarray) -> None:
     )
 
 
+def operando_cycle(folder: Path) -> None:
+    """The oxide along the cycle and the foil beside it, on one map of μ(E) near the edge."""
+    paths = sorted(folder.glob("*.txt"), key=operando.hours_of)
+    hours = np.array([operando.hours_of(path) for path in paths])
+    hours -= hours[0]
+    items = [outcome.usable for columns in (operando.OXIDE, operando.FOIL)
+             for outcome in measure_scans(map(str, paths), columns=columns)]  # fmt: skip
+    spectra = [item for item in items if item is not None]
+    n = len(paths)
+    for name, shown in (("oxide alone", spectra[:n]), ("oxide and foil", spectra)):
+        axis, _ = common_axis(shown, "mu")
+        rows = np.array([axis.row(item) for item in shown])
+        found = SpectrumMap(random_state=0).fit(rows)
+        points = found.transform(rows)
+        print(f"{name}: {len(rows)} spectra, {axis.low:g} to {axis.high:g} eV, {len(found.basis_)} components")
+        charge, oxide = hours < 11, points[:n]
+        print("  hour, x, y: " + "; ".join(f"{h:.1f} {x:.2f} {y:.2f}" for h, (x, y) in zip(hours, oxide, strict=True)))
+        for half, chosen in (("charge", charge), ("discharge", (hours > 10.5) & (hours < 22))):
+            rank = spearmanr(pdist(oxide[chosen]), pdist(hours[chosen, None]))[0]
+            print(f"  first {half}: distances on the map against time, rank correlation {rank:.3f} ({chosen.sum()} scans)")
+        if len(points) > n:
+            foil, spread = points[n:], np.linalg.norm(oxide - oxide.mean(axis=0), axis=1)
+            spot = np.linalg.norm(foil - foil.mean(axis=0), axis=1)
+            print(f"  foil within {np.sqrt((spot**2).mean()):.4f} of its centre, oxide within {np.sqrt((spread**2).mean()):.4f}")
+        chosen_windows = windows(axis)
+        masks = [window.mask(axis) for window in chosen_windows]
+        relevance = np.sqrt((found.relevance(rows, masks) ** 2).mean(axis=0))
+        change = [np.sqrt((rows.std(axis=0)[mask > 0] ** 2).sum()) for mask in masks]
+        best = chosen_windows[int(relevance.argmax())]
+        print(f"  relevance against what changes: rank correlation {spearmanr(relevance, change)[0]:.2f};"
+              f" most in {best.low:.0f} to {best.high:.0f} eV")  # fmt: skip
+
+
+def heating(folder: Path) -> None:
+    """Iron from bcc to fcc: the gap, and whether the ranges that matter are those in which the crystals differ."""
+    for pattern in ("fe_*.dat", "fe_1*.dat"):
+        found = make_map(sorted(map(str, folder.glob(pattern))))
+        kelvin = found.labels.known
+        order = np.argsort(kelvin)
+        steps = np.linalg.norm(np.diff(found.points[order], axis=0), axis=1)
+        print(f"{pattern}: {len(kelvin)} scans, {found.axis.low:g} to {found.axis.high:g} 1/Å")
+        print("  steps: " + ", ".join(f"→{t:.0f} K {step:.2f}" for t, step in zip(kelvin[order][1:], steps, strict=True)))
+        near = [(kelvin > 1050) & (kelvin < 1185), (kelvin > 1185) & (kelvin < 1260)]
+        differ = found.rows[near[1]].mean(axis=0) - found.rows[near[0]].mean(axis=0)
+        for space in ("k", "R"):
+            chosen = [number for number, window in enumerate(found.windows) if window.space == space]
+            masks = [found.windows[number].mask(found.axis) for number in chosen]
+            true = [np.linalg.norm(differ * mask if mask.ndim == 1 else mask @ differ) for mask in masks]
+            relevance = found.mean_relevance[chosen]
+            told, wanted = (found.windows[chosen[int(np.argmax(of))]] for of in (relevance, true))
+            print(f"  {space}: most relevant {told.low:.2f} to {told.high:.2f}, most different {wanted.low:.2f} to"
+                  f" {wanted.high:.2f}; rank correlation {spearmanr(relevance, true)[0]:.2f}")  # fmt: skip
+
+
+def speed() -> None:
+    """Map and relevance of so many χ(k), whose k²χ(k) are damped waves of random shells."""
+    rng = np.random.default_rng(0)
+    axis = RowAxis(count=221, high=14.0, edge="Fe K")
+    masks = [window.mask(axis) for window in windows(axis)]
+    k = axis.grid
+    times = {}
+    SpectrumMap(steps=1).fit(rng.standard_normal((20, 20)))  # libraries are loaded
+    for n in (2500, 5000, 10000):
+        r, sigma2 = rng.uniform(2.4, 2.6, (n, 1)), rng.uniform(0.004, 0.012, (n, 1))
+        rows = k * np.sin(2 * k * r - 1) * np.exp(-2 * sigma2 * k**2) + 0.05 * rng.standard_normal((n, len(k)))
+        begun = perf_counter()
+        found = SpectrumMap(random_state=0).fit(rows)
+        learned = perf_counter()
+        found.transform(rows), found.errors(rows)
+        found.relevance(rows, masks)
+        times[n] = perf_counter() - begun
+        print(f"{n} spectra, {len(masks)} masks: {times[n]:.1f} s, of which the network learned {learned - begun:.1f} s")
+    print(f"10000 over 5000: {times[10000] / times[5000]:.2f}, 5000 over 2500: {times[5000] / times[2500]:.2f}")
+
+
+def main(what: str, *more: str) -> None:
+    """Run one of them."""
+    if what == "xrd":
+        xrd_experiment(int(more[0]) if more else 0)
+    elif what == "operando":
+        operando_cycle(Path(more[0]))
+    elif what == "heating":
+        heating(Path(more[0]))
+    else:
+        speed()
+
+
 if __name__ == "__main__":
-    {"xrd": xrd_experiment}[sys.argv[1]](int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    main(*sys.argv[1:])

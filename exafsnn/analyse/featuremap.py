@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.manifold import Isomap
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,7 +30,7 @@ _CHUNK = 4096
 """Rows that are worked on at a time."""
 
 
-class SpectrumMap(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A map of rows by an autoencoder whose bottleneck has two numbers.
 
     Rows are taken for signal and noise of about one size in every column: divide by the noise first, or take the

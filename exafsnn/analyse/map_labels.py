@@ -24,6 +24,8 @@ LEAST_KNOWN = 6
 """Fewer labels tell nothing of others."""
 _MOST_KNOWN = 600
 """Labels that are used at most, spread evenly over their values: the cost grows with the cube."""
+_LEAST_GROUP, _SMALLEST = 4, 0.06
+"""No cluster has fewer points, or a smaller share of them."""
 _FAR = 6.0
 """A row is an outlier if its error is so many robust standard deviations above the median."""
 _LEAST_FAR = 1.2
@@ -95,7 +97,7 @@ def clusters_of(points: Array, count: int | None = None, seed: int = 0) -> NDArr
     if count is not None:
         found = KMeans(count, n_init=10, random_state=seed).fit_predict(points)
     else:
-        least = max(3, round(len(points) / 25))
+        least = max(_LEAST_GROUP, round(_SMALLEST * len(points)))
         found = HDBSCAN(min_cluster_size=min(least, len(points)), copy=True).fit_predict(points)
         if (found < 0).all():
             return np.zeros(len(points), np.intp)

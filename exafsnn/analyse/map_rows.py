@@ -157,6 +157,7 @@ def common_axis(
     SettingsError
         If they are of several edges or axes, or have no range in common.
     """
+    curves = [_curve(item, kind, kweight)[0] for item in items]
     names = {axis_name(item, kind): item for item in items}
     if len(names) > 1:
         (one, first), (other, second) = list(names.items())[:2]
@@ -171,9 +172,9 @@ def common_axis(
             f"{_where(first)} is of {one}, {_where(second)} of {other}", where="map",
             remedy="One map is of one edge: give the scans of each edge apart",
         )  # fmt: skip
-    curves = [_curve(item, kind, kweight)[0] for item in items]
     low, high = max(x[0] for x in curves), min(x[-1] for x in curves)
-    starts, ends = max(items, key=lambda item: _curve(item, kind, 0)[0][0]), min(items, key=lambda item: _curve(item, kind, 0)[0][-1])
+    latest, first = int(np.argmax([x[0] for x in curves])), int(np.argmin([x[-1] for x in curves]))
+    starts, ends = _where(items[latest]), _where(items[first])
     wanted_low, wanted_high, step = _wanted(items, curves, kind)
     low, high = max(low, wanted_low), min(high, wanted_high)
     if limits:
@@ -181,16 +182,16 @@ def common_axis(
     (name,), (edge, *_) = names, [*edges, ""]
     if not high - low >= _LEAST_POINTS * step:
         raise SettingsError(
-            f"no range in {name} is in all of them: {_where(starts)} begins at {_curve(starts, kind, 0)[0][0]:g},"
-            f" {_where(ends)} ends at {_curve(ends, kind, 0)[0][-1]:g} {UNITS[name]}",
+            f"no range in {name} is in all of them: {starts} begins at {curves[latest][0]:g},"
+            f" {ends} ends at {curves[first][-1]:g} {UNITS[name]}",
             where="map", remedy="Leave one of these out",
         )  # fmt: skip
     told = []
     longest = min(max(x[-1] for x in curves), wanted_high), max(min(x[0] for x in curves), wanted_low)
     if high < longest[0] - 2 * step and not limits:
-        told.append(f"the map ends at {high:g} {UNITS[name]}, as {_where(ends)} does; others go on to {longest[0]:g}")
+        told.append(f"the map ends at {high:g} {UNITS[name]}, as {ends} does; others go on to {longest[0]:g}")
     if low > longest[1] + 2 * step and not limits:
-        told.append(f"the map begins at {low:g} {UNITS[name]}, as {_where(starts)} does; others begin at {longest[1]:g}")
+        told.append(f"the map begins at {low:g} {UNITS[name]}, as {starts} does; others begin at {longest[1]:g}")
     if kind == "xrd" and any(len(x) != len(curves[0]) or not np.allclose(x, curves[0]) for x in curves):
         told.append(f"the patterns have different steps: all are interpolated to steps of {step:g} {UNITS[name]}")
     count = int(np.floor((high - low) / step + 1e-6)) + 1

@@ -176,8 +176,10 @@ def make_map(
 
     Raises
     ------
+    ScanError
+        If too few of them can be used.
     SettingsError
-        If there are too few, or what they are does not fit on one map.
+        If what they are does not fit on one map.
     ModelError
         If ``kept`` cannot be read.
     """
@@ -191,33 +193,39 @@ def make_map(
         told: list[str] = []
     else:
         if len(items) < LEAST:
-            raise SettingsError(
+            raise ScanError(
                 f"{len(items)} of {len(read)} files can be used, and fewer than {LEAST} make no map", where="map",
-                remedy=_why(read) or "Give more of them, or place them on a map that there is, with --map",
+                remedy=_why([outcome for outcome, _ in read]) or "Give more of them, or place them on a map that there is, with --map",
             )  # fmt: skip
         axis, told = common_axis([item for _, item in items], kind, weight, limits)
     rows, outcomes = _rows(axis, read, strict=not earlier)
     if not len(rows):
-        raise ScanError("none of the files fits on the map", where="map", remedy=_why(list(zip(outcomes, [None] * len(outcomes)))))
+        raise ScanError("none of the files fits on the map", where="map", remedy=_why(outcomes))
+    used = [outcome for outcome in outcomes if not outcome.reason]
+    names = [(outcome.file, outcome.record) for outcome in used]
+    of = {(outcome.file, outcome.record): item for outcome, item in items}
+    known, name, more = _labels(names, of, against, labels)
+    chosen = [Window(axis.name, *pair) for pair in masks] + [Window("R", *pair) for pair in r_masks]
+    chosen = chosen or windows(axis)
+    hidden = [window.mask(axis) for window in chosen]
+    ends = _ends(names, between)
+    if clusters is not None and clusters > len(rows):
+        raise SettingsError(f"{len(rows)} points have no {clusters} clusters", where="--clusters", remedy="Give fewer")
     if not earlier:
+        if dimensions > len(rows) - 2:
+            reason = f"{len(rows)} spectra make no map of {dimensions} dimensions"
+            raise SettingsError(reason, where="--dimensions", remedy="Give fewer")
         progress(f"learning the map of {len(rows)} {'patterns' if kind == 'xrd' else 'spectra'}")
         found = SpectrumMap(dimensions, random_state=seed).fit(rows)
         limit = error_limit(found.errors(rows))
-    points = found.transform(rows)
-    used = [outcome for outcome in outcomes if not outcome.reason]
-    names = [(outcome.file, outcome.record) for outcome in used]
-    of = {name: item for name, (_, item) in zip([(o.file, o.record) for o, _ in items], items, strict=True)}
-    known, name, more = _labels(names, of, against, labels)
     progress("masking, clusters and labels")
-    chosen = [Window(axis.name, *pair) for pair in masks] + [Window("R", *pair) for pair in r_masks]
-    chosen = chosen or windows(axis)
+    points = found.transform(rows)
     unit = found.noise_ or 1.0
     return Mapped(
         axis, found, limit / unit, tuple(outcomes), rows, points, found.errors(rows) / unit,
-        clusters_of(points, _checked_count(clusters, len(points)), seed), _estimated(points, known, name), tuple(chosen),
-        found.relevance(rows, [window.mask(axis) for window in chosen]),
-        () if earlier else rivals(rows, found.n_components, seed), _between(found, points, names, between),
-        (*told, *more),
+        clusters_of(points, clusters, seed), _estimated(points, known, name), tuple(chosen),
+        found.relevance(rows, hidden), () if earlier else rivals(rows, dimensions, seed),
+        _between(found, points, ends), (*told, *more),
     )  # fmt: skip
 
 
@@ -289,9 +297,9 @@ def _rows(axis: RowAxis, read: _Read, strict: bool) -> tuple[Array, list[Outcome
     return np.array(rows), outcomes
 
 
-def _why(read: Sequence[tuple[Outcome, Any]]) -> str:
+def _why(outcomes: Iterable[Outcome]) -> str:
     """The reason why the first of those that cannot be used cannot."""
-    return next((f"{outcome.file}: {outcome.reason}" for outcome, _ in read if outcome.reason), "")
+    return next((f"{outcome.file}: {outcome.reason}" for outcome in outcomes if outcome.reason), "")
 
 
 def _labels(
@@ -323,40 +331,41 @@ def _labels(
     if idle:
         warned.append(f"{table} names {idle[0]}, which is not among the files. Is it written as on the command line?")
     known = np.array([math.nan if key is None else values[key] for key in keys])
+    if np.isnan(known).any() and np.isfinite(known).sum() < LEAST_KNOWN:
+        reason = f"{np.isfinite(known).sum()} files have a value, and from fewer than {LEAST_KNOWN} none is estimated"
+        raise SettingsError(reason, where=table, remedy="Give more values, or leave the files without one out")
     return known, Path(table).stem, warned
 
 
 def _estimated(points: Array, known: Array, name: str) -> Labels:
     """Labels with their estimates, where enough are known to make any."""
-    if name == _ORDER or (np.isfinite(known).sum() < LEAST_KNOWN and np.isfinite(known).all()):
+    if name == _ORDER or np.isfinite(known).sum() < LEAST_KNOWN:
         nothing = np.full(len(known), math.nan)
         return Labels(name, known, nothing, nothing, math.nan)
     return Labels(name, known, *estimate(points, known))
 
 
-def _checked_count(clusters: int | None, n: int) -> int | None:
-    if clusters is not None and not 1 <= clusters <= n:
-        raise SettingsError(f"{n} points have no {clusters} clusters", where="--clusters", remedy="Give fewer")
-    return clusters
-
-
-def _between(
-    found: SpectrumMap, points: Array, names: Sequence[Scan], ends: tuple[str, str] | None
-) -> Between | None:
-    """Artificial spectra between two of the files."""
-    if ends is None:
-        return None
-    places = []
-    for end in ends:
+def _ends(names: Sequence[Scan], asked: tuple[str, str] | None) -> tuple[int, ...]:
+    """Which files these are."""
+    places: list[int] = []
+    for end in asked or ():
         matching = [
             number for number, (file, record) in enumerate(names)
             if end in (file, label_of(file), f"{file}::{record}")
         ]  # fmt: skip
         if len(matching) != 1:
-            reason = "is not on the map" if not matching else f"is {len(matching)} points of the map"
+            reason = f"{end} is not on the map" if not matching else f"{end} is {len(matching)} points of the map"
             remedy = f"Name one as on the command line, e.g. {names[0][0]}"
-            raise SettingsError(f"{end} {reason}", where="--between", remedy=remedy)
+            raise SettingsError(reason, where="--between", remedy=remedy)
         places += matching
+    return tuple(places)
+
+
+def _between(found: SpectrumMap, points: Array, ends: tuple[int, ...]) -> Between | None:
+    """Artificial spectra between two points."""
+    if not ends:
+        return None
+    first, last = ends
     shares = np.linspace(0, 1, _STEPS_BETWEEN)
-    line = points[places[0]] + shares[:, None] * (points[places[1]] - points[places[0]])
-    return Between((places[0], places[1]), shares, found.inverse_transform(line))
+    line = points[first] + shares[:, None] * (points[last] - points[first])
+    return Between((first, last), shares, found.inverse_transform(line))

@@ -8,18 +8,23 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from scipy.spatial import ConvexHull
 
 from exafsnn.analyse.map_rows import UNITS, Window
 from exafsnn.records import Array
 from exafsnn.run.maps import Mapped
 from exafsnn.run.samples import label_of
 from exafsnn.words import shortened
-from exafsnn.write.panels import BLUE, GREY, INK, ORANGE, legend, magnitude_of_chi_r, quiet_axes
+from exafsnn.write.panels import BLUE, GREY, INK, ORANGE, PALE, legend, magnitude_of_chi_r, quiet_axes
 
 _COLOURS = "viridis"
-_NAMED = 40
+_RELEVANT = LinearSegmentedColormap.from_list("relevance", ["#ffffff", "#ee9b5f"])
+_ALIKE = 1.3
+"""Units of x and y that differ less in length look the same."""
+_NAMED = 25
 """Of more points none has its name beside it."""
 _DRAWN = 40
 """Spectra that are drawn beneath their mean."""
@@ -36,10 +41,10 @@ def map_figure(found: Mapped) -> Figure:
     labels = found.labels
     values = np.where(np.isfinite(labels.known), labels.known, labels.value)
     norm = Normalize(float(np.nanmin(values)), float(np.nanmax(values)))
-    x, y = _two(found.points)
-    for number in range(found.clusters.max() + 1):
-        chosen = found.clusters == number
-        main.scatter(x[chosen], y[chosen], s=520, color="#eceff1", linewidths=0, zorder=0)
+    x, y = _two(found.points, values)
+    flat = found.points.shape[1] > 1
+    for number in range(found.clusters.max() + 1) if flat else ():
+        _shade_cluster(main, np.column_stack([x, y])[found.clusters == number])
     shown = main.scatter(x, y, c=values, norm=norm, cmap=_COLOURS, s=34, linewidths=0, zorder=2)
     unknown = ~np.isfinite(labels.known)
     if unknown.any():
@@ -56,13 +61,13 @@ def map_figure(found: Mapped) -> Figure:
         main.plot(x[ends], y[ends], color=GREY, linewidth=0.8, linestyle=(0, (2, 2)), zorder=1, label="artificial")
     if unknown.any() or found.outlying.any() or found.between:
         legend(main)
-    main.set(xlabel="x (in units of the spread)", ylabel="y")
+    main.set(xlabel="x (in units of the spread)", ylabel=f"y{_stretched(main)}" if flat else labels.name)
     bar = figure.colorbar(shown, ax=main, pad=0.015, fraction=0.035)
     bar.set_label(shortened(labels.name, 40), size=9)
     bar.ax.tick_params(labelsize=8)
     for row, rival in enumerate(found.rivals):
         axes = quiet_axes(figure, grid[row, 1])
-        axes.scatter(*_two(rival.points), c=values, norm=norm, cmap=_COLOURS, s=14, linewidths=0)
+        axes.scatter(*_two(rival.points, values), c=values, norm=norm, cmap=_COLOURS, s=14, linewidths=0)
         axes.set_title(f"{rival.name}: leaves {rival.left / (found.map.noise_ or 1):.2g} of the noise", size=9, loc="left")
     figure.text(0.07, 0.955, f"Map of {len(x)} × {found.axis.shown_label}", size=12, weight="bold", color=INK)
     said = f"autoencoder: leaves {found.left / (found.map.noise_ or 1):.2g} of the noise"
@@ -91,7 +96,7 @@ def relevance_figure(found: Mapped) -> Figure:
             x, lines = found.axis.grid, found.axis.shown(found.rows[picked])
             axes.set(xlabel=found.axis.label, ylabel=found.axis.shown_label)
         _shade(axes, [found.windows[number] for number in chosen], found.mean_relevance[chosen])
-        axes.plot(x, lines.T, color=GREY, linewidth=0.4, alpha=0.5)
+        axes.plot(x, lines.T, color=GREY, linewidth=0.5, alpha=0.7)
         axes.plot(x, lines.mean(axis=0), color=INK, linewidth=1.1)
         axes.set_xlim(x[0], x[-1])
     return figure
@@ -119,6 +124,21 @@ def between_figure(found: Mapped) -> Figure:
     return figure
 
 
+def _shade_cluster(axes: Axes, places: Array) -> None:
+    """Shade the hull of a cluster's points, a little beyond them."""
+    outline = places
+    if len(places) > 2 and np.linalg.matrix_rank(places - places[0]) == 2:
+        outline = places[ConvexHull(places).vertices]
+    axes.add_patch(Polygon(outline, facecolor=PALE, edgecolor=PALE, linewidth=22, joinstyle="round", zorder=0))
+
+
+def _stretched(axes: Axes) -> str:
+    """How much longer a unit is upwards than sideways, in words, where that matters: distances are what a map shows."""
+    box = axes.get_window_extent()
+    factor = (box.height / np.ptp(axes.get_ylim())) / (box.width / np.ptp(axes.get_xlim()))
+    return f" (drawn {factor:.2g} times as long as x)" if factor > _ALIKE or factor < 1 / _ALIKE else ""
+
+
 def _in_r(found: Mapped, picked: np.ndarray) -> Array:
     """(n, b) |χ(R)| of some rows."""
     k = found.axis.grid
@@ -130,17 +150,17 @@ def _in_r(found: Mapped, picked: np.ndarray) -> Array:
 def _shade(axes: Axes, windows: Sequence[Window], relevance: Array) -> None:
     """Shade ranges by their relevance, and tell how large that is."""
     norm = Normalize(0, float(relevance.max()) or 1.0)
-    colours = ScalarMappable(norm, "Oranges")
+    colours = ScalarMappable(norm, _RELEVANT)
     for window, value in zip(windows, relevance, strict=True):
-        axes.axvspan(window.low, window.high, color=colours.to_rgba(value), alpha=0.75, linewidth=0, zorder=0)
+        axes.axvspan(window.low, window.high, color=colours.to_rgba(value), linewidth=0, zorder=0)
     bar = axes.figure.colorbar(colours, ax=axes, pad=0.012, fraction=0.03)
     bar.set_label("relevance", size=9)
     bar.ax.tick_params(labelsize=8)
 
 
-def _two(points: Array) -> tuple[Array, Array]:
-    """The first two coordinates; of a line there is one, and the other is 0."""
-    return points[:, 0], points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
+def _two(points: Array, values: Array) -> tuple[Array, Array]:
+    """The first two coordinates; where there is one, that and the values of the labels."""
+    return points[:, 0], points[:, 1] if points.shape[1] > 1 else values
 
 
 def _empty(width: float, height: float) -> Figure:
