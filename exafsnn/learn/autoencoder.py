@@ -21,6 +21,8 @@ Weights = Mapping[str, Numbers]
 """Arrays of an autoencoder by name (``shapes``)."""
 _FLAT = 0.05
 """A direction in which places spread less, over the largest spread, is not held more exactly."""
+_DAMPING, _SMALL = 0.1, 0.1
+"""Of the first linear encoder, so that it does not amplify noise; how much of the networks there is at first."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +66,20 @@ def _side(weights: Weights, side: str, x: Numbers) -> Numbers:
     return x @ weights[f"{side}_linear"] + hidden @ weights[f"{side}_2_weight"] + weights[f"{side}_2_bias"]
 
 
-def first_weights(width: int, dimensions: int, hidden: int, rng: np.random.Generator) -> dict[str, Single]:
-    """Weights before training: the first columns of the rows, which are the largest, pass straight through."""
-    found = {}
+def first_weights(
+    rows: NDArray[np.float64], places: NDArray[np.float64], hidden: int, rng: np.random.Generator
+) -> dict[str, Single]:
+    """Weights before training: the best linear maps from (m, k) rows to their (m, d) places, and back."""
+    width, dimensions = rows.shape[1], places.shape[1]
+    damped = np.vstack([rows, _DAMPING * len(rows) ** 0.5 * np.eye(width)])
+    there = np.linalg.lstsq(damped, np.vstack([places, np.zeros((width, dimensions))]), rcond=None)[0]
+    linear = {"encoder_linear": there, "decoder_linear": np.linalg.lstsq(places, rows, rcond=None)[0]}
+    found = {name: value.astype(np.float32) for name, value in linear.items()}
     for name, shape in shapes(width, dimensions, hidden).items():
-        if name.endswith("_linear"):
-            found[name] = np.eye(*shape, dtype=np.float32)
-        elif name.endswith("_bias"):
+        if name.endswith("_bias"):
             found[name] = np.zeros(shape, np.float32)
-        else:
-            size = (0.1 if "_2_" in name else 1.0) / shape[0] ** 0.5
+        elif name not in found:
+            size = (_SMALL if "_2_" in name else 1.0) / shape[0] ** 0.5
             found[name] = rng.uniform(-size, size, shape).astype(np.float32)
     return found
 
@@ -87,9 +93,10 @@ def learn(
 ) -> dict[str, Single]:
     """Train an autoencoder: rows come out of the bottleneck as they went in, but for noise that was added to them.
 
-    The loss is ⟨‖D(E(y + ε)) − y‖²⟩ + pull ⟨‖(E(y + ε) − z) / s‖²⟩, the second over the rows that have a place z, in
-    units of the spread s of the places in each direction: with no more than the first, the map may fold and stretch as
-    it likes, and with the same units for all directions a short one folds (denoising: P. Vincent et al., ICML 2008).
+    The loss is ⟨‖D(E(y + ε)) − y‖²⟩ + pull Σⱼ ⟨(E(y + ε) − z)ⱼ²⟩ s₁/sⱼ, the second over the rows that have a place z,
+    whose spread in direction j is sⱼ, the largest s₁. With no more than the first term (denoising: P. Vincent et al.,
+    ICML 2008) the map may fold and stretch as it likes; with the same weight for all directions a short one folds, and
+    with 1/sⱼ² the noise of places on a curve outweighs the curve.
 
     Parameters
     ----------
@@ -117,7 +124,7 @@ def learn(
     n, width = rows.shape
     dimensions = start.shape[1]
     rng = np.random.default_rng(settings.seed)
-    first = first_weights(width, dimensions, settings.hidden, rng)
+    first = first_weights(rows[placed], start, settings.hidden, rng)
     module = nn.ParameterDict({name: nn.Parameter(torch.from_numpy(value)) for name, value in first.items()})
     known = torch.from_numpy(rows.astype(np.float32))
     places = torch.zeros(n, dimensions)
@@ -125,7 +132,7 @@ def learn(
     places[placed] = torch.from_numpy(start.astype(np.float32))
     has_place[placed] = n / len(placed)  # so that the pull is as strong, however few they are
     spread = start.std(axis=0)
-    scale = torch.from_numpy((spread.max() / spread.clip(_FLAT * spread.max() or 1.0)).astype(np.float32))
+    scale = torch.from_numpy(np.sqrt(spread.max() / spread.clip(_FLAT * spread.max() or 1.0)).astype(np.float32))
 
     def batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         size = min(settings.batch, n)

@@ -83,12 +83,12 @@ def test_a_filter_that_masks_everything_brings_all_to_the_mean_row(known: tuple[
     assert np.allclose(of_filter[:, 0], of_filter[:, 1])
 
 
-def test_a_curve_stays_a_curve(known: tuple[Array, Array, SpectrumMap]) -> None:
-    """Distances along one path of spectra are those on the map."""
+def test_a_curve_stays_a_curve() -> None:
+    """Distances along one path of spectra are those on the map, also where a peak moves by more than its width."""
     rng = np.random.default_rng(1)
     place = np.sort(rng.uniform(2, 5, 24))
     rows = peaks(place, np.zeros(24)) + NOISE * rng.standard_normal((24, len(GRID)))
-    points = SpectrumMap(steps=400).fit_transform(rows)
+    points = SpectrumMap(steps=600).fit_transform(rows)
     assert spearmanr(pdist(points), pdist(place[:, None]))[0] > 0.9
 
 
