@@ -24,7 +24,7 @@ LEAST_KNOWN = 6
 """Fewer labels tell nothing of others."""
 _MOST_KNOWN = 600
 """Labels that are used at most, spread evenly over their values: the cost grows with the cube."""
-_LEAST_GROUP, _SMALLEST = 4, 0.06
+_LEAST_GROUP, _SMALLEST = 3, 0.06
 """No cluster has fewer points, or a smaller share of them."""
 _FAR = 6.0
 """A row is an outlier if its error is so many robust standard deviations above the median."""
@@ -98,7 +98,8 @@ def clusters_of(points: Array, count: int | None = None, seed: int = 0) -> NDArr
         found = KMeans(count, n_init=10, random_state=seed).fit_predict(points)
     else:
         least = max(_LEAST_GROUP, round(_SMALLEST * len(points)))
-        found = HDBSCAN(min_cluster_size=min(least, len(points)), copy=True).fit_predict(points)
+        few = len(points) < 2 * least
+        found = np.full(len(points), -1) if few else HDBSCAN(min_cluster_size=least, copy=True).fit_predict(points)
         if (found < 0).all():
             return np.zeros(len(points), np.intp)
     sizes = np.bincount(found[found >= 0])
