@@ -1,14 +1,22 @@
 """What a map of spectra is worth: ``exafsnn.analyse.featuremap`` against truths that are known.
 
     python benchmarks/feature_map.py xrd [SEED]
+    python benchmarks/feature_map.py operando ../shared/spectra/operando_ni
+    python benchmarks/feature_map.py heating spectra
+    python benchmarks/feature_map.py speed
 
-150 powder patterns of a magnet alloy with two concentrations (``xrd_patterns.py``), after K. Utimula et al., Adv. Theory
-Simul. 5, 2200613 (2022): 30 are held out, and their composition estimated from the map; the relevance of ranges against
-the true sensitivity ‖∂I/∂c‖/σ; patterns between two points of the map against the true ones and linear mixes.
+``xrd``: 150 powder patterns of a magnet alloy with two concentrations (``xrd_patterns.py``), after K. Utimula et al.,
+Adv. Theory Simul. 5, 2200613 (2022): 30 are held out, and their composition estimated from the map; the relevance of
+ranges against the true sensitivity ‖∂I/∂c‖/σ; patterns between two points of the map against the true ones and linear
+mixes. ``operando``: an oxide and a foil along the cycle of a battery, μ(E) near the edge. ``heating``: iron from bcc to
+fcc. ``speed``: map and relevance of many.
+
+The results stand in ``benchmarks/README.md``.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -71,7 +79,7 @@ def relevance_against_sensitivity(found: SpectrumMap, rows: np.ndarray) -> None:
             slope = (xrd.pattern(*(at + along)) - xrd.pattern(*(at - along))) / (2 * step)
             sensitivity += slope**2 / xrd.pattern(*at) / len(grid)
     limits = np.linspace(xrd.TWO_THETA[0], xrd.TWO_THETA[-1] + 1e-6, WINDOWS + 1)
-    masks = [(xrd.TWO_THETA >= low) & (xrd.TWO_THETA < high) for low, high in zip(limits, limits[1:], strict=False)]
+    masks = [(low <= xrd.TWO_THETA) & (high > xrd.TWO_THETA) for low, high in itertools.pairwise(limits)]
     relevance = np.sqrt((found.relevance(rows, masks) ** 2).mean(axis=0))
     true = [np.sqrt(sensitivity[mask].sum()) for mask in masks]
     print(f"relevance of {WINDOWS} ranges against sensitivity: rank correlation {spearmanr(relevance, true)[0]:.3f}")
@@ -117,11 +125,12 @@ def operando_cycle(folder: Path) -> None:
         print("  hour, x, y: " + "; ".join(f"{h:.1f} {x:.2f} {y:.2f}" for h, (x, y) in zip(hours, oxide, strict=True)))
         for half, chosen in (("charge", charge), ("discharge", (hours > 10.5) & (hours < 22))):
             rank = spearmanr(pdist(oxide[chosen]), pdist(hours[chosen, None]))[0]
-            print(f"  first {half}: distances on the map against time, rank correlation {rank:.3f} ({chosen.sum()} scans)")
+            print(
+                f"  first {half}, {chosen.sum()} scans: distances on the map against time, rank correlation {rank:.3f}"
+            )
         if len(points) > n:
-            foil, spread = points[n:], np.linalg.norm(oxide - oxide.mean(axis=0), axis=1)
-            spot = np.linalg.norm(foil - foil.mean(axis=0), axis=1)
-            print(f"  foil within {np.sqrt((spot**2).mean()):.4f} of its centre, oxide within {np.sqrt((spread**2).mean()):.4f}")
+            spots = [np.sqrt(((part - part.mean(axis=0)) ** 2).sum(axis=1).mean()) for part in (points[n:], oxide)]
+            print(f"  foil within {spots[0]:.4f} of its centre, oxide within {spots[1]:.4f}")
         chosen_windows = windows(axis)
         masks = [window.mask(axis) for window in chosen_windows]
         relevance = np.sqrt((found.relevance(rows, masks) ** 2).mean(axis=0))
@@ -139,7 +148,9 @@ def heating(folder: Path) -> None:
         order = np.argsort(kelvin)
         steps = np.linalg.norm(np.diff(found.points[order], axis=0), axis=1)
         print(f"{pattern}: {len(kelvin)} scans, {found.axis.low:g} to {found.axis.high:g} 1/Å")
-        print("  steps: " + ", ".join(f"→{t:.0f} K {step:.2f}" for t, step in zip(kelvin[order][1:], steps, strict=True)))
+        print(
+            "  steps: " + ", ".join(f"→{t:.0f} K {step:.2f}" for t, step in zip(kelvin[order][1:], steps, strict=True))
+        )
         near = [(kelvin > 1050) & (kelvin < 1185), (kelvin > 1185) & (kelvin < 1260)]
         differ = found.rows[near[1]].mean(axis=0) - found.rows[near[0]].mean(axis=0)
         for space in ("k", "R"):
@@ -169,7 +180,9 @@ def speed() -> None:
         found.transform(rows), found.errors(rows)
         found.relevance(rows, masks)
         times[n] = perf_counter() - begun
-        print(f"{n} spectra, {len(masks)} masks: {times[n]:.1f} s, of which the network learned {learned - begun:.1f} s")
+        print(
+            f"{n} spectra, {len(masks)} masks: {times[n]:.1f} s, of which the network learned {learned - begun:.1f} s"
+        )
     print(f"10000 over 5000: {times[10000] / times[5000]:.2f}, 5000 over 2500: {times[5000] / times[2500]:.2f}")
 
 

@@ -1,14 +1,15 @@
-"""Powder patterns of a magnet alloy with two concentrations, (Sm₁₋ₓZrₓ)(Fe₁₋ᵧTiᵧ)₄Fe₈ of the type ThMn₁₂, for ``feature_map.py``.
+"""Powder patterns of a magnet alloy with two concentrations, for ``feature_map.py``.
+
+(Sm₁₋ₓZrₓ)(Fe₁₋ᵧTiᵧ)₄Fe₈ of the type ThMn₁₂.
 
 Space group I4/mmm: Sm and Zr on 2a (0 0 0), Fe and Ti on 8i (u 0 0), Fe on 8j (v ½ 0) and 8f (¼ ¼ ¼). Lattice
-constants follow both concentrations (Vegard); SmFe₁₁Ti (y = ¼) has a = 8.56 Å, c = 4.80 Å, and zirconium, whose radius
-is 0.2 Å smaller than samarium's, contracts it. Intensities are multiplicity × |F|² × Lorentz-polarisation, with
-f₀ + f′ + if″ of xraydb and Debye-Waller factors; peaks are pseudo-Voigts with Caglioti's width; noise is that of counts.
+constants follow both concentrations (Vegard); SmFe₁₁Ti (y = ¼) has a = 8.56 Å, c = 4.80 Å, and zirconium, whose
+radius is 0.2 Å smaller than samarium's, contracts it. Intensities are multiplicity × |F|² × Lorentz-polarisation, with
+f₀ + f′ + if″ of xraydb and Debye-Waller factors; peaks are pseudo-Voigts with Caglioti's
+width; noise is that of counts.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import xraydb
@@ -48,12 +49,12 @@ def _reflections(h_max: int = 11, l_max: int = 7) -> np.ndarray:
     found = []
     for h in range(h_max + 1):
         for k in range(h + 1):
-            for l in range(l_max + 1):
-                if (h + k + l) % 2 or not (h or k or l):
+            for m in range(l_max + 1):
+                if (h + k + m) % 2 or not (h or k or m):
                     continue
                 swaps = {(h, k), (k, h)}
-                family = {(s * a, t * b, u * l) for a, b in swaps for s in (1, -1) for t in (1, -1) for u in (1, -1)}
-                found.append((h, k, l, len(family)))
+                family = {(s * a, t * b, u * m) for a, b in swaps for s in (1, -1) for t in (1, -1) for u in (1, -1)}
+                found.append((h, k, m, len(family)))
     return np.array(found)
 
 
@@ -63,8 +64,10 @@ FAMILIES = _reflections()
 def _structure_factors(zr: float, ti: float, s: np.ndarray) -> np.ndarray:
     """(f,) |F|² at s = sinθ/λ [1/Å]."""
     energy = 12398.42 / WAVELENGTH  # eV
-    f = {el: xraydb.f0(el, s) + xraydb.f1_chantler(el, energy) + 1j * xraydb.f2_chantler(el, energy)
-         for el in ("Sm", "Zr", "Fe", "Ti")}
+    f = {
+        el: xraydb.f0(el, s) + xraydb.f1_chantler(el, energy) + 1j * xraydb.f2_chantler(el, energy)
+        for el in ("Sm", "Zr", "Fe", "Ti")
+    }
     scattering = {
         "2a": (1 - zr) * f["Sm"] + zr * f["Zr"],
         "8i": (1 - ti) * f["Fe"] + ti * f["Ti"],
@@ -88,8 +91,8 @@ def width(two_theta: np.ndarray) -> np.ndarray:
 def pattern(zr: float, ti: float, two_theta: np.ndarray = TWO_THETA) -> np.ndarray:
     """Expected counts of a pattern, on a scale on which the strongest peak has about ``PEAK``."""
     a, c = lattice(zr, ti)
-    h, k, l, many = FAMILIES.T
-    s = 0.5 * np.sqrt((h**2 + k**2) / a**2 + l**2 / c**2)  # 1/(2d)
+    h, k, m, many = FAMILIES.T
+    s = 0.5 * np.sqrt((h**2 + k**2) / a**2 + m**2 / c**2)  # 1/(2d)
     keep = s * WAVELENGTH < 0.7
     theta = np.arcsin(s[keep] * WAVELENGTH)
     lorentz = (1 + np.cos(2 * theta) ** 2) / (np.sin(theta) ** 2 * np.cos(theta))
@@ -97,6 +100,9 @@ def pattern(zr: float, ti: float, two_theta: np.ndarray = TWO_THETA) -> np.ndarr
     at = np.degrees(2 * theta)
     w = width(at)
     x = (two_theta[:, None] - at) / (w / 2)  # [point, family]
-    lorentzian, gaussian = 1 / (1 + x**2) * 2 / (np.pi * w), np.exp(-np.log(2) * x**2) * 2 * np.sqrt(np.log(2) / np.pi) / w
+    lorentzian, gaussian = (
+        1 / (1 + x**2) * 2 / (np.pi * w),
+        np.exp(-np.log(2) * x**2) * 2 * np.sqrt(np.log(2) / np.pi) / w,
+    )
     intensity = (size * (ETA * lorentzian + (1 - ETA) * gaussian)).sum(axis=1)
     return BACKGROUND * (1 + np.exp(-two_theta / 15)) + intensity * PEAK / 2.1e8

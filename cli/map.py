@@ -31,23 +31,46 @@ _TOLD = 3
 
 @click.command("map")
 @plain_scan_options
-@click.option("--of", "kind", type=click.Choice(["chi", "mu", "xrd"]),
-              help="k²χ(k), μ(E) near the edge, or diffraction patterns (found by the first file, χ(k) of scans).")
-@click.option("--labels", metavar="FILE.csv", type=Named(dir_okay=False),
-              help="Table with the columns file,value: composition or the like; what is left empty is estimated.")
-@click.option("--against", metavar="AXIS",
-              help="Without labels: temperature, order, name, or a header field (temperature, where all have one).")
+@click.option(
+    "--of",
+    "kind",
+    type=click.Choice(["chi", "mu", "xrd"]),
+    help="k²χ(k), μ(E) near the edge, or diffraction patterns (found by the first file, χ(k) of scans).",
+)
+@click.option(
+    "--labels",
+    metavar="FILE.csv",
+    type=Named(dir_okay=False),
+    help="Table with the columns file,value: composition or the like; what is left empty is estimated.",
+)
+@click.option(
+    "--against",
+    metavar="AXIS",
+    help="Without labels: temperature, order, name, or a header field (temperature, where all have one).",
+)
 @click.option("--dimensions", type=click.IntRange(1, 16), default=2, show_default=True, help="Of the map.")
 @click.option("--clusters", type=click.IntRange(min=1), metavar="N", help="So many (as many as there are).")
 @click.option("--range", "limits", type=(float, float), metavar="LOW HIGH", help="Part of the axis (what all have).")
-@click.option("--weight", type=click.IntRange(0, 3), default=2, show_default=True,
-              help="Power of k by which χ(k) is weighted.")
-@click.option("--mask", "masks", type=(float, float), multiple=True, metavar="LOW HIGH",
-              help="A range whose relevance is asked for; may be given more than once (all, side by side).")
+@click.option(
+    "--weight", type=click.IntRange(0, 3), default=2, show_default=True, help="Power of k by which χ(k) is weighted."
+)
+@click.option(
+    "--mask",
+    "masks",
+    type=(float, float),
+    multiple=True,
+    metavar="LOW HIGH",
+    help="A range whose relevance is asked for; may be given more than once (all, side by side).",
+)
 @click.option("--mask-r", "r_masks", type=(float, float), multiple=True, metavar="LOW HIGH", help="The same in R (Å).")
 @click.option("--between", nargs=2, metavar="A B", help="Draw artificial spectra between two of the files.")
-@click.option("--map", "kept", metavar="FILE", type=Named(dir_okay=False),
-              help="Place the files on a map that was made before (map.safetensors): nothing is learned.")
+@click.option(
+    "--map",
+    "kept",
+    metavar="FILE",
+    type=Named(dir_okay=False),
+    help="Place the files on a map that was made before (map.safetensors): nothing is learned.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the training.")
 def map_(
     scans: tuple[str, ...],

@@ -30,7 +30,7 @@ _CHUNK = 4096
 """Rows that are worked on at a time."""
 
 
-class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """A map of rows by an autoencoder whose bottleneck has two numbers.
 
     Rows are taken for signal and noise of about one size in every column: divide by the noise first, or take the
@@ -88,7 +88,7 @@ class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.pull = pull
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the map of (n, p) rows; ``y`` is not used.
 
         Raises
@@ -120,11 +120,11 @@ class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.turn_ = _turn(encode(_double(self.weights_), along))
         return self
 
-    def transform(self, X: Any) -> Array:  # noqa: N803
+    def transform(self, X: Any) -> Array:
         """(n, p) rows → their (n, d) points, in units of the map's spread."""
         return self._points(self._checked(X))
 
-    def inverse_transform(self, X: Any) -> Array:  # noqa: N803
+    def inverse_transform(self, X: Any) -> Array:
         """(n, d) points → the (n, p) rows that lie there."""
         check_is_fitted(self)
         points = np.asarray(X, dtype=np.float64)
@@ -134,14 +134,14 @@ class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         rows: Array = decode(_double(self.weights_), raw) * self.size_ @ self.basis_ + self.mean_
         return rows
 
-    def errors(self, X: Any) -> Array:  # noqa: N803
+    def errors(self, X: Any) -> Array:
         """(n,) root mean square of what each row's own point does not say of it."""
         rows = self._checked(X)
         parts = [rows[first : first + _CHUNK] for first in range(0, len(rows), _CHUNK)]
         missed = [part - self.inverse_transform(self._points(part)) for part in parts]
         return np.concatenate([np.sqrt((part**2).mean(axis=1)) for part in missed])
 
-    def relevance(self, X: Any, masks: Iterable[Array]) -> Array:  # noqa: N803
+    def relevance(self, X: Any, masks: Iterable[Array]) -> Array:
         """How far each row's point moves when a range is masked, in units of the map's spread.
 
         Masked is what is there made like the mean: x → x − M(x − x̄).
@@ -178,7 +178,7 @@ class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _n_features_out(self) -> int:
         return self.n_components
 
-    def _checked(self, X: Any) -> Array:  # noqa: N803
+    def _checked(self, X: Any) -> Array:
         check_is_fitted(self)
         rows: Array = validate_data(self, X, dtype=np.float64, reset=False)
         return rows

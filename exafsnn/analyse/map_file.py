@@ -80,7 +80,16 @@ def read_map(path: Path) -> tuple[SpectrumMap, RowAxis, float]:
     except OSError as error:
         reason = f"the map cannot be read: {error.strerror or error}"
         raise ModelError(reason, where=str(path), remedy="Check the path") from error
-    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError, SafetensorError, SettingsError) as error:
+    except (
+        KeyError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+        SafetensorError,
+        SettingsError,
+    ) as error:
         said = f"{error} is missing" if isinstance(error, KeyError) else str(error)[:200]
         raise ModelError(f"it is no map of exafsnn, or damaged: {said}", where=str(path), remedy=_AGAIN) from error
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -122,7 +123,9 @@ class Window:
         if self.space != "R":
             chosen = (axis.grid >= self.low) & (axis.grid < self.high)
             if not chosen.any():
-                reason = f"nothing is there from {self.low:g} to {self.high:g}: the map has {axis.name} from {axis.low:g}"
+                reason = (
+                    f"nothing is there from {self.low:g} to {self.high:g}: the map has {axis.name} from {axis.low:g}"
+                )
                 raise SettingsError(f"{reason} to {axis.high:g} {UNITS[axis.name]}", where="--mask")
             return chosen.astype(np.float64)
         if axis.kind != "chi":
@@ -144,7 +147,7 @@ def _side_by_side(space: str, low: float, high: float, width: float) -> list[Win
     count = max(1, round((high - low) / width))
     limits = np.linspace(low, high, count + 1)
     limits[-1] += 1e-9  # the last point belongs to the last range
-    return [Window(space, float(a), float(b)) for a, b in zip(limits, limits[1:], strict=False)]
+    return [Window(space, float(a), float(b)) for a, b in itertools.pairwise(limits)]
 
 
 def common_axis(
@@ -173,8 +176,8 @@ def common_axis(
             remedy="One map is of one edge: give the scans of each edge apart",
         )  # fmt: skip
     low, high = max(x[0] for x in curves), min(x[-1] for x in curves)
-    latest, first = int(np.argmax([x[0] for x in curves])), int(np.argmin([x[-1] for x in curves]))
-    starts, ends = _where(items[latest]), _where(items[first])
+    latest, earliest = int(np.argmax([x[0] for x in curves])), int(np.argmin([x[-1] for x in curves]))
+    starts, ends = _where(items[latest]), _where(items[earliest])
     wanted_low, wanted_high, step = _wanted(items, curves, kind)
     low, high = max(low, wanted_low), min(high, wanted_high)
     if limits:
@@ -183,7 +186,7 @@ def common_axis(
     if not high - low >= _LEAST_POINTS * step:
         raise SettingsError(
             f"no range in {name} is in all of them: {starts} begins at {curves[latest][0]:g},"
-            f" {ends} ends at {curves[first][-1]:g} {UNITS[name]}",
+            f" {ends} ends at {curves[earliest][-1]:g} {UNITS[name]}",
             where="map", remedy="Leave one of these out",
         )  # fmt: skip
     told = []

@@ -7,8 +7,9 @@ networks). The formulae serve arrays of numpy and torch alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from exafsnn.physics.arrays import Numbers, silu
 from exafsnn.settings import Settings
 
 Single = NDArray[np.float32]
-Weights = Mapping[str, Numbers]
-"""Arrays of an autoencoder by name (``shapes``)."""
+Weights = Any
+"""Arrays of an autoencoder by name (``shapes``): a mapping, or torch's dictionary of parameters."""
 _FLAT = 0.05
 """A direction in which places spread less, over the largest spread, is not held more exactly."""
 _DAMPING, _SMALL = 0.1, 0.1

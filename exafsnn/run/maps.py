@@ -138,7 +138,7 @@ def make_map(
     kept: str | None = None,
     seed: int = 0,
     workers: Workers = 1,
-    progress: Callable[[str], None] = lambda said: None,
+    progress: Callable[[str], None] | None = None,
     **reading: Any,
 ) -> Mapped:
     """Make the map of many scans or patterns, or find the places of new ones on one.
@@ -185,7 +185,8 @@ def make_map(
     """
     earlier = read_map(Path(kept)) if kept else None
     kind = earlier[1].kind if earlier else kind or kind_of(sources)
-    progress(f"reading {len(sources)} files")
+    tell = progress or _silent
+    tell(f"reading {len(sources)} files")
     read = _patterns(sources) if kind == "xrd" else _scans(sources, workers, **reading)
     items = [(outcome, item) for outcome, item in read if item is not None]
     if earlier:
@@ -195,7 +196,8 @@ def make_map(
         if len(items) < LEAST:
             raise ScanError(
                 f"{len(items)} of {len(read)} files can be used, and fewer than {LEAST} make no map", where="map",
-                remedy=_why([outcome for outcome, _ in read]) or "Give more of them, or place them on a map that there is, with --map",
+                remedy=_why([outcome for outcome, _ in read])
+                or "Give more of them, or place them on a map that there is, with --map",
             )  # fmt: skip
         axis, told = common_axis([item for _, item in items], kind, weight, limits)
     rows, outcomes = _rows(axis, read, strict=not earlier)
@@ -215,10 +217,10 @@ def make_map(
         if dimensions > len(rows) - 2:
             reason = f"{len(rows)} spectra make no map of {dimensions} dimensions"
             raise SettingsError(reason, where="--dimensions", remedy="Give fewer")
-        progress(f"learning the map of {len(rows)} {'patterns' if kind == 'xrd' else 'spectra'}")
+        tell(f"learning the map of {len(rows)} {'patterns' if kind == 'xrd' else 'spectra'}")
         found = SpectrumMap(dimensions, random_state=seed).fit(rows)
         limit = error_limit(found.errors(rows))
-    progress("masking, clusters and labels")
+    tell("masking, clusters and labels")
     points = found.transform(rows)
     unit = found.noise_ or 1.0
     return Mapped(
@@ -227,6 +229,10 @@ def make_map(
         found.relevance(rows, hidden), () if earlier else rivals(rows, dimensions, seed),
         _between(found, points, ends), (*told, *more),
     )  # fmt: skip
+
+
+def _silent(said: str) -> None:
+    del said
 
 
 def kind_of(sources: Sequence[str]) -> str:
@@ -260,7 +266,9 @@ def _scans(sources: Sequence[str], workers: Workers, **reading: Any) -> _Read:
     joined = [source for source in sources if len(scans_of(source)) > 1]
     if joined:
         remedy = "Give the scans of each edge apart"
-        raise SettingsError("scans joined by + are of several edges, and a map is of one", where=joined[0], remedy=remedy)
+        raise SettingsError(
+            "scans joined by + are of several edges, and a map is of one", where=joined[0], remedy=remedy
+        )
     found = measure_scans(sources, workers=workers, **reading)
     return [(outcome, outcome.usable) for outcome in found]
 
@@ -326,7 +334,9 @@ def _labels(
     warned = []
     if lacking:
         others = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-        warned.append(f"{table} has no line of {lacking[0]}{others}: estimated, too. An empty value says that it is meant")
+        warned.append(
+            f"{table} has no line of {lacking[0]}{others}: estimated, too. An empty value says that it is meant"
+        )
     idle = [key for key in values if key not in keys]
     if idle:
         warned.append(f"{table} names {idle[0]}, which is not among the files. Is it written as on the command line?")

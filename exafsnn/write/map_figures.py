@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from scipy.spatial import ConvexHull
 
-from exafsnn.analyse.map_rows import UNITS, Window
+from exafsnn.analyse.map_rows import Window
 from exafsnn.records import Array
 from exafsnn.run.maps import Mapped
 from exafsnn.run.samples import label_of
@@ -68,7 +68,9 @@ def map_figure(found: Mapped) -> Figure:
     for row, rival in enumerate(found.rivals):
         axes = quiet_axes(figure, grid[row, 1])
         axes.scatter(*_two(rival.points, values), c=values, norm=norm, cmap=_COLOURS, s=14, linewidths=0)
-        axes.set_title(f"{rival.name}: leaves {rival.left / (found.map.noise_ or 1):.2g} of the noise", size=9, loc="left")
+        axes.set_title(
+            f"{rival.name}: leaves {rival.left / (found.map.noise_ or 1):.2g} of the noise", size=9, loc="left"
+        )
     figure.text(0.07, 0.955, f"Map of {len(x)} × {found.axis.shown_label}", size=12, weight="bold", color=INK)
     said = f"autoencoder: leaves {found.left / (found.map.noise_ or 1):.2g} of the noise"
     counted = int(found.clusters.max()) + 1
@@ -113,11 +115,26 @@ def between_figure(found: Mapped) -> Figure:
     ends = found.axis.shown(found.rows[list(between.ends)])
     step = 0.6 * float(np.ptp(ends))
     for number, (share, row) in enumerate(zip(between.shares, rows, strict=True)):
-        axes.plot(found.axis.grid, row + number * step, color=BLUE, linewidth=1.1, label=None if number else "of the map")
-        axes.annotate(f"{share:.2f}", (found.axis.grid[-1], row[-1] + number * step), size=8, color=GREY, va="bottom", ha="right")
+        axes.plot(
+            found.axis.grid, row + number * step, color=BLUE, linewidth=1.1, label=None if number else "of the map"
+        )
+        axes.annotate(
+            f"{share:.2f}", (found.axis.grid[-1], row[-1] + number * step), size=8, color=GREY, va="bottom", ha="right"
+        )
     for number, end in ((0, ends[0]), (len(rows) - 1, ends[1])):
-        axes.plot(found.axis.grid, end + number * step, color=INK, linewidth=0.6, zorder=1, label=None if number else "measured")
-    axes.set(xlabel=found.axis.label, ylabel=f"{found.axis.shown_label}, above each other", xlim=(found.axis.low, found.axis.high))
+        axes.plot(
+            found.axis.grid,
+            end + number * step,
+            color=INK,
+            linewidth=0.6,
+            zorder=1,
+            label=None if number else "measured",
+        )
+    axes.set(
+        xlabel=found.axis.label,
+        ylabel=f"{found.axis.shown_label}, above each other",
+        xlim=(found.axis.low, found.axis.high),
+    )
     legend(axes)
     names = [shortened(label_of(found.used[end].file), 45) for end in between.ends]
     figure.text(0.07, 0.935, f"Artificial spectra from {names[0]} to {names[1]}", size=12, weight="bold", color=INK)

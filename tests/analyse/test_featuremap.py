@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
@@ -68,7 +70,7 @@ def test_a_straight_line_on_the_map_is_a_peak_that_moves(known: tuple[Array, Arr
 def test_what_carries_the_numbers_is_relevant(known: tuple[Array, Array, SpectrumMap]) -> None:
     _, rows, found = known
     edges = np.linspace(0, 10, 21)
-    masks = [(GRID >= low) & (GRID < high) for low, high in zip(edges, edges[1:], strict=False)]
+    masks = [(low <= GRID) & (high > GRID) for low, high in itertools.pairwise(edges)]
     relevance = np.sqrt((found.relevance(rows, masks) ** 2).mean(axis=0))
     true = [np.sqrt(rows.var(axis=0)[mask].sum()) for mask in masks]
     assert spearmanr(relevance, true)[0] > 0.7

@@ -33,7 +33,9 @@ def test_it_comes_back_as_it_was(kept: tuple[SpectrumMap, Array, bytes], tmp_pat
     again, axis, limit = read_map(path)
     assert (axis, limit) == (AXIS, 2.5)
     assert np.array_equal(again.transform(rows), found.transform(rows))
-    assert np.array_equal(again.inverse_transform(found.transform(rows)), found.inverse_transform(found.transform(rows)))
+    assert np.array_equal(
+        again.inverse_transform(found.transform(rows)), found.inverse_transform(found.transform(rows))
+    )
     assert again.get_params() == found.get_params()
 
 

@@ -35,7 +35,7 @@ def test_a_known_label_has_no_part_in_its_own_estimate() -> None:
 
 
 def test_too_few_labels_are_refused() -> None:
-    with pytest.raises(SettingsError, match="5 labels are known.*Give more of them"):
+    with pytest.raises(SettingsError, match=r"5 labels are known.*Give more of them"):
         estimate(np.zeros((8, 2)), np.array([1, 2, 3, 4, 5, np.nan, np.nan, np.nan]))
 
 

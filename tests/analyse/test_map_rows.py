@@ -16,7 +16,9 @@ def chi(distance: float = 2.5, k_max: float = 14.0, absorber: str = "Fe", source
     return ChiK(K, np.sin(2 * K * distance) / (1 + K**2), absorber, "K", 1e-3, 7112.0, 1.0, k_max, source)
 
 
-def pattern(low: float = 10.0, high: float = 60.0, step: float = 0.05, axis: str = "2θ", source: str = "a.xy") -> Pattern:
+def pattern(
+    low: float = 10.0, high: float = 60.0, step: float = 0.05, axis: str = "2θ", source: str = "a.xy"
+) -> Pattern:
     x = np.arange(low, high + step / 2, step)
     return Pattern(x, 100 + 1e4 * np.exp(-0.5 * ((x - 35) / 0.2) ** 2), axis, source)
 

@@ -43,7 +43,9 @@ def test_the_axis_is_named_or_an_angle(name: str, header: str, separator: str, a
 def test_a_scan_is_none(tmp_path: Path) -> None:
     source = written(tmp_path / "a.dat", "# energy mu\n", 7000 + X)
     assert not is_pattern(source)
-    with pytest.raises(ScanError, match="from 7010 to 7011.95, which is neither 2θ in degrees nor q. Is it an absorption"):
+    with pytest.raises(
+        ScanError, match=r"from 7010 to 7011\.95, which is neither 2θ in degrees nor q\. Is it an absorption"
+    ):
         read_pattern(source)
     assert not is_pattern(str(tmp_path / "nothing.dat"))
 
