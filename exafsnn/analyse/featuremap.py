@@ -26,6 +26,8 @@ _LANDMARKS = 400
 """Rows that have a place from the start: paths between all pairs of more would cost more than the training."""
 _MOST = 64
 """Components that the network sees at most."""
+_ROUNDING = 1e-7
+"""What is smaller, over the largest component, is rounding."""
 _CHUNK = 4096
 """Rows that are worked on at a time."""
 
@@ -206,7 +208,8 @@ def _standing_out(away: Array, least: int) -> tuple[Array, float]:
         sizes, basis = np.sqrt(values[::-1].clip(0)), vectors[:, ::-1].T
     else:
         _, sizes, basis = np.linalg.svd(away, full_matrices=False)
-        sizes, basis = sizes[: n - 1], basis[: n - 1]  # the mean took one
+    told = max(int((sizes > _ROUNDING * sizes[0]).sum()), least)  # the mean took one, and each copy of a row another
+    sizes, basis, n = sizes[:told], basis[:told], min(n, told + 1) if told < p else n
     beta = min(n, p) / max(n, p)
     limit = (0.56 * beta**3 - 0.95 * beta**2 + 1.82 * beta + 1.43) * np.median(sizes)
     count = int(np.clip((sizes > limit).sum(), least, min(_MOST, len(sizes))))

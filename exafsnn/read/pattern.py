@@ -57,6 +57,8 @@ def read_pattern(source: str) -> Pattern:
     if x[0] < 0 or x[-1] > _LARGEST:
         reason = f"its first column goes from {x[0]:g} to {x[-1]:g}, which is neither 2θ in degrees nor q"
         raise ScanError(reason, where=source, remedy="Is it an absorption scan? Give scans and patterns apart")
+    if intensity.max() <= 0:
+        raise ScanError("its intensities are nowhere above 0", where=source, remedy="Is the second column another one?")
     return Pattern(x, intensity, _axis(header) or "2θ", source)
 
 

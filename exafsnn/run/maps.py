@@ -31,6 +31,8 @@ from exafsnn.run.scans import Workers, measure_scans
 
 LEAST = 8
 """Fewer spectra make no map."""
+_ALIKE = 1e-9
+"""Rows that differ less, over their size, are the same."""
 _STEPS_BETWEEN = 5
 """Artificial spectra between two points, the ends among them."""
 _ORDER = "order"
@@ -217,6 +219,9 @@ def make_map(
         if dimensions > len(rows) - 2:
             reason = f"{len(rows)} spectra make no map of {dimensions} dimensions"
             raise SettingsError(reason, where="--dimensions", remedy="Give fewer")
+        if np.ptp(rows, axis=0).max() <= _ALIKE * np.abs(rows).max():
+            remedy = "Are these copies of one file? Give spectra that differ"
+            raise ScanError(f"all {len(rows)} are the same, and nothing is between them", where="map", remedy=remedy)
         tell(f"learning the map of {len(rows)} {'patterns' if kind == 'xrd' else 'spectra'}")
         found = SpectrumMap(dimensions, random_state=seed).fit(rows)
         limit = error_limit(found.errors(rows))

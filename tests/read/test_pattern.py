@@ -55,6 +55,10 @@ def test_faults_are_named_with_their_line(tmp_path: Path) -> None:
         read_pattern(written(tmp_path / "a.xy", "", np.array([*X[:2], *X])))
     with pytest.raises(ScanError, match="there are 5 points, no pattern"):
         read_pattern(written(tmp_path / "b.xy", "", X[:5]))
+    empty = tmp_path / "d.xy"
+    empty.write_text("\n".join(f"{at:.2f} 0" for at in X) + "\n")
+    with pytest.raises(ScanError, match="nowhere above 0"):
+        read_pattern(str(empty))
     (tmp_path / "c.xy").write_text("1\n2\n3\n")
     with pytest.raises(ScanError):
         read_pattern(str(tmp_path / "c.xy"))

@@ -71,6 +71,7 @@ def test_the_shortest_scan_is_told(iron: Mapped) -> None:
     assert "1220K.dat" in iron.told[0]
 
 
+@pytest.mark.slow
 def test_near_the_edge_it_is_made_of_mu(iron: Mapped) -> None:
     found = make_map([outcome.file for outcome in iron.used], kind="mu", masks=[(7110, 7120)])
     assert found.axis.label == "Energy (eV)"
@@ -134,6 +135,7 @@ def test_new_files_are_placed_on_a_map_that_was_made(tmp_path: Path) -> None:
         make_map(names, kept=names[0])
 
 
+@pytest.mark.slow
 def test_artificial_spectra_lie_between_their_ends(tmp_path: Path) -> None:
     shares = np.linspace(0, 1, 20)
     names = written(tmp_path, shares)
@@ -142,6 +144,20 @@ def test_artificial_spectra_lie_between_their_ends(tmp_path: Path) -> None:
     truth = [np.interp(share, [0, 1], [shares[2], shares[17]]) for share in found.between.shares]
     tops = X[found.axis.shown(found.between.rows)[:, X < 28].argmax(axis=1)]
     assert np.allclose(tops, 20 + 3 * np.array(truth), atol=0.35)
+
+
+@pytest.mark.slow
+def test_copies_tell_nothing_of_the_noise(tmp_path: Path) -> None:
+    names = written(tmp_path, np.linspace(0, 1, 10))
+    copies = []
+    for number in range(10):
+        copies.append(str(tmp_path / f"copy{number}.xy"))
+        Path(copies[-1]).write_text(Path(names[0]).read_text())
+    with pytest.raises(ScanError, match=r"all 10 are the same.*copies of one file"):
+        make_map(copies)
+    found = make_map([*names, *copies])
+    assert found.left / found.map.noise_ < 5
+    assert found.map.noise_ == pytest.approx(make_map(names).map.noise_, rel=0.4)
 
 
 def test_what_makes_no_map(tmp_path: Path, iron: Mapped) -> None:
