@@ -25,6 +25,7 @@ from .compare import compare
 from .doctor import doctor
 from .fetch import fetch
 from .make import make
+from .map import map_
 from .models import models
 from .predict import predict
 from .preprocess import preprocess
@@ -70,6 +71,7 @@ for command in (
     refine,
     series,
     compare,
+    map_,
     preprocess,
     simulate,
     train,

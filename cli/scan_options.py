@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
@@ -52,11 +52,12 @@ _READING = (
                  help="End of the k range in 1/Å; the last 0.1 of it is used for the background alone."),
     click.option("--kweight", metavar="X", type=click.IntRange(0, 3), help="Power of k in the background removal."),
 )  # fmt: skip
-"""How scans are read and measured …"""
-_RESULTS = (
+_FOLDER = (
     click.option("-o", "output", type=Named(file_okay=False), default="exafsnn-results", metavar="DIR",
                  help="Folder of the results (exafsnn-results)."),
     click.option("--full", is_flag=True, help="All tables and figures, however many scans there are."),
+)  # fmt: skip
+_EXPORTS = (
     click.option("--export", "exports", type=click.Choice(["athena", "columns", "nexus", "wavelet"]), multiple=True,
                  help="Files for other programs, too: athena.prj, which Athena and larch open; columns of each scan in"
                  " every space; a NeXus file (NXxasproc) of each; figures of wavelet maps."),
@@ -66,22 +67,18 @@ _RESULTS = (
     click.option("--ft-krange", type=(float, float), metavar="LOW HIGH", help="Its limits in 1/Å (the answer's)."),
     click.option("--ft-dk", type=POSITIVE, metavar="X", help="The width of its slopes in 1/Å (1)."),
     click.option("--ft-range", type=(float, float), metavar="LOW HIGH", help="R in Å that χ(q) is of (1 to 3.5)."),
-    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
+)  # fmt: skip
+_LOG = (
     click.option("--log", type=Named(dir_okay=False), metavar="FILE",
                  help="Add a line for each finished scan to this file."),
     click.option("--glances", type=Named(dir_okay=False), metavar="FILE", hidden=True,
                  help="Add each scan at a glance to this file, in JSON, as soon as it is answered: for serve."),
+)  # fmt: skip
+_SCREEN = (
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of the table."),
     click.option("-v", "--verbose", is_flag=True, expose_value=False, callback=screen.remember_verbose,
                  help="Say each scan as it is done, and the notes: what was found that changes no number."),
 )  # fmt: skip
-"""… and what comes of it."""
-
-
-def reading_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
-    """Add the scans, and the options of how they are read, to a command; whether it needs scans."""
-    for option in reversed(_READING):
-        command = option(command)
-    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(command)
 
 
 def scan_options(command: Callable[..., Any], *, required: bool = True) -> Callable[..., Any]:
@@ -108,9 +105,25 @@ def scan_options(command: Callable[..., Any], *, required: bool = True) -> Calla
             raise click.UsageError("--ft-… are of the files of --export columns or wavelet: give that, too")
         return command(*given, exports=Exports(tuple(dict.fromkeys(exports)), **told), **options)
 
-    for option in reversed(_RESULTS):
-        gathered = option(gathered)
-    return reading_options(gathered, required=required)
+    return _with((*_READING, *_FOLDER, *_EXPORTS, *_LOG, *_SCREEN), gathered, required)
+
+
+def plain_scan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that say how scans are read and where results go, to a command that exports nothing."""
+    return _with((*_READING, *_FOLDER, *_SCREEN), command)
+
+
+def reading_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those that say how scans are read alone."""
+    return _with(_READING, command)
+
+
+def _with(
+    options: Sequence[Callable[..., Any]], command: Callable[..., Any], required: bool = True
+) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return click.argument("scans", nargs=-1, required=required, metavar="SCANS…", type=_Scan())(command)
 
 
 def background_settings(**overruled: float | None) -> BackgroundSettings:

@@ -179,6 +179,26 @@ class ChiK(_Scan):
 
 
 @dataclass(frozen=True)
+class Pattern:
+    """A powder diffraction pattern."""
+
+    x: Array
+    """(n,) scattering angle 2θ [°] or momentum transfer q [Å⁻¹], strictly increasing."""
+    intensity: Array
+    """(n,) counts, or what is proportional to them."""
+    axis: str = "2θ"
+    """``"2θ"`` or ``"q"``."""
+    source: str = ""
+    record: str = ""
+    temperature: float | None = None
+
+    def __repr__(self) -> str:
+        """One line."""
+        span = f"{self.axis} {self.x[0]:g}–{self.x[-1]:g}" if len(self.x) else "empty"
+        return f"<Pattern {short_name(self.source, self.record) or 'without a name'}: {len(self.x)} points, {span}>"
+
+
+@dataclass(frozen=True)
 class Shell:
     """Integrals of one partial RDF over a range of r: one standard deviation, and both ends of the 95 % interval."""
 

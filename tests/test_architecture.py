@@ -43,7 +43,7 @@ HOMES = {
     "requests": ("exafsnn/run/foils.py",),
     "dask": ("exafsnn/workers.py",),
     "distributed": ("exafsnn/workers.py",),
-    "matplotlib": ("exafsnn/write/figures.py", "exafsnn/write/panels.py"),
+    "matplotlib": ("exafsnn/write/figures.py", "exafsnn/write/map_figures.py", "exafsnn/write/panels.py"),
     "h5py": (
         "exafsnn/read/hdf5.py",
         "exafsnn/read/nexus.py",

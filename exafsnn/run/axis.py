@@ -93,12 +93,42 @@ def _label(name: Scan) -> str:
 
 
 def _from_table(names: Sequence[Scan], path: Path) -> dict[Scan, float]:
-    """Values from a CSV file.
+    """Values of scans from a CSV file.
 
     Raises
     ------
     SettingsError
-        If it has not these columns, a value is no number, or a scan is missing or named twice.
+        If it cannot be read (``table_of``), or a scan is missing.
+    """
+    table = table_of(path)
+    found = {}
+    for name in names:
+        key = key_in(table, name)
+        if key is None:
+            raise SettingsError(f"there is no value of {_label(name)}", where=str(path), remedy="Add a line for it")
+        found[name] = table[key]
+    return found
+
+
+def key_in(table: Mapping[str, float], name: Scan) -> str | None:
+    """By which name a table has a scan: as given, by its file, or by that without folders."""
+    return next((key for key in (_label(name), name[0], label_of(name[0])) if key in table), None)
+
+
+def table_of(path: Path, *, empty: bool = False) -> dict[str, float]:
+    """Values by file from a CSV file with the columns ``file,value``.
+
+    Parameters
+    ----------
+    path
+        The table.
+    empty
+        Whether an empty cell is NaN; else it is refused, as it is no number.
+
+    Raises
+    ------
+    SettingsError
+        If it has not these columns, a value is no number, or a file is named twice.
     """
     table: dict[str, float] = {}
     try:
@@ -115,16 +145,11 @@ def _from_table(names: Sequence[Scan], path: Path) -> dict[Scan, float]:
                     )
                 if row["file"] in table:
                     raise SettingsError(f"{row['file']} is there twice", where=f"{path}, line {reader.line_num}")
-                table[row["file"]] = _number(row["value"], f"{path}, line {reader.line_num}")
+                is_empty = empty and not (row["value"] or "").strip()
+                table[row["file"]] = math.nan if is_empty else _number(row["value"], f"{path}, line {reader.line_num}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"the table cannot be read: {error}", where=str(path)) from error
-    found = {}
-    for name in names:
-        keys = [key for key in (_label(name), name[0], label_of(name[0])) if key in table]
-        if not keys:
-            raise SettingsError(f"there is no value of {_label(name)}", where=str(path), remedy="Add a line for it")
-        found[name] = table[keys[0]]
-    return found
+    return table
 
 
 def _number(text: str | None, where: str) -> float:

@@ -81,6 +81,7 @@ _ANSWERS = ("predict", "refine", "series", "compare")
 """The commands that answer with RDFs."""
 _FILES = {command: {*TABLES[command], "results.h5"} for command in _ANSWERS} | {"preprocess": {*TABLES["preprocess"]}}
 _FILES["average"] = {*TABLES["average"], "average.png"}
+_FILES["map"] = {"map.csv", "relevance.csv", "map.safetensors", "map.png", "relevance.png"}
 _FILES["series"] |= {"transition.json"}
 for _command in _ANSWERS:
     _FILES[_command] |= {PAGE}
@@ -104,7 +105,8 @@ class ResultsFolder:
     folder
         Where the results appear; results of an earlier run of the same command are replaced.
     command
-        ``"predict"``, ``"refine"``, ``"series"``, ``"compare"``, ``"preprocess"`` or ``"average"``.
+        ``"predict"``, ``"refine"``, ``"series"``, ``"compare"``, ``"preprocess"``, ``"average"`` or
+        ``"map"``.
     settings
         Everything that was asked for, for ``settings.json``.
     inputs
@@ -267,6 +269,14 @@ class ResultsFolder:
             self._tables["rdf.csv"].write_long(rdf)
             (self._stage / "average.png").write_bytes(figures.png(figures.average_figure(file, average)))
         self._progress.figures["average.png"] = file
+
+    def add_facts(self, scans: Iterable[Row], rows: Iterable[Row]) -> None:
+        """Note files that are no outcomes of their own tables: what is known of each, and its row on the screen."""
+        for scan in scans:
+            self._progress.scans.append(scan)
+            if scan["file"] not in self._progress.inputs:
+                self._progress.inputs[scan["file"]] = fingerprint(scan["file"])
+        self._progress.rows.extend(rows)
 
     def write_rows(self, table: str, rows: Iterable[Row]) -> None:
         """Append rows to one of the tables."""

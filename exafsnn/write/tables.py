@@ -100,6 +100,7 @@ TABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "chi.csv": (*_CHI_COLUMNS[:-1], "chi_std"),
         "rdf.csv": _RDF_COLUMNS,
     },
+    "map": {},  # whose columns depend on its dimensions (``map_results``)
 }
 SIMULATED = "simulated"
 """What stands as the record of a χ(k) that no beamline measured."""

@@ -15,7 +15,7 @@ from exafsnn_cli.main import run
 from exafsnn import __version__
 from exafsnn.errors import LibraryError
 
-COMMANDS = ("predict", "refine", "series", "preprocess", "simulate", "train", "models", "doctor")
+COMMANDS = ("predict", "refine", "series", "map", "preprocess", "simulate", "train", "models", "doctor")
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
