@@ -54,19 +54,19 @@ class SpectrumMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Attributes
     ----------
-    mean_ : (p,)
-        Mean row.
-    basis_ : (k, p)
-        Orthonormal components that the network sees, the largest first.
-    size_ : float
+    mean_
+        (p,) mean row.
+    basis_
+        (k, p) orthonormal components that the network sees, the largest first.
+    size_
         Size of the rows' differences from the mean along the basis, per dimension of the map.
-    noise_ : float
+    noise_
         Standard deviation of what is outside the basis, in each column.
-    weights_ : dict
+    weights_
         Of the network.
-    turn_ : (d + 1, d)
-        The network's points, and a row for their centre, → the map, whose centre is 0, whose axes are its principal
-        ones and on which the root mean square distance from the centre, its spread, is 1.
+    turn_
+        (d + 1, d) the network's points, and a row for their centre, → the map, whose centre is 0, whose axes are its
+        principal ones and on which the root mean square distance from the centre, its spread, is 1.
     """
 
     def __init__(
