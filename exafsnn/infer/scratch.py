@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from exafsnn.constants import K2_PER_EV
+from exafsnn.constants import ATOMIC_MASS_GRAM, K2_PER_EV
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
@@ -184,6 +184,13 @@ def train_unlabelled(
     made = Model(read_model(str(path)))
     answers = made.answers(signals)
     return Unlabelled(path, made, answers, rate, floor, misfit, trials, said.numpy())
+
+
+def atoms_per_volume(element: str, grams: float) -> float:
+    """Atoms for each Å³ of an element that weighs so many g/cm³."""
+    import xraydb
+
+    return grams * 1e-24 / (float(xraydb.atomic_mass(element)) * ATOMIC_MASS_GRAM)
 
 
 def written_model(name: str, path: Path, member: Member, info: dict[str, Any]) -> None:
