@@ -29,7 +29,7 @@ from scipy.optimize import nnls
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.scratch import Copies, ScratchSettings, learner, train_unlabelled, written_model
+from exafsnn.infer.scratch import Copies, ScratchSettings, learner, shells_of, train_unlabelled, written_model
 from exafsnn.learn.dataset import PairMaker, Pairs, StateBank, make_bank, split_by_trajectory
 from exafsnn.learn.model_file import find_model, read_model, save_model
 from exafsnn.learn.pair_settings import PairSettings, undisturbed
@@ -42,7 +42,7 @@ from exafsnn.simulate.library import load
 AMPLITUDE, AMPLITUDE_STD = 0.75, 0.0075
 IRON = 0.0849
 """Atoms for each Å³: 7.87 g/cm³."""
-SPECTRA, SCORED, BY_TIKHONOV = 16000, 2000, 200
+SPECTRA, SCORED, BY_TIKHONOV = 16000, 2000, 100
 FORWARD_STEPS = 3000
 ZEROS = np.arange(-4.0, 4.01, 1.0)
 LAMBDAS = np.geomspace(3e-3, 0.1, 6)
@@ -168,10 +168,13 @@ def compare(bank: StateBank, forward: dict[str, torch.Tensor], name: str, folder
     )  # fmt: skip
     print(f"trials (rate, floor, ln misfit): {made.trials}; chosen {made.learning_rate:g}, {made.floor:g}")
     print(f"left of held-out scans: {made.misfit:.4f}; {time.perf_counter() - start:.0f} s")
-    table("shells, of the spectra that it learned from", r, made.density.astype(float), None, taught)
+    parts = read_model(base)
+    shells, zeros = shells_of(made.network, Copies(scored.signals, parts.pairs, parts.features))
+    errors["shells"] = table("shells, without labels", r, shells.double().numpy(), zeros.double().numpy(), scored)
     answers = made.model.answers(scored.signals)
-    errors["without"] = table("without labels", r, answers.density, answers.delta_e0, scored)
-    print(f"\nRDF error without labels over that with: {errors['without'] / errors['with']:.2f}")
+    errors["model"] = table("the model that says the same", r, answers.density, answers.delta_e0, scored)
+    for way in ("shells", "model"):
+        print(f"RDF error of the {way} without labels over that with: {errors[way] / errors['with']:.2f}")
 
 
 def main(library_path: str, name: str = "fe-k") -> None:
