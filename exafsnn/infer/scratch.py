@@ -24,7 +24,7 @@ import torch
 from safetensors.torch import load
 from torch import Tensor
 
-from exafsnn.constants import K2_PER_EV
+from exafsnn.constants import ATOMIC_MASS_GRAM, K2_PER_EV
 from exafsnn.errors import SettingsError
 from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
@@ -62,11 +62,11 @@ _PERFECT = 1e-3
 """Misfits, in units of what is allowed, that are as good as none."""
 _JUDGED = 0.05
 """Floor by which misfits of different trainings are compared."""
-_HOT, _COLD = math.log(0.84), math.log(1.03)
-"""ln of how much less dense than when cold a metal and its melt may be, and how much denser what is in the bins: a
-metal grows by 7 % until it melts (E. Grüneisen, Ann. Phys. 344, 257 (1912)), and by 3 to 6 % when it does …"""
+_HOT, _COLD = 0.84, 1.03
+"""Atoms in the bins over those that the known density lets expect, at least and at most: a metal grows by 7 % until it
+melts (E. Grüneisen, Ann. Phys. 344, 257 (1912)), and by 3 to 6 % when it does …"""
 _DENSITY_STD = 0.05
-"""… beyond that, so much relatively costs as much as a standard deviation."""
+"""… beyond that, so much costs as much as a standard deviation."""
 _KEPT = 1e-3
 """Weight of the energy zero, in units of its prior, and of the numbers of which shells are made: they stay finite."""
 _TOLD_EVERY = 50
@@ -77,14 +77,14 @@ _TOLD_EVERY = 50
 class ScratchSettings(Settings):
     """How long the networks learn, and what is tried."""
 
-    steps: int = 4000
+    steps: int = 3000
     """Of the network of shells …"""
     batch: int = 256
     learning_rates: tuple[float, ...] = (3e-3, 6e-3)
     """… its largest learning rates that are tried …"""
     floors: tuple[float, ...] = (0.05, 0.1)
     """… and shares of χ(R) that the misfit may leave besides noise: errors of theory and of shells …"""
-    trial_steps: int = 400
+    trial_steps: int = 200
     """… each so long."""
     held_out: float = 0.1
     """Share of the scans by which that is chosen."""
@@ -113,7 +113,9 @@ class Unlabelled:
     trials: tuple[tuple[float, float, float], ...]
     """… and learning rate, floor and mean ln(misfit) of each trial."""
     density: np.ndarray
-    """(s, b) n(r) [Å⁻¹] that the network of shells says of the scans."""
+    """(s, b) n(r) [Å⁻¹] that the network of shells says of the scans …"""
+    network: ShellNetwork
+    """… and this network itself."""
 
 
 def train_unlabelled(
@@ -173,8 +175,9 @@ def train_unlabelled(
         school = _School(copies, _of_torch(parts.forward), density, crystals, size, settings, progress)
         (rate, floor), trials = school.choose()
         teacher = school.taught(rate, floor, settings.steps)
-        said, zeros = school.says(teacher)
-        member = learner(copies, said, zeros, size, settings, school.tell("the network that says the same"))
+        said, zeros = shells_of(teacher, copies)
+        told = school.tell("the network that says the same")
+        member = learner(copies, said, zeros, size, settings, told, teacher.trunk)
     misfit = school.left(teacher)
     facts = {
         "of": model.identity, "labels": "none", "scans": len(signals), "settings": settings.to_mapping(),
@@ -183,7 +186,14 @@ def train_unlabelled(
     written_model(name, path, member, {"pairs": pairs.to_mapping(), "adapted": facts})
     made = Model(read_model(str(path)))
     answers = made.answers(signals)
-    return Unlabelled(path, made, answers, rate, floor, misfit, trials, said.numpy())
+    return Unlabelled(path, made, answers, rate, floor, misfit, trials, said.numpy(), teacher)
+
+
+def atoms_per_volume(element: str, grams: float) -> float:
+    """Atoms for each Å³ of an element that weighs so many g/cm³."""
+    import xraydb
+
+    return grams * 1e-24 / (float(xraydb.atomic_mass(element)) * ATOMIC_MASS_GRAM)
 
 
 def written_model(name: str, path: Path, member: Member, info: dict[str, Any]) -> None:
@@ -318,11 +328,11 @@ def _between(ends: tuple[float, float], uniform: Tensor) -> Tensor:
 
 def learner(
     copies: Copies, density: Tensor, zero: Tensor, size: NetworkSettings, settings: ScratchSettings,
-    told: Callable[[Iterator[Any], int], Iterator[Any]] = lambda batches, _: batches,
+    told: Callable[[Iterator[Any], int], Iterator[Any]] = lambda batches, _: batches, trunk: Member | None = None,
 ) -> Member:  # fmt: skip
     """A network that has learned to say RDFs (s, b) [Å⁻¹] and energy zeros (s,) [eV] of scans, of copies of them.
 
-    ``train_unlabelled`` has what another network says of them; benchmarks, the truth.
+    ``train_unlabelled`` has what another network says of them, whose ``trunk`` goes on; benchmarks, the truth.
     """
     random = torch.Generator().manual_seed(settings.seed + 2)
     bins, step = density.shape[1], copies.pairs.r_step
@@ -336,12 +346,32 @@ def learner(
         wanted = Targets(density[copy.row], zero[copy.row] - copy.zero, copy.log_amplitude)
         return member_loss(member(copies.features(copy)), wanted, bins, step)
 
-    member.fit_scale(copies.features(draw(4096)))
+    if trunk is None:
+        member.fit_scale(copies.features(draw(4096)))
+    else:
+        own = {name: value for name, value in trunk.state_dict().items() if name.startswith(_TRUNK)}
+        member.load_state_dict(own, strict=False)
     steps = settings.member_steps
     descend(
         member, told((draw(settings.batch) for _ in range(steps)), steps), loss, steps, settings.member_rate, clip=10.0
     )
     return member.eval()
+
+
+def shells_of(network: ShellNetwork, copies: Copies) -> tuple[Tensor, Tensor]:
+    """RDFs (s, b) [Å⁻¹] and energy zeros (s,) [eV] that a network of shells says of scans as they are."""
+    density, zeros = [], []
+    with torch.no_grad():
+        for row in torch.arange(len(copies)).split(256):
+            copy = copies.plain(row)
+            output = network(copies.features(copy))
+            density.append(output.density)
+            zeros.append(copy.zero + output.e0)
+    return torch.cat(density), torch.cat(zeros)
+
+
+_TRUNK = ("mean", "whiten", "size", "first", "inner", "e0")
+"""What networks have in common that say n(r) in different ways."""
 
 
 def _seeded(seed: int, make: Callable[[], Any]) -> Any:
@@ -377,7 +407,7 @@ class _School:
         if len(ways) == 1:
             return ways[0], ()
         trials = tuple((*way, self.judged(self.taught(*way, s.trial_steps))) for way in ways)
-        rate, floor, _ = min(trials, key=lambda trial: trial[2])
+        rate, floor, _ = min(trials, key=lambda trial: trial[2] if math.isfinite(trial[2]) else math.inf)
         return (rate, floor), trials
 
     def taught(self, rate: float, floor: float, steps: int) -> ShellNetwork:
@@ -387,7 +417,7 @@ class _School:
 
         def loss(copy: Copy) -> Tensor:
             output = network(self._copies.features(copy))
-            filling = network.decoder.filling(output.density).log()
+            filling = network.decoder.filling(output.density)
             beyond = (filling - _COLD).clamp_min(0) + (_HOT - filling).clamp_min(0)
             kept = (output.e0 / copy.known.e0_std).square().mean() + output.raw.square().mean()
             weight = self._settings.density_weight
@@ -412,17 +442,6 @@ class _School:
             left, seen, _ = self._spectra(network(self._copies.features(copy)), copy)
         return float((left / seen).mean())
 
-    def says(self, network: ShellNetwork) -> tuple[Tensor, Tensor]:
-        """RDFs (s, b) [Å⁻¹] and energy zeros (s,) [eV] of all scans."""
-        density, zeros = [], []
-        with torch.no_grad():
-            for row in torch.arange(len(self._copies)).split(256):
-                copy = self._copies.plain(row)
-                output = network(self._copies.features(copy))
-                density.append(output.density)
-                zeros.append(copy.zero + output.e0)
-        return torch.cat(density), torch.cat(zeros)
-
     def tell(self, what: str) -> Callable[[Iterator[Any], int], Iterator[Any]]:
         """Batches as they come, and how far that is."""
 
@@ -442,7 +461,9 @@ class _School:
         network: ShellNetwork = _seeded(
             self._settings.seed, lambda: ShellNetwork(self._copies.map.width, decoder, self._size)
         )
-        network.fit_scale(self._copies.features(self._draw(4096, random)))
+        row = torch.randint(len(self._copies), (4096,), generator=random)
+        zero = torch.full((len(row),), float(pairs.e0))
+        network.fit_scale(self._copies.features(self._copies.looks(row, zero, random)))  # as the next network sees it
         return network
 
     def _draw(self, n: int, random: torch.Generator) -> Copy:
