@@ -169,7 +169,7 @@ def _rows(done: Adapted, outcomes: list[Outcome]) -> list[dict[str, Any]]:
         if outcome.chi is not None and not outcome.reason:
             used = bool(done.used[number])
             row |= {"used": used, "reason": "" if used else "foreign to the model: it taught nothing"}
-            for when, answers in (("_before", done.before), ("", done.after)):
+            for when, answers in (("_before", done.before), ("", done.after)) if used else ():
                 first = answers.shells["first"]
                 found = (first.coordination[number], first.distance[number], answers.misfit[number])
                 row |= {f"{key}{when}": float(value) for key, value in zip(values, found, strict=True)}

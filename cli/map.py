@@ -88,6 +88,7 @@ def map_(
     An autoencoder says each spectrum by two numbers. The map tells clusters, what does not belong there, labels by
     distances, and on which ranges of the spectrum it rests.
     """  # fmt: skip
+    _check_kept(options["kept"])
     from exafsnn.run.maps import make_map
     from exafsnn.run.samples import expanded
     from exafsnn.write.map_results import MapFolder
@@ -109,6 +110,24 @@ def map_(
     if not as_json:
         _tell(found)
     return code
+
+
+_OF_A_NEW_MAP = {
+    "kind": "--of", "dimensions": "--dimensions", "limits": "--range", "weight": "--weight", "seed": "--seed",
+}  # fmt: skip
+"""Options that a map that was made before has decided."""
+
+
+def _check_kept(kept: str | None) -> None:
+    """Refuse what a map that was made before would not heed."""
+    context = click.get_current_context()
+    given = [
+        option
+        for name, option in _OF_A_NEW_MAP.items()
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    ]
+    if kept and given:
+        raise click.UsageError(f"{', '.join(given)}: the map of --map has its own; make a new one, or leave that out")
 
 
 def _facts(found: Mapped) -> dict[str, Any]:

@@ -25,6 +25,9 @@ __all__ = ["map_bytes", "read_map"]
 _FORMAT = "exafsnn-map-1"
 _MOST_BYTES, _MOST_COLUMNS, _MOST_SIDE = 1 << 28, 200_000, 4096
 """No map is larger, has longer rows, or more units, components or dimensions."""
+_MOST_OF_CHI = 2000
+"""No χ(k) has more points: their ranges of R are taken out by a matrix of so many rows and columns."""
+_LEAST_NOISE = 1e-12
 _NUMBERS = ("size_", "noise_")
 _PARAMETERS = ("n_components", "n_neighbors", "hidden", "steps", "batch", "learning_rate", "pull", "random_state")
 _AGAIN = "Copy the file again, or make the map again"
@@ -107,6 +110,8 @@ def _assembled(info: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> tuple[
         raise ValueError("its axis is none")
     if not 2 <= axis.count <= _MOST_COLUMNS:
         raise ValueError(f"rows of {axis.count} numbers")
+    if axis.kind == "chi" and axis.count > _MOST_OF_CHI:
+        raise ValueError(f"χ(k) at {axis.count} places")
     found = SpectrumMap(**{name: info["parameters"][name] for name in _PARAMETERS})
     dimensions, hidden = found.n_components, found.hidden
     components = arrays["basis_"].shape[0]
@@ -131,4 +136,7 @@ def _assembled(info: Mapping[str, Any], arrays: dict[str, np.ndarray]) -> tuple[
     found.weights_ = {name.removeprefix("weights_."): arrays[name] for name in arrays if name.startswith("weights_.")}
     found.size_, found.noise_ = info["size_"], info["noise_"]
     found.n_features_in_ = axis.count
+    with np.errstate(all="ignore"):
+        if 0 < found.noise_ < _LEAST_NOISE or not np.isfinite(found.errors(found.mean_[None])).all():
+            raise ValueError("what it says of its own mean is no number")
     return found, axis, info["error_limit"]

@@ -41,7 +41,7 @@ from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.loop import descend
 from exafsnn.learn.loss import Targets, member_loss
-from exafsnn.learn.model_file import find_model, read_model, save_model
+from exafsnn.learn.model_file import find_model, path_of_new, read_model, save_model
 from exafsnn.learn.modules import Member
 from exafsnn.learn.network import Network, Output
 from exafsnn.physics.distortion import distort
@@ -142,7 +142,7 @@ def adapt(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings, path = settings or AdaptSettings(), Path(output).with_suffix(".safetensors")
+    settings, path = settings or AdaptSettings(), path_of_new(output)
     if path.exists() and find_model(name).exists() and path.samefile(find_model(name)):
         reason = "the adapted model would take the place of the one that it is made of"
         raise SettingsError(reason, where=str(path), remedy="Give another name with -o")

@@ -187,11 +187,17 @@ class Refiner:
             _, fits = self._refined(signals, cores)
         before, bins = self.sessions(signals, self._model.answers(signals, self.reference)), fits.density.shape[1]
         after = fits.covariance[:, bins:, bins:]
-        known, told = torch.linalg.inv(before.covariance), torch.linalg.inv(after)  # [scan, value, value]
-        information = known.mean(dim=0) + _OWN_SHARE * (told - known).sum(dim=0)
-        said = times(told, fits.shared) - times(known, before.mean)
+        factor, known = torch.linalg.cholesky(before.covariance), torch.linalg.inv(before.covariance)
+        gained = factor.mT @ torch.linalg.inv(after) @ factor - torch.eye(after.shape[1], dtype=after.dtype)
+        sizes, axes = torch.linalg.eigh(gained)  # less than nothing no scan tells, as means of hypotheses may seem to
+        back = torch.linalg.solve_triangular(factor.mT, axes * sizes.clamp_min(0).sqrt()[:, None], upper=True)
+        told = back @ back.mT  # [scan, value, value]
+        information = known.mean(dim=0) + _OWN_SHARE * told.sum(dim=0)
+        said = times(told + known, fits.shared) - times(known, before.mean)
         covariance = torch.linalg.inv(information)
         mean = covariance @ (times(known, before.mean).mean(dim=0) + _OWN_SHARE * said.sum(dim=0))
+        apart = (fits.shared[:, 0] - mean[0]) ** 2 - after[:, 0, 0] - _NEXT_SCAN[0] ** 2
+        covariance[0, 0] += apart.mean().clamp_min(0)  # the edge moves along the series: then the zero is not shared
         return Session(mean[None], covariance[None])
 
     def answers(self, signals: Signals) -> Answers:

@@ -34,7 +34,7 @@ from exafsnn.infer.predict import SHORTEST, Model
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.loop import descend
 from exafsnn.learn.loss import Targets, member_loss
-from exafsnn.learn.model_file import find_model, read_model, save_model
+from exafsnn.learn.model_file import find_model, path_of_new, read_model, save_model
 from exafsnn.learn.modules import Member
 from exafsnn.learn.network import NetworkSettings
 from exafsnn.learn.pair_settings import PairSettings
@@ -156,7 +156,7 @@ def train_unlabelled(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings, path = settings or ScratchSettings(), Path(output).with_suffix(".safetensors")
+    settings, path = settings or ScratchSettings(), path_of_new(output)
     if path.exists() and find_model(name).exists() and path.samefile(find_model(name)):
         reason = "the new model would take the place of the one whose forward model it uses"
         raise SettingsError(reason, where=str(path), remedy="Give another name with -o")

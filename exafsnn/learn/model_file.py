@@ -163,6 +163,26 @@ def find_model(name: str) -> Path:
     raise ModelError("no such model", where=name, remedy=remedy)
 
 
+def path_of_new(output: str | Path) -> Path:
+    """Where a new model is written: ``OUTPUT.safetensors``, whatever other dots the name has.
+
+    Raises
+    ------
+    SettingsError
+        If something else that is no model is there, or in the place of its JSON.
+    """
+    given = Path(output)
+    path = given if given.suffix == ".safetensors" else given.with_name(f"{given.name}.safetensors")
+    there = [one for one in (path, path.with_suffix(".json")) if one.exists()]
+    if there:
+        try:
+            read_model(str(path))
+        except ModelError as error:
+            reason = "there is a file already that is no model, and the new model would take its place"
+            raise SettingsError(reason, where=str(there[0]), remedy="Give another name with -o") from error
+    return path
+
+
 def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> None:
     """Write ``path`` (.safetensors) in half precision, and its JSON beside it; each appears whole or not at all.
 

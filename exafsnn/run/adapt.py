@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exafsnn.constants import ATOMIC_MASS_GRAM
-from exafsnn.errors import SettingsError
+from exafsnn.errors import ModelError, ScanError, SettingsError
 from exafsnn.run.answers import standards_of
 from exafsnn.run.models import models
 from exafsnn.run.outcomes import Outcome, edge_of
@@ -143,23 +144,37 @@ def _measured(
     return list(found)
 
 
-def _of_one_edge(outcomes: Sequence[Outcome], model: str | None) -> tuple[list[ChiK], str]:
-    """χ(k) of what was not rejected, all of one edge, and the name of the model, by default that of the edge."""
+def _of_one_edge(outcomes: list[Outcome], model: str | None) -> tuple[list[ChiK], str]:
+    """χ(k) of what can be used, all of one edge, and the name of the model, by default that of the edge.
+
+    What the model cannot answer, as too short a scan, is rejected among the outcomes.
+    """
     from exafsnn.infer.predict import Model
 
-    usable = [(outcome, outcome.chi) for outcome in outcomes if outcome.chi is not None and not outcome.reason]
-    of_edges: dict[str, str] = {}
-    for outcome, chi in usable:
-        of_edges.setdefault(edge_of(chi), outcome.file)
-    if len(of_edges) > 1:
-        (one, first), (other, second) = list(of_edges.items())[:2]
+    edges: dict[str, str] = {}
+    for outcome in outcomes:
+        if outcome.chi is not None and not outcome.reason:
+            edges.setdefault(edge_of(outcome.chi), outcome.file)
+    if len(edges) > 1:
+        (one, first), (other, second) = list(edges.items())[:2]
         reason = f"{first} is of the {one} edge, {second} of {other}, and a model learns from one"
         raise SettingsError(reason, where=second, remedy="Give the scans of each edge by themselves")
-    if not usable:
-        said = outcomes[0].reason if outcomes else "there is none"
-        raise SettingsError(f"no scan can be used: {said}", where="SCANS", remedy="Give scans of one edge")
-    by = models(model)([usable[0][1]])
-    if not isinstance(by, Model):
-        remedy = "Give the model of one edge with --model"
-        raise SettingsError(f"{by.name} is of two edges, and none such can adapt", where="--model", remedy=remedy)
-    return [chi for _, chi in usable], model or by.name
+    found, name = models(model), model or ""
+    scans: list[ChiK] = []
+    for number, outcome in enumerate(outcomes):
+        if outcome.chi is None or outcome.reason:
+            continue
+        by = found([outcome.chi])
+        if not isinstance(by, Model):
+            remedy = "Give the model of one edge with --model"
+            raise SettingsError(f"{by.name} is of two edges, and none such can adapt", where="--model", remedy=remedy)
+        name = name or by.name
+        try:
+            by.check(outcome.chi)
+            scans.append(outcome.chi)
+        except ModelError as error:
+            outcomes[number] = replace(outcome, reason=str(error))
+    if not scans:
+        said = f"{outcomes[0].file}: {outcomes[0].reason}" if outcomes else "there is none"
+        raise ScanError(f"no scan can be used: {said}", remedy="Give scans of one edge")
+    return scans, name

@@ -64,3 +64,18 @@ def test_scans_of_two_edges_are_refused(data_dir, tmp_path, capsys):
 def test_options_that_belong_together(options, said, tmp_path, capsys):
     assert main(["adapt", COLD[0], "-o", str(tmp_path / "new"), *options]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_scan_that_is_too_short_is_rejected_and_the_others_go_on(tmp_path, capsys):
+    lines = Path(COLD[0]).read_text().splitlines()
+    short = tmp_path / "short.dat"
+    short.write_text("\n".join(lines[: int(0.62 * len(lines))]) + "\n")
+    assert main(["adapt", *COLD, str(short), "-o", str(tmp_path / "new"), "--steps", "1", "--json"]) == 3
+    shown = capsys.readouterr()
+    assert [row["used"] for row in json.loads(shown.out)["scans"]] == [True, True, True, False]
+    assert "short.dat" in shown.err
+
+
+def test_without_any_scan_nothing_is_done(tmp_path, capsys):
+    assert main(["adapt", "gone.dat", "-o", str(tmp_path / "new")]) == 4
+    assert "gone.dat" in capsys.readouterr().err

@@ -86,3 +86,12 @@ def test_wrong_usage_is_told(
     assert run(["map", *arguments]) == code
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", [("--seed", "9"), ("--weight", "3"), ("--of", "mu"), ("--range", "4", "6")])
+def test_what_an_old_map_has_decided_is_no_option(
+    option: tuple[str, ...], patterns: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["map", *patterns, "--map", "old.safetensors", *option, "-o", str(tmp_path / "map")]) == 2
+    assert f"{option[0]}: the map of --map has its own" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

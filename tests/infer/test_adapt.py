@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import ModelError, SettingsError
 from exafsnn.infer.adapt import LEAST_SCANS, AdaptSettings, adapt
 from exafsnn.infer.estimates import Signals
@@ -16,6 +17,7 @@ from exafsnn.infer.predict import load_model
 from exafsnn.infer.refine import Refiner
 from exafsnn.infer.theory import Theory
 from exafsnn.learn.model_file import find_model
+from exafsnn.physics.fourier import shift_energy
 from exafsnn.read.scan import read_one
 from exafsnn.shells import moments
 
@@ -165,3 +167,36 @@ def test_scans_on_different_grids_are_told(scans, tmp_path):
     coarse = replace(scans[3], k=scans[3].k[::2], chi=scans[3].chi[::2])
     with pytest.raises(SettingsError, match=r"steps of 0.05 and 0.1"):
         adapt("fe-k", [*scans[:3], coarse], tmp_path / "new")
+
+
+def test_an_edge_that_moves_is_not_shared(model, scans):
+    """Scans whose E₀ was taken elsewhere on the edge: their zeros differ, and none is held to their mean."""
+    refiner, apart = Refiner(model), 3.0
+    signals = Signals.of(scans[:8])
+    same = refiner.common(signals).covariance[0, 0, 0].sqrt()
+    zeros = np.where(np.arange(8) % 2, apart, -apart)
+    chi = shift_energy(*map(torch.from_numpy, (signals.chi, signals.k, signals.k)), torch.from_numpy(zeros), K2_PER_EV)
+    moved = replace(signals, chi=chi.numpy())
+    assert same < 0.5
+    assert refiner.common(moved).covariance[0, 0, 0].sqrt() > 0.7 * apart
+
+
+def test_no_scan_tells_less_than_nothing(model, scans):
+    """What is known of a session never gets less by more scans."""
+    refiner = Refiner(model)
+    few, more = (refiner.common(Signals.of(scans[:count])).covariance[0] for count in (4, 8))
+    known = refiner.sessions(Signals.of(scans[:4]), model.answers(Signals.of(scans[:4]))).covariance[0]
+    for wider, narrower in ((known, few), (few[1:, 1:], more[1:, 1:])):
+        assert torch.linalg.eigvalsh(wider - narrower).min() > -0.02 * wider.diagonal().max()
+
+
+def test_only_a_model_is_replaced(scans, tmp_path):
+    notes = tmp_path / "fe.300K.json"
+    notes.write_text("mine")
+    with pytest.raises(SettingsError, match="a file already that is no model"):
+        adapt("fe-k", scans[:3], tmp_path / "fe.300K", AdaptSettings(steps=1))
+    assert notes.read_text() == "mine"
+    names = [
+        adapt("fe-k", scans[:3], tmp_path / name, AdaptSettings(steps=1)).path.name for name in ("a.1", "a.2", "a.1")
+    ]
+    assert names == ["a.1.safetensors", "a.2.safetensors", "a.1.safetensors"]
