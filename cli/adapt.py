@@ -106,6 +106,10 @@ def adapt(
             tuple(_HEADINGS), [[_cell(row[key], form) for key, form in _HEADINGS.values()] for row in rows]
         )
         click.echo("\n" + _words(done, bars))
+    worse = [row["scan"] for row in rows if row["used"] and row["misfit"] > _WORSE * row["misfit_before"]]
+    if worse:
+        said = f"{', '.join(worse)}: the adapted model explains less of it than before"
+        click.echo(f"warning: {said}; where the sample's edge or chemistry moves, adapt to what is alike", err=True)
     click.echo(f"The model is {done.path}; exafsnn predict SCANS… --model {done.path} uses it", err=True)
     for row in rows:
         if row["reason"]:
@@ -143,6 +147,8 @@ def _show_scratch(made: Unlabelled, outcomes: list[Outcome], as_json: bool) -> i
     return screen.SOME_REJECTED if rejected else 0
 
 
+_WORSE = 1.1
+"""An R-factor that rises by more than this factor is told."""
 _HEADINGS = {
     "scan": ("scan", ""), "used": ("used", ""),
     "N before": ("coordination_before", ".2f"), "after": ("coordination", ".2f"),
