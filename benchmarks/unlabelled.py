@@ -52,16 +52,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load as load_tensors
 from scipy.optimize import nnls
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import load_model
-from exafsnn.infer.scratch import Copies, ScratchSettings, learner, shells_of, train_unlabelled, written_model
+from exafsnn.infer.scratch import UNCALIBRATED, Copies, ScratchSettings, learner, shells_of, train_unlabelled
 from exafsnn.learn.dataset import PairMaker, Pairs, StateBank, make_bank, split_by_trajectory
-from exafsnn.learn.model_file import find_model, read_model, save_model
-from exafsnn.learn.pair_settings import PairSettings, undisturbed
+from exafsnn.learn.model_file import read_model, save_like
+from exafsnn.learn.pair_settings import undisturbed
 from exafsnn.learn.training import TrainingSettings, _forward_kernel, _train_forward
 from exafsnn.physics.fourier import hanning_window, shift_energy
 from exafsnn.records import Array
@@ -105,11 +104,9 @@ class Spectra:
 
 def base_model(name: str, path: Path, forward: dict[str, torch.Tensor]) -> str:
     """A model whose forward model is another, and whose prior is that of these spectra; its networks are of no use."""
-    info = {key: value for key, value in read_model(name).info.items() if key not in ("format", "sha256", "adapted")}
-    tensors = {key: of for key, of in load_tensors(find_model(name).read_bytes()).items() if key[:7] != "forward"}
-    pairs = PairSettings.checked(info["pairs"])
+    pairs = read_model(name).pairs
     pairs = replace(pairs, amplitude=AMPLITUDE, amplitude_std=AMPLITUDE_STD / AMPLITUDE, e0=0.0, e0_range=4.0)
-    save_model(path, {**info, "pairs": pairs.to_mapping()}, tensors | {f"forward.{k}": v for k, v in forward.items()})
+    save_like(name, path, {f"forward.{key}": value for key, value in forward.items()}, {"pairs": pairs.to_mapping()})
     return str(path)
 
 
@@ -174,7 +171,7 @@ def supervised(base: str, path: Path, learn: Spectra, settings: ScratchSettings)
     parts = read_model(base)
     copies, size = Copies(learn.signals, parts.pairs, parts.features), parts.members[0].settings
     member = learner(copies, learn.drawn.density, learn.drawn.e0, size, settings)
-    written_model(base, path, member, {})
+    save_like(base, path, {f"member0.{key}": value for key, value in member.state_dict().items()}, UNCALIBRATED)
     return str(path)
 
 

@@ -15,6 +15,8 @@ from .progress import progress_bar
 from .scan_options import POSITIVE, background_settings, reading_options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from exafsnn.infer.adapt import Adapted
     from exafsnn.infer.scratch import Unlabelled
     from exafsnn.run.outcomes import Outcome
@@ -110,11 +112,7 @@ def adapt(
     if worse:
         said = f"{', '.join(worse)}: the adapted model explains less of it than before"
         click.echo(f"warning: {said}; where the sample's edge or chemistry moves, adapt to what is alike", err=True)
-    click.echo(f"The model is {done.path}; exafsnn predict SCANS… --model {done.path} uses it", err=True)
-    for row in rows:
-        if row["reason"]:
-            click.echo(f"{row['file']}: {row['reason']}", err=True)
-    return screen.SOME_REJECTED if any(not row["used"] for row in rows) else 0
+    return _end(done.path, [(row["file"], row["reason"]) for row in rows if row["reason"]])
 
 
 def _check_scratch(from_scratch: bool, s02: float | None, density: float | None, others: bool) -> None:
@@ -141,10 +139,15 @@ def _show_scratch(made: Unlabelled, outcomes: list[Outcome], as_json: bool) -> i
         click.echo(f"A network learned from {facts['scans']} scans alone; chosen by misfit: {chosen}.")
         click.echo(f"Of held-out scans it leaves {made.misfit:.1%} of χ(R) unexplained, noise included.")
         click.echo(facts["error_bars"])
-    click.echo(f"The model is {made.path}; exafsnn predict SCANS… --model {made.path} uses it", err=True)
-    for file, reason in rejected:
+    return _end(made.path, rejected)
+
+
+def _end(model: Path, left: list[tuple[str, str]]) -> int:
+    """Say where the model is and which scans taught nothing, and return the exit code."""
+    click.echo(f"The model is {model}; exafsnn predict SCANS… --model {model} uses it", err=True)
+    for file, reason in left:
         click.echo(f"{file}: {reason}", err=True)
-    return screen.SOME_REJECTED if rejected else 0
+    return screen.SOME_REJECTED if left else 0
 
 
 _WORSE = 1.1

@@ -26,12 +26,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 from exafsnn.constants import K2_PER_EV
 from exafsnn.errors import SettingsError
-from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.estimates import Signals
 from exafsnn.infer.predict import SHORTEST, Model
@@ -41,7 +39,7 @@ from exafsnn.learn.features import FeatureMap, Known
 from exafsnn.learn.intervals import Scale
 from exafsnn.learn.loop import descend
 from exafsnn.learn.loss import Targets, member_loss
-from exafsnn.learn.model_file import find_model, path_of_new, read_model, save_model
+from exafsnn.learn.model_file import path_of_new, read_model, save_like
 from exafsnn.learn.modules import Member
 from exafsnn.learn.network import Network, Output
 from exafsnn.physics.distortion import distort
@@ -142,10 +140,7 @@ def adapt(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings, path = settings or AdaptSettings(), path_of_new(output)
-    if path.exists() and find_model(name).exists() and path.samefile(find_model(name)):
-        reason = "the adapted model would take the place of the one that it is made of"
-        raise SettingsError(reason, where=str(path), remedy="Give another name with -o")
+    settings, path = settings or AdaptSettings(), path_of_new(output, name)
     parts = read_model(name)
     model = Model(parts)
     signals = model.signals(scans)
@@ -169,16 +164,14 @@ def adapt(
         descend(member, batches, loss, settings.steps, settings.learning_rate, weight_decay=0.0, clip=10.0)
     new_error, new_scaled = lessons.errors(members)
     factor = new_scaled / scaled
-    info = {key: value for key, value in parts.info.items() if key not in ("format", "sha256")}
     facts = {"of": model.identity, "scans": int(used.sum()), "settings": settings.to_mapping(),
              "session": session.mean[0].tolist(), "error_bars": factor}  # fmt: skip
     intervals = {kind: {quantity: _widened(scale, factor if kind.startswith("predicted") else 1.0)
                         for quantity, scale in of.items()} for kind, of in parts.intervals.items()}  # fmt: skip
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with only_writer(path):
-        tensors = _tensors(name, members, forward)
-        save_model(path, {**info, "intervals": intervals, "adapted": facts}, tensors)
+    tensors = {f"forward.{key}": value for key, value in forward.items()}
+    for number, member in enumerate(members):
+        tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
+    save_like(name, path, tensors, {"intervals": intervals, "adapted": facts})
     adapted = Model(read_model(str(path)))
     after = adapted.answers(signals, Refiner(adapted, standard, structure).reference)
     return Adapted(path, adapted, before, after, used, session, (error, new_error), factor)
@@ -198,14 +191,6 @@ def _learner(network: Network) -> Member:
     member = Member(width, bins, network.settings)
     member.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in network.parts.items()})
     return member
-
-
-def _tensors(name: str, members: Sequence[Member], forward: dict[str, Tensor]) -> dict[str, Tensor]:
-    """All tensors of a model, with other networks and parts of the forward model."""
-    tensors: dict[str, Tensor] = load(find_model(name).read_bytes())
-    for number, member in enumerate(members):
-        tensors |= {f"member{number}.{key}": value for key, value in member.state_dict().items()}
-    return tensors | {f"forward.{key}": value for key, value in forward.items()}
 
 
 def _taken_over(theory: Theory, session: Session) -> dict[str, Tensor]:

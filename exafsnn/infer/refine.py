@@ -180,8 +180,8 @@ class Refiner:
         """What scans of one session tell of it together; (1, p).
 
         Each tells what its data add to what was known before: the information of its posterior, C⁻¹, less that of the
-        prior. Much of
-        that is the same error of the forward model in all of them, which is not counted again with every scan.
+        prior. Much of that is the same error of the forward model in all of them, which is not counted again with every
+        scan.
         """
         with one_core() as cores:
             _, fits = self._refined(signals, cores)

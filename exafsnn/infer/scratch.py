@@ -21,12 +21,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load
 from torch import Tensor
 
 from exafsnn.constants import ATOMIC_MASS_GRAM, K2_PER_EV
 from exafsnn.errors import SettingsError
-from exafsnn.files import explained, only_writer
 from exafsnn.infer.answers import Answers
 from exafsnn.infer.cores import one_core
 from exafsnn.infer.estimates import Signals
@@ -34,7 +32,7 @@ from exafsnn.infer.predict import SHORTEST, Model
 from exafsnn.learn.features import FeatureMap, FeatureSettings, Known
 from exafsnn.learn.loop import descend
 from exafsnn.learn.loss import Targets, member_loss
-from exafsnn.learn.model_file import find_model, path_of_new, read_model, save_model
+from exafsnn.learn.model_file import path_of_new, read_model, save_like
 from exafsnn.learn.modules import Member
 from exafsnn.learn.network import NetworkSettings
 from exafsnn.learn.pair_settings import PairSettings
@@ -45,6 +43,8 @@ from exafsnn.records import CRYSTALS, ChiK
 from exafsnn.settings import Settings
 from exafsnn.workers import Tell, silent
 
+UNCALIBRATED: dict[str, Any] = {"members": 1, "intervals": {}, "domain": {}}
+"""What the JSON of a model says whose one network nobody has judged."""
 LEAST_SCANS = 200
 """Fewer teach a network too little that starts from nothing."""
 _DENSITIES = (0.005, 0.2)
@@ -156,10 +156,7 @@ def train_unlabelled(
     ExafsnnError
         If another run writes ``output``, or the disk refuses.
     """
-    settings, path = settings or ScratchSettings(), path_of_new(output)
-    if path.exists() and find_model(name).exists() and path.samefile(find_model(name)):
-        reason = "the new model would take the place of the one whose forward model it uses"
-        raise SettingsError(reason, where=str(path), remedy="Give another name with -o")
+    settings, path = settings or ScratchSettings(), path_of_new(output, name)
     parts = read_model(name)
     model = Model(parts)
     _check(model, amplitude, amplitude_std, density, crystals)
@@ -183,7 +180,8 @@ def train_unlabelled(
         "of": model.identity, "labels": "none", "scans": len(signals), "settings": settings.to_mapping(),
         "density": density, "crystals": list(crystals), "learning_rate": rate, "floor": floor, "misfit": misfit,
     }  # fmt: skip
-    written_model(name, path, member, {"pairs": pairs.to_mapping(), "adapted": facts})
+    tensors = {f"member0.{key}": value for key, value in member.state_dict().items()}
+    save_like(name, path, tensors, {**UNCALIBRATED, "pairs": pairs.to_mapping(), "adapted": facts})
     made = Model(read_model(str(path)))
     answers = made.answers(signals)
     return Unlabelled(path, made, answers, rate, floor, misfit, trials, said.numpy(), teacher)
@@ -194,17 +192,6 @@ def atoms_per_volume(element: str, grams: float) -> float:
     import xraydb
 
     return grams * 1e-24 / (float(xraydb.atomic_mass(element)) * ATOMIC_MASS_GRAM)
-
-
-def written_model(name: str, path: Path, member: Member, info: dict[str, Any]) -> None:
-    """Write a model like another, whose only network is ``member``, and which is not calibrated."""
-    tensors = {key: value for key, value in load(find_model(name).read_bytes()).items() if key[:6] != "member"}
-    tensors |= {f"member0.{key}": value for key, value in member.state_dict().items()}
-    of = {key: value for key, value in read_model(name).info.items() if key not in ("format", "sha256")}
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with only_writer(path):
-        save_model(path, {**of, "members": 1, "intervals": {}, "domain": {}, **info}, tensors)
 
 
 def _check(model: Model, amplitude: float, amplitude_std: float, density: float, crystals: Sequence[str]) -> None:

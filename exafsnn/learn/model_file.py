@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_arrays
 
 from exafsnn.errors import ModelError, SettingsError
-from exafsnn.files import replacing, sync
+from exafsnn.files import explained, only_writer, replacing, sync
 from exafsnn.learn.atlas import Atlas
 from exafsnn.learn.domain import GIVEN, GIVEN_BESIDE, Domain
 from exafsnn.learn.features import KINDS, FeatureSettings
@@ -163,16 +163,19 @@ def find_model(name: str) -> Path:
     raise ModelError("no such model", where=name, remedy=remedy)
 
 
-def path_of_new(output: str | Path) -> Path:
-    """Where a new model is written: ``OUTPUT.safetensors``, whatever other dots the name has.
+def path_of_new(output: str | Path, name: str) -> Path:
+    """Where a model that is made of another is written: ``OUTPUT.safetensors``, whatever other dots the name has.
 
     Raises
     ------
     SettingsError
-        If something else that is no model is there, or in the place of its JSON.
+        If it would take the place of the model ``name`` that it is made of, or of something that is no model.
     """
     given = Path(output)
     path = given if given.suffix == ".safetensors" else given.with_name(f"{given.name}.safetensors")
+    if path.exists() and path.samefile(find_model(name)):
+        reason = "the new model would take the place of the one that it is made of"
+        raise SettingsError(reason, where=str(path), remedy="Give another name with -o")
     there = [one for one in (path, path.with_suffix(".json")) if one.exists()]
     if there:
         try:
@@ -202,6 +205,30 @@ def save_model(path: Path, info: dict[str, Any], tensors: dict[str, Tensor]) -> 
     info = {"format": _FORMAT, **info}
     content = save(half, {"info": info_checksum(info)})
     _write_both(path, content, as_json({**info, "sha256": _sha256(content)}))
+
+
+def save_like(name: str, path: Path, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
+    """Write a model like another, but for some tensors and some of what its JSON says.
+
+    Its networks give way to those among the tensors, all of them, if there are any.
+
+    Raises
+    ------
+    ModelError
+        As ``read_model`` and ``save_model``.
+    ExafsnnError
+        If another run writes it, or the disk refuses.
+    """
+    from safetensors.torch import load
+
+    anew = any(key.startswith("member") for key in tensors)
+    own = load(find_model(name).read_bytes())
+    kept = {key: value for key, value in own.items() if not (anew and key.startswith("member"))}
+    of = {key: value for key, value in read_model(name).info.items() if key not in ("format", "sha256")}
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(path):
+        save_model(path, {**of, **info}, kept | tensors)
 
 
 def copy_model(source: Path, target: Path) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from exafsnn.constants import ATOMIC_MASS_GRAM
 from exafsnn.errors import ModelError, ScanError, SettingsError
 from exafsnn.run.answers import standards_of
 from exafsnn.run.models import models
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 S02_STD = 0.02
 """Relative standard deviation of an S₀² that is given."""
-_PER_CUBIC_CM = 1e-24
-"""Å³ in cm³."""
 
 
 def adapt_scans(
@@ -119,16 +116,20 @@ def train_on_scans(
     SettingsError, ExafsnnError
         As ``adapt_scans``; it takes 200 scans.
     """
-    import xraydb
-
-    from exafsnn.infer.scratch import ScratchSettings, train_unlabelled
+    from exafsnn.infer.scratch import ScratchSettings, atoms_per_volume, train_unlabelled
 
     outcomes = _measured(sources, columns, merge, foil_columns, e0_foil, settings, workers)
     scans, name = _of_one_edge(outcomes, model)
-    atoms = density * _PER_CUBIC_CM / (ATOMIC_MASS_GRAM * float(xraydb.atomic_mass(scans[0].absorber)))
     learning = ScratchSettings(steps=steps, member_steps=steps) if steps else None
     done = train_unlabelled(
-        name, scans, output, learning, amplitude=s02, amplitude_std=S02_STD * s02, density=atoms, progress=progress
+        name,
+        scans,
+        output,
+        learning,
+        amplitude=s02,
+        amplitude_std=S02_STD * s02,
+        density=atoms_per_volume(scans[0].absorber, density),
+        progress=progress,
     )
     return done, outcomes
 
